@@ -1,0 +1,3 @@
+//! The `leveret` binary.
+
+fn main() {}
