@@ -1,1 +1,33 @@
-//! Durable state.
+//! Durable state of a Leveret broker. Knows nothing of AMQP: keys, values and
+//! ids are the broker's, which is the only caller.
+//!
+//! # The data directory
+//! ```text
+//! FORMAT                 format version and the store's identity, text
+//! leveret.lock           held by the running process
+//! definitions.sled/      vhosts, users, permissions, exchanges, queues, bindings
+//! definitions.export     the same, checksummed; .1 and .2 are older ones
+//! ```
+//! A version that finds a newer `FORMAT` touches nothing. A `definitions.sled`
+//! that cannot be read is renamed to `definitions.sled.broken-<n>` and rebuilt
+//! from the newest valid export.
+//!
+//! # What survives what
+//! A resolved proposal survives the end of the process and a power failure; see
+//! [`metadata`] for the whole contract.
+
+mod store;
+pub use store::Store;
+
+mod directory;
+pub use directory::{FORMAT_VERSION, StoreId};
+
+pub mod metadata;
+
+mod epoch;
+pub use epoch::boot_epoch;
+
+mod error;
+pub use error::StorageError;
+
+mod clock;
