@@ -1,3 +1,63 @@
-//! The `leveret` binary.
+//! The `leveret` binary: picks the subcommand, and turns its outcome into an exit code.
+//!
+//! 0 is success, 1 a failure that one line on standard error explains, 2 a mistake in the command
+//! line.
 
-fn main() {}
+use std::process::ExitCode;
+
+use leveret::auth::password;
+use leveret::cli::{self, Command, ServeOptions};
+use leveret::config::Config;
+use leveret::{bench, healthcheck, logging, server};
+use tracing::warn;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    let result = match cli::parse(std::env::args_os()) {
+        Ok(Command::Server(options)) => serve(&options),
+        Ok(Command::Healthcheck { port }) => run(healthcheck::check(port)),
+        Ok(Command::HashPassword { password }) => hash_password(password),
+        Ok(Command::Bench(arguments)) => return bench::run_command(&arguments),
+        Err(mistake) => mistake.exit(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&*error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the log may not work yet")]
+fn report(error: &dyn std::error::Error) {
+    eprintln!("leveret: {error}");
+}
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn serve(options: &ServeOptions) -> Outcome {
+    let config = Config::load(options, |name| std::env::var(name).ok())?;
+    let _log = logging::init(&config.logging)?;
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+    run(server::run(config))
+}
+
+fn run<E: std::error::Error + 'static>(task: impl Future<Output = Result<(), E>>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(task).map_err(Into::into)
+}
+
+#[expect(clippy::print_stdout, reason = "the hash is what was asked for")]
+fn hash_password(password: Option<String>) -> Outcome {
+    let password = match password {
+        Some(password) => password,
+        None => std::io::stdin().lines().next().transpose()?.unwrap_or_default(),
+    };
+    println!("{}", password::hash(password.as_bytes()));
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! The first vhost and the first users, made when a broker starts on an empty data
+//! directory: `default_vhost`, `default_user`, `default_users` and the keys beside them.
+
+use leveret_storage::StorageError;
+use leveret_storage::metadata::{Change, Collection, MetadataStore};
+use regex::Regex;
+
+use super::password;
+use crate::config::{Seed, SeedPermissions, SeedUser};
+use crate::definitions::{HashingAlgorithm, PermissionRecord, Record, UserRecord, VhostRecord};
+use crate::secret::Secret;
+
+/// Makes the first definitions if there is neither a vhost nor a user; says
+/// whether it did. Blocks until they are durable. Called before definitions are
+/// loaded.
+///
+/// # Errors
+/// The store cannot be read or written.
+pub fn seed_if_empty(store: &dyn MetadataStore, seed: &Seed) -> Result<bool, StorageError> {
+    let snapshot = store.read()?;
+    let defined = [Collection::Vhost, Collection::User]
+        .into_iter()
+        .any(|collection| snapshot.collection(collection).next().is_some());
+    if defined {
+        return Ok(false);
+    }
+    let vhost = VhostRecord {
+        name: seed.vhost.clone(),
+        description: "Default virtual host".to_owned(),
+        tags: Vec::new(),
+    };
+    let mut changes = vec![
+        vhost.put(),
+        user(&seed.user, Some(&seed.password), &seed.tags),
+        permission(&seed.user, &seed.vhost, &seed.permissions),
+    ];
+    for further in &seed.further_users {
+        if further.name == seed.user {
+            let name = &further.name;
+            tracing::warn!("default_users.{name} has no effect: '{name}' is the default user");
+            continue;
+        }
+        changes.push(user(&further.name, further.password.as_ref(), &further.tags));
+        if may_enter(further, &seed.vhost) {
+            changes.push(permission(&further.name, &seed.vhost, &further.permissions));
+        }
+    }
+    store.propose(changes).wait()?;
+    Ok(true)
+}
+
+/// A user without a password has a hash that no password matches.
+fn user(name: &str, password: Option<&Secret>, tags: &[String]) -> Change {
+    let hash = |password: &Secret| password::hash(password.expose().as_bytes());
+    UserRecord {
+        name: name.to_owned(),
+        password_hash: password.map(hash).unwrap_or_default(),
+        hashing_algorithm: HashingAlgorithm::Sha256,
+        tags: tags.to_vec(),
+    }
+    .put()
+}
+
+fn permission(user: &str, vhost: &str, permissions: &SeedPermissions) -> Change {
+    PermissionRecord {
+        user: user.to_owned(),
+        vhost: vhost.to_owned(),
+        configure: permissions.configure.clone(),
+        write: permissions.write.clone(),
+        read: permissions.read.clone(),
+    }
+    .put()
+}
+
+/// RabbitMQ makes such a user with the first vhost that matches. Here users are
+/// seeded once, so it is made at once and kept out until it is given permissions.
+fn may_enter(user: &SeedUser, vhost: &str) -> bool {
+    Regex::new(&user.vhost_pattern).is_ok_and(|pattern| pattern.is_match(vhost))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use leveret_storage::metadata::{MemoryMetadata, Snapshot};
+
+    use super::*;
+    use crate::cli::ServeOptions;
+    use crate::config::Config;
+    use crate::definitions;
+
+    fn seed(variables: &[(&str, &str)]) -> Seed {
+        let options =
+            ServeOptions { config: Some(PathBuf::from("/dev/null")), ..ServeOptions::default() };
+        let lookup = |name: &str| {
+            let found = variables.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        Config::load(&options, lookup).unwrap().seed
+    }
+
+    fn names(snapshot: &Snapshot) -> (Vec<String>, Vec<String>) {
+        let loaded = definitions::load(snapshot).unwrap();
+        let vhosts = loaded.vhosts.into_iter().map(|vhost| vhost.name).collect();
+        (vhosts, loaded.users.into_iter().map(|user| user.name).collect())
+    }
+
+    #[test]
+    fn an_empty_store_gets_guest_with_every_right() {
+        let store = MemoryMetadata::new();
+        assert!(seed_if_empty(&store, &seed(&[])).unwrap());
+        let loaded = definitions::load(&store.read().unwrap()).unwrap();
+        assert_eq!(loaded.vhosts[0].name, "/");
+        assert!(loaded.users[0].has_tag("administrator"));
+        assert!(password::verify(&loaded.users[0].password_hash, b"guest"));
+        let [permission] = loaded.permissions.as_slice() else { panic!("{loaded:?}") };
+        assert_eq!((permission.user.as_str(), permission.vhost.as_str()), ("guest", "/"));
+        assert_eq!([&permission.configure, &permission.write, &permission.read], [".*"; 3]);
+    }
+
+    #[test]
+    fn with_another_default_user_there_is_no_guest() {
+        let store = MemoryMetadata::new();
+        let variables = [("RABBITMQ_DEFAULT_USER", "bob"), ("RABBITMQ_DEFAULT_VHOST", "v")];
+        assert!(seed_if_empty(&store, &seed(&variables)).unwrap());
+        let expected = (vec!["v".to_owned()], vec!["bob".to_owned()]);
+        assert_eq!(names(&store.read().unwrap()), expected);
+        // Later starts do not look at the defaults any more.
+        assert!(!seed_if_empty(&store, &seed(&[])).unwrap());
+        assert_eq!(names(&store.read().unwrap()), expected);
+    }
+
+    fn further(name: &str, password: Option<&str>, vhost_pattern: &str) -> SeedUser {
+        SeedUser {
+            name: name.to_owned(),
+            password: password.map(|password| Secret::new(password.to_owned())),
+            tags: vec!["monitoring".to_owned()],
+            vhost_pattern: vhost_pattern.to_owned(),
+            permissions: SeedPermissions {
+                configure: "^c".to_owned(),
+                write: "^w".to_owned(),
+                read: "^r".to_owned(),
+            },
+        }
+    }
+
+    #[test]
+    fn further_users_enter_the_vhosts_that_match() {
+        let store = MemoryMetadata::new();
+        let mut seed = seed(&[]);
+        seed.further_users =
+            vec![further("bob", Some("secret"), ".*"), further("eve", None, "^other$")];
+        assert!(seed_if_empty(&store, &seed).unwrap());
+        let loaded = definitions::load(&store.read().unwrap()).unwrap();
+        let [bob, eve, guest] = loaded.users.as_slice() else { panic!("{loaded:?}") };
+        assert_eq!([&bob.name, &eve.name, &guest.name], ["bob", "eve", "guest"]);
+        assert!(password::verify(&bob.password_hash, b"secret"));
+        assert!(!password::verify(&eve.password_hash, b""));
+        assert!(bob.has_tag("monitoring") && !bob.has_tag("administrator"));
+        let [of_bob, of_guest] = loaded.permissions.as_slice() else { panic!("{loaded:?}") };
+        assert_eq!([&of_bob.user, &of_guest.user], ["bob", "guest"]);
+        assert_eq!([&of_bob.configure, &of_bob.write, &of_bob.read], ["^c", "^w", "^r"]);
+        // Later starts make no users.
+        seed.further_users.push(further("late", None, ".*"));
+        assert!(!seed_if_empty(&store, &seed).unwrap());
+        assert_eq!(names(&store.read().unwrap()).1, ["bob", "eve", "guest"]);
+    }
+
+    #[test]
+    fn the_default_user_is_not_made_anew() {
+        let store = MemoryMetadata::new();
+        let mut seed = seed(&[]);
+        seed.further_users = vec![further("guest", Some("other"), ".*")];
+        assert!(seed_if_empty(&store, &seed).unwrap());
+        let loaded = definitions::load(&store.read().unwrap()).unwrap();
+        let [guest] = loaded.users.as_slice() else { panic!("{loaded:?}") };
+        assert!(password::verify(&guest.password_hash, b"guest"));
+        assert_eq!(loaded.permissions[0].configure, ".*");
+    }
+}

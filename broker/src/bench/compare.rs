@@ -1,0 +1,244 @@
+//! Two brokers under the same load, in turn.
+//!
+//! Every scenario is run against one broker and then the other, round after round, so that what
+//! else happens on the machine falls on both alike. What counts is the median of the rounds.
+
+use super::arguments::{CompareArguments, Exchange, Load, Phases};
+use super::outcome::Outcome;
+use super::statistics::median;
+use std::fmt::{self, Write as _};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// The scenarios, with names as the table shows them.
+pub(super) fn scenarios(arguments: &CompareArguments) -> Vec<Load> {
+    let named = |label: &str, load: Load| Load {
+        label: label.to_owned(),
+        duration: arguments.duration,
+        ..load
+    };
+    let confirmed = || Load { confirm: NonZeroU32::new(1000), ..Load::default() };
+    let scenarios = [
+        named("16 B, confirms, acks by 50", Load { ack_every: NonZeroU32::new(50), ..confirmed() }),
+        named("1 KiB, confirms, single acks", Load { size: 1024, ..confirmed() }),
+        named(
+            "fanout to 20 queues",
+            Load {
+                exchange: Exchange::Fanout,
+                queues: 20,
+                ack_every: NonZeroU32::new(50),
+                confirm: NonZeroU32::new(100),
+                ..Load::default()
+            },
+        ),
+        named(
+            "topic, 200 bindings",
+            Load {
+                exchange: Exchange::Topic,
+                extra_bindings: 199,
+                ack_every: NonZeroU32::new(50),
+                ..confirmed()
+            },
+        ),
+        named(
+            "4 publishers, 1 consumer",
+            Load { publishers: 4, ack_every: NonZeroU32::new(50), ..confirmed() },
+        ),
+        named(
+            "fill, 1 KiB",
+            Load { size: 1024, messages: Some(200_000), phases: Phases::Fill, ..confirmed() },
+        ),
+        named(
+            "backlog drain, 1 KiB",
+            Load {
+                size: 1024,
+                messages: Some(200_000),
+                phases: Phases::Drain,
+                ack_every: NonZeroU32::new(50),
+                ..confirmed()
+            },
+        ),
+    ];
+    let wanted =
+        |load: &Load| arguments.only.as_deref().is_none_or(|only| load.label.contains(only));
+    scenarios.into_iter().filter(wanted).collect()
+}
+
+/// A pause between two runs, so that one broker's tidying up is not the other's noise.
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
+
+/// All results of one scenario.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) label: String,
+    pub(super) ours: Vec<Outcome>,
+    pub(super) peers: Vec<Outcome>,
+}
+
+/// The Markdown table of a comparison.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    pub(super) ours: String,
+    pub(super) peer: String,
+    pub(super) rows: Vec<Row>,
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "A: {}, B: {}; medians of interleaved rounds.\n", self.ours, self.peer)?;
+        f.write_str("| scenario | A us CPU/msg | B us CPU/msg | B/A | A msg/s | B msg/s | ")?;
+        writeln!(f, "A p99 us | B p99 us | A peak MiB | B peak MiB | checks |")?;
+        writeln!(f, "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|")?;
+        self.rows.iter().try_for_each(|row| write!(f, "{row}"))
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let both = |value: fn(&Outcome) -> Option<f64>| {
+            [middle(&self.ours, value), middle(&self.peers, value)]
+        };
+        let cost = both(|outcome| outcome.broker_cpu_us_per_message);
+        let ratio = cost[0].zip(cost[1]).filter(|(ours, _)| *ours > 0.0);
+        let rates = both(|outcome| {
+            let consumed = outcome.delivered > 0;
+            Some(if consumed { outcome.consume_rate } else { outcome.publish_rate })
+        });
+        let latencies = both(|outcome| outcome.latency.map(|latency| latency.p99_us));
+        let peaks = both(|outcome| {
+            let peak = outcome.memory?.peak;
+            Some(super::statistics::approximate(peak) / (1024.0 * 1024.0))
+        });
+        let mut line = format!("| {} ", self.label);
+        cells(&mut line, cost, 2)?;
+        cells(&mut line, [ratio.map(|(ours, peer)| peer / ours)], 1)?;
+        cells(&mut line, rates, 0)?;
+        cells(&mut line, latencies, 0)?;
+        cells(&mut line, peaks, 0)?;
+        writeln!(f, "{line}| {} |", self.checks())
+    }
+}
+
+impl Row {
+    pub(super) fn new(label: &str) -> Self {
+        Self { label: label.to_owned(), ours: Vec::new(), peers: Vec::new() }
+    }
+
+    pub(super) fn passed(&self) -> bool {
+        self.ours.iter().chain(&self.peers).all(|outcome| !outcome.checks.failed())
+    }
+
+    /// Whose checks failed, if anyone's.
+    fn checks(&self) -> &'static str {
+        let failed = |outcomes: &[Outcome]| outcomes.iter().any(|outcome| outcome.checks.failed());
+        match (failed(&self.ours), failed(&self.peers)) {
+            (false, false) if self.ours.is_empty() && self.peers.is_empty() => "-",
+            (false, false) => "ok",
+            (true, false) => "A FAILED",
+            (false, true) => "B FAILED",
+            (true, true) => "both FAILED",
+        }
+    }
+}
+
+fn middle(outcomes: &[Outcome], value: fn(&Outcome) -> Option<f64>) -> Option<f64> {
+    let values: Vec<_> = outcomes.iter().filter_map(value).collect();
+    median(&values)
+}
+
+fn cells<const N: usize>(
+    line: &mut String,
+    values: [Option<f64>; N],
+    digits: usize,
+) -> fmt::Result {
+    values.into_iter().try_for_each(|value| match value {
+        Some(value) => write!(line, "| {value:.digits$} "),
+        None => write!(line, "| - "),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::outcome::{Checks, Memory};
+    use crate::bench::statistics::LatencySummary;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        compare: CompareArguments,
+    }
+
+    fn arguments(line: &str) -> CompareArguments {
+        let words = ["compare", "--peer", "amqp://"].into_iter();
+        Cli::parse_from(words.chain(line.split_ascii_whitespace())).compare
+    }
+
+    fn outcome(cpu: f64, lost: u64) -> Outcome {
+        Outcome {
+            label: String::new(),
+            broker: String::new(),
+            publishers: 1,
+            consumers: 1,
+            queues: 1,
+            size: 16,
+            published: 10,
+            publish_seconds: 1.0,
+            publish_rate: 10.0,
+            confirmed: None,
+            refused: 0,
+            delivered: 10,
+            consume_seconds: 2.0,
+            consume_rate: 5.0,
+            latency: Some(LatencySummary { p50_us: 1.0, p99_us: 9.0, max_us: 10.0 }),
+            confirm_latency: None,
+            broker_cpu_us_per_message: Some(cpu),
+            broker_cpu_seconds: None,
+            generator_cpu_us_per_message: None,
+            memory: Some(Memory { before: 0, peak: 3 << 20, after: 0 }),
+            checks: Checks { lost: Some(lost), ..Checks::default() },
+            interrupted: false,
+        }
+    }
+
+    #[test]
+    fn rows_show_medians_and_the_ratio() {
+        let row = Row {
+            label: "x".to_owned(),
+            ours: vec![outcome(1.0, 0), outcome(9.0, 0), outcome(2.0, 0)],
+            peers: vec![outcome(20.0, 0)],
+        };
+        assert!(row.passed());
+        assert_eq!(row.to_string(), "| x | 2.00 | 20.00 | 10.0 | 5 | 5 | 9 | 9 | 3 | 3 | ok |\n");
+    }
+
+    #[test]
+    fn a_row_without_runs_claims_nothing() {
+        assert_eq!(Row::new("x").to_string(), "| x | - | - | - | - | - | - | - | - | - | - |\n");
+    }
+
+    #[test]
+    fn a_row_names_who_failed_and_bears_gaps() {
+        let row = Row {
+            label: "x".to_owned(),
+            ours: vec![],
+            peers: vec![outcome(20.0, 0), outcome(20.0, 1)],
+        };
+        assert!(!row.passed());
+        assert_eq!(row.to_string(), "| x | - | 20.00 | - | - | 5 | - | 9 | - | 3 | B FAILED |\n");
+    }
+
+    #[test]
+    fn every_scenario_is_one_the_command_line_would_allow() {
+        let all = scenarios(&arguments("--duration 3"));
+        assert_eq!(all.len(), 7);
+        for load in all {
+            assert_eq!(load.duration, Duration::from_secs(3));
+            assert!(load.is_checked());
+            assert!(load.clone().check().is_ok(), "{}", load.label);
+        }
+        let some = scenarios(&arguments("--only fanout"));
+        assert_eq!(some.iter().map(|load| load.copies()).collect::<Vec<_>>(), [20]);
+    }
+}

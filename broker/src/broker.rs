@@ -1,0 +1,198 @@
+//! The broker: what all connections share.
+//!
+//! Built once by `server::run`. Owns the vhosts, the users, the registry of connections, the
+//! alarms and the negotiable limits. Stays true: everything here can be reached from any task;
+//! registries are read by cloning the `Arc` out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dashmap::DashMap;
+use leveret_protocol::types::{FieldTable, FieldValue};
+use rustc_hash::FxBuildHasher;
+use tokio_util::sync::CancellationToken;
+
+use crate::alarms::Alarms;
+use crate::auth::Users;
+use crate::config::Config;
+use crate::connection::handle::{ConnectionHandle, ConnectionId, Event};
+use crate::persistence::Definitions;
+use crate::vhost::{TopologyLimits, Vhost};
+
+/// Limits that clients meet.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Most channels per connection; 0 is no limit.
+    pub channel_max: u16,
+    /// Largest frame in bytes; 0 is no limit.
+    pub frame_max: u32,
+    /// Largest frame before the connection is tuned, in bytes.
+    pub initial_frame_max: u32,
+    /// The heartbeat interval the server suggests, in seconds.
+    pub heartbeat_seconds: u16,
+    /// Largest message body, in bytes.
+    pub message_size: usize,
+    /// Most connections.
+    pub connections: Option<usize>,
+    /// Most consumers on a channel.
+    pub consumers_per_channel: Option<usize>,
+    /// How long a client may take to open its connection.
+    pub handshake_timeout: Duration,
+}
+
+impl Limits {
+    /// As configured.
+    pub fn new(config: &Config) -> Self {
+        let negotiation = config.negotiation;
+        Self {
+            channel_max: negotiation.channel_max,
+            frame_max: negotiation.frame_max,
+            initial_frame_max: negotiation.initial_frame_max,
+            heartbeat_seconds: negotiation.heartbeat,
+            message_size: config.limits.message_size,
+            connections: config.limits.connections,
+            consumers_per_channel: config.limits.consumers_per_channel,
+            handshake_timeout: config.listeners.handshake_timeout,
+        }
+    }
+}
+
+/// See the module documentation.
+#[derive(Debug)]
+pub struct Broker {
+    limits: Limits,
+    topology_limits: Arc<TopologyLimits>,
+    users: Users,
+    mechanisms: String,
+    /// The encoded table of connection.start, without its length.
+    server_properties: Vec<u8>,
+    vhosts: DashMap<Box<str>, Arc<Vhost>, foldhash::fast::RandomState>,
+    connections: DashMap<ConnectionId, Arc<ConnectionHandle>, FxBuildHasher>,
+    definitions: Arc<Definitions>,
+    alarms: Alarms,
+    stopping: CancellationToken,
+}
+
+impl Broker {
+    /// A broker with no vhosts.
+    pub fn new(config: &Config, users: Users, definitions: Arc<Definitions>) -> Self {
+        Self {
+            limits: Limits::new(config),
+            topology_limits: Arc::new(TopologyLimits::new(
+                config.limits.queues,
+                config.limits.exchanges,
+            )),
+            users,
+            mechanisms: mechanisms(config),
+            server_properties: server_properties(&config.cluster_name),
+            vhosts: DashMap::default(),
+            connections: DashMap::default(),
+            definitions,
+            alarms: Alarms::default(),
+            stopping: CancellationToken::new(),
+        }
+    }
+
+    /// The limits that clients meet.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The users.
+    pub fn users(&self) -> &Users {
+        &self.users
+    }
+
+    /// The resource alarms.
+    pub fn alarms(&self) -> &Alarms {
+        &self.alarms
+    }
+
+    /// Cancelled when the broker ends.
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
+    /// The SASL mechanisms, separated by spaces.
+    pub fn mechanisms(&self) -> &str {
+        &self.mechanisms
+    }
+
+    /// The encoded server-properties of connection.start, without the table's length.
+    pub fn server_properties(&self) -> &[u8] {
+        &self.server_properties
+    }
+
+    /// The vhost with this name.
+    pub fn vhost(&self, name: &str) -> Option<Arc<Vhost>> {
+        self.vhosts.get(name).map(|entry| Arc::clone(entry.value()))
+    }
+
+    /// Adds a vhost.
+    pub fn add_vhost(&self, name: &str) -> Arc<Vhost> {
+        let vhost = Arc::new(Vhost::new(
+            name,
+            Arc::clone(&self.definitions),
+            Arc::clone(&self.topology_limits),
+        ));
+        self.vhosts.insert(name.into(), Arc::clone(&vhost));
+        vhost
+    }
+
+    /// Notes an open connection.
+    pub fn register(&self, connection: &Arc<ConnectionHandle>) {
+        self.connections.insert(connection.id(), Arc::clone(connection));
+    }
+
+    /// Forgets a connection.
+    pub fn unregister(&self, connection: &ConnectionHandle) {
+        self.connections.remove(&connection.id());
+    }
+
+    /// How many connections are open.
+    pub fn connection_count(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Leaves every connection a message.
+    pub fn tell_all(&self, event: impl Fn() -> Event) {
+        let all: Vec<_> = self.connections.iter().map(|c| Arc::clone(c.value())).collect();
+        for connection in all {
+            connection.post(event());
+        }
+    }
+}
+
+fn mechanisms(config: &Config) -> String {
+    let names: Vec<_> = config.authentication.mechanisms.iter().map(|m| m.name()).collect();
+    names.join(" ")
+}
+
+/// What connection.start tells of the server, with the extensions it has.
+fn server_properties(cluster_name: &str) -> Vec<u8> {
+    const CAPABILITIES: [&str; 9] = [
+        "publisher_confirms",
+        "exchange_exchange_bindings",
+        "basic.nack",
+        "consumer_cancel_notify",
+        "connection.blocked",
+        "consumer_priorities",
+        "authentication_failure_close",
+        "per_consumer_qos",
+        "direct_reply_to",
+    ];
+    let capabilities: FieldTable =
+        CAPABILITIES.iter().map(|name| ((*name).to_owned(), FieldValue::Bool(true))).collect();
+    let text = |value: &str| FieldValue::LongString(value.as_bytes().to_vec());
+    let mut table = FieldTable::new();
+    table.insert("capabilities", FieldValue::Table(capabilities));
+    table.insert("cluster_name", text(cluster_name));
+    table.insert("copyright", text("Copyright (c) the Leveret authors"));
+    table.insert("information", text("Licensed under the Apache License 2.0"));
+    table.insert("platform", text(concat!("Rust ", env!("CARGO_PKG_RUST_VERSION"))));
+    table.insert("product", text("Leveret"));
+    table.insert("version", text(env!("CARGO_PKG_VERSION")));
+    let mut encoded = Vec::new();
+    table.encode_entries(&mut encoded);
+    encoded
+}

@@ -1,0 +1,80 @@
+//! tx.select, tx.commit, tx.rollback: publishes and settlements held until the commit.
+//!
+//! Owned by a channel in transaction mode. As in RabbitMQ, messages are routed when they are
+//! published and enqueued at the commit, a commit is not atomic across queues, and a rollback gives
+//! the settled deliveries back to the channel. After either a new transaction begins.
+//! Specification: AMQP 0-9-1 tx class; RabbitMQ's semantics page.
+
+use std::sync::Arc;
+
+use super::Channel;
+use super::unacked::Outstanding;
+use crate::connection::session::Session;
+use crate::error::ChannelError;
+use crate::message::Message;
+use crate::queue::{Outcome, Queue};
+
+#[derive(Debug)]
+struct Publish {
+    queues: Vec<Arc<Queue>>,
+    message: Message,
+    mandatory: bool,
+}
+
+/// What waits for the commit.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    publishes: Vec<Publish>,
+    settled: Vec<(Outstanding, Outcome)>,
+}
+
+impl Transaction {
+    /// Holds a routed message.
+    pub fn publish(&mut self, queues: Vec<Arc<Queue>>, message: Message, mandatory: bool) {
+        self.publishes.push(Publish { queues, message, mandatory });
+    }
+
+    /// Holds settled deliveries.
+    pub fn settle(&mut self, deliveries: impl Iterator<Item = (Outstanding, Outcome)>) {
+        self.settled.extend(deliveries);
+    }
+}
+
+impl Channel {
+    /// `tx.select`: from now on publishes and settlements wait for a commit.
+    pub fn tx_select(&mut self) -> Result<(), ChannelError> {
+        if self.confirms.is_some() {
+            let text = "cannot switch from confirm to tx mode".to_owned();
+            return Err(ChannelError::Precondition(text));
+        }
+        self.transaction.get_or_insert_default();
+        Ok(())
+    }
+
+    /// `tx.commit`.
+    pub fn tx_commit(&mut self, session: &mut Session) -> Result<(), ChannelError> {
+        let transaction = self.take_transaction()?;
+        for Publish { queues, message, mandatory } in &transaction.publishes {
+            self.enqueue_now(session, queues, message, *mandatory);
+        }
+        session.settle_held(self, transaction.settled);
+        Ok(())
+    }
+
+    /// `tx.rollback`.
+    pub fn tx_rollback(&mut self, session: &mut Session) -> Result<(), ChannelError> {
+        let transaction = self.take_transaction()?;
+        let mut outbox = session.handle.outbox();
+        if let Some(deliveries) = outbox.channel(self.slot) {
+            deliveries.restore(transaction.settled.into_iter().map(|(delivery, _)| delivery));
+        }
+        Ok(())
+    }
+
+    fn take_transaction(&mut self) -> Result<Transaction, ChannelError> {
+        self.transaction
+            .as_mut()
+            .map(std::mem::take)
+            .ok_or_else(|| ChannelError::Precondition("channel is not transactional".to_owned()))
+    }
+}

@@ -1,0 +1,141 @@
+//! The command line: what can be asked of the binary, by argument or by the name
+//! it is called under. `main` acts on it; a mistake in it exits with 2.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::bench::BenchArguments;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Run the broker (also without any subcommand)
+    #[command(alias = "rabbitmq-server")]
+    Server(ServeOptions),
+    /// Ask a broker on this machine whether it accepts AMQP connections
+    Healthcheck {
+        /// Its AMQP port
+        #[arg(long, default_value_t = 5672)]
+        port: u16,
+    },
+    /// Print the salted hash of a password, as definitions files carry it
+    HashPassword {
+        /// The password; without it, the first line of standard input
+        password: Option<String>,
+    },
+    /// Load an AMQP broker and measure what it costs
+    Bench(Box<BenchArguments>),
+}
+
+/// Options of a running broker. Each goes before the environment and the files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct ServeOptions {
+    /// Configuration file, in the syntax of rabbitmq.conf
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where definitions and messages are kept
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The AMQP port, instead of all listeners that are configured
+    #[arg(long, value_name = "N")]
+    pub port: Option<u16>,
+    /// debug, info, notice, warning, error, critical or none
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+}
+
+/// An AMQP 0-9-1 message broker
+#[derive(Debug, Parser)]
+#[command(name = "leveret", version, args_conflicts_with_subcommands = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeOptions,
+}
+
+/// The broker's options alone, for the name `rabbitmq-server`.
+#[derive(Debug, Parser)]
+#[command(name = "rabbitmq-server", version)]
+struct ServerCommandLine {
+    #[command(flatten)]
+    serve: ServeOptions,
+}
+
+/// Reads the command line, program name first.
+///
+/// # Errors
+/// It makes no sense, or asks for help or the version; `clap::Error::exit`
+/// prints it and ends the process.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let name = arguments.first().and_then(|program| Path::new(program).file_name());
+    if name.is_some_and(|name| name == "rabbitmq-server") {
+        let matches = ServerCommandLine::command().try_get_matches_from(arguments)?;
+        return ServerCommandLine::from_arg_matches(&matches)
+            .map(|line| Command::Server(line.serve));
+    }
+    let line = CommandLine::try_parse_from(arguments)?;
+    Ok(line.command.unwrap_or(Command::Server(line.serve)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, i32> {
+        parse(line.split(' ').map(OsString::from)).map_err(|error| error.exit_code())
+    }
+
+    fn on_port(port: u16) -> Result<Command, i32> {
+        Ok(Command::Server(ServeOptions { port: Some(port), ..ServeOptions::default() }))
+    }
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        CommandLine::command().debug_assert();
+        ServerCommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn the_broker_is_asked_for_in_many_ways() {
+        assert_eq!(parsed("leveret"), Ok(Command::Server(ServeOptions::default())));
+        for line in [
+            "leveret --port 1",
+            "leveret server --port 1",
+            "leveret rabbitmq-server --port 1",
+            "rabbitmq-server --port 1",
+            "/usr/local/bin/rabbitmq-server --port=1",
+        ] {
+            assert_eq!(parsed(line), on_port(1), "{line}");
+        }
+        let all = "leveret --config /c --data-dir /d --port 2 --log-level debug";
+        let options = ServeOptions {
+            config: Some("/c".into()),
+            data_dir: Some("/d".into()),
+            port: Some(2),
+            log_level: Some("debug".to_owned()),
+        };
+        assert_eq!(parsed(all), Ok(Command::Server(options)));
+    }
+
+    #[test]
+    fn other_commands_have_their_own_arguments() {
+        assert_eq!(parsed("leveret healthcheck"), Ok(Command::Healthcheck { port: 5672 }));
+        assert_eq!(parsed("leveret healthcheck --port 7"), Ok(Command::Healthcheck { port: 7 }));
+        let password = Some("secret".to_owned());
+        assert_eq!(parsed("leveret hash-password secret"), Ok(Command::HashPassword { password }));
+    }
+
+    #[test]
+    fn mistakes_exit_with_2_and_help_with_0() {
+        for line in
+            ["leveret --prot 1", "leveret sing", "leveret --port x", "leveret healthcheck x"]
+        {
+            assert_eq!(parsed(line), Err(2), "{line}");
+        }
+        assert_eq!(parsed("leveret --help"), Err(0));
+        assert_eq!(parsed("leveret --version"), Err(0));
+    }
+}

@@ -1,0 +1,213 @@
+//! Every key there is: name, type, default, meaning. Defaults, validation, the
+//! refusal of unknown keys and `config/leveret.conf` all come from this table.
+//!
+//! Names and meanings are RabbitMQ's where RabbitMQ has the key
+//! (<https://www.rabbitmq.com/docs/configure>). A segment in angle brackets
+//! stands for any name.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::types::{
+    BACKLOG, BOOLEAN, CHANNELS, DIRECTORY, FRAME_MAX, INITIAL_FRAME_MAX, LIMIT, LISTENER,
+    LOG_FILTER, MECHANISM, MESSAGE_SIZE, MILLISECONDS, MULTIPLE, Mechanism, NAME, NAMES, NONE,
+    PATTERN, RATIO, SECONDS, SIZE, TEXT, Type,
+};
+
+/// What applies when nobody sets the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Preset {
+    /// This value.
+    Default(&'static str),
+    /// Nothing; the value shows how one is written.
+    Example(&'static str),
+}
+
+/// A key whose values have type `T`.
+pub(super) struct Key<T: 'static> {
+    pub(super) name: &'static str,
+    pub(super) kind: &'static Type<T>,
+    pub(super) preset: Preset,
+}
+
+/// A row of the table, whatever its type.
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) preset: Preset,
+    /// Completes "expected ...".
+    pub(super) kind: &'static str,
+    /// The meaning, line by line.
+    pub(super) doc: &'static [&'static str],
+    pub(super) is_valid: fn(&str) -> bool,
+}
+
+impl Row {
+    /// Whether a key with those segments belongs to this row.
+    pub(super) fn matches(&self, path: &[String]) -> bool {
+        let mut segments = path.iter();
+        self.name.split('.').all(|pattern| {
+            segments.next().is_some_and(|segment| is_wildcard(pattern) || pattern == segment)
+        }) && segments.next().is_none()
+    }
+
+    /// Whether the name has no free part.
+    pub(super) fn is_literal(&self) -> bool {
+        !self.name.split('.').any(is_wildcard)
+    }
+}
+
+/// Whether a segment of a name stands for any.
+pub(super) fn is_wildcard(pattern: &str) -> bool {
+    pattern.starts_with('<')
+}
+
+/// Other names that RabbitMQ has for a key.
+pub(super) const ALIASES: &[(&str, &str)] =
+    &[("connection_max", "max_connections"), ("max_channels_per_connection", "channel_max")];
+
+macro_rules! keys {
+    ($( $(#[doc = $doc:literal])+
+        $key:ident: $type:ty = $name:literal, $kind:ident, $preset:ident($value:literal); )+) => {
+        $( $(#[doc = $doc])+
+           pub(super) const $key: Key<$type> =
+               Key { name: $name, kind: &$kind, preset: Preset::$preset($value) }; )+
+
+        /// All keys, in the order of the documentation.
+        pub(super) const TABLE: &[Row] = &[
+            $( Row {
+                name: $name,
+                preset: Preset::$preset($value),
+                kind: $kind.name,
+                doc: &[$($doc),+],
+                is_valid: |text| ($kind.parse)(text).is_some(),
+            } ),+
+        ];
+    };
+}
+
+keys! {
+    /// Where AMQP connections are accepted: a port on every address, or address:port.
+    /// 'none' turns it off.
+    TCP_DEFAULT: Option<SocketAddr> = "listeners.tcp.default", LISTENER, Default("5672");
+    /// Further listeners, each under a name of your choice. If there is one, the
+    /// default listener must be named too if it is wanted.
+    TCP_NAMED: Option<SocketAddr> = "listeners.tcp.<name>", LISTENER, Example("127.0.0.1:5673");
+    /// Turns off every AMQP listener.
+    TCP_NONE: () = "listeners.tcp", NONE, Example("none");
+    /// How many connections may wait to be accepted.
+    TCP_BACKLOG: u16 = "tcp_listen_options.backlog", BACKLOG, Default("128");
+    /// Send small segments at once (TCP_NODELAY).
+    TCP_NODELAY: bool = "tcp_listen_options.nodelay", BOOLEAN, Default("true");
+    /// A client must have opened its connection within this time, in milliseconds.
+    HANDSHAKE_TIMEOUT: Duration = "handshake_timeout", MILLISECONDS, Default("10000");
+    /// The heartbeat interval suggested to clients, in seconds. 0 suggests none.
+    HEARTBEAT: u16 = "heartbeat", SECONDS, Default("60");
+    /// The largest frame a client may negotiate, in bytes.
+    FRAME_MAX_SIZE: u32 = "frame_max", FRAME_MAX, Default("131072");
+    /// The largest frame accepted before frame_max is negotiated, in bytes.
+    INITIAL_FRAME_SIZE: u32 = "initial_frame_max", INITIAL_FRAME_MAX, Default("8192");
+    /// How many channels a connection may have.
+    CHANNEL_MAX: u16 = "channel_max", CHANNELS, Default("2047");
+    /// How many connections the broker accepts.
+    MAX_CONNECTIONS: Option<usize> = "max_connections", LIMIT, Default("infinity");
+    /// How many consumers a channel may have.
+    CONSUMER_MAX_PER_CHANNEL: Option<usize> =
+        "consumer_max_per_channel", LIMIT, Default("infinity");
+    /// The largest message body, in bytes.
+    MAX_MESSAGE_SIZE: usize = "max_message_size", MESSAGE_SIZE, Default("134217728");
+    /// How many vhosts there may be.
+    VHOST_MAX: Option<usize> = "vhost_max", LIMIT, Default("infinity");
+    /// How many queues there may be in all vhosts together.
+    CLUSTER_QUEUE_LIMIT: Option<usize> = "cluster_queue_limit", LIMIT, Default("infinity");
+    /// How many exchanges there may be in all vhosts together.
+    CLUSTER_EXCHANGE_LIMIT: Option<usize> = "cluster_exchange_limit", LIMIT, Default("infinity");
+    /// The SASL mechanisms offered to clients, numbered in order of preference:
+    /// PLAIN, AMQPLAIN. Both are offered if none is listed.
+    AUTH_MECHANISM: Mechanism = "auth_mechanisms.<n>", MECHANISM, Example("PLAIN");
+    /// The user that is made when the broker starts on an empty data directory.
+    DEFAULT_USER: String = "default_user", NAME, Default("guest");
+    /// Its password.
+    DEFAULT_PASS: String = "default_pass", TEXT, Default("guest");
+    /// The vhost that is made when the broker starts on an empty data directory.
+    DEFAULT_VHOST: String = "default_vhost", NAME, Default("/");
+    /// What the default user may configure in the default vhost: a regular expression.
+    DEFAULT_CONFIGURE: String = "default_permissions.configure", PATTERN, Default(".*");
+    /// What it may write to.
+    DEFAULT_WRITE: String = "default_permissions.write", PATTERN, Default(".*");
+    /// What it may read from.
+    DEFAULT_READ: String = "default_permissions.read", PATTERN, Default(".*");
+    /// Whether the default user may administrate.
+    DEFAULT_ADMINISTRATOR: bool = "default_user_tags.administrator", BOOLEAN, Default("true");
+    /// Further tags of the default user.
+    DEFAULT_TAG: bool = "default_user_tags.<tag>", BOOLEAN, Example("true");
+    /// The password of a further user that is made with the first one. A user without
+    /// one cannot log in. Of the first user itself, only the keys above count.
+    USER_PASSWORD: String = "default_users.<name>.password", TEXT, Example("secret");
+    /// The tags of a further user, separated by commas. None if it is not set.
+    USER_TAGS: Vec<String> = "default_users.<name>.tags", NAMES, Example("monitoring, policymaker");
+    /// Which vhosts a further user may enter: a regular expression that is matched
+    /// against the vhosts there are when the user is made. Like its rights, '.*' if
+    /// it is not set.
+    USER_VHOST_PATTERN: String = "default_users.<name>.vhost_pattern", PATTERN, Example("^/$");
+    /// What a further user may configure in these vhosts.
+    USER_CONFIGURE: String = "default_users.<name>.configure", PATTERN, Example("^own-");
+    /// What it may write to.
+    USER_WRITE: String = "default_users.<name>.write", PATTERN, Example("^own-");
+    /// What it may read from.
+    USER_READ: String = "default_users.<name>.read", PATTERN, Example(".*");
+    /// Whether guest may log in from this machine only.
+    LOOPBACK_GUEST: bool = "loopback_users.guest", BOOLEAN, Default("true");
+    /// Further users who may log in from this machine only.
+    LOOPBACK_USER: bool = "loopback_users.<user>", BOOLEAN, Example("true");
+    /// Lets every user log in from anywhere.
+    LOOPBACK_NONE: () = "loopback_users", NONE, Example("none");
+    /// The name told to clients. Without one it is leveret@ and the host's name.
+    CLUSTER_NAME: String = "cluster_name", NAME, Example("leveret@example");
+    /// Publishers are blocked while the broker uses more than this share of memory.
+    MEMORY_RELATIVE: f64 = "vm_memory_high_watermark.relative", RATIO, Default("0.6");
+    /// The same as an amount. If it is set, the share does not count.
+    MEMORY_ABSOLUTE: u64 = "vm_memory_high_watermark.absolute", SIZE, Example("2GiB");
+    /// Publishers are blocked while the disk has less than this free.
+    DISK_FREE_ABSOLUTE: u64 = "disk_free_limit.absolute", SIZE, Default("50MB");
+    /// The same as a multiple of the memory there is. If it is set, the amount does
+    /// not count.
+    DISK_FREE_RELATIVE: f64 = "disk_free_limit.relative", MULTIPLE, Example("1.5");
+    /// Where definitions and messages are kept.
+    DATA_DIR: PathBuf = "data_dir", DIRECTORY, Default("data");
+    /// How long a shutdown may take before the broker exits anyway, in milliseconds.
+    SHUTDOWN_TIMEOUT: Duration = "shutdown_timeout", MILLISECONDS, Default("8000");
+    /// Whether to log to standard output.
+    LOG_CONSOLE: bool = "log.console", BOOLEAN, Default("true");
+    /// The least severe level that is logged.
+    LOG_CONSOLE_LEVEL: String = "log.console.level", LOG_FILTER, Default("info");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_preset_is_valid() {
+        for row in TABLE {
+            let (Preset::Default(value) | Preset::Example(value)) = row.preset;
+            assert!((row.is_valid)(value), "{} = {value}", row.name);
+        }
+    }
+
+    #[test]
+    fn every_key_is_named_once_and_a_free_name_has_no_default() {
+        let mut names = HashSet::new();
+        for row in TABLE {
+            assert!(names.insert(row.name), "{} twice", row.name);
+            if !row.is_literal() {
+                assert!(matches!(row.preset, Preset::Example(_)), "{}", row.name);
+            }
+        }
+        for (alias, name) in ALIASES {
+            assert!(names.contains(name) && !names.contains(alias), "{alias}");
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The broker's configuration: rabbitmq.conf syntax, RabbitMQ's names.
+//!
+//! `main` loads it once, before anything else, and hands it to the server. It is
+//! plain data: whoever needs a part is given that part. Command line over
+//! environment over `conf.d` over the file over defaults; see `sources`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+mod error;
+mod inapplicable;
+mod keys;
+mod reference;
+mod resources;
+mod seed;
+mod settings;
+mod sources;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod types;
+
+pub use error::{ConfigError, Origin};
+pub use reference::reference_file;
+pub use resources::{DiskFreeLimit, MemoryHighWatermark};
+pub use seed::{Seed, SeedPermissions, SeedUser};
+pub use types::Mechanism;
+
+use crate::cli::ServeOptions;
+use settings::Settings;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where connections are accepted.
+    pub listeners: Listeners,
+    /// What is negotiated with each client.
+    pub negotiation: Negotiation,
+    /// How much of everything there may be.
+    pub limits: Limits,
+    /// Who may log in, and how.
+    pub authentication: Authentication,
+    /// What an empty data directory is filled with.
+    pub seed: Seed,
+    /// When publishers are blocked for want of memory.
+    pub memory: MemoryHighWatermark,
+    /// When publishers are blocked for want of disk space.
+    pub disk_free_limit: DiskFreeLimit,
+    /// The name told to clients.
+    pub cluster_name: String,
+    /// What is logged.
+    pub logging: Logging,
+    /// Where definitions and messages are kept.
+    pub data_dir: PathBuf,
+    /// How long a shutdown may take.
+    pub shutdown_timeout: Duration,
+    /// The files that were read, in order.
+    pub files: Vec<PathBuf>,
+    /// What to tell the operator once logging works, a line each.
+    pub warnings: Vec<String>,
+}
+
+/// `listeners.*` and `tcp_listen_options.*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listeners {
+    /// AMQP without TLS; may be empty. `[::]` stands for every address of both
+    /// families, port 0 for one that the system chooses.
+    pub addresses: Vec<SocketAddr>,
+    /// Connections waiting to be accepted.
+    pub backlog: i32,
+    /// TCP_NODELAY.
+    pub nodelay: bool,
+    /// From accept to connection.open.
+    pub handshake_timeout: Duration,
+}
+
+/// What connection.tune offers (AMQP 0-9-1 §1.4.2.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Negotiation {
+    /// In seconds; 0 is none.
+    pub heartbeat: u16,
+    /// In bytes; 0 is no limit.
+    pub frame_max: u32,
+    /// In bytes, until frame_max is negotiated.
+    pub initial_frame_max: u32,
+    /// 0 is no limit.
+    pub channel_max: u16,
+}
+
+/// Limits on numbers and sizes; `None` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections of the whole broker.
+    pub connections: Option<usize>,
+    /// Consumers of one channel.
+    pub consumers_per_channel: Option<usize>,
+    /// Bytes of one message's body.
+    pub message_size: usize,
+    /// Vhosts.
+    pub vhosts: Option<usize>,
+    /// Queues of all vhosts.
+    pub queues: Option<usize>,
+    /// Exchanges of all vhosts.
+    pub exchanges: Option<usize>,
+}
+
+/// `auth_mechanisms.*` and `loopback_users.*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authentication {
+    /// In order of preference, never empty.
+    pub mechanisms: Vec<Mechanism>,
+    /// Users who may log in from this machine only.
+    pub loopback_users: Vec<String>,
+}
+
+/// `log.*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logging {
+    /// Whether to log at all.
+    pub console: bool,
+    /// Filter directives as `tracing_subscriber::EnvFilter` reads them.
+    pub filter: String,
+}
+
+impl Config {
+    /// Puts the configuration together. `environment` looks up one variable.
+    ///
+    /// # Errors
+    /// A file cannot be read, or a setting is unknown or makes no sense. The
+    /// error is one line that names the place.
+    pub fn load(
+        options: &ServeOptions,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let mut settings = Settings::default();
+        let files = sources::files(&mut settings, options, &environment)?;
+        sources::environment(&mut settings, &environment)?;
+        sources::command_line(&mut settings, options)?;
+        Self::build(settings, files)
+    }
+
+    fn build(settings: Settings, files: Vec<PathBuf>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            listeners: Listeners::build(&settings)?,
+            negotiation: Negotiation::build(&settings)?,
+            limits: Limits::build(&settings)?,
+            authentication: Authentication::build(&settings)?,
+            seed: Seed::build(&settings)?,
+            memory: MemoryHighWatermark::build(&settings)?,
+            disk_free_limit: DiskFreeLimit::build(&settings)?,
+            cluster_name: settings.find(&keys::CLUSTER_NAME)?.unwrap_or_else(default_cluster_name),
+            logging: Logging {
+                console: settings.get(&keys::LOG_CONSOLE)?,
+                filter: settings.get(&keys::LOG_CONSOLE_LEVEL)?,
+            },
+            data_dir: settings.get(&keys::DATA_DIR)?,
+            shutdown_timeout: settings.get(&keys::SHUTDOWN_TIMEOUT)?,
+            files,
+            warnings: settings.warnings,
+        })
+    }
+}
+
+impl Listeners {
+    fn build(settings: &Settings) -> Result<Self, ConfigError> {
+        let named = settings.each(&keys::TCP_NAMED)?;
+        // RabbitMQ: naming any listener replaces the default one.
+        let default = if named.is_empty() {
+            settings.get(&keys::TCP_DEFAULT)?
+        } else {
+            settings.find(&keys::TCP_DEFAULT)?.flatten()
+        };
+        let named = named.into_iter().filter_map(|(_, listener)| listener);
+        let mut addresses: Vec<SocketAddr> = default.into_iter().chain(named).collect();
+        if settings.find(&keys::TCP_NONE)?.is_some() {
+            addresses.clear();
+        }
+        Ok(Self {
+            addresses,
+            backlog: settings.get(&keys::TCP_BACKLOG)?.into(),
+            nodelay: settings.get(&keys::TCP_NODELAY)?,
+            handshake_timeout: settings.get(&keys::HANDSHAKE_TIMEOUT)?,
+        })
+    }
+}
+
+impl Negotiation {
+    fn build(settings: &Settings) -> Result<Self, ConfigError> {
+        Ok(Self {
+            heartbeat: settings.get(&keys::HEARTBEAT)?,
+            frame_max: settings.get(&keys::FRAME_MAX_SIZE)?,
+            initial_frame_max: settings.get(&keys::INITIAL_FRAME_SIZE)?,
+            channel_max: settings.get(&keys::CHANNEL_MAX)?,
+        })
+    }
+}
+
+impl Limits {
+    fn build(settings: &Settings) -> Result<Self, ConfigError> {
+        Ok(Self {
+            connections: settings.get(&keys::MAX_CONNECTIONS)?,
+            consumers_per_channel: settings.get(&keys::CONSUMER_MAX_PER_CHANNEL)?,
+            message_size: settings.get(&keys::MAX_MESSAGE_SIZE)?,
+            vhosts: settings.get(&keys::VHOST_MAX)?,
+            queues: settings.get(&keys::CLUSTER_QUEUE_LIMIT)?,
+            exchanges: settings.get(&keys::CLUSTER_EXCHANGE_LIMIT)?,
+        })
+    }
+}
+
+impl Authentication {
+    fn build(settings: &Settings) -> Result<Self, ConfigError> {
+        let mut mechanisms = Vec::new();
+        for (_, mechanism) in settings.each(&keys::AUTH_MECHANISM)? {
+            if !mechanisms.contains(&mechanism) {
+                mechanisms.push(mechanism);
+            }
+        }
+        if mechanisms.is_empty() {
+            mechanisms = vec![Mechanism::Plain, Mechanism::AmqPlain];
+        }
+        Ok(Self { mechanisms, loopback_users: loopback_users(settings)? })
+    }
+}
+
+/// RabbitMQ: the node's name, which is made of the host's.
+fn default_cluster_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    format!("leveret@{}", if host.is_empty() { "localhost" } else { host })
+}
+
+fn loopback_users(settings: &Settings) -> Result<Vec<String>, ConfigError> {
+    if settings.find(&keys::LOOPBACK_NONE)?.is_some() {
+        return Ok(Vec::new());
+    }
+    // RabbitMQ forgets guest when another user is listed; guest's password is
+    // known to everybody, so here it is only forgotten when told so.
+    let guest = settings.get(&keys::LOOPBACK_GUEST)?.then(|| "guest".to_owned());
+    let others = settings.each(&keys::LOOPBACK_USER)?;
+    let others = others.into_iter().filter_map(|(user, only_here)| only_here.then_some(user));
+    Ok(guest.into_iter().chain(others).collect())
+}

@@ -1,0 +1,281 @@
+//! Configuration from all sources, as `main` loads it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::secret::Secret;
+
+/// A configuration directory, an environment and a command line.
+struct Rig {
+    directory: tempfile::TempDir,
+    environment: Vec<(String, String)>,
+    options: ServeOptions,
+}
+
+impl Rig {
+    fn new(main: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("leveret.conf");
+        fs::write(&config, main).unwrap();
+        let options = ServeOptions { config: Some(config), ..ServeOptions::default() };
+        Self { directory, environment: Vec::new(), options }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn drop_in(self, name: &str, text: &str) -> Self {
+        fs::create_dir_all(self.path("conf.d")).unwrap();
+        fs::write(self.path("conf.d").join(name), text).unwrap();
+        self
+    }
+
+    fn variable(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.environment.push((name.to_owned(), value.into()));
+        self
+    }
+
+    fn load(&self) -> Result<Config, String> {
+        let lookup = |name: &str| {
+            let found = self.environment.iter().find(|(key, _)| key == name);
+            found.map(|(_, value)| value.clone())
+        };
+        Config::load(&self.options, lookup).map_err(|error| error.to_string())
+    }
+}
+
+fn listeners(config: &Config) -> Vec<String> {
+    config.listeners.addresses.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn nothing_set_gives_the_defaults() {
+    let rig = Rig::new("");
+    let config = rig.load().unwrap();
+    assert_eq!(listeners(&config), ["[::]:5672"]);
+    assert_eq!(
+        config.negotiation,
+        Negotiation {
+            heartbeat: 60,
+            frame_max: 131_072,
+            initial_frame_max: 8192,
+            channel_max: 2047
+        }
+    );
+    assert_eq!(config.limits.message_size, 134_217_728);
+    assert_eq!(config.limits.connections, None);
+    assert_eq!(config.authentication.mechanisms, [Mechanism::Plain, Mechanism::AmqPlain]);
+    assert_eq!(config.authentication.loopback_users, ["guest"]);
+    assert_eq!((config.seed.vhost.as_str(), config.seed.user.as_str()), ("/", "guest"));
+    assert_eq!(config.seed.tags, ["administrator"]);
+    assert_eq!(config.memory, MemoryHighWatermark::Relative(0.6));
+    assert_eq!(config.disk_free_limit, DiskFreeLimit::Absolute(50_000_000));
+    assert!(config.cluster_name.starts_with("leveret@"));
+    assert_eq!(config.logging, Logging { console: true, filter: "info".to_owned() });
+    assert_eq!(config.listeners.handshake_timeout, Duration::from_secs(10));
+    assert_eq!(config.files, [rig.path("leveret.conf")]);
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn the_reference_file_loads_as_the_defaults() {
+    let commented = Rig::new(&reference_file()).load().unwrap();
+    let mut empty = Rig::new("").load().unwrap();
+    empty.files.clone_from(&commented.files);
+    assert_eq!(commented, empty);
+}
+
+#[test]
+fn command_line_over_environment_over_drop_ins_over_the_file() {
+    let file = "heartbeat = 1\nframe_max = 8192\nchannel_max = 3\nlog.console.level = error\n\
+                data_dir = /file";
+    let mut rig = Rig::new(file)
+        .drop_in("20.conf", "heartbeat = 20\nframe_max = 9000")
+        .drop_in("10.conf", "heartbeat = 10\nlog.console.level = warning")
+        .drop_in("ignored.txt", "nonsense")
+        .variable("LEVERET_FRAME_MAX", "10000")
+        .variable("LEVERET_LOG_CONSOLE_LEVEL", "notice")
+        .variable("LEVERET_CHANNEL_MAX", "");
+    rig.options.log_level = Some("debug".to_owned());
+    let config = rig.load().unwrap();
+    assert_eq!(config.negotiation.heartbeat, 20);
+    assert_eq!(config.negotiation.frame_max, 10_000);
+    assert_eq!(config.negotiation.channel_max, 3);
+    assert_eq!(config.logging.filter, "debug");
+    assert_eq!(config.data_dir, Path::new("/file"));
+    let names = ["leveret.conf", "conf.d/10.conf", "conf.d/20.conf"].map(|name| rig.path(name));
+    assert_eq!(config.files, names);
+}
+
+#[test]
+fn listeners_follow_rabbitmqs_rules() {
+    for (text, expected) in [
+        ("listeners.tcp.default = 127.0.0.1:1", vec!["127.0.0.1:1"]),
+        (
+            "listeners.tcp.2 = 22\nlisteners.tcp.1 = 11\nlisteners.tcp.10 = 10",
+            vec!["[::]:11", "[::]:22", "[::]:10"],
+        ),
+        ("listeners.tcp.default = 1\nlisteners.tcp.other = 2", vec!["[::]:1", "[::]:2"]),
+        ("listeners.tcp.default = none", vec![]),
+        ("listeners.tcp = none", vec![]),
+    ] {
+        assert_eq!(listeners(&Rig::new(text).load().unwrap()), expected, "{text}");
+    }
+    let rig = Rig::new("listeners.tcp.default = 127.0.0.1:1\nlisteners.tcp.other = 2");
+    let mut rig = rig.variable("RABBITMQ_NODE_PORT", "3");
+    assert_eq!(listeners(&rig.load().unwrap()), ["127.0.0.1:3"]);
+    rig.options.port = Some(4);
+    assert_eq!(listeners(&rig.load().unwrap()), ["127.0.0.1:4"]);
+    let rig = rig.variable("RABBITMQ_NODE_IP_ADDRESS", "::1");
+    assert_eq!(listeners(&rig.load().unwrap()), ["[::1]:4"]);
+    let mut rig = Rig::new("listeners.tcp = none");
+    rig.options.port = Some(5);
+    assert_eq!(listeners(&rig.load().unwrap()), ["[::]:5"]);
+}
+
+#[test]
+fn rabbitmqs_variables_seed_the_first_user() {
+    let rig = Rig::new("default_user = file")
+        .variable("RABBITMQ_DEFAULT_USER", "bob")
+        .variable("RABBITMQ_DEFAULT_PASS", "p#1")
+        .variable("RABBITMQ_DEFAULT_VHOST", "v");
+    let seed = rig.load().unwrap().seed;
+    assert_eq!((seed.user.as_str(), seed.vhost.as_str()), ("bob", "v"));
+    assert_eq!(seed.password.expose(), "p#1");
+    let rig = rig.variable("LEVERET_DEFAULT_USER", "eve");
+    assert_eq!(rig.load().unwrap().seed.user, "eve");
+}
+
+#[test]
+fn secrets_may_come_in_files() {
+    let rig = Rig::new("");
+    fs::write(rig.path("secret"), "from a file\n").unwrap();
+    let path = rig.path("secret").display().to_string();
+    let rig = rig.variable("RABBITMQ_DEFAULT_PASS_FILE", path);
+    assert_eq!(rig.load().unwrap().seed.password.expose(), "from a file");
+    let missing = Rig::new("").variable("LEVERET_DEFAULT_PASS_FILE", "/nowhere/at/all");
+    assert!(missing.load().unwrap_err().contains("/nowhere/at/all"));
+}
+
+#[test]
+fn loopback_users_can_be_added_and_removed() {
+    for (text, expected) in [
+        ("loopback_users.guest = false", vec![]),
+        ("loopback_users = none", vec![]),
+        ("loopback_users.bob = true\nloopback_users.eve = false", vec!["guest", "bob"]),
+    ] {
+        let config = Rig::new(text).load().unwrap();
+        assert_eq!(config.authentication.loopback_users, expected, "{text}");
+    }
+}
+
+#[test]
+fn groups_are_filled_from_their_keys() {
+    let config = Rig::new(
+        "auth_mechanisms.2 = PLAIN\nauth_mechanisms.1 = AMQPLAIN\nauth_mechanisms.3 = PLAIN\n\
+         default_user_tags.administrator = false\ndefault_user_tags.monitoring = true\n\
+         default_permissions.write = ^q\nvm_memory_high_watermark.relative = 0.5\n\
+         vm_memory_high_watermark.absolute = 2GiB\ndisk_free_limit.relative = 1.5\nconnection_max = 7\n\
+         max_channels_per_connection = 9\nvhost_max = infinity\ncluster_name = rabbit@x\n\
+         tcp_listen_options.backlog = 5\ntcp_listen_options.nodelay = false\n\
+         handshake_timeout = 250\nshutdown_timeout = 1000\nlog.console = false",
+    )
+    .load()
+    .unwrap();
+    assert_eq!(config.authentication.mechanisms, [Mechanism::AmqPlain, Mechanism::Plain]);
+    assert_eq!(config.seed.tags, ["monitoring"]);
+    assert_eq!(config.seed.permissions.write, "^q");
+    assert_eq!(config.memory, MemoryHighWatermark::Absolute(2 << 30));
+    assert_eq!(config.disk_free_limit, DiskFreeLimit::Relative(1.5));
+    assert_eq!(config.limits.connections, Some(7));
+    assert_eq!(config.negotiation.channel_max, 9);
+    assert_eq!(config.cluster_name, "rabbit@x");
+    assert_eq!((config.listeners.backlog, config.listeners.nodelay), (5, false));
+    assert_eq!(config.listeners.handshake_timeout, Duration::from_millis(250));
+    assert_eq!(config.shutdown_timeout, Duration::from_secs(1));
+    assert!(!config.logging.console);
+}
+
+#[test]
+fn further_users_are_put_together_from_their_keys() {
+    let config = Rig::new(
+        "default_users.eve.tags = monitoring, policymaker\ndefault_users.bob.password = 'p#1'\n\
+         default_users.bob.vhost_pattern = ^v\ndefault_users.bob.configure = ^c\n\
+         default_users.bob.write = ^w\ndefault_users.bob.read = ^r\n\
+         default_users.j\\.doe.password = x",
+    )
+    .load()
+    .unwrap();
+    let [bob, eve, doe] = config.seed.further_users.as_slice() else { panic!("{config:?}") };
+    assert_eq!(bob.password.as_ref().map(Secret::expose), Some("p#1"));
+    assert_eq!((bob.name.as_str(), bob.vhost_pattern.as_str()), ("bob", "^v"));
+    let SeedPermissions { configure, write, read } = &bob.permissions;
+    assert_eq!([configure, write, read], ["^c", "^w", "^r"]);
+    assert!(bob.tags.is_empty());
+    assert_eq!((eve.name.as_str(), &eve.password), ("eve", &None));
+    assert_eq!(eve.tags, ["monitoring", "policymaker"]);
+    assert_eq!((eve.vhost_pattern.as_str(), eve.permissions.read.as_str()), (".*", ".*"));
+    assert_eq!(doe.name, "j.doe");
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn keys_of_rabbitmq_alone_leave_one_warning_each() {
+    let rig = Rig::new("net_ticktime = 60\nssl_options.verify = verify_peer\nheartbeat = 5");
+    let config = rig.load().unwrap();
+    let file = rig.path("leveret.conf");
+    assert_eq!(
+        config.warnings,
+        [
+            format!("{}:1: 'net_ticktime' has no effect in this broker", file.display()),
+            format!("{}:2: 'ssl_options.verify' has no effect in this broker", file.display()),
+        ]
+    );
+    assert_eq!(config.negotiation.heartbeat, 5);
+}
+
+#[test]
+fn a_mistake_is_one_line_with_its_place() {
+    for (text, expected) in [
+        ("\n\nhartbeat = 60", "leveret.conf:3: unknown key 'hartbeat', did you mean 'heartbeat'?"),
+        ("zzzzzzzzzzzzzzzzzz = 1", "leveret.conf:1: unknown key 'zzzzzzzzzzzzzzzzzz'"),
+        (
+            "heartbeat = often",
+            "leveret.conf:1: heartbeat: expected a number of seconds up to 65535",
+        ),
+        ("heartbeat", "leveret.conf:1: expected 'key = value'"),
+        ("frame_max = 4095", "leveret.conf:1: frame_max: expected a size of at least 4096"),
+        (
+            "default_users.bob.read = (",
+            "leveret.conf:1: default_users.bob.read: expected a regular expression",
+        ),
+        ("default_users.bob.tags = a,", "default_users.bob.tags: expected names separated by"),
+        ("default_users.bob.tag = a", "leveret.conf:1: unknown key 'default_users.bob.tag'"),
+    ] {
+        let error = Rig::new(text).load().unwrap_err();
+        assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+    }
+    // A mistake counts even if a later layer hides it.
+    let rig = Rig::new("heartbeat = often").variable("LEVERET_HEARTBEAT", "1");
+    assert!(rig.load().is_err());
+    let error = Rig::new("").variable("LEVERET_HEARTBEAT", "x").load().unwrap_err();
+    assert!(error.starts_with("environment variable LEVERET_HEARTBEAT: heartbeat: "), "{error}");
+    let mut rig = Rig::new("");
+    rig.options.log_level = Some("loud".to_owned());
+    assert!(rig.load().unwrap_err().starts_with("--log-level: log.console.level: "));
+}
+
+#[test]
+fn a_file_named_on_the_command_line_must_exist() {
+    let mut rig = Rig::new("").drop_in("a.conf", "heartbeat = 3");
+    let missing = rig.path("missing.conf");
+    rig.options.config = Some(missing.clone());
+    let error = rig.load().unwrap_err();
+    assert!(error.starts_with(&format!("cannot read {}: ", missing.display())), "{error}");
+    // One named by the environment may be missing; what is beside it counts.
+    rig.options.config = None;
+    let rig = rig.variable("RABBITMQ_CONFIG_FILE", missing.display().to_string());
+    assert_eq!(rig.load().unwrap().negotiation.heartbeat, 3);
+}

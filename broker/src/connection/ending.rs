@@ -1,0 +1,103 @@
+//! The end of a connection: last frames, and the log line an operator looks for.
+//!
+//! Called by `connection::serve` when the loop is over, for whatever reason. Stays true: channels
+//! have ended and exclusive queues are gone before the client reads close-ok or close, and nothing
+//! here waits longer than `CLOSE_OK_WAIT`.
+//! Specification: AMQP 0-9-1 §2.2.4, connection.close.
+
+use std::sync::Arc;
+
+use bytes::{Buf, BytesMut};
+use leveret_protocol::decoder::decode_frame;
+use leveret_protocol::encoder::write_method;
+use leveret_protocol::methods::connection;
+use tokio::time::{Duration, timeout};
+use tracing::{error, info, warn};
+
+use super::{CLOSE_OK_WAIT, Connection, End, READ_BUFFER_MIN, close, read, wait_for_end};
+
+impl Connection {
+    /// Ends the connection: its channels, its queues, the last frames, the log line.
+    pub(super) async fn finish(mut self, end: End) {
+        self.dispatch.end();
+        let vhost = self.dispatch.session.vhost.name();
+        let user = self.dispatch.session.user_name();
+        let about = format!("{}, vhost: '{vhost}', user: '{user}'", self.label);
+        match end {
+            End::ClientClosed => {
+                write_method(self.handle.outbox().frames(), 0, &connection::CloseOk {});
+                self.drain().await;
+                info!("closing AMQP connection ({about})");
+                // RabbitMQ leaves the hanging up to the client, and clients tell a close-ok from a
+                // lost connection by what they see first.
+                self.broker.unregister(&self.handle);
+                wait_for_end(&mut self.socket, CLOSE_OK_WAIT).await;
+            }
+            End::SocketClosed => {
+                warn!(
+                    "closing AMQP connection ({about}): client unexpectedly closed TCP connection"
+                );
+            }
+            End::HeartbeatTimeout => {
+                error!("closing AMQP connection ({about}): missed heartbeats from client");
+            }
+            End::Error(cause, method) => {
+                let text = close::close_connection(self.handle.outbox().frames(), &cause, method);
+                error!("error on AMQP connection ({about}): {text}");
+                self.drain().await;
+                self.await_close_ok().await;
+            }
+        }
+        self.handle.outbox().close();
+        self.writer.abort();
+        self.broker.unregister(&self.handle);
+    }
+
+    /// Waits, bounded, until everything is written.
+    async fn drain(&self) {
+        self.handle.flush();
+        let all_written = async {
+            while self.handle.outbox().unsent() > 0 && !self.handle.outbox().is_closed() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let _ = timeout(CLOSE_OK_WAIT, all_written).await;
+    }
+
+    /// Ignores all but the end of the connection: close-ok, a close of the client's own, or the
+    /// socket's end.
+    async fn await_close_ok(&mut self) {
+        let mut input = BytesMut::new();
+        let payload_max = self.payload_max;
+        let handle = Arc::clone(&self.handle);
+        let socket = &mut self.socket;
+        let wait = async {
+            loop {
+                match read(socket, &mut input, READ_BUFFER_MIN).await {
+                    Ok(count) if count > 0 => {}
+                    Ok(_) | Err(_) => return,
+                }
+                while let Ok(Some(frame)) = decode_frame(&input, payload_max) {
+                    // connection.close is (10, 50), connection.close-ok (10, 51).
+                    let ids = frame.payload.get(..4);
+                    let (closes, closed) =
+                        (ids == Some(&[0, 10, 0, 50]), ids == Some(&[0, 10, 0, 51]));
+                    let length = frame.encoded_len();
+                    input.advance(length);
+                    if closes {
+                        write_method(handle.outbox().frames(), 0, &connection::CloseOk {});
+                        handle.flush();
+                    }
+                    if closes || closed {
+                        return;
+                    }
+                }
+                if decode_frame(&input, payload_max).is_err() {
+                    // The stream lost its frames: only its end can be waited for.
+                    input.clear();
+                }
+            }
+        };
+        let _ = timeout(CLOSE_OK_WAIT, wait).await;
+    }
+}

@@ -1,0 +1,167 @@
+//! A message as the broker holds it: made once by `channel::publish`, shared by every queue it is
+//! routed to, encoded into consumers' outgoing buffers by `connection::outbox`.
+//!
+//! One allocation holds what nearly every message needs, laid out as the wire wants it:
+//!
+//! ```text
+//!   head: | exchange shortstr | routing key shortstr | property flags + values | body (small) |
+//!         '------------ envelope ------------------' '------ properties ------' '--- body ---'
+//! ```
+//!
+//! The envelope is byte for byte what `basic.deliver`, `basic.get-ok` and `basic.return` carry, so
+//! a delivery is three copies. A body of `INLINE_BODY_MAX` bytes or more is a slice of the read
+//! buffer instead: copying it would cost more than the memory it pins.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// Bodies below this many bytes are copied beside the envelope; larger ones are sliced. A slice of
+/// a small body would pin a whole read buffer for one surviving message.
+pub const INLINE_BODY_MAX: usize = 4096;
+
+/// A message, immutable. Cloning is a reference count.
+#[derive(Clone, Debug)]
+pub struct Message {
+    head: Arc<[u8]>,
+    /// Only for bodies of `INLINE_BODY_MAX` bytes and more. Behind an `Arc` so that the many small
+    /// messages of a long queue do not each carry an empty `Bytes`.
+    large_body: Option<Arc<Bytes>>,
+    properties_at: u16,
+    /// Where the inline body begins, and so where the properties end.
+    body_at: u32,
+    persistent: bool,
+    priority: u8,
+}
+
+/// Where the parts of a `head` begin.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadLayout {
+    /// First byte of the property flags.
+    pub properties_at: u16,
+    /// First byte after the properties.
+    pub body_at: u32,
+}
+
+impl Message {
+    /// A message from its laid-out bytes. `head` holds the body too unless `large_body` is given.
+    pub fn new(
+        head: &[u8],
+        layout: HeadLayout,
+        large_body: Option<Bytes>,
+        persistent: bool,
+    ) -> Self {
+        debug_assert!(usize::from(layout.properties_at) <= layout.body_at as usize);
+        debug_assert!(layout.body_at as usize <= head.len());
+        Self {
+            head: Arc::from(head),
+            large_body: large_body.map(Arc::new),
+            properties_at: layout.properties_at,
+            body_at: layout.body_at,
+            persistent,
+            priority: 0,
+        }
+    }
+
+    /// Exchange and routing key as two short strings, as the wire carries them.
+    pub fn envelope(&self) -> &[u8] {
+        self.head.get(..usize::from(self.properties_at)).unwrap_or_default()
+    }
+
+    /// The exchange the message was published to; empty for the default exchange.
+    pub fn exchange(&self) -> &[u8] {
+        short_string(self.envelope())
+    }
+
+    /// The routing key it was published with.
+    pub fn routing_key(&self) -> &[u8] {
+        let rest = self.envelope().get(1 + self.exchange().len()..).unwrap_or_default();
+        short_string(rest)
+    }
+
+    /// Property flags and values, as published.
+    pub fn properties(&self) -> &[u8] {
+        self.head.get(usize::from(self.properties_at)..self.body_at as usize).unwrap_or_default()
+    }
+
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        match &self.large_body {
+            Some(body) => body,
+            None => self.head.get(self.body_at as usize..).unwrap_or_default(),
+        }
+    }
+
+    /// The body as shared bytes, when it is large enough to be sliced rather than copied.
+    pub fn large_body(&self) -> Option<&Bytes> {
+        self.large_body.as_deref()
+    }
+
+    /// Whether it was published with `delivery_mode` 2.
+    pub fn is_persistent(&self) -> bool {
+        self.persistent
+    }
+
+    /// The same message with the given priority, 0 if it named none.
+    #[must_use]
+    pub fn with_priority(mut self, priority: u8) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Its priority in queues that have priorities.
+    pub fn priority(&self) -> u8 {
+        self.priority
+    }
+
+    /// Bytes of memory the message's content takes, shared by all its copies.
+    pub fn size(&self) -> usize {
+        self.head.len() + self.large_body.as_ref().map_or(0, |body| body.len())
+    }
+}
+
+fn short_string(bytes: &[u8]) -> &[u8] {
+    let length = bytes.first().copied().map_or(0, usize::from);
+    bytes.get(1..1 + length).unwrap_or_default()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A message with the given routing key and body, published to the exchange `x`.
+    pub(crate) fn message(routing_key: &str, body: &[u8]) -> Message {
+        let mut head = vec![1, b'x', u8::try_from(routing_key.len()).expect("short")];
+        head.extend_from_slice(routing_key.as_bytes());
+        let properties_at = u16::try_from(head.len()).expect("short");
+        head.extend_from_slice(&[0, 0]);
+        let body_at = u32::try_from(head.len()).expect("short");
+        head.extend_from_slice(body);
+        Message::new(&head, HeadLayout { properties_at, body_at }, None, false)
+    }
+
+    #[test]
+    fn parts_are_found_where_they_were_laid() {
+        let message = message("a.b", b"hello");
+        assert_eq!(message.envelope(), b"\x01x\x03a.b");
+        assert_eq!(message.exchange(), b"x");
+        assert_eq!(message.routing_key(), b"a.b");
+        assert_eq!(message.properties(), &[0, 0]);
+        assert_eq!(message.body(), b"hello");
+    }
+
+    #[test]
+    fn a_large_body_stands_beside_the_head() {
+        let head = [0, 0, 0, 0];
+        let layout = HeadLayout { properties_at: 2, body_at: 4 };
+        let message = Message::new(&head, layout, Some(Bytes::from_static(b"large")), true);
+        assert_eq!(message.body(), b"large");
+        assert_eq!(message.size(), 4 + 5);
+        assert!(message.is_persistent());
+    }
+
+    #[test]
+    fn a_queued_message_costs_little_beside_its_content() {
+        assert!(size_of::<Message>() <= 40, "{} bytes", size_of::<Message>());
+    }
+}

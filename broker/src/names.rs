@@ -1,0 +1,38 @@
+//! Names the broker makes up: server-named queues and consumer tags.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// `prefix` and 22 characters for 16 random bytes, as RabbitMQ builds `amq.gen-…`.
+pub fn generated(prefix: &str) -> String {
+    let random: [u8; 16] = rand::random();
+    let mut name = prefix.to_owned();
+    URL_SAFE_NO_PAD.encode_string(random, &mut name);
+    name
+}
+
+/// A name as RabbitMQ takes it: without carriage returns and line feeds.
+pub fn cleaned(name: &str) -> std::borrow::Cow<'_, str> {
+    if name.contains(['\r', '\n']) {
+        return name.replace(['\r', '\n'], "").into();
+    }
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_names_are_long_and_differ() {
+        let (a, b) = (generated("amq.gen-"), generated("amq.gen-"));
+        assert_ne!(a, b);
+        assert_eq!(a.len(), "amq.gen-".len() + 22);
+    }
+
+    #[test]
+    fn line_ends_are_stripped() {
+        assert_eq!(cleaned("a\r\nb"), "ab");
+        assert_eq!(cleaned("ab"), "ab");
+    }
+}

@@ -1,0 +1,366 @@
+//! The x-arguments of a queue: which there are, what they may be, and when two declarations agree.
+//!
+//! Called by `vhost::declare` and `channel::consume`. Texts are RabbitMQ's, whose error reasons are
+//! printed as its language prints terms: strings quoted, atoms and tuples bare.
+//! See RabbitMQ's queues page ("Optional Arguments") and `basic.consume` arguments.
+
+use leveret_protocol::types::{FieldTable, FieldValue};
+
+use crate::error::{ChannelError, ResourceName};
+
+/// The longest time any argument may give: ten years in milliseconds, as RabbitMQ limits it.
+pub const EXPIRY_MS_MAX: i64 = 10 * 365 * 24 * 3600 * 1000;
+
+/// Arguments that decide how the queue behaves, parsed once at declaration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueArguments {
+    /// `x-max-priority`: priorities from 0 to this.
+    pub max_priority: u8,
+    /// `x-max-length` and `x-max-length-bytes`.
+    pub length_limit: LengthLimit,
+    /// `x-overflow` is `reject-publish`: a full queue takes nothing, instead of dropping its head.
+    pub rejects_publishes: bool,
+    /// `x-single-active-consumer`: one consumer at a time gets messages.
+    pub single_active: bool,
+}
+
+/// How much may be ready in a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LengthLimit {
+    /// Messages.
+    pub messages: Option<usize>,
+    /// Bytes of their bodies.
+    pub bytes: Option<usize>,
+}
+
+impl LengthLimit {
+    /// Whether there is a limit.
+    pub fn is_some(self) -> bool {
+        self != Self::default()
+    }
+}
+
+const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
+
+type Check = fn(&FieldValue, &FieldTable) -> Result<(), String>;
+
+/// The arguments that are checked and compared; any other is kept and otherwise ignored.
+const DECLARE_ARGUMENTS: &[(&str, Check)] = &[
+    ("x-expires", check_expires),
+    ("x-message-ttl", check_ttl),
+    (DEAD_LETTER_EXCHANGE, check_dead_letter_exchange),
+    ("x-dead-letter-routing-key", check_dead_letter_routing_key),
+    ("x-dead-letter-strategy", check_dead_letter_strategy),
+    ("x-max-length", check_not_negative),
+    ("x-max-length-bytes", check_not_negative),
+    ("x-max-in-memory-length", check_not_negative),
+    ("x-max-in-memory-bytes", check_not_negative),
+    ("x-max-priority", check_max_priority),
+    ("x-overflow", check_overflow),
+    ("x-queue-mode", check_queue_mode),
+    ("x-queue-version", check_queue_version),
+    ("x-single-active-consumer", check_boolean),
+    ("x-consumer-timeout", check_not_negative),
+    ("x-queue-type", check_queue_type),
+    ("x-quorum-initial-group-size", check_positive),
+    ("x-delivery-limit", check_integer),
+    ("x-queue-leader-locator", check_leader_locator),
+];
+
+/// Checks the arguments of `queue.declare` and parses those with a meaning.
+pub fn parse(arguments: &FieldTable, queue: &ResourceName) -> Result<QueueArguments, ChannelError> {
+    if let Some(value) = arguments.get(DEAD_LETTER_EXCHANGE) {
+        // Another text than for all other arguments: RabbitMQ looks it up before it checks it.
+        check_string(value).map_err(|_| {
+            ChannelError::Precondition(format!(
+                "invalid type '{}' for arg '{DEAD_LETTER_EXCHANGE}' in {queue}",
+                value.type_name()
+            ))
+        })?;
+    }
+    for (key, check) in DECLARE_ARGUMENTS {
+        if let Some(value) = arguments.get(key) {
+            check(value, arguments).map_err(|reason| invalid(key, queue, &reason))?;
+        }
+    }
+    let max_priority = arguments.get("x-max-priority").and_then(FieldValue::as_integer);
+    let size = |key| {
+        let value = arguments.get(key).and_then(FieldValue::as_integer)?;
+        usize::try_from(value).ok()
+    };
+    let overflow = arguments.get("x-overflow").and_then(FieldValue::as_str);
+    Ok(QueueArguments {
+        max_priority: max_priority.and_then(|value| u8::try_from(value).ok()).unwrap_or(0),
+        length_limit: LengthLimit {
+            messages: size("x-max-length"),
+            bytes: size("x-max-length-bytes"),
+        },
+        single_active: arguments.get("x-single-active-consumer") == Some(&FieldValue::Bool(true)),
+        rejects_publishes: overflow.is_some_and(|mode| mode.starts_with("reject-publish")),
+    })
+}
+
+/// The consumer priority of `basic.consume`, after a check of its arguments.
+pub fn consumer_priority(
+    arguments: &FieldTable,
+    queue: &ResourceName,
+) -> Result<i64, ChannelError> {
+    const KEY: &str = "x-priority";
+    let Some(value) = arguments.get(KEY) else { return Ok(0) };
+    check_integer(value, arguments).map_err(|reason| invalid(KEY, queue, &reason))?;
+    Ok(value.as_integer().unwrap_or(0))
+}
+
+fn invalid(key: &str, queue: &ResourceName, reason: &str) -> ChannelError {
+    ChannelError::Precondition(format!("invalid arg '{key}' for {queue}: {reason}"))
+}
+
+/// Whether a redeclaration gives the same arguments; the first difference is the error.
+pub fn assert_equivalent(
+    received: &FieldTable,
+    current: &FieldTable,
+    queue: &ResourceName,
+) -> Result<(), ChannelError> {
+    let compared = DECLARE_ARGUMENTS.iter().map(|(key, _)| *key);
+    for key in compared {
+        let ours = current.get(key).filter(|value| !is_default(key, value));
+        let theirs = received.get(key).filter(|value| !is_default(key, value));
+        assert_argument_equivalent(key, theirs, ours, queue)?;
+    }
+    Ok(())
+}
+
+/// Compares one argument of a queue or an exchange.
+pub fn assert_argument_equivalent(
+    key: &str,
+    received: Option<&FieldValue>,
+    current: Option<&FieldValue>,
+    resource: &ResourceName,
+) -> Result<(), ChannelError> {
+    let difference = match (received, current) {
+        (None, None) => return Ok(()),
+        (Some(received), Some(current)) if is_same(received, current) => return Ok(()),
+        (Some(received), Some(current)) => {
+            format!("received '{}' but current is '{}'", plain(received), plain(current))
+        }
+        (None, Some(current)) => format!("received none but current is {}", described(current)),
+        (Some(received), None) => format!("received {} but current is none", described(received)),
+    };
+    Err(ChannelError::Inequivalent {
+        argument: key.to_owned(),
+        resource: resource.clone(),
+        difference,
+    })
+}
+
+fn is_default(key: &str, value: &FieldValue) -> bool {
+    key == "x-queue-type" && value.as_str() == Some("classic")
+}
+
+/// Integers of any width are equal when their values are, and so are the two float types.
+fn is_same(a: &FieldValue, b: &FieldValue) -> bool {
+    match (a.as_integer(), b.as_integer()) {
+        (Some(a), Some(b)) => a == b,
+        (None, None) => float(a).zip(float(b)).map_or_else(|| a == b, |(a, b)| a == b),
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "only two of the field types are floats")]
+fn float(value: &FieldValue) -> Option<f64> {
+    match value {
+        FieldValue::F32(value) => Some(f64::from(*value)),
+        FieldValue::F64(value) => Some(*value),
+        _ => None,
+    }
+}
+
+fn described(value: &FieldValue) -> String {
+    format!("the value '{}' of type '{}'", plain(value), value.type_name())
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the rest is printed in its own notation")]
+fn plain(value: &FieldValue) -> String {
+    match value {
+        FieldValue::LongString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        FieldValue::Bool(value) => value.to_string(),
+        other => other.as_integer().map_or_else(|| format!("{other:?}"), |value| value.to_string()),
+    }
+}
+
+fn check_integer(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    integer(value).map(|_| ())
+}
+
+fn integer(value: &FieldValue) -> Result<i64, String> {
+    value.as_integer().ok_or_else(|| format!("\"expected integer, got {}\"", value.type_name()))
+}
+
+fn check_not_negative(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    not_negative(value).map(|_| ())
+}
+
+fn not_negative(value: &FieldValue) -> Result<i64, String> {
+    match integer(value)? {
+        value if value < 0 => Err(format!("{{value_negative,{value}}}")),
+        value => Ok(value),
+    }
+}
+
+fn check_positive(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    match not_negative(value)? {
+        0 => Err("{value_zero,0}".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+fn check_ttl(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    match integer(value)? {
+        value if value > EXPIRY_MS_MAX => Err(format!("{{value_too_large,{value}}}")),
+        value if value < 0 => Err(format!("{{value_negative,{value}}}")),
+        _ => Ok(()),
+    }
+}
+
+fn check_expires(value: &FieldValue, arguments: &FieldTable) -> Result<(), String> {
+    match integer(value)? {
+        0 => Err("{value_zero,0}".to_owned()),
+        _ => check_ttl(value, arguments),
+    }
+}
+
+fn check_max_priority(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    match not_negative(value)? {
+        value if value > i64::from(u8::MAX) => Err(format!("{{max_value_exceeded,{value}}}")),
+        _ => Ok(()),
+    }
+}
+
+fn check_boolean(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    if let FieldValue::Bool(_) = value { Ok(()) } else { Err(unacceptable(value)) }
+}
+
+fn unacceptable(value: &FieldValue) -> String {
+    format!("{{unacceptable_type,{}}}", value.type_name())
+}
+
+fn check_string(value: &FieldValue) -> Result<&str, String> {
+    let FieldValue::LongString(_) = value else { return Err(unacceptable(value)) };
+    Ok(value.as_str().unwrap_or_default())
+}
+
+fn check_dead_letter_exchange(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    check_string(value).map(|_| ())
+}
+
+fn check_dead_letter_routing_key(value: &FieldValue, arguments: &FieldTable) -> Result<(), String> {
+    check_string(value)?;
+    match arguments.get(DEAD_LETTER_EXCHANGE) {
+        Some(_) => Ok(()),
+        None => Err("routing_key_but_no_dlx_defined".to_owned()),
+    }
+}
+
+fn check_one_of(value: &FieldValue, known: &[&str], otherwise: &str) -> Result<(), String> {
+    match check_string(value)? {
+        value if known.contains(&value) => Ok(()),
+        _ => Err(otherwise.to_owned()),
+    }
+}
+
+fn check_dead_letter_strategy(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    check_one_of(value, &["at-most-once", "at-least-once"], "invalid_dlx_strategy")
+}
+
+fn check_overflow(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    let known = ["drop-head", "reject-publish", "reject-publish-dlx"];
+    check_one_of(value, &known, "invalid_overflow")
+}
+
+fn check_queue_mode(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    check_one_of(value, &["default", "lazy"], "invalid_queue_mode")
+}
+
+fn check_leader_locator(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    let known = ["client-local", "balanced", "random", "least-leaders", "min-masters"];
+    check_one_of(value, &known, "invalid_queue_locator_arg")
+}
+
+fn check_queue_version(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    match not_negative(value)? {
+        1 | 2 => Ok(()),
+        other => Err(format!("\"unsupported queue version '{other}'\"")),
+    }
+}
+
+fn check_queue_type(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    match check_string(value)? {
+        "classic" | "quorum" => Ok(()),
+        other => Err(format!("\"unsupported queue type '{other}'\"")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue() -> ResourceName {
+        ResourceName::queue("/", "q")
+    }
+
+    fn table(key: &str, value: FieldValue) -> FieldTable {
+        let mut table = FieldTable::new();
+        table.insert(key, value);
+        table
+    }
+
+    fn text(key: &str, value: FieldValue) -> String {
+        parse(&table(key, value), &queue()).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn invalid_values_are_refused_in_rabbitmqs_words() {
+        let prefix = |key: &str| format!("invalid arg '{key}' for queue 'q' in vhost '/': ");
+        let string = |text: &str| FieldValue::LongString(text.into());
+        let rows = [
+            ("x-message-ttl", FieldValue::I32(-1), "{value_negative,-1}"),
+            ("x-expires", FieldValue::I32(0), "{value_zero,0}"),
+            ("x-message-ttl", string("abc"), "\"expected integer, got longstr\""),
+            ("x-max-priority", FieldValue::I16(256), "{max_value_exceeded,256}"),
+            ("x-single-active-consumer", string("x"), "{unacceptable_type,longstr}"),
+            ("x-overflow", string("x"), "invalid_overflow"),
+            ("x-dead-letter-strategy", string("x"), "invalid_dlx_strategy"),
+            ("x-dead-letter-routing-key", string("x"), "routing_key_but_no_dlx_defined"),
+            ("x-queue-type", string("x"), "\"unsupported queue type 'x'\""),
+        ];
+        for (key, value, reason) in rows {
+            assert_eq!(text(key, value), prefix(key) + reason);
+        }
+    }
+
+    #[test]
+    fn integers_of_any_width_are_equivalent() {
+        let a = table("x-max-length", FieldValue::I8(1));
+        let b = table("x-max-length", FieldValue::I64(1));
+        assert_eq!(assert_equivalent(&a, &b, &queue()), Ok(()));
+    }
+
+    #[test]
+    fn differences_are_named_as_rabbitmq_names_them() {
+        let one = table("x-max-length", FieldValue::I32(1));
+        let two = table("x-max-length", FieldValue::I32(2));
+        let text = |a, b| assert_equivalent(a, b, &queue()).expect_err("differs").to_string();
+        let prefix = "inequivalent arg 'x-max-length' for queue 'q' in vhost '/': ";
+        assert_eq!(text(&one, &two), format!("{prefix}received '1' but current is '2'"));
+        assert_eq!(
+            text(&FieldTable::new(), &one),
+            format!("{prefix}received none but current is the value '1' of type 'signedint'")
+        );
+    }
+
+    #[test]
+    fn classic_is_what_an_absent_type_means() {
+        let classic = table("x-queue-type", FieldValue::LongString(b"classic".to_vec()));
+        assert_eq!(assert_equivalent(&classic, &FieldTable::new(), &queue()), Ok(()));
+    }
+}

@@ -1,0 +1,202 @@
+//! The server: listeners, accepted sockets, and the orderly end.
+//!
+//! Called by `main`. Opens the data directory, brings back the topology, listens, says that it is
+//! ready, and on SIGTERM or SIGINT tells every client (320), waits for them, bounded, and returns.
+//! Stays true: nothing is accepted before everything durable is back.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+
+use crate::alarms::{self, Watermarks};
+use crate::broker::Broker;
+use crate::config::{Config, Listeners};
+use crate::connection;
+use crate::connection::handle::Event;
+use crate::startup;
+
+/// Why the server did not start, or ended badly.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Startup(#[from] startup::Error),
+    /// What was not yet durable could not be stored.
+    #[error(transparent)]
+    Storage(#[from] leveret_storage::StorageError),
+    /// A listener's address cannot be had.
+    #[error("cannot listen on {address}: {cause}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// Any other system call at start.
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+}
+
+/// What clients are told, in RabbitMQ's words.
+pub(crate) const SHUTDOWN_REASON: &str = "broker forced connection closure with reason 'shutdown'";
+/// How long to wait after accept failed: the usual reason is too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until a signal ends it.
+pub async fn run(config: Config) -> Result<(), Error> {
+    // First: a signal that comes early must not end the process the hard way.
+    let mut signals = Signals::new()?;
+    raise_open_file_limit();
+    let started = startup::start(&config)?;
+    let broker = Arc::clone(&started.broker);
+    let connections = TaskTracker::new();
+    for address in &config.listeners.addresses {
+        let listener = listen(*address, &config.listeners)?;
+        info!("started TCP listener on {}", listener.local_addr()?);
+        tokio::spawn(accept(
+            listener,
+            Arc::clone(&broker),
+            connections.clone(),
+            config.listeners.nodelay,
+        ));
+    }
+    let watermarks = watermarks(&config);
+    tokio::spawn(alarms::watch(Arc::clone(&broker), watermarks));
+    info!("Server startup complete; 0 plugins started.");
+    signals.wait().await;
+    broker.stopping().cancel();
+    connections.close();
+    drain(&broker, &connections, config.shutdown_timeout).await;
+    started.close()?;
+    Ok(())
+}
+
+fn watermarks(config: &Config) -> Watermarks {
+    let memory = config.memory.watermark_bytes(alarms::memory_total());
+    if let Some(limit) = memory {
+        info!("memory high watermark set to {} MiB", limit / (1024 * 1024));
+    }
+    Watermarks {
+        memory,
+        disk_free: config.disk_free_limit.bytes(alarms::memory_total()),
+        data_dir: config.data_dir.clone(),
+    }
+}
+
+/// Listens on an address. `[::]` is all of both families: one socket serves both, or IPv4 alone
+/// where the system has no IPv6.
+fn listen(address: SocketAddr, options: &Listeners) -> Result<TcpListener, Error> {
+    let everywhere_v4 = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());
+    let bound = bind(address, options);
+    match bound {
+        Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => bind(everywhere_v4, options),
+        bound => bound,
+    }
+}
+
+fn bind(address: SocketAddr, options: &Listeners) -> Result<TcpListener, Error> {
+    let bind = || -> std::io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        socket.set_reuse_address(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(options.backlog)?;
+        TcpListener::from_std(socket.into())
+    };
+    bind().map_err(|cause| Error::Listen { address, cause })
+}
+
+async fn accept(
+    listener: TcpListener,
+    broker: Arc<Broker>,
+    connections: TaskTracker,
+    nodelay: bool,
+) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = broker.stopping().cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((socket, peer)) => {
+                if let Err(error) = prepare(&socket, nodelay) {
+                    warn!("closing TCP connection from {peer}: {error}");
+                    continue;
+                }
+                connections.spawn(connection::serve(socket, canonical(peer), Arc::clone(&broker)));
+            }
+            Err(error) => {
+                error!("cannot accept connections: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn prepare(socket: &TcpStream, nodelay: bool) -> std::io::Result<()> {
+    socket.set_nodelay(nodelay)
+}
+
+/// An IPv4 address on a dual-stack listener, as the IPv4 address it is.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// The signals that ask the broker to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Error> {
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    async fn wait(&mut self) {
+        let name = tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        };
+        info!("{name} received, shutting down");
+    }
+}
+
+/// Tells every client that the broker goes, and waits for them to leave.
+async fn drain(broker: &Broker, connections: &TaskTracker, limit: Duration) {
+    broker.tell_all(|| Event::ForceClose(SHUTDOWN_REASON.to_owned()));
+    if tokio::time::timeout(limit, connections.wait()).await.is_err() {
+        warn!("{} connections did not close in time", connections.len());
+    }
+    info!("stopped");
+}
+
+/// Ends the process because what it holds in memory can no longer be made durable: whoever starts it
+/// again starts from what is on disk. Never retried: a failed sync says nothing of what came before.
+pub(crate) fn end_process(cause: &leveret_storage::StorageError) -> ! {
+    error!("cannot store definitions, ending: {cause}");
+    std::process::exit(1)
+}
+
+/// Connections are files: take as many as the system allows this process.
+fn raise_open_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        warn!("cannot raise the limit of open files: {error}");
+    }
+}

@@ -1,0 +1,165 @@
+//! From a data directory to a broker: opens the store, seeds an empty one, brings everything
+//! durable back.
+//!
+//! Called once by `server::run`, before anything listens. Stays true: nothing durable is passed
+//! over in silence. What cannot be read stops the start; a binding whose end is missing is logged.
+
+use std::sync::Arc;
+
+use leveret_storage::{StorageError, Store, boot_epoch};
+use thiserror::Error;
+use tracing::{info, warn};
+
+use crate::auth::{self, Users};
+use crate::broker::Broker;
+use crate::config::Config;
+use crate::definitions::{
+    self, BindingRecord, DefinitionError, DestinationKind, ExchangeRecord, QueueRecord,
+};
+use crate::error::ResourceName;
+use crate::persistence;
+use crate::queue::{QueueId, QueueSettings, arguments};
+use crate::vhost::Vhost;
+use crate::vhost::destination::{Destination, ExchangeSettings};
+use crate::vhost::exchange::Binding;
+
+/// Why the broker did not start.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A definition cannot be read.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    /// A definition makes no sense.
+    #[error("the stored definition of {0} cannot be used: {1}")]
+    Unusable(ResourceName, String),
+}
+
+/// A broker with everything durable back in it.
+#[derive(Debug)]
+pub struct Started {
+    /// The broker.
+    pub broker: Arc<Broker>,
+    store: Store,
+}
+
+impl Started {
+    /// Makes everything durable and releases the data directory.
+    ///
+    /// # Errors
+    /// What was not yet durable could not be stored.
+    pub fn close(self) -> Result<(), StorageError> {
+        self.store.close()
+    }
+}
+
+/// Opens the data directory and builds the broker.
+///
+/// # Errors
+/// The directory is in use, of a newer version, damaged, or cannot be written.
+pub fn start(config: &Config) -> Result<Started, Error> {
+    let store = Store::open(&config.data_dir)?;
+    info!("data directory: {}", store.directory().display());
+    let metadata = store.metadata();
+    if auth::seed_if_empty(&*metadata, &config.seed)? {
+        info!("created vhost '{}' and user '{}'", config.seed.vhost, config.seed.user);
+    }
+    let epoch = boot_epoch(&*metadata)?;
+    let stored = definitions::load(&metadata.read()?)?;
+    let users = Users::new(Arc::clone(&metadata), &stored, &config.authentication.loopback_users);
+    let durable = Arc::new(persistence::Definitions::new(metadata, epoch));
+    let broker = Arc::new(Broker::new(config, users, durable));
+    for vhost in &stored.vhosts {
+        broker.add_vhost(&vhost.name);
+    }
+    restore(&broker, &stored)?;
+    Ok(Started { broker, store })
+}
+
+fn restore(broker: &Broker, stored: &definitions::Definitions) -> Result<(), Error> {
+    for exchange in &stored.exchanges {
+        with_vhost(broker, &exchange.vhost, |vhost| {
+            restore_exchange(vhost, exchange);
+            Ok(())
+        })?;
+    }
+    for queue in &stored.queues {
+        with_vhost(broker, &queue.vhost, |vhost| restore_queue(vhost, queue))?;
+    }
+    for binding in &stored.bindings {
+        with_vhost(broker, &binding.vhost, |vhost| {
+            restore_binding(vhost, binding);
+            Ok(())
+        })?;
+    }
+    info!(
+        "recovered {} exchanges, {} queues, {} bindings",
+        stored.exchanges.len(),
+        stored.queues.len(),
+        stored.bindings.len()
+    );
+    Ok(())
+}
+
+fn with_vhost(
+    broker: &Broker,
+    name: &str,
+    restore: impl FnOnce(&Vhost) -> Result<(), Error>,
+) -> Result<(), Error> {
+    match broker.vhost(name) {
+        Some(vhost) => restore(&vhost),
+        None => {
+            warn!("a stored definition names the vhost '{name}', which does not exist");
+            Ok(())
+        }
+    }
+}
+
+fn restore_exchange(vhost: &Vhost, record: &ExchangeRecord) {
+    let settings = ExchangeSettings {
+        kind: record.kind,
+        durable: record.durable,
+        auto_delete: record.auto_delete,
+        internal: record.internal,
+        arguments: record.arguments.clone(),
+    };
+    vhost.restore_exchange(&record.name, settings);
+}
+
+fn restore_queue(vhost: &Vhost, record: &QueueRecord) -> Result<(), Error> {
+    let resource = vhost.queue_name(&record.name);
+    let parsed = arguments::parse(&record.arguments, &resource)
+        .map_err(|error| Error::Unusable(resource, error.to_string()))?;
+    let settings = QueueSettings {
+        durable: record.durable,
+        auto_delete: record.auto_delete,
+        owner: None,
+        arguments: record.arguments.clone(),
+        parsed,
+    };
+    vhost.restore_queue(QueueId(record.id), &record.name, settings);
+    Ok(())
+}
+
+fn restore_binding(vhost: &Vhost, record: &BindingRecord) {
+    let destination = match record.destination_kind {
+        DestinationKind::Queue => vhost.queue(&record.destination).map(Destination::Queue),
+        DestinationKind::Exchange => vhost.exchange(&record.destination).map(Destination::Exchange),
+    };
+    let restored = destination.is_some_and(|destination| {
+        let routing_key = record.routing_key.clone();
+        let arguments = record.arguments.clone();
+        let binding = Binding { destination, routing_key, arguments };
+        vhost.restore_binding(&record.source, binding)
+    });
+    if !restored {
+        warn!(
+            "the stored binding from exchange '{}' to '{}' in vhost '{}' has no ends",
+            record.source,
+            record.destination,
+            vhost.name()
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! A virtual host: its exchanges, queues and bindings.
+//!
+//! Channels look things up here and publishers route here. Changes go through `topology`, which
+//! makes them one at a time and hands the durable ones to the metadata store. Stays true:
+//! - `generation` grows after every change that could alter a route, so a cached route is valid
+//!   while it has not;
+//! - a registry guard is never held while anything else is locked: the `Arc` is cloned out.
+//!
+//! Lock order: topology, registry shard, exchange router, queue, connection outgoing buffer.
+
+pub mod destination;
+pub mod exchange;
+pub mod routing;
+pub mod topology;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+use leveret_protocol::types::FieldTable;
+use parking_lot::Mutex;
+
+use self::destination::{Exchange, ExchangeSettings};
+use self::exchange::ExchangeKind;
+use self::topology::Incoming;
+use crate::error::{ChannelError, ResourceName};
+use crate::persistence::Definitions;
+use crate::queue::Queue;
+
+type Registry<T> = DashMap<Box<str>, Arc<T>, foldhash::fast::RandomState>;
+
+/// How many queues and exchanges there may be in all vhosts together, and how many there are.
+#[derive(Debug, Default)]
+pub struct TopologyLimits {
+    /// Most queues; `None` is no limit.
+    pub queues_max: Option<usize>,
+    /// Most exchanges that clients declared; `None` is no limit.
+    pub exchanges_max: Option<usize>,
+    queues: AtomicUsize,
+    exchanges: AtomicUsize,
+}
+
+impl TopologyLimits {
+    /// These limits, and nothing declared.
+    pub fn new(queues_max: Option<usize>, exchanges_max: Option<usize>) -> Self {
+        Self { queues_max, exchanges_max, ..Self::default() }
+    }
+}
+
+/// See the module documentation.
+#[derive(Debug)]
+pub struct Vhost {
+    name: Arc<str>,
+    exchanges: Registry<Exchange>,
+    queues: Registry<Queue>,
+    default_exchange: Arc<Exchange>,
+    generation: AtomicU64,
+    /// Serialises all changes, and knows which exchanges lead to a destination.
+    topology: Mutex<Incoming>,
+    definitions: Arc<Definitions>,
+    limits: Arc<TopologyLimits>,
+}
+
+/// The exchanges every vhost has (RabbitMQ's), besides the default one.
+const PREDECLARED: [(&str, ExchangeKind, bool); 6] = [
+    ("amq.direct", ExchangeKind::Direct, false),
+    ("amq.fanout", ExchangeKind::Fanout, false),
+    ("amq.topic", ExchangeKind::Topic, false),
+    ("amq.headers", ExchangeKind::Headers, false),
+    ("amq.match", ExchangeKind::Headers, false),
+    ("amq.rabbitmq.trace", ExchangeKind::Topic, true),
+];
+
+impl Vhost {
+    /// A vhost with the predeclared exchanges only. `limits` are those of all vhosts together.
+    pub fn new(name: &str, definitions: Arc<Definitions>, limits: Arc<TopologyLimits>) -> Self {
+        let settings = |kind, internal| ExchangeSettings {
+            kind,
+            durable: true,
+            auto_delete: false,
+            internal,
+            arguments: FieldTable::new(),
+        };
+        let exchanges = Registry::default();
+        for (name, kind, internal) in PREDECLARED {
+            exchanges.insert(name.into(), Exchange::new(name, settings(kind, internal)));
+        }
+        Self {
+            name: name.into(),
+            exchanges,
+            queues: Registry::default(),
+            default_exchange: Exchange::new("", settings(ExchangeKind::Direct, false)),
+            generation: AtomicU64::new(1),
+            topology: Mutex::new(Incoming::default()),
+            definitions,
+            limits,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Grows with every change that could alter a route.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    fn topology_changed(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// The exchange with this name; the empty name is the default exchange.
+    pub fn exchange(&self, name: &str) -> Option<Arc<Exchange>> {
+        if name.is_empty() {
+            return Some(Arc::clone(&self.default_exchange));
+        }
+        self.exchanges.get(name).map(|entry| Arc::clone(entry.value()))
+    }
+
+    /// The queue with this name.
+    pub fn queue(&self, name: &str) -> Option<Arc<Queue>> {
+        self.queues.get(name).map(|entry| Arc::clone(entry.value()))
+    }
+
+    /// The exchange, or 404.
+    pub fn expect_exchange(&self, name: &str) -> Result<Arc<Exchange>, ChannelError> {
+        self.exchange(name).ok_or_else(|| ChannelError::NotFound(self.exchange_name(name)))
+    }
+
+    /// The queue, or 404.
+    pub fn expect_queue(&self, name: &str) -> Result<Arc<Queue>, ChannelError> {
+        self.queue(name).ok_or_else(|| ChannelError::NotFound(self.queue_name(name)))
+    }
+
+    /// A queue's name as error texts show it.
+    pub fn queue_name(&self, name: &str) -> ResourceName {
+        ResourceName::queue(&self.name, name)
+    }
+
+    /// An exchange's name as error texts show it.
+    pub fn exchange_name(&self, name: &str) -> ResourceName {
+        ResourceName::exchange(&self.name, name)
+    }
+
+    /// All queues now.
+    pub fn queues(&self) -> Vec<Arc<Queue>> {
+        self.queues.iter().map(|entry| Arc::clone(entry.value())).collect()
+    }
+}

@@ -1,0 +1,106 @@
+//! From an exchange and a message to queues.
+//!
+//! Called by `channel::publish` when its route cache has no answer. Reads the exchanges' routers
+//! under their read locks, one at a time. Stays true: every queue comes out at most once, cycles of
+//! exchange to exchange bindings are cut, and an alternate exchange is asked exactly when the
+//! exchange itself led nowhere. See RabbitMQ's pages on exchanges, e2e bindings and alternate
+//! exchanges.
+
+use std::sync::Arc;
+
+use leveret_protocol::types::{FieldTable, RawTable};
+use rustc_hash::FxHashSet;
+
+use super::Vhost;
+use super::destination::{Destination, Exchange};
+use crate::queue::Queue;
+
+/// The parts of a message that routing may look at.
+#[derive(Debug)]
+pub struct Routed<'a> {
+    /// The routing key, then those of the CC and BCC headers.
+    pub routing_keys: &'a [&'a str],
+    /// The headers property, parsed only when a headers exchange asks.
+    pub headers: Option<RawTable<'a>>,
+}
+
+/// Where a message goes.
+#[derive(Debug, Default)]
+pub struct Route {
+    /// Each queue once.
+    pub queues: Vec<Arc<Queue>>,
+    /// Whether the same exchange and routing key always give the same queues: false when headers
+    /// had a say.
+    pub cacheable: bool,
+}
+
+impl Vhost {
+    /// Where a message published to this exchange goes.
+    pub fn route(&self, exchange: &Arc<Exchange>, message: &Routed<'_>) -> Route {
+        let mut walk = Walk { vhost: self, message, headers: None, cacheable: true };
+        let mut seen = vec![Arc::clone(exchange)];
+        let mut queues = Vec::new();
+        let mut found = Vec::new();
+        let mut next = 0;
+        while let Some(exchange) = seen.get(next).cloned() {
+            next += 1;
+            walk.destinations(&exchange, &mut found);
+            if found.is_empty() {
+                found.extend(walk.alternate(&exchange));
+            }
+            for destination in found.drain(..) {
+                match destination {
+                    Destination::Queue(queue) => queues.push(queue),
+                    Destination::Exchange(exchange) => {
+                        if !seen.iter().any(|known| Arc::ptr_eq(known, &exchange)) {
+                            seen.push(exchange);
+                        }
+                    }
+                }
+            }
+        }
+        if seen.len() > 1 || message.routing_keys.len() > 1 {
+            let mut known = FxHashSet::default();
+            queues.retain(|queue| known.insert(queue.id()));
+        }
+        Route { queues, cacheable: walk.cacheable }
+    }
+}
+
+struct Walk<'a> {
+    vhost: &'a Vhost,
+    message: &'a Routed<'a>,
+    headers: Option<FieldTable>,
+    cacheable: bool,
+}
+
+impl Walk<'_> {
+    fn destinations(&mut self, exchange: &Exchange, out: &mut Vec<Destination>) {
+        if exchange.name().is_empty() {
+            // The default exchange: every queue is bound to it by its name.
+            let queues = self.message.routing_keys.iter().filter_map(|key| self.vhost.queue(key));
+            out.extend(queues.map(Destination::Queue));
+            return;
+        }
+        if exchange.settings().kind.needs_headers() {
+            self.cacheable = false;
+            self.parse_headers();
+        }
+        let router = exchange.router().read();
+        for key in self.message.routing_keys {
+            router.route(key, self.headers.as_ref(), out);
+        }
+    }
+
+    fn parse_headers(&mut self) {
+        if self.headers.is_none() {
+            let parsed = self.message.headers.and_then(|raw| raw.parse().ok());
+            self.headers = Some(parsed.unwrap_or_default());
+        }
+    }
+
+    fn alternate(&self, exchange: &Exchange) -> Option<Destination> {
+        let name = exchange.alternate()?;
+        self.vhost.exchange(name).map(Destination::Exchange)
+    }
+}
