@@ -1,0 +1,14 @@
+//! Runs the programs of `examples/` against a broker and compares what they
+//! print with what their readers are led to expect, to the letter.
+//!
+//! Every test has a broker to itself, since the examples use fixed names.
+#![expect(clippy::expect_used, reason = "a test reports a broken environment by panicking")]
+
+#[path = "../interop/broker.rs"]
+mod broker;
+#[path = "../interop/program.rs"]
+mod program;
+
+mod patterns;
+mod python;
+mod rust;

@@ -1,0 +1,155 @@
+//! A client program run as a child process: what it prints, line by line, and
+//! how it ends, each within a time limit.
+//!
+//! Used by the tests that drive programs in other languages and the examples.
+//! A program never outlives the [`Program`] that started it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// Fails with the way out if a prerequisite is missing: a test that cannot run
+/// must not pass.
+pub(crate) fn require(path: &Path) {
+    assert!(path.exists(), "{} is missing: run ./tests/setup first", path.display());
+}
+
+/// A running program and the lines it has printed so far.
+pub(crate) struct Program {
+    name: String,
+    child: Child,
+    stdout: Arc<Lines>,
+    stderr: Arc<Lines>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+/// How a program ended.
+pub(crate) struct Finished {
+    /// Its exit status.
+    pub(crate) status: ExitStatus,
+    /// What it printed, by line.
+    pub(crate) stdout: Vec<String>,
+    /// What it complained about.
+    pub(crate) stderr: String,
+}
+
+impl Program {
+    /// Starts `command` with its output captured.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let name = format!("{command:?}");
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        let (stdout, stderr) = (Arc::new(Lines::default()), Arc::new(Lines::default()));
+        let readers = vec![
+            read_into(child.stdout.take().expect("stdout is piped"), Arc::clone(&stdout)),
+            read_into(child.stderr.take().expect("stderr is piped"), Arc::clone(&stderr)),
+        ];
+        Self { name, child, stdout, stderr, readers }
+    }
+
+    /// Waits until the program has printed at least `count` lines; gives all.
+    pub(crate) fn wait_for_lines(&self, count: usize, limit: Duration) -> Vec<String> {
+        let lines = self.stdout.wait(limit, |lines| lines.len() >= count);
+        let complaint = self.stderr.now().join("\n");
+        assert!(
+            lines.len() >= count,
+            "{} printed {lines:?} and no more within {limit:?}\n{complaint}",
+            self.name
+        );
+        lines
+    }
+
+    /// Waits for a line that equals `line`.
+    pub(crate) fn wait_for_line(&self, line: &str, limit: Duration) {
+        let lines = self.stdout.wait(limit, |lines| lines.iter().any(|printed| printed == line));
+        let complaint = self.stderr.now().join("\n");
+        assert!(
+            lines.iter().any(|printed| printed == line),
+            "{} did not print {line:?} within {limit:?} but {lines:?}\n{complaint}",
+            self.name
+        );
+    }
+
+    /// Sends SIGINT, as CTRL+C does.
+    pub(crate) fn interrupt(&self) {
+        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        assert!(status.expect("kill starts").success(), "{} is not running", self.name);
+    }
+
+    /// Waits for the program to end by itself.
+    pub(crate) fn finish(mut self, limit: Duration) -> Finished {
+        // Its output ends when it does: wait for that, not for a clock.
+        self.stdout.wait(limit, |_| false);
+        if !self.stdout.ended() {
+            let (printed, complaint) = (self.stdout.now(), self.stderr.now().join("\n"));
+            panic!("{} did not end within {limit:?}; printed {printed:?}\n{complaint}", self.name);
+        }
+        let status = self.child.wait().expect("the program can be waited for");
+        for reader in self.readers.drain(..) {
+            reader.join().expect("the reader of the output does not panic");
+        }
+        Finished { status, stdout: self.stdout.now(), stderr: self.stderr.now().join("\n") }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The lines of one stream, and a bell that rings when one is added.
+#[derive(Default)]
+struct Lines {
+    /// Guards the lines between the reader thread and the test.
+    read: Mutex<Output>,
+    bell: Condvar,
+}
+
+#[derive(Default)]
+struct Output {
+    lines: Vec<String>,
+    ended: bool,
+}
+
+impl Lines {
+    fn lock(&self) -> MutexGuard<'_, Output> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Vec<String> {
+        self.lock().lines.clone()
+    }
+
+    fn ended(&self) -> bool {
+        self.lock().ended
+    }
+
+    /// Waits until `enough` holds, the stream ends, or `limit` passes.
+    fn wait(&self, limit: Duration, enough: impl Fn(&[String]) -> bool) -> Vec<String> {
+        let (read, _) = self
+            .bell
+            .wait_timeout_while(self.lock(), limit, |read| !read.ended && !enough(&read.lines))
+            .unwrap_or_else(PoisonError::into_inner);
+        read.lines.clone()
+    }
+}
+
+fn read_into(stream: impl Read + Send + 'static, into: Arc<Lines>) -> JoinHandle<()> {
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            into.lock().lines.push(line);
+            into.bell.notify_all();
+        }
+        into.lock().ended = true;
+        into.bell.notify_all();
+    })
+}

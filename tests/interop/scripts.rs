@@ -1,0 +1,179 @@
+//! The clients in other languages: each script must print exactly the steps
+//! named here, in this order, and end well.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::broker::{Broker, repository, target_directory};
+use crate::program::{Program, require};
+
+/// How long a whole script may take on a busy machine.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Runs a script against a broker and compares its steps.
+fn holds(mut script: Command, steps: &[&str]) {
+    let broker = Broker::start();
+    let finished = Program::start(script.env("AMQP_URL", broker.url())).finish(LIMIT);
+    let mut expected: Vec<String> = steps.iter().map(|step| format!("ok {step}")).collect();
+    expected.push("done".to_owned());
+    assert_eq!(finished.stdout, expected, "{script:?} complained: {}", finished.stderr);
+    assert!(finished.status.success(), "{script:?} ended badly: {}", finished.stderr);
+}
+
+fn python(venv: &str, script: &str) -> Command {
+    let interpreter = target_directory().join(venv).join("bin/python");
+    require(&interpreter);
+    let mut command = Command::new(interpreter);
+    command.arg(repository().join("tests/interop/python").join(script));
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+#[test]
+fn pika_blocking() {
+    let steps = [
+        "declare",
+        "consume_and_ack",
+        "nack_requeue",
+        "get",
+        "qos",
+        "cancel",
+        "properties",
+        "large_body",
+        "transaction",
+        "mandatory_return",
+        "overflow_nack",
+        "missing_queue",
+        "other_arguments",
+        "delete",
+        "close",
+    ];
+    holds(python("venv", "pika_blocking.py"), &steps);
+}
+
+const PIKA_CALLBACK_STEPS: [&str; 11] = [
+    "open",
+    "declare",
+    "consume_and_ack",
+    "nack_requeue",
+    "confirms",
+    "cancel",
+    "get",
+    "mandatory_return",
+    "missing_queue",
+    "delete",
+    "close",
+];
+
+fn pika_callbacks(adapter: &str) {
+    let mut script = python("venv", "pika_callbacks.py");
+    script.arg(adapter);
+    holds(script, &PIKA_CALLBACK_STEPS);
+}
+
+#[test]
+fn pika_select() {
+    pika_callbacks("select");
+}
+
+#[test]
+fn pika_asyncio() {
+    pika_callbacks("asyncio");
+}
+
+#[test]
+fn pika_gevent() {
+    pika_callbacks("gevent");
+}
+
+#[test]
+fn pika_of_2018() {
+    let steps = [
+        "declare",
+        "consume_and_ack",
+        "nack_requeue",
+        "confirms",
+        "missing_queue",
+        "close",
+        "select_connection",
+    ];
+    holds(python("venv-pika-0.12", "pika_0_12.py"), &steps);
+}
+
+#[test]
+fn aio_pika() {
+    let steps = [
+        "declare",
+        "consume_and_ack",
+        "nack_requeue",
+        "get",
+        "qos",
+        "cancel",
+        "mandatory_return",
+        "transaction",
+        "missing_queue",
+        "delete",
+    ];
+    holds(python("venv", "aio_pika_client.py"), &steps);
+}
+
+#[test]
+fn kombu() {
+    let steps = [
+        "declare",
+        "publish_confirmed",
+        "consume_and_ack",
+        "nack_requeue",
+        "cancel",
+        "missing_queue",
+        "delete",
+    ];
+    holds(python("venv", "kombu_client.py"), &steps);
+}
+
+#[test]
+fn celery() {
+    let steps = ["task", "group", "retry", "control", "delete"];
+    holds(python("venv", "celery_client.py"), &steps);
+}
+
+#[test]
+fn node_amqplib() {
+    let modules = target_directory().join("node/node_modules");
+    require(&modules.join("amqplib"));
+    let mut script = Command::new("node");
+    script.arg(repository().join("tests/interop/node/amqplib.js")).env("NODE_PATH", modules);
+    let steps = [
+        "declare",
+        "consume_and_ack",
+        "nack_requeue",
+        "cancel",
+        "confirms",
+        "get",
+        "mandatory_return",
+        "large_body",
+        "missing_queue",
+        "unknown_delivery_tag",
+        "delete",
+        "close",
+    ];
+    holds(script, &steps);
+}
+
+#[test]
+fn rabbitmq_c_tools() {
+    let found = Command::new("amqp-publish").arg("--help").output();
+    assert!(found.is_ok(), "amqp-publish is missing: run ./tests/setup first");
+    let script = Command::new(repository().join("tests/interop/shell/amqp_tools.sh"));
+    let steps = [
+        "declare",
+        "publish_and_get",
+        "get_empty",
+        "consume_and_ack",
+        "large_body",
+        "delete",
+        "missing_queue",
+        "bad_password",
+    ];
+    holds(script, &steps);
+}

@@ -1,0 +1,54 @@
+//! Documents and scripts: links lead somewhere, scripts stop at an error.
+
+use std::path::Path;
+
+use crate::assert_none;
+use crate::tree::{File, text_files, top};
+
+#[test]
+fn links_lead_somewhere() {
+    let mut breaches = Vec::new();
+    for file in text_files().into_iter().filter(|file| file.path.ends_with(".md")) {
+        let folder = Path::new(&file.path).parent().map(Path::to_owned).unwrap_or_default();
+        for link in links(&file.text) {
+            let target = link.split('#').next().unwrap_or_default();
+            if !target.is_empty() && !top().join(&folder).join(target).exists() {
+                breaches.push(format!("{}: {link}", file.path));
+            }
+        }
+    }
+    assert_none(&breaches, "a relative link points to a file of the repository");
+}
+
+/// The relative targets of `[text](target)`, outside fenced code.
+fn links(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut fenced = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        }
+        if fenced {
+            continue;
+        }
+        for (_, rest) in line.match_indices("](").map(|(at, _)| line.split_at(at + 2)) {
+            let target = rest.split(')').next().unwrap_or_default();
+            if !target.contains("://") && !target.starts_with("mailto:") {
+                found.push(target);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn scripts_stop_at_an_error() {
+    let is_bash = |file: &File| file.text.starts_with("#!/usr/bin/env bash");
+    let careless = |file: &File| !file.text.lines().any(|line| line == "set -euo pipefail");
+    let breaches: Vec<String> = text_files()
+        .into_iter()
+        .filter(|file| is_bash(file) && careless(file))
+        .map(|file| file.path)
+        .collect();
+    assert_none(&breaches, "a bash script says `set -euo pipefail`");
+}
