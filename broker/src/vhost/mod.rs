@@ -143,9 +143,4 @@ impl Vhost {
     pub fn exchange_name(&self, name: &str) -> ResourceName {
         ResourceName::exchange(&self.name, name)
     }
-
-    /// All queues now.
-    pub fn queues(&self) -> Vec<Arc<Queue>> {
-        self.queues.iter().map(|entry| Arc::clone(entry.value())).collect()
-    }
 }
