@@ -7,14 +7,20 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::StorageError;
+use crate::{StorageError, clock};
 
 /// The newest format this version reads and the one it writes.
 pub const FORMAT_VERSION: u32 = 1;
 
 const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "leveret.lock";
+const CLOSED_FILE: &str = "closed";
+/// How long to wait for a process that is about to be gone.
+const LOCK_PATIENCE: Duration = Duration::from_millis(1000);
+/// How long between two looks.
+const LOCK_RETRY: Duration = Duration::from_millis(10);
 
 /// Tells one store from another: files that carry another store's id were put
 /// there by mistake. Random, made once when the directory is created.
@@ -51,6 +57,8 @@ impl fmt::Display for StoreId {
 pub(crate) struct DataDirectory {
     pub(crate) path: PathBuf,
     pub(crate) store: StoreId,
+    /// Nobody had it before, or whoever did closed it.
+    pub(crate) was_closed: bool,
     /// The operating system releases the lock when this is closed, even by a crash.
     _lock: File,
 }
@@ -63,11 +71,65 @@ impl DataDirectory {
         read_format(path)?;
         fs::create_dir_all(path).map_err(|error| StorageError::io("create", path, error))?;
         let lock = lock(path)?;
-        let store = match read_format(path)? {
+        let found = read_format(path)?;
+        let is_new = found.is_none();
+        let store = match found {
             Some(store) => store,
             None => initialise(path)?,
         };
-        Ok(Self { path: path.to_owned(), store, _lock: lock })
+        Ok(Self { path: path.to_owned(), store, was_closed: is_new, _lock: lock })
+    }
+
+    /// Takes away the mark of an orderly end, and remembers it: from now on only another one
+    /// counts.
+    pub(crate) fn take_closed_mark(&mut self) -> Result<(), StorageError> {
+        let mark = self.path.join(CLOSED_FILE);
+        match fs::remove_file(&mark) {
+            Ok(()) => self.was_closed = true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(StorageError::io("remove", &mark, error)),
+        }
+        sync_directory(&self.path)
+    }
+
+    /// Tells the next process that everything came to its end in order.
+    pub(crate) fn mark_closed(&self) -> Result<(), StorageError> {
+        let mark = self.path.join(CLOSED_FILE);
+        File::create(&mark).map_err(|error| StorageError::io("create", &mark, error))?;
+        sync_directory(&self.path)
+    }
+}
+
+/// A data directory that is looked at: no process may write to it meanwhile, and nothing is written.
+#[derive(Debug)]
+pub(crate) struct Inspection {
+    pub(crate) store: StoreId,
+    /// There is none in a directory that no process has served from since it was copied.
+    _lock: Option<File>,
+}
+
+impl Inspection {
+    /// Checks that it is a data directory of ours which no process holds.
+    pub(crate) fn begin(path: &Path) -> Result<Self, StorageError> {
+        let format = path.join(FORMAT_FILE);
+        let store = read_format(path)?.ok_or_else(|| {
+            StorageError::io("read", &format, io::Error::from(io::ErrorKind::NotFound))
+        })?;
+        let lock = match File::open(path.join(LOCK_FILE)) {
+            Ok(lock) => Some(lock),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(StorageError::io("open", &path.join(LOCK_FILE), error)),
+        };
+        let Some(mut lock) = lock else { return Ok(Self { store, _lock: None }) };
+        match lock.try_lock_shared() {
+            Ok(()) => Ok(Self { store, _lock: Some(lock) }),
+            Err(TryLockError::WouldBlock) => {
+                Err(StorageError::Locked { path: path.to_owned(), owner: owner(&mut lock) })
+            }
+            Err(TryLockError::Error(error)) => {
+                Err(StorageError::io("lock", &path.join(LOCK_FILE), error))
+            }
+        }
     }
 }
 
@@ -87,7 +149,7 @@ fn lock(directory: &Path) -> Result<File, StorageError> {
         .truncate(false)
         .open(&path)
         .map_err(|error| StorageError::io("open", &path, error))?;
-    match file.try_lock() {
+    match lock_within(&file, LOCK_PATIENCE) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             return Err(StorageError::Locked {
@@ -102,6 +164,19 @@ fn lock(directory: &Path) -> Result<File, StorageError> {
         .and_then(|()| write!(file, "{}", std::process::id()))
         .map_err(|error| StorageError::io("write", &path, error))?;
     Ok(file)
+}
+
+/// A process that was killed holds its lock until the system has cleared it away.
+fn lock_within(file: &File, patience: Duration) -> Result<(), TryLockError> {
+    let deadline = clock::now() + patience;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if clock::now() < deadline => {
+                std::thread::sleep(LOCK_RETRY);
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 fn owner(file: &mut File) -> String {
@@ -209,6 +284,23 @@ mod tests {
     }
 
     #[test]
+    fn an_orderly_end_is_remembered_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || {
+            let mut opened = DataDirectory::open(directory.path()).unwrap();
+            opened.take_closed_mark().unwrap();
+            opened
+        };
+        assert!(open().was_closed, "a new directory");
+        let second = open();
+        assert!(!second.was_closed, "dropped without a word");
+        second.mark_closed().unwrap();
+        drop(second);
+        assert!(open().was_closed);
+        assert!(!open().was_closed);
+    }
+
+    #[test]
     fn a_second_holder_is_told_who_has_it() {
         let directory = tempfile::tempdir().unwrap();
         let held = DataDirectory::open(directory.path()).unwrap();
@@ -223,6 +315,17 @@ mod tests {
         );
         drop(held);
         DataDirectory::open(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn a_holder_that_is_about_to_be_gone_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let held = DataDirectory::open(directory.path()).unwrap();
+        std::thread::scope(|scope| {
+            let next = scope.spawn(|| DataDirectory::open(directory.path()).map(drop));
+            drop(held);
+            next.join().unwrap().unwrap();
+        });
     }
 
     #[test]

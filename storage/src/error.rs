@@ -50,6 +50,17 @@ pub enum StorageError {
         /// What is wrong with it.
         detail: String,
     },
+    /// Messages are there that the configured engine would not see.
+    #[error(
+        "{path} holds messages of the other engine: set 'message_store = {name}' to use them, or \
+         move it away to begin without them"
+    )]
+    OtherEngine {
+        /// The other engine's messages.
+        path: PathBuf,
+        /// Its name in the configuration.
+        name: &'static str,
+    },
     /// The definitions can be read neither from the database nor from an export.
     #[error(
         "definitions are lost: {database} cannot be read ({reason}) and there is no valid export \

@@ -5,6 +5,10 @@
 //! ```text
 //! FORMAT                 format version and the store's identity, text
 //! leveret.lock           held by the running process
+//! closed                 left by a process that came to its end in order
+//! messages/              the message log: see [`messages`]
+//! messages.sled/         the same in sled, with `message_store = sled`
+//! paged/                 bodies of long queues that need not survive: wiped at the start
 //! definitions.sled/      vhosts, users, permissions, exchanges, queues, bindings
 //! definitions.export     the same, checksummed; .1 and .2 are older ones
 //! ```
@@ -22,6 +26,7 @@ pub use store::Store;
 mod directory;
 pub use directory::{FORMAT_VERSION, StoreId};
 
+pub mod messages;
 pub mod metadata;
 
 mod epoch;
@@ -31,3 +36,5 @@ mod error;
 pub use error::StorageError;
 
 mod clock;
+
+mod panics;

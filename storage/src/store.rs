@@ -1,11 +1,16 @@
 //! The one way in: a locked data directory and what is kept in it.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::StorageError;
 use crate::directory::{DataDirectory, StoreId};
+use crate::messages::{Engine, LOG_DIRECTORY, Log, MessageStore, Options, Recovered, SledMessages};
 use crate::metadata::{MetadataStore, SledMetadata};
+
+/// Where the bodies of long queues are that need not survive.
+const SCRATCH: &str = "paged";
 
 /// An open data directory. It stays locked as long as this lives.
 #[derive(Debug)]
@@ -21,7 +26,10 @@ impl Store {
     /// It is in use, was written by a newer version, or holds something damaged
     /// that cannot be rebuilt; or the system refuses.
     pub fn open(directory: &Path) -> Result<Self, StorageError> {
-        let directory = DataDirectory::open(directory)?;
+        let mut directory = DataDirectory::open(directory)?;
+        // Before anything is changed, the mark of an orderly end included.
+        Log::check(&directory.path.join(LOG_DIRECTORY), &directory.store)?;
+        directory.take_closed_mark()?;
         let metadata = SledMetadata::open(&directory.path, directory.store.clone())?;
         Ok(Self { metadata: Arc::new(metadata), directory })
     }
@@ -30,6 +38,68 @@ impl Store {
     #[must_use]
     pub fn metadata(&self) -> Arc<dyn MetadataStore> {
         Arc::clone(&self.metadata) as Arc<dyn MetadataStore>
+    }
+
+    /// Opens the messages of the known queues; others are kept and not given.
+    ///
+    /// # Errors
+    /// They were written by a newer version, are damaged, or the system refuses.
+    pub fn open_messages(
+        &self,
+        engine: Engine,
+        options: &Options,
+        known_queues: &HashSet<u64>,
+    ) -> Result<(Arc<dyn MessageStore>, Recovered), StorageError> {
+        match engine {
+            Engine::Log => {
+                self.refuse_other_engine(Engine::Sled)?;
+                let path = self.path_of(Engine::Log);
+                let (store, recovered) = Log::open(&path, self.id(), options, known_queues)?;
+                Ok((store, recovered))
+            }
+            Engine::Sled => {
+                self.refuse_other_engine(Engine::Log)?;
+                let (store, recovered) =
+                    SledMessages::open(&self.directory.path, options, known_queues)?;
+                Ok((store, recovered))
+            }
+        }
+    }
+
+    /// Opens an empty store for bodies that are only out of the way: nothing in it survives.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn open_scratch(&self, options: &Options) -> Result<Arc<dyn MessageStore>, StorageError> {
+        let store = Log::open_scratch(&self.directory.path.join(SCRATCH), options)?;
+        Ok(store)
+    }
+
+    fn path_of(&self, engine: Engine) -> PathBuf {
+        self.directory.path.join(match engine {
+            Engine::Log => LOG_DIRECTORY,
+            Engine::Sled => SledMessages::DATABASE,
+        })
+    }
+
+    /// Messages that another engine keeps would not be seen: nobody should think they are gone.
+    fn refuse_other_engine(&self, other: Engine) -> Result<(), StorageError> {
+        let path = self.path_of(other);
+        if !path.exists() {
+            return Ok(());
+        }
+        let name = match other {
+            Engine::Log => "log",
+            Engine::Sled => "sled",
+        };
+        Err(StorageError::OtherEngine { path, name })
+    }
+
+    /// Whether the last process that had the directory came to its end in order: true of a new
+    /// directory, false after a crash.
+    #[must_use]
+    pub const fn was_closed(&self) -> bool {
+        self.directory.was_closed
     }
 
     /// The data directory.
@@ -50,7 +120,8 @@ impl Store {
     /// # Errors
     /// An earlier write had failed, or the export could not be saved.
     pub fn close(self) -> Result<(), StorageError> {
-        self.metadata.close()
+        self.metadata.close()?;
+        self.directory.mark_closed()
     }
 }
 

@@ -7,13 +7,13 @@
 
 use std::io;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::published::Image;
 use super::writer::Engine;
 use super::{AppliedIndex, Change, Key};
+use crate::panics::guarded;
 
 /// Entries per leaf. A leaf is rewritten whole, so a small one keeps the cost of
 /// declaring one queue low; cannot change without a new format version.
@@ -118,16 +118,4 @@ fn load(database: &sled::Db<LEAF_FANOUT>) -> Result<Image, OpenError> {
         None => return Err(damaged("entries without an applied index")),
     }
     Ok(image)
-}
-
-/// Turns a panic inside sled into an error.
-fn guarded<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no message");
-        Err(io::Error::other(format!("sled panicked: {text}")))
-    })
 }

@@ -1,0 +1,134 @@
+//! What is appended in one go: messages with their places in queues, and what became of others.
+//!
+//! Filled by the broker while it handles one read of a connection, taken by `MessageStore::append`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+/// A message's bytes, shared with whoever delivers it. On disk `head` and `tail` stand one after
+/// the other; read back, they are cut at the same place.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// Whatever the owner wants to know of the message without its bytes; given back by recovery.
+    pub note: u64,
+    /// The first part.
+    pub head: Arc<[u8]>,
+    /// The second part, of a large message.
+    pub tail: Option<Arc<Bytes>>,
+}
+
+impl Content {
+    /// Bytes of both parts.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.head.len() + self.tail.as_ref().map_or(0, |tail| tail.len())
+    }
+}
+
+/// A message's place in one queue. No place is ever used for two messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// The queue's number.
+    pub queue: u64,
+    /// Ascending in the order of the queue.
+    pub sequence: u64,
+}
+
+/// A message for one or more queues; it is stored once.
+#[derive(Clone, Debug)]
+pub struct Publish {
+    /// The message.
+    pub content: Content,
+    /// Where it is. Without any it is not stored.
+    pub places: SmallVec<[Place; 1]>,
+}
+
+/// Consecutive places of one queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The queue's number.
+    pub queue: u64,
+    /// The first sequence number.
+    pub first: u64,
+    /// How many.
+    pub count: u64,
+}
+
+/// See the module documentation. Order inside a batch does not matter.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Comes back after a crash whole or not at all: a transaction.
+    pub atomic: bool,
+    /// Somebody waits for the ticket: sync soon. Otherwise a timer may do it.
+    pub awaited: bool,
+    /// Messages.
+    pub publishes: Vec<Publish>,
+    /// Places whose messages are done with. A place that holds no message is no error.
+    pub settled: Vec<Settled>,
+    /// Places that will never hold a stored message: transient messages in a queue with stored ones.
+    pub absent: Vec<Settled>,
+    /// How often messages were given back so far.
+    pub delivery_counts: Vec<(Place, u32)>,
+    /// Queues that are gone with all their messages.
+    pub deleted_queues: Vec<u64>,
+}
+
+impl Batch {
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.publishes.is_empty()
+            && self.settled.is_empty()
+            && self.absent.is_empty()
+            && self.delivery_counts.is_empty()
+            && self.deleted_queues.is_empty()
+    }
+
+    /// Adds a settled place, joining it to the one added last where they meet.
+    pub fn settle(&mut self, place: Place) {
+        add(&mut self.settled, place);
+    }
+
+    /// Adds a place that will never hold a stored message, joining it as `settle` does.
+    pub fn leave_out(&mut self, place: Place) {
+        add(&mut self.absent, place);
+    }
+}
+
+fn add(runs: &mut Vec<Settled>, place: Place) {
+    let Place { queue, sequence } = place;
+    if let Some(last) = runs.last_mut()
+        && last.queue == queue
+    {
+        if last.first + last.count == sequence {
+            last.count += 1;
+            return;
+        }
+        if sequence + 1 == last.first {
+            last.first = sequence;
+            last.count += 1;
+            return;
+        }
+    }
+    runs.push(Settled { queue, first: sequence, count: 1 });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_are_settled_together_in_either_direction() {
+        let mut batch = Batch::default();
+        for (queue, sequence) in [(1, 5), (1, 6), (1, 4), (1, 9), (2, 10), (2, 9)] {
+            batch.settle(Place { queue, sequence });
+        }
+        let expected = [(1, 4, 3), (1, 9, 1), (2, 9, 2)];
+        assert_eq!(
+            batch.settled,
+            expected.map(|(queue, first, count)| Settled { queue, first, count })
+        );
+    }
+}

@@ -1,0 +1,198 @@
+//! The compactor thread: gives the room back that settled messages leave.
+//!
+//! Started by `Log`, rung when a segment is worth a look. A segment that holds nothing is removed;
+//! of one that is less than half full what is left is copied into a cold segment, so that a message
+//! nobody consumes does not keep thousands that were consumed on disk. Survivors never go back to
+//! the end of the log, where they would be in the way again and again.
+//!
+//! ```text
+//! hot  [SNAP|..x.x....x] sealed ─┐ copy, sync, rename   ┌─► cold [.....] ─► repoint ─► sources hold
+//! cold [x....x..]        ────────┴──────────────────────┘                  nothing ─► sync ─► remove
+//! ```
+//! Stays true: a message is on disk in the place that the index says, at every moment; no lock is
+//! held over I/O. A segment is removed only when a snapshot in a newer segment is on disk, which
+//! says all that its own frames said, and when the reason why nothing in it is needed is on disk:
+//! otherwise a power failure could take a settlement back whose message is gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustc_hash::FxHashSet;
+
+use super::open_segment::Trouble;
+use super::outline;
+use super::segments::Segment;
+use super::shared::Shared;
+use super::signal::Heard;
+use crate::StorageError;
+
+mod candidates;
+mod cold_segment;
+pub(super) mod outliner;
+mod survivors;
+
+use outliner::Outliner;
+
+/// How long nothing must have happened before the open segment is sealed to be removed.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// Bytes in an open segment that are worth it; less in a log of small segments.
+const IDLE_BYTES: u64 = 1 << 20;
+
+/// The thread's state.
+#[derive(Debug)]
+pub(super) struct Compactor {
+    shared: Arc<Shared>,
+    /// Segments of which something cannot be read. They stay as they are.
+    damaged: FxHashSet<u32>,
+    outliner: Outliner,
+    /// The id and the bytes of the open segment when it was last looked at.
+    open_segment: Option<(u32, u64)>,
+}
+
+/// Why something was not done.
+#[derive(Debug)]
+enum Stop {
+    /// The log is being closed.
+    Closing,
+    /// There is no room for it.
+    Full,
+    /// A segment cannot be read, or a frame in it that is needed is bad.
+    Damaged(u32, StorageError),
+    /// The store must end.
+    Failed(StorageError),
+}
+
+impl From<StorageError> for Stop {
+    fn from(error: StorageError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Full => Self::Full,
+            Trouble::Failed(error) => Self::Failed(error),
+        }
+    }
+}
+
+/// Runs until the log is closed or has failed.
+pub(super) fn run(shared: &Arc<Shared>) -> Result<(), StorageError> {
+    let mut compactor = Compactor::new(Arc::clone(shared));
+    loop {
+        compactor.work()?;
+        match shared.compactor.wait(IDLE) {
+            Heard::Ring => {}
+            Heard::Nothing => compactor.roll_if_idle(),
+            Heard::End => return Ok(()),
+        }
+    }
+}
+
+impl Compactor {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let (damaged, outliner) = (FxHashSet::default(), Outliner::default());
+        Self { shared, damaged, outliner, open_segment: None }
+    }
+
+    /// Does all there is to do.
+    pub(super) fn work(&mut self) -> Result<(), StorageError> {
+        while !self.shared.compactor.is_ended() {
+            let done = match self.round() {
+                Ok(done) => done,
+                Err(Stop::Closing | Stop::Full) => false,
+                Err(Stop::Damaged(id, error)) => {
+                    tracing::error!("nothing more is moved out of a segment: {error}");
+                    self.damaged.insert(id)
+                }
+                // The threads that are still at work end the log in their own time.
+                Err(Stop::Failed(StorageError::Closed)) => false,
+                Err(Stop::Failed(error)) => return Err(error),
+            };
+            if !done {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does something, and says whether there was anything to do.
+    fn round(&mut self) -> Result<bool, Stop> {
+        Ok(self.remove_empty()? || self.compact()? || self.write_outline())
+    }
+
+    /// Removes the segments that hold nothing.
+    fn remove_empty(&mut self) -> Result<bool, Stop> {
+        let Shared { files, directory, holdings, .. } = &*self.shared;
+        let is_scratch = self.shared.is_scratch();
+        let empty = candidates::removable(holdings.lock().segments(), is_scratch);
+        if empty.is_empty() {
+            return Ok(false);
+        }
+        self.shared.sync()?;
+        for Segment { path, .. } in empty.iter().map(|segment| &**segment) {
+            let removed = files.remove(path).and_then(|()| outline::remove(path, &**files));
+            removed.map_err(|error| StorageError::io("remove", path, error))?;
+        }
+        if !is_scratch {
+            // The index forgets deleted queues that no segment can speak of: none may come back.
+            let synced = files.sync_directory(directory);
+            synced.map_err(|error| StorageError::io("sync", directory, error))?;
+        }
+        let mut holdings = holdings.lock();
+        for segment in &empty {
+            holdings.segments_mut().remove(segment.name.id);
+            self.damaged.remove(&segment.name.id);
+        }
+        drop(holdings);
+        self.shared.notice_room();
+        Ok(true)
+    }
+
+    /// Copies what is left in segments that are not worth their room.
+    fn compact(&self) -> Result<bool, Stop> {
+        let limits = candidates::Limits {
+            segment_size: u64::from(self.shared.options.segment_size),
+            // With little room a little of it must do.
+            one_at_a_time: self.shared.progress.health().is_full(),
+        };
+        let holdings = self.shared.holdings.lock();
+        let sources = candidates::to_compact(holdings.segments(), limits, &self.damaged);
+        drop(holdings);
+        if sources.is_empty() {
+            return Ok(false);
+        }
+        let survivors = survivors::gather(&self.shared, &sources)?;
+        survivors::copy(&self.shared, &sources, &survivors)?;
+        Ok(true)
+    }
+
+    /// Writes one outline, if any is due.
+    fn write_outline(&mut self) -> bool {
+        if self.shared.is_scratch() || self.shared.progress.health().is_full() {
+            return false;
+        }
+        self.outliner.write_next(&self.shared).unwrap_or_else(|error| {
+            tracing::warn!("{error}; a restart will have to read all of the segment");
+            true
+        })
+    }
+
+    /// Has the open segment sealed if it holds nothing, so that it can be removed: a broker whose
+    /// queues are empty needs no room.
+    pub(super) fn roll_if_idle(&mut self) {
+        let holdings = self.shared.holdings.lock();
+        let open = holdings.segments().iter().find(|account| !account.is_sealed);
+        let Some(open) = open else { return };
+        let (id, bytes, is_empty) = (open.id(), open.bytes, open.live_refs == 0);
+        let appended = bytes - open.begun;
+        drop(holdings);
+        let was_idle = self.open_segment.replace((id, bytes)) == Some((id, bytes));
+        let worth = IDLE_BYTES.min(u64::from(self.shared.options.segment_size) / 4);
+        if was_idle && is_empty && appended >= worth {
+            self.shared.request_roll();
+        }
+    }
+}

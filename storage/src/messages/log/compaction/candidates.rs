@@ -1,0 +1,212 @@
+//! Which segments the compactor works on. Called under the lock of the holdings; decides, does
+//! nothing.
+//!
+//! Stays true: only what is sealed and on disk is touched, and copying what is chosen frees room.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+
+use super::super::segment::{HEADER_SIZE, SegmentKind};
+use super::super::segments::{Account, Segment, Segments};
+
+/// Hot segments that are not copied from, newest first: most of what is in them will be settled
+/// soon.
+const TOO_NEW: usize = 2;
+
+/// Small cold segments that are worth making one of.
+const SMALL_COUNT: usize = 8;
+
+/// A cold segment is small below this part of a segment.
+const SMALL_PART: u64 = 8;
+
+/// How much to choose.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Bytes that a segment should have.
+    pub(super) segment_size: u64,
+    /// There is little room.
+    pub(super) one_at_a_time: bool,
+}
+
+/// The segments that hold nothing and that nothing else depends on.
+pub(super) fn removable(segments: &Segments, is_scratch: bool) -> Vec<Arc<Segment>> {
+    let newest = segments.synced_snapshot();
+    let is_free = |account: &&Account| match account.segment.name.kind {
+        // What a hot one says of other segments is in the snapshot of a newer one.
+        SegmentKind::Hot => is_scratch || account.id() < newest,
+        SegmentKind::Cold => true,
+    };
+    let empty = segments.iter().filter(|account| is_at_rest(account) && account.live_refs == 0);
+    empty.filter(is_free).map(|account| Arc::clone(&account.segment)).collect()
+}
+
+/// The segments whose messages should be copied into one.
+pub(super) fn to_compact(
+    segments: &Segments,
+    limits: Limits,
+    damaged: &FxHashSet<u32>,
+) -> Vec<Arc<Segment>> {
+    // With little room even what is new: nothing newer comes that would make it old.
+    let too_new = if limits.one_at_a_time { Vec::new() } else { too_new(segments) };
+    let is_eligible = |account: &&Account| {
+        is_at_rest(account)
+            && account.live_refs > 0
+            && !too_new.contains(&account.id())
+            && !damaged.contains(&account.id())
+    };
+    let (mut chosen, rest): (Vec<_>, Vec<_>) =
+        segments.iter().filter(is_eligible).partition(|account| is_wasteful(account));
+    if !limits.one_at_a_time {
+        chosen.extend(small(&rest, limits));
+    }
+    chosen.sort_unstable_by_key(|account| (account.live_bytes, account.id()));
+    let most = if limits.one_at_a_time { 1 } else { usize::MAX };
+    let mut bytes = u64::from(HEADER_SIZE);
+    let fits = |account: &&Account| {
+        let is_first = bytes == u64::from(HEADER_SIZE);
+        bytes += account.live_bytes;
+        is_first || bytes <= limits.segment_size
+    };
+    chosen.into_iter().take_while(fits).take(most).map(|one| Arc::clone(&one.segment)).collect()
+}
+
+fn is_at_rest(account: &Account) -> bool {
+    account.is_sealed && account.is_synced
+}
+
+/// Whether a copy of what is left would be less than half as long.
+fn is_wasteful(account: &Account) -> bool {
+    account.live_bytes * 2 < account.bytes.saturating_sub(u64::from(HEADER_SIZE))
+}
+
+fn too_new(segments: &Segments) -> Vec<u32> {
+    let is_hot = |account: &&Account| account.segment.name.kind == SegmentKind::Hot;
+    let mut hot: Vec<u32> = segments.iter().filter(is_hot).map(Account::id).collect();
+    hot.sort_unstable();
+    hot.into_iter().rev().take(TOO_NEW).collect()
+}
+
+/// Cold segments that are full of messages, but of few.
+fn small<'a>(accounts: &[&'a Account], limits: Limits) -> Vec<&'a Account> {
+    let is_small = |account: &&&Account| {
+        account.segment.name.kind == SegmentKind::Cold
+            && account.bytes < limits.segment_size / SMALL_PART
+    };
+    let small: Vec<&Account> = accounts.iter().filter(is_small).copied().collect();
+    if small.len() < SMALL_COUNT { Vec::new() } else { small }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::files::{Files, RealFiles};
+    use super::super::super::segment::SegmentName;
+    use super::*;
+
+    const LIMITS: Limits = Limits { segment_size: 10_000, one_at_a_time: false };
+
+    /// Bytes, live bytes, sealed and on disk.
+    type Described = (SegmentName, u64, u64, bool);
+
+    fn segments(described: &[Described]) -> Segments {
+        let directory = tempfile::tempdir().unwrap();
+        let mut segments = Segments::default();
+        for (name, bytes, live_bytes, is_at_rest) in described {
+            let file = RealFiles.create_new(&name.path(directory.path())).unwrap();
+            let segment = Segment::new(*name, directory.path(), file);
+            segments.insert(Account {
+                live_bytes: *live_bytes,
+                live_refs: live_bytes.div_ceil(100),
+                is_sealed: *is_at_rest,
+                is_synced: *is_at_rest,
+                ..Account::open(segment, *bytes)
+            });
+        }
+        segments
+    }
+
+    fn hot(id: u32, bytes: u64, live_bytes: u64) -> Described {
+        (SegmentName::hot(id), bytes, live_bytes, true)
+    }
+
+    fn cold(id: u32, bytes: u64, live_bytes: u64) -> Described {
+        (SegmentName::cold(id), bytes, live_bytes, true)
+    }
+
+    fn open(id: u32) -> Described {
+        (SegmentName::hot(id), 100, 0, false)
+    }
+
+    fn ids(segments: Vec<Arc<Segment>>) -> Vec<u32> {
+        segments.iter().map(|segment| segment.name.id).collect()
+    }
+
+    fn compacted(described: &[Described], limits: Limits) -> Vec<u32> {
+        ids(to_compact(&segments(described), limits, &FxHashSet::default()))
+    }
+
+    #[test]
+    fn what_is_less_than_half_full_is_compacted_but_the_newest_two() {
+        let described = [
+            hot(1, 10_064, 5000),
+            hot(2, 10_064, 4999),
+            hot(3, 10_064, 0),
+            cold(4, 10_064, 200),
+            (SegmentName::hot(5), 10_064, 200, false),
+            hot(6, 10_064, 200),
+            hot(7, 10_064, 200),
+            open(8),
+            cold(9, 164, 100),
+        ];
+        assert_eq!(compacted(&described, LIMITS), [4, 6, 2]);
+        let one_at_a_time = Limits { one_at_a_time: true, ..LIMITS };
+        assert_eq!(compacted(&described, one_at_a_time), [4]);
+    }
+
+    #[test]
+    fn no_more_is_chosen_than_fits_in_a_segment() {
+        let described = [hot(1, 9000, 4000), hot(2, 9000, 4001), hot(3, 9000, 4002)];
+        let newer = [hot(10, 9000, 9000), open(11)];
+        assert_eq!(compacted(&[&described[..], &newer].concat(), LIMITS), [1, 2]);
+        let large = [hot(1, 90_000, 40_000), hot(2, 90_000, 40_000), hot(10, 100, 0), open(11)];
+        assert_eq!(compacted(&large, LIMITS), [1], "one in any case");
+    }
+
+    #[test]
+    fn eight_small_cold_segments_are_made_one() {
+        let small: Vec<Described> = (1..8).map(|id| cold(id, 1064, 1000)).collect();
+        assert!(compacted(&small, LIMITS).is_empty());
+        let large = [cold(30, 1250, 1100), hot(31, 1064, 1000)];
+        assert!(compacted(&[&small[..], &large].concat(), LIMITS).is_empty());
+        let eight = [&small[..], &[cold(20, 1164, 600)]].concat();
+        assert_eq!(compacted(&eight, LIMITS).len(), 8);
+    }
+
+    #[test]
+    fn a_damaged_segment_is_left_alone() {
+        let segments = segments(&[hot(1, 9000, 10), hot(2, 9000, 0), open(3)]);
+        assert_eq!(ids(to_compact(&segments, LIMITS, &FxHashSet::default())), [1]);
+        assert!(to_compact(&segments, LIMITS, &[1].into_iter().collect()).is_empty());
+    }
+
+    #[test]
+    fn a_hot_segment_is_removable_when_a_newer_snapshot_is_on_disk() {
+        let mut segments = segments(&[
+            hot(1, 9000, 0),
+            hot(2, 9000, 10),
+            hot(3, 9000, 0),
+            cold(4, 9000, 0),
+            open(5),
+        ]);
+        let mut removable_now = |synced: Option<u32>| {
+            synced.into_iter().for_each(|id| segments.set_synced(id));
+            let mut removable = ids(removable(&segments, false));
+            removable.sort_unstable();
+            removable
+        };
+        assert_eq!(removable_now(None), [4]);
+        assert_eq!(removable_now(Some(3)), [1, 4]);
+        assert_eq!(removable_now(Some(5)), [1, 3, 4]);
+        assert_eq!(removable(&segments, true).len(), 3, "a scratch log has no snapshots");
+    }
+}

@@ -1,0 +1,204 @@
+//! A compaction that is struck at any operation, or ends with the power: nothing is lost, and
+//! nothing comes back.
+
+use super::super::compaction::Compactor;
+use super::super::faults::{Fault, FaultyFiles, Loss, Operation};
+use super::compaction::long_publishes;
+use super::*;
+use crate::messages::FsyncPolicy;
+
+const OPERATIONS: [Operation; 7] = [
+    Operation::Create,
+    Operation::Read,
+    Operation::Write,
+    Operation::Sync,
+    Operation::Rename,
+    Operation::Remove,
+    Operation::SyncDirectory,
+];
+
+/// Every message there is, by queue.
+type Everything = Vec<(u64, Vec<(u64, String)>)>;
+
+/// A log that is worth compacting, with all of it on disk.
+fn worth_it(prepare: fn(&Path) -> FaultyFiles) -> (Bench, FaultyFiles, Everything) {
+    let mut files = None;
+    let options = Options { segment_size: 8 << 10, ..Options::default() };
+    let bench = Bench::new(options, |directory| {
+        let faulty = prepare(directory);
+        files = Some(faulty.clone());
+        Arc::new(faulty)
+    });
+    for first in (0..30).step_by(5) {
+        let mut batch = long_publishes(&[1], first..first + 5);
+        batch.publishes.push(publish(&format!("shared {first}"), &[(2, first), (3, first)]));
+        batch.publishes.append(&mut long_publishes(&[4], first / 5..first / 5 + 1).publishes);
+        bench.commit(batch);
+        let mut moved = publishes(5, [first]);
+        moved.atomic = true;
+        moved.settled = settles(2, first, 1).settled;
+        moved.deleted_queues = if first == 10 { vec![6] } else { Vec::new() };
+        bench.commit(moved);
+    }
+    bench.commit(settles(1, 0, 29));
+    bench.commit(publishes(7, 0..1));
+    bench.log.shared.sync().unwrap();
+    let everything = bench.everything();
+    assert_eq!(everything.iter().map(|(_, queue)| queue.len()).sum::<usize>(), 1 + 18 + 6 + 1 - 6);
+    (bench, files.unwrap(), everything)
+}
+
+fn compact(bench: &Bench) -> Result<(), StorageError> {
+    Compactor::new(Arc::clone(&bench.log.shared)).work()
+}
+
+/// Strikes at the operations in turn; `aftermath` is told what there was.
+fn strike_all(
+    prepare: fn(&Path) -> FaultyFiles,
+    fault: Fault,
+    mut aftermath: impl FnMut(Bench, &FaultyFiles, &Everything, String),
+) {
+    for operation in OPERATIONS {
+        for nth in 0.. {
+            let (bench, files, everything) = worth_it(prepare);
+            files.plan(operation, nth, fault);
+            let _outcome = compact(&bench);
+            let has_struck = files.has_struck();
+            files.plan(operation, u64::MAX / 2, fault);
+            aftermath(bench, &files, &everything, format!("{operation:?} {nth}"));
+            if !has_struck {
+                assert!(nth > 0, "no {operation:?} in a compaction");
+                break;
+            }
+        }
+    }
+}
+
+fn check_reopened(mut bench: Bench, everything: &Everything, context: &str) {
+    for _ in 0..2 {
+        bench.open_again();
+        assert_eq!(bench.everything(), *everything, "{context}");
+        compact(&bench).unwrap();
+        assert_eq!(bench.everything(), *everything, "{context}");
+        bench.log.close().unwrap();
+    }
+}
+
+#[test]
+fn a_process_that_ends_at_any_step_loses_nothing() {
+    strike_all(FaultyFiles::new, Fault::Death, |bench, _, everything, context| {
+        let _failed = bench.log.close();
+        check_reopened(bench, everything, &context);
+    });
+}
+
+#[test]
+fn a_power_failure_at_any_step_loses_nothing() {
+    for loss in [Loss::All, Loss::Some(1), Loss::Some(2)] {
+        strike_all(FaultyFiles::remembering, Fault::Death, |bench, files, everything, context| {
+            files.lose_power(bench.directory.path(), loss);
+            let _failed = bench.log.close();
+            check_reopened(bench, everything, &context);
+        });
+    }
+}
+
+#[test]
+fn a_message_is_not_removed_before_what_settled_it_is_on_disk() {
+    let mut files = None;
+    let fsync = FsyncPolicy::Interval(Duration::from_secs(3600));
+    let options = Options { segment_size: 8 << 10, fsync, ..Options::default() };
+    let mut bench = Bench::new(options, |directory| {
+        let faulty = FaultyFiles::remembering(directory);
+        files = Some(faulty.clone());
+        Arc::new(faulty)
+    });
+    bench.commit(long_publishes(&[1], 0..20));
+    bench.commit(publishes(2, 0..1));
+    bench.log.shared.sync().unwrap();
+    let mut moved = publishes(2, 1..21);
+    moved.atomic = true;
+    moved.settled = settles(1, 0, 20).settled;
+    bench.commit(moved);
+    compact(&bench).unwrap();
+    files.unwrap().lose_power(bench.directory.path(), Loss::All);
+    let _failed = bench.log.close();
+    bench.open_again();
+    let found = (bench.sequences(1).len(), bench.sequences(2).len());
+    assert!(matches!(found, (20, 1) | (0, 21)), "{found:?}");
+}
+
+#[test]
+fn an_operation_that_fails_loses_nothing() {
+    let fault = Fault::Error(io::ErrorKind::Other);
+    strike_all(FaultyFiles::new, fault, |bench, _, everything, context| {
+        assert_eq!(bench.everything(), *everything, "{context}");
+        let _failed = bench.log.close();
+        check_reopened(bench, everything, &context);
+    });
+}
+
+#[test]
+fn a_full_disk_puts_a_compaction_off() {
+    for operation in [Operation::Create, Operation::Write] {
+        for nth in 0.. {
+            let (bench, files, everything) = worth_it(FaultyFiles::new);
+            files.plan(operation, nth, Fault::Error(io::ErrorKind::StorageFull));
+            compact(&bench).unwrap();
+            let has_struck = files.has_struck();
+            assert_eq!(bench.everything(), everything, "{operation:?} {nth}");
+            assert!(!matches!(bench.log.progress().health(), Health::Failed(_)));
+            let entries = RealFiles.list(bench.directory.path()).unwrap();
+            assert!(entries.iter().all(|entry| !entry.name.ends_with(".tmp")), "{entries:?}");
+            compact(&bench).unwrap();
+            assert_eq!(bench.everything(), everything, "{operation:?} {nth}");
+            assert!(bench.log.statistics().compacted_bytes > 0);
+            if !has_struck {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_got_out_of_by_consuming_what_can_be_consumed() {
+    let mut files = None;
+    let mut bench = Bench::new(small(), |directory| {
+        let faulty = FaultyFiles::new(directory);
+        files = Some(faulty.clone());
+        Arc::new(faulty)
+    });
+    let files = files.unwrap();
+    bench.log.start_compactor().unwrap();
+    files.set_capacity(Some(files.used() + (300 << 10)));
+    let mut next = 0;
+    while !bench.log.progress().health().is_full() {
+        // One in ten is for a queue that nobody consumes.
+        let mut batch = long_publishes(&[1], next..next + 9);
+        batch.publishes.append(&mut long_publishes(&[2], next / 9..next / 9 + 1).publishes);
+        let ticket = bench.append(batch);
+        next += 9;
+        let progress = bench.log.progress();
+        while progress.durable() < ticket && !progress.health().is_full() {
+            std::thread::yield_now();
+        }
+    }
+    let before = bench.queue(2);
+    assert_eq!(before.len() as u64, next / 9);
+    bench.append(settles(1, 0, next));
+    bench.wait_for_health(|health| matches!(health, Health::Well));
+    bench.commit(publishes(3, 0..1));
+    assert_eq!(bench.queue(2), before);
+    bench.reopen();
+    assert_eq!(bench.queue(2), before);
+    assert!(bench.queue(1).is_empty());
+}
+
+#[test]
+fn short_writes_are_continued() {
+    strike_all(FaultyFiles::new, Fault::Short, |bench, _, everything, context| {
+        assert_eq!(bench.everything(), *everything, "{context}");
+        let _failed = bench.log.close();
+        check_reopened(bench, everything, &context);
+    });
+}
