@@ -1,7 +1,7 @@
 //! Resource alarms: when memory or disk runs low, publishers wait.
 //!
-//! `watch` runs for the life of the server and samples the process's memory and the data
-//! directory's free space; connections ask `reason` before every publish. As on RabbitMQ only
+//! `watch` runs for the life of the server, samples the process's memory and the data directory's
+//! free space, and listens to the message stores, which may find the disk full; connections ask `reason` before every publish. As on RabbitMQ only
 //! publishing connections are held back and told (`connection.blocked`); consumers and acks go on,
 //! because they are what makes room. See RabbitMQ's memory, disk alarms and blocked pages.
 
@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use leveret_storage::messages::Health;
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::broker::Broker;
@@ -35,6 +37,16 @@ impl Alarms {
         }
     }
 
+    /// Whether publishers wait for memory.
+    pub fn is_memory_low(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & MEMORY != 0
+    }
+
+    /// Whether publishers wait for disk space.
+    pub fn is_disk_low(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & DISK != 0
+    }
+
     fn set(&self, alarms: u8) -> bool {
         self.0.swap(alarms, Ordering::Relaxed) != alarms
     }
@@ -51,12 +63,27 @@ pub struct Watermarks {
     pub data_dir: PathBuf,
 }
 
+impl Watermarks {
+    /// Bytes free where the data directory is; `None` when the system does not say.
+    pub fn disk_free_now(&self) -> Option<u64> {
+        let stat = rustix::fs::statvfs(&self.data_dir).ok()?;
+        Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+}
+
 /// Samples the resources for ever.
 pub async fn watch(broker: Arc<Broker>, watermarks: Watermarks) {
     let mut every = tokio::time::interval(SAMPLE_EVERY);
+    let mut durable = broker.messages().durable().progress().watch_health();
+    let mut scratch = broker.messages().scratch().progress().watch_health();
     loop {
-        every.tick().await;
-        let raised = sample(&watermarks);
+        tokio::select! {
+            _ = every.tick() => {}
+            () = changed(&mut durable) => {}
+            () = changed(&mut scratch) => {}
+        }
+        let full = durable.borrow().is_full() || scratch.borrow().is_full();
+        let raised = sample(&watermarks) | if full { DISK } else { 0 };
         if !broker.alarms().set(raised) {
             continue;
         }
@@ -68,11 +95,17 @@ pub async fn watch(broker: Arc<Broker>, watermarks: Watermarks) {
     }
 }
 
+/// Waits for news; for ever from a store that has ended.
+async fn changed(health: &mut watch::Receiver<Health>) {
+    if health.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 fn sample(watermarks: &Watermarks) -> u8 {
     let memory_low =
         watermarks.memory.zip(resident_bytes()).is_some_and(|(limit, resident)| resident > limit);
-    let disk_low = rustix::fs::statvfs(&watermarks.data_dir)
-        .is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < watermarks.disk_free);
+    let disk_low = watermarks.disk_free_now().is_some_and(|free| free < watermarks.disk_free);
     u8::from(memory_low) * MEMORY + u8::from(disk_low) * DISK
 }
 
@@ -108,6 +141,9 @@ mod tests {
         assert_eq!(alarms.reason(), Some("low on disk"));
         alarms.set(MEMORY | DISK);
         assert_eq!(alarms.reason(), Some("low on disk & memory"));
+        assert!(alarms.is_disk_low() && alarms.is_memory_low());
+        alarms.set(DISK);
+        assert!(alarms.is_disk_low() && !alarms.is_memory_low());
     }
 
     #[test]

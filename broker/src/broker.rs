@@ -17,6 +17,7 @@ use crate::auth::Users;
 use crate::config::Config;
 use crate::connection::handle::{ConnectionHandle, ConnectionId, Event};
 use crate::persistence::Definitions;
+use crate::persistence::messages::Messages;
 use crate::vhost::{TopologyLimits, Vhost};
 
 /// Limits that clients meet.
@@ -57,6 +58,23 @@ impl Limits {
     }
 }
 
+/// What there is in all vhosts together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Open connections.
+    pub connections: u64,
+    /// Consumers.
+    pub consumers: u64,
+    /// Queues.
+    pub queues: u64,
+    /// Messages that wait for a consumer.
+    pub ready: u64,
+    /// Messages handed out and not settled.
+    pub unacked: u64,
+    /// Content of all messages, in bytes.
+    pub bytes: u64,
+}
+
 /// See the module documentation.
 #[derive(Debug)]
 pub struct Broker {
@@ -69,13 +87,19 @@ pub struct Broker {
     vhosts: DashMap<Box<str>, Arc<Vhost>, foldhash::fast::RandomState>,
     connections: DashMap<ConnectionId, Arc<ConnectionHandle>, FxBuildHasher>,
     definitions: Arc<Definitions>,
+    messages: Arc<Messages>,
     alarms: Alarms,
     stopping: CancellationToken,
 }
 
 impl Broker {
     /// A broker with no vhosts.
-    pub fn new(config: &Config, users: Users, definitions: Arc<Definitions>) -> Self {
+    pub fn new(
+        config: &Config,
+        users: Users,
+        definitions: Arc<Definitions>,
+        messages: Arc<Messages>,
+    ) -> Self {
         Self {
             limits: Limits::new(config),
             topology_limits: Arc::new(TopologyLimits::new(
@@ -88,6 +112,7 @@ impl Broker {
             vhosts: DashMap::default(),
             connections: DashMap::default(),
             definitions,
+            messages,
             alarms: Alarms::default(),
             stopping: CancellationToken::new(),
         }
@@ -101,6 +126,11 @@ impl Broker {
     /// The users.
     pub fn users(&self) -> &Users {
         &self.users
+    }
+
+    /// Where messages are stored.
+    pub fn messages(&self) -> &Arc<Messages> {
+        &self.messages
     }
 
     /// The resource alarms.
@@ -133,6 +163,7 @@ impl Broker {
         let vhost = Arc::new(Vhost::new(
             name,
             Arc::clone(&self.definitions),
+            Arc::clone(&self.messages),
             Arc::clone(&self.topology_limits),
         ));
         self.vhosts.insert(name.into(), Arc::clone(&vhost));
@@ -152,6 +183,21 @@ impl Broker {
     /// How many connections are open.
     pub fn connection_count(&self) -> usize {
         self.connections.len()
+    }
+
+    /// Counts everything. Locks one queue after the other.
+    pub fn totals(&self) -> Totals {
+        let vhosts: Vec<_> = self.vhosts.iter().map(|v| Arc::clone(v.value())).collect();
+        let mut totals = Totals { connections: self.connections.len() as u64, ..Totals::default() };
+        for queue in vhosts.iter().flat_map(|vhost| vhost.queues()) {
+            let counts = queue.counts();
+            totals.queues += 1;
+            totals.consumers += counts.consumers as u64;
+            totals.ready += counts.ready as u64;
+            totals.unacked += counts.unacked as u64;
+            totals.bytes += counts.bytes as u64;
+        }
+        totals
     }
 
     /// Leaves every connection a message.

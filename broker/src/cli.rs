@@ -24,6 +24,14 @@ pub enum Command {
         /// The password; without it, the first line of standard input
         password: Option<String>,
     },
+    /// Check the stored messages of a broker that is not running
+    Verify {
+        /// Its data directory
+        directory: PathBuf,
+        /// Cut out what is damaged, so that the broker starts again without it
+        #[arg(long)]
+        salvage: bool,
+    },
     /// Load an AMQP broker and measure what it costs
     Bench(Box<BenchArguments>),
 }
@@ -126,13 +134,22 @@ mod tests {
         assert_eq!(parsed("leveret healthcheck --port 7"), Ok(Command::Healthcheck { port: 7 }));
         let password = Some("secret".to_owned());
         assert_eq!(parsed("leveret hash-password secret"), Ok(Command::HashPassword { password }));
+        let directory = PathBuf::from("/d");
+        let verify = Command::Verify { directory: directory.clone(), salvage: false };
+        assert_eq!(parsed("leveret verify /d"), Ok(verify));
+        let salvage = Command::Verify { directory, salvage: true };
+        assert_eq!(parsed("leveret verify --salvage /d"), Ok(salvage));
     }
 
     #[test]
     fn mistakes_exit_with_2_and_help_with_0() {
-        for line in
-            ["leveret --prot 1", "leveret sing", "leveret --port x", "leveret healthcheck x"]
-        {
+        for line in [
+            "leveret --prot 1",
+            "leveret sing",
+            "leveret verify",
+            "leveret --port x",
+            "leveret healthcheck x",
+        ] {
             assert_eq!(parsed(line), Err(2), "{line}");
         }
         assert_eq!(parsed("leveret --help"), Err(0));

@@ -20,6 +20,7 @@ pub mod queue;
 pub mod persistence;
 pub mod definitions;
 pub mod alarms;
+pub mod metrics;
 pub mod auth;
 pub mod secret;
 pub mod error;

@@ -3,12 +3,14 @@
 //! 0 is success, 1 a failure that one line on standard error explains, 2 a mistake in the command
 //! line.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use leveret::auth::password;
 use leveret::cli::{self, Command, ServeOptions};
 use leveret::config::Config;
 use leveret::{bench, healthcheck, logging, server};
+use leveret_storage::messages;
 use tracing::warn;
 
 #[global_allocator]
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
         Ok(Command::Server(options)) => serve(&options),
         Ok(Command::Healthcheck { port }) => run(healthcheck::check(port)),
         Ok(Command::HashPassword { password }) => hash_password(password),
+        Ok(Command::Verify { directory, salvage }) => verify(&directory, salvage),
         Ok(Command::Bench(arguments)) => return bench::run_command(&arguments),
         Err(mistake) => mistake.exit(),
     };
@@ -34,6 +37,19 @@ fn main() -> ExitCode {
 #[expect(clippy::print_stderr, reason = "the log may not work yet")]
 fn report(error: &dyn std::error::Error) {
     eprintln!("leveret: {error}");
+}
+
+#[expect(clippy::print_stdout, reason = "the report is what was asked for")]
+fn verify(directory: &Path, salvage: bool) -> Outcome {
+    let report = match salvage {
+        true => messages::salvage(directory)?,
+        false => messages::verify(directory)?,
+    };
+    println!("{report}");
+    match report.is_sound() || salvage {
+        true => Ok(()),
+        false => Err("stored messages may be missing".into()),
+    }
 }
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;

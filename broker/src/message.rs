@@ -15,6 +15,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use leveret_storage::messages::Content;
 
 /// Bodies below this many bytes are copied beside the envelope; larger ones are sliced. A slice of
 /// a small body would pin a whole read buffer for one surviving message.
@@ -61,6 +62,36 @@ impl Message {
             persistent,
             priority: 0,
         }
+    }
+
+    /// What the message store keeps of it: all of it, without a copy.
+    pub fn content(&self) -> Content {
+        let note = Note {
+            properties_at: self.properties_at,
+            body_at: self.body_at,
+            priority: self.priority,
+            persistent: self.persistent,
+        };
+        Content {
+            note: note.pack(),
+            head: Arc::clone(&self.head),
+            tail: self.large_body.as_ref().map(Arc::clone),
+        }
+    }
+
+    /// The message that was stored; `None` for a note that no message ever had.
+    pub fn from_content(content: Content) -> Option<Self> {
+        let Content { note, head, tail } = content;
+        let Note { properties_at, body_at, priority, persistent } = Note::unpack(note);
+        let is_laid_out = u32::from(properties_at) <= body_at && body_at as usize <= head.len();
+        is_laid_out.then_some(Self {
+            head,
+            large_body: tail,
+            properties_at,
+            body_at,
+            persistent,
+            priority,
+        })
     }
 
     /// Exchange and routing key as two short strings, as the wire carries them.
@@ -120,6 +151,39 @@ impl Message {
     }
 }
 
+/// What the store remembers of a message beside its bytes, in 8 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// See `HeadLayout`.
+    pub properties_at: u16,
+    /// See `HeadLayout`: also what a stored message has beside its body, in bytes.
+    pub body_at: u32,
+    /// Its priority in queues that have priorities.
+    pub priority: u8,
+    /// Whether it was published with `delivery_mode` 2.
+    pub persistent: bool,
+}
+
+impl Note {
+    fn pack(self) -> u64 {
+        u64::from(self.properties_at)
+            | u64::from(self.body_at) << 16
+            | u64::from(self.priority) << 48
+            | u64::from(self.persistent) << 56
+    }
+
+    /// The note in these 8 bytes.
+    #[expect(clippy::cast_possible_truncation, reason = "each field is cut out of its bits")]
+    pub fn unpack(note: u64) -> Self {
+        Self {
+            properties_at: note as u16,
+            body_at: (note >> 16) as u32,
+            priority: (note >> 48) as u8,
+            persistent: note >> 56 & 1 == 1,
+        }
+    }
+}
+
 fn short_string(bytes: &[u8]) -> &[u8] {
     let length = bytes.first().copied().map_or(0, usize::from);
     bytes.get(1..1 + length).unwrap_or_default()
@@ -140,6 +204,11 @@ pub(crate) mod tests {
         Message::new(&head, HeadLayout { properties_at, body_at }, None, false)
     }
 
+    /// The same message, published with `delivery_mode` 2.
+    pub(crate) fn persistent(message: Message) -> Message {
+        Message { persistent: true, ..message }
+    }
+
     #[test]
     fn parts_are_found_where_they_were_laid() {
         let message = message("a.b", b"hello");
@@ -158,6 +227,20 @@ pub(crate) mod tests {
         assert_eq!(message.body(), b"large");
         assert_eq!(message.size(), 4 + 5);
         assert!(message.is_persistent());
+    }
+
+    #[test]
+    fn what_is_stored_comes_back_as_it_was() {
+        let layout = HeadLayout { properties_at: 2, body_at: 4 };
+        let large = Some(Bytes::from_static(b"large"));
+        let message = Message::new(&[0, 0, 1, 2], layout, large, true).with_priority(7);
+        let again = Message::from_content(message.content()).expect("a message");
+        assert_eq!(again.envelope(), message.envelope());
+        assert_eq!(again.properties(), &[1, 2]);
+        assert_eq!(again.body(), b"large");
+        assert_eq!((again.is_persistent(), again.priority()), (true, 7));
+        let foreign = Content { note: u64::MAX, ..message.content() };
+        assert!(Message::from_content(foreign).is_none());
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::broker::Broker;
 use crate::config::{Config, Listeners};
 use crate::connection;
 use crate::connection::handle::Event;
+use crate::metrics;
 use crate::startup;
 
 /// Why the server did not start, or ended badly.
@@ -56,6 +57,14 @@ pub async fn run(config: Config) -> Result<(), Error> {
     raise_open_file_limit();
     let started = startup::start(&config)?;
     let broker = Arc::clone(&started.broker);
+    let watermarks = watermarks(&config);
+    if let Some(address) = config.prometheus {
+        let listener = listen(address, &config.listeners)?;
+        info!("started Prometheus listener on {}", listener.local_addr()?);
+        let (broker, limits) = (Arc::clone(&broker), watermarks.clone());
+        let source = metrics::Source::new(broker, limits, config.cluster_name.clone());
+        tokio::spawn(metrics::serve(listener, move || source.snapshot()));
+    }
     let connections = TaskTracker::new();
     for address in &config.listeners.addresses {
         let listener = listen(*address, &config.listeners)?;
@@ -67,7 +76,8 @@ pub async fn run(config: Config) -> Result<(), Error> {
             config.listeners.nodelay,
         ));
     }
-    let watermarks = watermarks(&config);
+    let messages = Arc::clone(broker.messages());
+    tokio::spawn(async move { end_process(&messages.failed().await) });
     tokio::spawn(alarms::watch(Arc::clone(&broker), watermarks));
     info!("Server startup complete; 0 plugins started.");
     signals.wait().await;
@@ -187,7 +197,7 @@ async fn drain(broker: &Broker, connections: &TaskTracker, limit: Duration) {
 /// Ends the process because what it holds in memory can no longer be made durable: whoever starts it
 /// again starts from what is on disk. Never retried: a failed sync says nothing of what came before.
 pub(crate) fn end_process(cause: &leveret_storage::StorageError) -> ! {
-    error!("cannot store definitions, ending: {cause}");
+    error!("what is confirmed could no longer be kept, ending: {cause}");
     std::process::exit(1)
 }
 

@@ -4,8 +4,10 @@
 //! Called once by `server::run`, before anything listens. Stays true: nothing durable is passed
 //! over in silence. What cannot be read stops the start; a binding whose end is missing is logged.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use leveret_storage::messages::{Options, Recovered};
 use leveret_storage::{StorageError, Store, boot_epoch};
 use thiserror::Error;
 use tracing::{info, warn};
@@ -18,7 +20,8 @@ use crate::definitions::{
 };
 use crate::error::ResourceName;
 use crate::persistence;
-use crate::queue::{QueueId, QueueSettings, arguments};
+use crate::persistence::messages::{MemoryBudget, Messages};
+use crate::queue::{Queue, QueueId, QueueSettings, arguments};
 use crate::vhost::Vhost;
 use crate::vhost::destination::{Destination, ExchangeSettings};
 use crate::vhost::exchange::Binding;
@@ -51,6 +54,7 @@ impl Started {
     /// # Errors
     /// What was not yet durable could not be stored.
     pub fn close(self) -> Result<(), StorageError> {
+        self.broker.messages().close()?;
         self.store.close()
     }
 }
@@ -70,15 +74,48 @@ pub fn start(config: &Config) -> Result<Started, Error> {
     let stored = definitions::load(&metadata.read()?)?;
     let users = Users::new(Arc::clone(&metadata), &stored, &config.authentication.loopback_users);
     let durable = Arc::new(persistence::Definitions::new(metadata, epoch));
-    let broker = Arc::new(Broker::new(config, users, durable));
+    let (messages, recovered) = open_messages(&store, config, &stored)?;
+    let broker = Arc::new(Broker::new(config, users, durable, messages));
     for vhost in &stored.vhosts {
         broker.add_vhost(&vhost.name);
     }
-    restore(&broker, &stored)?;
+    // What was handed out before a crash, nobody knows: all of it may have been.
+    let all_redelivered = !store.was_closed();
+    restore(&broker, &stored, &recovered, all_redelivered)?;
     Ok(Started { broker, store })
 }
 
-fn restore(broker: &Broker, stored: &definitions::Definitions) -> Result<(), Error> {
+fn open_messages(
+    store: &Store,
+    config: &Config,
+    stored: &definitions::Definitions,
+) -> Result<(Arc<Messages>, Recovered), Error> {
+    let storage = &config.message_storage;
+    let options = Options { fsync: storage.fsync, ..Options::default() };
+    let known: HashSet<u64> = stored.queues.iter().map(|queue| queue.id).collect();
+    let (durable, recovered) = store.open_messages(storage.engine, &options, &known)?;
+    for note in &recovered.notes {
+        warn!("message store: {note}");
+    }
+    for quarantined in &recovered.quarantined {
+        warn!(
+            "{} stored messages belong to queue number {}, which is not defined: they are kept, \
+             and come back when the definition does",
+            quarantined.messages, quarantined.queue
+        );
+    }
+    let scratch = store.open_scratch(&options)?;
+    let budget = MemoryBudget { total: storage.memory_total, queue: storage.memory_queue };
+    Ok((Arc::new(Messages::new(durable, scratch, budget)), recovered))
+}
+
+fn restore(
+    broker: &Broker,
+    stored: &definitions::Definitions,
+    recovered: &Recovered,
+    all_redelivered: bool,
+) -> Result<(), Error> {
+    let mut messages = 0;
     for exchange in &stored.exchanges {
         with_vhost(broker, &exchange.vhost, |vhost| {
             restore_exchange(vhost, exchange);
@@ -86,7 +123,14 @@ fn restore(broker: &Broker, stored: &definitions::Definitions) -> Result<(), Err
         })?;
     }
     for queue in &stored.queues {
-        with_vhost(broker, &queue.vhost, |vhost| restore_queue(vhost, queue))?;
+        with_vhost(broker, &queue.vhost, |vhost| {
+            let restored = restore_queue(vhost, queue)?;
+            if let Some(stored) = recovered.queues.get(&queue.id) {
+                messages += stored.messages.len();
+                restored.restore(stored, all_redelivered);
+            }
+            Ok(())
+        })?;
     }
     for binding in &stored.bindings {
         with_vhost(broker, &binding.vhost, |vhost| {
@@ -95,7 +139,7 @@ fn restore(broker: &Broker, stored: &definitions::Definitions) -> Result<(), Err
         })?;
     }
     info!(
-        "recovered {} exchanges, {} queues, {} bindings",
+        "recovered {} exchanges, {} queues, {} bindings, {messages} messages",
         stored.exchanges.len(),
         stored.queues.len(),
         stored.bindings.len()
@@ -128,7 +172,7 @@ fn restore_exchange(vhost: &Vhost, record: &ExchangeRecord) {
     vhost.restore_exchange(&record.name, settings);
 }
 
-fn restore_queue(vhost: &Vhost, record: &QueueRecord) -> Result<(), Error> {
+fn restore_queue(vhost: &Vhost, record: &QueueRecord) -> Result<Arc<Queue>, Error> {
     let resource = vhost.queue_name(&record.name);
     let parsed = arguments::parse(&record.arguments, &resource)
         .map_err(|error| Error::Unusable(resource, error.to_string()))?;
@@ -139,8 +183,7 @@ fn restore_queue(vhost: &Vhost, record: &QueueRecord) -> Result<(), Error> {
         arguments: record.arguments.clone(),
         parsed,
     };
-    vhost.restore_queue(QueueId(record.id), &record.name, settings);
-    Ok(())
+    Ok(vhost.restore_queue(QueueId(record.id), &record.name, settings))
 }
 
 fn restore_binding(vhost: &Vhost, record: &BindingRecord) {

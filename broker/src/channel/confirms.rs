@@ -1,15 +1,24 @@
 //! Publisher confirms of one channel: which publishes the client has been told about.
 //!
 //! Counted by `channel::publish`, told by `connection::session` once per batch, so that one
-//! `basic.ack` with `multiple` covers everything a read brought in. Stays true: a publish is
-//! confirmed after it is in its queues, and after its basic.return if it has one; one that any of
-//! its queues refused is nacked. See RabbitMQ's publisher confirms page.
+//! `basic.ack` with `multiple` covers everything a read brought in. Stays true: publishes are
+//! confirmed in order, each after it is in its queues, after it is durable if it has to be, and
+//! after its basic.return if it has one; one that any of its queues refused is nacked. See
+//! RabbitMQ's publisher confirms page.
+
+use std::collections::VecDeque;
+
+use leveret_storage::messages::Ticket;
 
 /// See the module documentation.
 #[derive(Debug, Default)]
 pub struct Confirms {
     published: u64,
     confirmed: u64,
+    /// Publishes up to this are done.
+    done: u64,
+    /// Publishes up to the number are done once the ticket is durable. Both ascend.
+    waiting: VecDeque<(Ticket, u64)>,
     /// Sequence numbers above `confirmed` that a queue refused, ascending.
     refused: Vec<u64>,
 }
@@ -36,11 +45,36 @@ impl Confirms {
         self.refused.push(self.published);
     }
 
-    /// The next thing to tell the client: everything published so far is in its queues, or was
-    /// refused.
+    /// Everything published so far is in its queues. `ticket`: when it is durable, if it has to be.
+    pub fn handed_over(&mut self, ticket: Option<Ticket>) {
+        match (ticket, self.waiting.back_mut()) {
+            (Some(ticket), Some(last)) if last.0 == ticket => last.1 = self.published,
+            (Some(ticket), _) => self.waiting.push_back((ticket, self.published)),
+            // In order: they wait for those before them.
+            (None, Some(last)) => last.1 = self.published,
+            (None, None) => self.done = self.published,
+        }
+    }
+
+    /// Everything up to this ticket is durable.
+    pub fn durable(&mut self, ticket: Ticket) {
+        while let Some(&(waits_for, number)) = self.waiting.front()
+            && waits_for <= ticket
+        {
+            self.done = number;
+            self.waiting.pop_front();
+        }
+    }
+
+    /// Whether publishes wait to be durable.
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The next thing to tell the client.
     pub fn take_next(&mut self) -> Option<Confirm> {
-        let refused = self.refused.first().copied();
-        let last_taken = refused.map_or(self.published, |first| first - 1);
+        let refused = self.refused.first().copied().filter(|&first| first <= self.done);
+        let last_taken = refused.map_or(self.done, |first| first - 1);
         let new = last_taken - self.confirmed;
         if new > 0 {
             self.confirmed = last_taken;
@@ -67,9 +101,12 @@ mod tests {
         let mut confirms = Confirms::default();
         assert_eq!(all(&mut confirms), []);
         confirms.published();
+        confirms.handed_over(None);
         assert_eq!(all(&mut confirms), [(1, false, true)]);
         confirms.published();
         confirms.published();
+        assert_eq!(all(&mut confirms), [], "not yet in their queues");
+        confirms.handed_over(None);
         assert_eq!(all(&mut confirms), [(3, true, true)]);
         assert_eq!(all(&mut confirms), []);
     }
@@ -83,7 +120,27 @@ mod tests {
                 confirms.refused();
             }
         }
+        confirms.handed_over(None);
         let expected = [(2, true, true), (3, false, false), (4, false, false), (5, false, true)];
         assert_eq!(all(&mut confirms), expected);
+    }
+
+    #[test]
+    fn what_has_to_be_durable_is_confirmed_when_it_is_and_in_order() {
+        let mut confirms = Confirms::default();
+        for ticket in [Some(Ticket(3)), None, Some(Ticket(5)), Some(Ticket(5))] {
+            confirms.published();
+            confirms.handed_over(ticket);
+        }
+        confirms.published();
+        confirms.refused();
+        confirms.handed_over(None);
+        assert_eq!(all(&mut confirms), []);
+        confirms.durable(Ticket(4));
+        assert_eq!(all(&mut confirms), [(2, true, true)], "the transient one waited in its place");
+        assert!(confirms.is_waiting());
+        confirms.durable(Ticket(5));
+        assert_eq!(all(&mut confirms), [(4, true, true), (5, false, false)]);
+        assert!(!confirms.is_waiting());
     }
 }

@@ -19,7 +19,7 @@ use crate::connection::session::Session;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
 use crate::names;
 use crate::queue::arguments::consumer_priority;
-use crate::queue::{ConsumeRefused, ConsumerKey, ConsumerSettings, Got, Queue, Sink};
+use crate::queue::{ConsumeRefused, ConsumerKey, ConsumerSettings, Fetched, Got, Queue, Sink};
 
 /// A consumer of this channel.
 #[derive(Debug)]
@@ -123,7 +123,7 @@ impl Channel {
                 consumer_tag: consumer_tag.to_owned(),
             }
         };
-        let key = queue.consume(settings, accept, &mut session.touched)?;
+        let key = queue.consume(settings, accept, &mut session.effects)?;
         Ok((key, registered))
     }
 
@@ -161,7 +161,7 @@ impl Channel {
         if self.reply_queue.as_deref() == Some(queue.name()) {
             self.reply_queue = None;
         }
-        let abandoned = queue.cancel(key, &mut session.touched);
+        let abandoned = queue.cancel(key, &mut session.effects);
         if let Some(deliveries) = session.handle.outbox().channel(self.slot) {
             deliveries.end_source(source);
         }
@@ -200,15 +200,17 @@ impl Channel {
         &mut self,
         session: &mut Session,
         get: &basic::Get<'_>,
-    ) -> Result<(), AmqpError> {
+    ) -> Result<Answer, AmqpError> {
         let queue = self.readable_queue(session, get.queue)?;
         let handle = Arc::clone(&session.handle);
-        session.touched.add(&handle);
+        session.effects.touch(&handle);
         let answer = |got: &Got| self.encode_get_ok(&handle, &queue, got);
-        if queue.get(get.no_ack, answer).is_none() {
-            session.reply(self.number, &basic::GetEmpty {});
+        match queue.get(get.no_ack, answer, &mut session.effects) {
+            Fetched::Got(_) => {}
+            Fetched::Empty => session.reply(self.number, &basic::GetEmpty {}),
+            Fetched::NotResident => return Ok(Answer::AfterRead(queue)),
         }
-        Ok(())
+        Ok(Answer::Given)
     }
 
     /// Runs under the queue's lock, so that the record is there before anything can settle it.

@@ -88,7 +88,8 @@ fn queue(number: u64) -> Arc<Queue> {
         arguments: FieldTable::new(),
         parsed: QueueArguments::default(),
     };
-    Queue::new(QueueId(number), "/".into(), "q", settings)
+    let messages = crate::persistence::messages::tests::in_memory();
+    Queue::new(QueueId(number), "/".into(), "q", settings, messages)
 }
 
 #[derive(Clone, Debug)]

@@ -21,9 +21,12 @@ pub mod unacked;
 #[cfg(test)]
 mod deliveries_model;
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use leveret_protocol::encoder::write_method;
 use leveret_protocol::methods::{Method, MethodFrame, access, basic, channel, confirm, tx};
+use leveret_storage::messages::Ticket;
 
 use self::confirms::Confirms;
 use self::consume::Consumer;
@@ -34,6 +37,7 @@ use crate::connection::outbox::ChannelSlot;
 use crate::connection::session::Session;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
 use crate::persistence::Durable;
+use crate::queue::Queue;
 
 /// What a handled method leaves to be done.
 #[derive(Debug)]
@@ -47,6 +51,8 @@ pub enum Answer {
         /// Whole frames; empty when the client wants no reply.
         frames: Vec<u8>,
     },
+    /// The method is to be handled again when this queue's next message has been read.
+    AfterRead(Arc<Queue>),
 }
 
 impl Answer {
@@ -133,6 +139,26 @@ impl Channel {
         !self.consumers.is_empty()
     }
 
+    /// Whether publishes are confirmed.
+    pub fn confirms_publishes(&self) -> bool {
+        self.confirms.is_some()
+    }
+
+    /// Everything published so far is in its queues; `ticket`: when it is durable, if it has to be.
+    /// Whether some of it has to be waited for.
+    pub fn handed_over(&mut self, ticket: Option<Ticket>) -> bool {
+        let Some(confirms) = &mut self.confirms else { return false };
+        confirms.handed_over(ticket);
+        confirms.is_waiting()
+    }
+
+    /// Everything up to this ticket is durable. Whether there is more to wait for.
+    pub fn durable(&mut self, ticket: Ticket) -> bool {
+        let Some(confirms) = &mut self.confirms else { return false };
+        confirms.durable(ticket);
+        confirms.is_waiting()
+    }
+
     /// What to tell a publisher that uses confirms.
     pub fn next_confirm(&mut self) -> Option<confirms::Confirm> {
         self.confirms.as_mut()?.take_next()
@@ -162,7 +188,7 @@ impl Channel {
             Method::BasicQos(qos) => self.basic_qos(session, qos)?,
             Method::BasicConsume(consume) => self.basic_consume(session, consume)?,
             Method::BasicCancel(cancel) => return Ok(self.basic_cancel(session, cancel)),
-            Method::BasicGet(get) => self.basic_get(session, get)?,
+            Method::BasicGet(get) => return self.basic_get(session, get),
             Method::BasicRecover(recover) => {
                 self.basic_recover(session, recover.requeue)?;
                 session.reply(self.number, &basic::RecoverOk {});
@@ -173,10 +199,7 @@ impl Channel {
                 self.tx_select()?;
                 session.reply(self.number, &tx::SelectOk {});
             }
-            Method::TxCommit(_) => {
-                self.tx_commit(session)?;
-                session.reply(self.number, &tx::CommitOk {});
-            }
+            Method::TxCommit(_) => return self.tx_commit(session).map_err(AmqpError::from),
             Method::TxRollback(_) => {
                 self.tx_rollback(session)?;
                 session.reply(self.number, &tx::RollbackOk {});

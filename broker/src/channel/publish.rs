@@ -12,12 +12,14 @@ use leveret_protocol::content::ContentHeader;
 use leveret_protocol::methods::basic;
 use leveret_protocol::properties::BasicProperties;
 use leveret_protocol::reply_code::ReplyCode;
+use leveret_storage::messages::{Place, Publish};
+use smallvec::SmallVec;
 
 use super::Channel;
 use super::message_properties::{self, Checked};
 use super::reply_to::{PSEUDO_QUEUE, is_reply_queue};
 use crate::auth::permissions::Permission;
-use crate::connection::routes::Targets;
+use crate::connection::routes::{Targets, note_place};
 use crate::connection::session::Session;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
 use crate::message::{HeadLayout, INLINE_BODY_MAX, Message};
@@ -276,8 +278,8 @@ impl Channel {
             && properties.expiration.is_none()
             && properties.reply_to != Some(PSEUDO_QUEUE.as_bytes())
             && properties.user_id.is_none();
-        let Session { vhost, routes, touched, .. } = session;
-        let cached = routes.lookup(vhost, self.assembly.envelope(), touched);
+        let Session { vhost, routes, effects, .. } = session;
+        let cached = routes.lookup(vhost, self.assembly.envelope(), effects);
         let (targets, rewritten) = match cached {
             // Permissions, existence and internal were checked when the route was found.
             Some(targets) if plain => (targets, None),
@@ -332,19 +334,30 @@ impl Channel {
         if targets.is_empty() && mandatory && !is_reply() {
             session.return_message(self.number, &message);
         }
-        if session.routes.may_refuse(targets) {
+        let awaited = self.confirms.is_some();
+        if session.routes.is_stored(targets, &message) && session.broker.messages().refuses() {
+            self.refuse();
+        } else if session.routes.may_refuse(targets) {
             self.offer(session, targets, &message);
         } else {
-            session.routes.push(targets, message);
+            session.routes.push(targets, message, awaited);
+        }
+    }
+
+    /// The disk is full, and so is what waits for it. Without confirms a client is not promised
+    /// anything; with them it is told.
+    fn refuse(&mut self) {
+        if let Some(confirms) = &mut self.confirms {
+            confirms.refused();
         }
     }
 
     /// Some queue refuses messages when it is full: hands the message over at once, to learn
     /// whether the publisher is told ack or nack.
     fn offer(&mut self, session: &mut Session, targets: &Targets, message: &Message) {
-        let Session { routes, touched, .. } = session;
-        routes.hand_over(touched);
-        let taken = routes.offer(targets, message, touched);
+        let Session { routes, effects, .. } = session;
+        routes.hand_over(effects);
+        let taken = routes.offer(targets, message, self.confirms.is_some(), effects);
         if let (false, Some(confirms)) = (taken, &mut self.confirms) {
             confirms.refused();
         }
@@ -361,8 +374,17 @@ impl Channel {
         if queues.is_empty() && mandatory {
             session.return_message(self.number, message);
         }
+        let mut places = SmallVec::new();
         for queue in queues {
-            queue.publish(std::iter::once(message.clone()), &mut session.touched);
+            let first = queue.publish(std::iter::once(message.clone()), &mut session.effects);
+            if let (Some(sequence), true) = (first, queue.is_stored()) {
+                let place = Place { queue: queue.id().0, sequence };
+                note_place(place, message, &mut places, &mut session.effects.durable);
+            }
+        }
+        if !places.is_empty() {
+            let content = message.content();
+            session.effects.durable.publishes.push(Publish { content, places });
         }
     }
 }

@@ -102,12 +102,12 @@ impl Channel {
 
     pub(super) fn queue_purge(
         &self,
-        session: &Session,
+        session: &mut Session,
         purge: &queue::Purge<'_>,
     ) -> Result<(), AmqpError> {
         let name = self.queue_or_last(purge.queue)?;
         session.check(Permission::Read, &session.vhost.queue_name(name), name)?;
-        let count = session.open_queue(name)?.purge();
+        let count = session.open_queue(name)?.purge(&mut session.effects);
         if !purge.no_wait {
             let message_count = u32::try_from(count).unwrap_or(u32::MAX);
             session.reply(self.number, &queue::PurgeOk { message_count });

@@ -133,7 +133,7 @@ impl Session {
         // First: whoever waits for room on the channel goes before the queues that made it.
         self.resume_refused(channel);
         for (queue, deliveries) in settlements.by_queue() {
-            queue.settle(deliveries, &mut self.touched);
+            queue.settle(deliveries, &mut self.effects);
         }
         settlements.clear();
         self.settlements = settlements;
@@ -163,7 +163,7 @@ impl Session {
             consumers.map(|(queue, key)| (Arc::clone(queue), key)).collect()
         };
         while !consumers.is_empty() {
-            consumers.retain(|(queue, key)| queue.resume_for_one(*key, &mut self.touched));
+            consumers.retain(|(queue, key)| queue.resume_for_one(*key, &mut self.effects));
         }
     }
 }

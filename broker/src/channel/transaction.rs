@@ -1,17 +1,22 @@
 //! tx.select, tx.commit, tx.rollback: publishes and settlements held until the commit.
 //!
 //! Owned by a channel in transaction mode. As in RabbitMQ, messages are routed when they are
-//! published and enqueued at the commit, a commit is not atomic across queues, and a rollback gives
-//! the settled deliveries back to the channel. After either a new transaction begins.
+//! published and enqueued at the commit, consumers may see a part of a commit before the rest, and a
+//! rollback gives the settled deliveries back to the channel. After either a new transaction begins.
+//! Kinder than RabbitMQ: what is stored of a commit is stored as one, and comes back after a crash
+//! whole or not at all.
 //! Specification: AMQP 0-9-1 tx class; RabbitMQ's semantics page.
 
 use std::sync::Arc;
 
-use super::Channel;
+use leveret_protocol::methods::tx;
+
 use super::unacked::Outstanding;
+use super::{Answer, Channel};
 use crate::connection::session::Session;
 use crate::error::ChannelError;
 use crate::message::Message;
+use crate::persistence::Durable;
 use crate::queue::{Outcome, Queue};
 
 #[derive(Debug)]
@@ -51,14 +56,19 @@ impl Channel {
         Ok(())
     }
 
-    /// `tx.commit`.
-    pub fn tx_commit(&mut self, session: &mut Session) -> Result<(), ChannelError> {
+    /// `tx.commit`: answered when everything in it is durable.
+    pub fn tx_commit(&mut self, session: &mut Session) -> Result<Answer, ChannelError> {
         let transaction = self.take_transaction()?;
+        let messages = Arc::clone(session.broker.messages());
+        // What came before is no part of the transaction.
+        session.effects.store(&messages);
         for Publish { queues, message, mandatory } in &transaction.publishes {
             self.enqueue_now(session, queues, message, *mandatory);
         }
         session.settle_held(self, transaction.settled);
-        Ok(())
+        let ticket = session.effects.commit(&messages);
+        let durable = Durable::now().and_stored(&messages, ticket);
+        Ok(Answer::method_once(durable, self.number, &tx::CommitOk {}))
     }
 
     /// `tx.rollback`.

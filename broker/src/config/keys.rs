@@ -5,14 +5,16 @@
 //! (<https://www.rabbitmq.com/docs/configure>). A segment in angle brackets
 //! stands for any name.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use leveret_storage::messages::{Engine, FsyncPolicy};
+
 use super::types::{
-    BACKLOG, BOOLEAN, CHANNELS, DIRECTORY, FRAME_MAX, INITIAL_FRAME_MAX, LIMIT, LISTENER,
-    LOG_FILTER, MECHANISM, MESSAGE_SIZE, MILLISECONDS, MULTIPLE, Mechanism, NAME, NAMES, NONE,
-    PATTERN, RATIO, SECONDS, SIZE, TEXT, Type,
+    ADDRESS, BACKLOG, BOOLEAN, CHANNELS, DIRECTORY, ENGINE, FRAME_MAX, FSYNC_POLICY,
+    INITIAL_FRAME_MAX, LIMIT, LISTENER, LOG_FILTER, MECHANISM, MESSAGE_SIZE, MILLISECONDS,
+    MULTIPLE, Mechanism, NAME, NAMES, NONE, PATTERN, PORT, RATIO, SECONDS, SIZE, TEXT, Type,
 };
 
 /// What applies when nobody sets the key.
@@ -175,8 +177,28 @@ keys! {
     DISK_FREE_RELATIVE: f64 = "disk_free_limit.relative", MULTIPLE, Example("1.5");
     /// Where definitions and messages are kept.
     DATA_DIR: PathBuf = "data_dir", DIRECTORY, Default("data");
+    /// What keeps persistent messages of durable queues: log, the broker's own message
+    /// log, or sled, an embedded database. sled is slower, keeps in memory what it wrote
+    /// since the start, ends the broker when the disk is full, and knows only fsync = group.
+    MESSAGE_STORE: Engine = "message_store", ENGINE, Default("log");
+    /// When a message counts as stored and is confirmed. group: after an fsync, which all
+    /// that wait share; nothing confirmed is lost, not even by a power failure. interval:ms:
+    /// once it is written, with an fsync every so many milliseconds; a power failure loses
+    /// up to that much of what was confirmed. os: once it is written; a power failure loses
+    /// what the operating system has not written out, some 30 seconds. The end of the
+    /// process, kill -9 included, loses nothing confirmed with any of them.
+    FSYNC: FsyncPolicy = "fsync", FSYNC_POLICY, Default("group");
+    /// How much memory messages in queues may take in all. Beyond it, bodies are left to
+    /// the disk and read back in time for their delivery.
+    MESSAGE_MEMORY_TOTAL: u64 = "message_memory.total", SIZE, Default("1GiB");
+    /// The same for a single queue.
+    MESSAGE_MEMORY_QUEUE: u64 = "message_memory.queue", SIZE, Default("64MiB");
     /// How long a shutdown may take before the broker exits anyway, in milliseconds.
     SHUTDOWN_TIMEOUT: Duration = "shutdown_timeout", MILLISECONDS, Default("8000");
+    /// The port at which Prometheus finds /metrics. Without one there are no metrics.
+    PROMETHEUS_PORT: u16 = "prometheus.tcp.port", PORT, Example("15692");
+    /// The address of that port. Every address if it is not set.
+    PROMETHEUS_IP: IpAddr = "prometheus.tcp.ip", ADDRESS, Example("127.0.0.1");
     /// Whether to log to standard output.
     LOG_CONSOLE: bool = "log.console", BOOLEAN, Default("true");
     /// The least severe level that is logged.

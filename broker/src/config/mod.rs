@@ -4,13 +4,14 @@
 //! plain data: whoever needs a part is given that part. Command line over
 //! environment over `conf.d` over the file over defaults; see `sources`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 mod error;
 mod inapplicable;
 mod keys;
+mod message_storage;
 mod reference;
 mod resources;
 mod seed;
@@ -22,6 +23,7 @@ mod tests;
 mod types;
 
 pub use error::{ConfigError, Origin};
+pub use message_storage::MessageStorage;
 pub use reference::reference_file;
 pub use resources::{DiskFreeLimit, MemoryHighWatermark};
 pub use seed::{Seed, SeedPermissions, SeedUser};
@@ -49,10 +51,14 @@ pub struct Config {
     pub disk_free_limit: DiskFreeLimit,
     /// The name told to clients.
     pub cluster_name: String,
+    /// Where metrics can be read, if anywhere. `[::]` stands for every address of both families.
+    pub prometheus: Option<SocketAddr>,
     /// What is logged.
     pub logging: Logging,
     /// Where definitions and messages are kept.
     pub data_dir: PathBuf,
+    /// How messages are stored.
+    pub message_storage: MessageStorage,
     /// How long a shutdown may take.
     pub shutdown_timeout: Duration,
     /// The files that were read, in order.
@@ -150,11 +156,13 @@ impl Config {
             memory: MemoryHighWatermark::build(&settings)?,
             disk_free_limit: DiskFreeLimit::build(&settings)?,
             cluster_name: settings.find(&keys::CLUSTER_NAME)?.unwrap_or_else(default_cluster_name),
+            prometheus: prometheus(&settings)?,
             logging: Logging {
                 console: settings.get(&keys::LOG_CONSOLE)?,
                 filter: settings.get(&keys::LOG_CONSOLE_LEVEL)?,
             },
             data_dir: settings.get(&keys::DATA_DIR)?,
+            message_storage: MessageStorage::build(&settings)?,
             shutdown_timeout: settings.get(&keys::SHUTDOWN_TIMEOUT)?,
             files,
             warnings: settings.warnings,
@@ -222,6 +230,12 @@ impl Authentication {
         }
         Ok(Self { mechanisms, loopback_users: loopback_users(settings)? })
     }
+}
+
+fn prometheus(settings: &Settings) -> Result<Option<SocketAddr>, ConfigError> {
+    let everywhere = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let address = settings.find(&keys::PROMETHEUS_IP)?.unwrap_or(everywhere);
+    Ok(settings.find(&keys::PROMETHEUS_PORT)?.map(|port| SocketAddr::new(address, port)))
 }
 
 /// RabbitMQ: the node's name, which is made of the host's.

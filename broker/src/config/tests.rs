@@ -136,6 +136,24 @@ fn listeners_follow_rabbitmqs_rules() {
 }
 
 #[test]
+fn metrics_are_off_until_they_have_a_port() {
+    for (text, expected) in [
+        ("", None),
+        ("prometheus.tcp.ip = 127.0.0.1", None),
+        ("prometheus.tcp.port = 15692", Some("[::]:15692")),
+        ("prometheus.tcp.port = 1\nprometheus.tcp.ip = 127.0.0.1", Some("127.0.0.1:1")),
+        ("prometheus.tcp.port = 1\nprometheus.tcp.ip = ::1", Some("[::1]:1")),
+    ] {
+        let address = Rig::new(text).load().unwrap().prometheus;
+        assert_eq!(address.map(|address| address.to_string()).as_deref(), expected, "{text}");
+    }
+    let rig = Rig::new("").variable("LEVERET_PROMETHEUS_TCP_PORT", "2");
+    assert!(rig.load().unwrap().prometheus.is_some());
+    let error = Rig::new("prometheus.tcp.port = 65536").load().unwrap_err();
+    assert!(error.ends_with("prometheus.tcp.port: expected a port"), "{error}");
+}
+
+#[test]
 fn rabbitmqs_variables_seed_the_first_user() {
     let rig = Rig::new("default_user = file")
         .variable("RABBITMQ_DEFAULT_USER", "bob")

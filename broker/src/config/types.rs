@@ -7,8 +7,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use leveret_storage::messages::{Engine, FsyncPolicy};
 use regex::Regex;
 use tracing_subscriber::EnvFilter;
+
+use super::message_storage::{engine, fsync_policy};
 
 /// How values of type `T` are written.
 pub(super) struct Type<T> {
@@ -58,6 +61,13 @@ pub(super) const NAMES: Type<Vec<String>> =
 pub(super) const DIRECTORY: Type<PathBuf> =
     Type { name: "a path", parse: |text| (!text.is_empty()).then(|| text.into()) };
 
+pub(super) const ENGINE: Type<Engine> = Type { name: "log or sled", parse: engine };
+
+pub(super) const FSYNC_POLICY: Type<FsyncPolicy> = Type {
+    name: "group, os, or interval: and a number of milliseconds from 1 to 60000",
+    parse: fsync_policy,
+};
+
 pub(super) const NONE: Type<()> =
     Type { name: "the word none", parse: |text| (text == "none").then_some(()) };
 
@@ -68,6 +78,11 @@ pub(super) const MILLISECONDS: Type<Duration> = Type {
     name: "a number of milliseconds from 1",
     parse: |text| at_least(text, 1).map(Duration::from_millis),
 };
+
+pub(super) const PORT: Type<u16> = Type { name: "a port", parse: |text| text.parse().ok() };
+
+pub(super) const ADDRESS: Type<IpAddr> =
+    Type { name: "an IP address", parse: |text| text.parse().ok() };
 
 pub(super) const BACKLOG: Type<u16> = Type {
     name: "a number from 1 to 65535",

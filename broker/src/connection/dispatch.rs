@@ -5,11 +5,14 @@
 //! sees the effects of its methods in the order it sent them. Stays true: publishes and
 //! settlements are never both collected at once.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use leveret_protocol::content::ContentHeader;
 use leveret_protocol::error::{DecodeError, Snippet};
 use leveret_protocol::frame::{Frame, FrameKind};
 use leveret_protocol::methods::{Method, channel};
+use leveret_storage::messages::Ticket;
 use smallvec::SmallVec;
 use tracing::warn;
 
@@ -34,6 +37,8 @@ pub enum Step {
     ClientClosed,
     /// The client may not publish now: look at this frame again later.
     Park,
+    /// Look at this frame again when the queue's next message has been read.
+    AfterRead(Arc<Queue>),
 }
 
 /// The channels of a connection and what is collected for them.
@@ -44,14 +49,22 @@ pub struct Dispatch {
     channels: ChannelTable,
     /// The channel with noted settlements.
     settling: Option<u16>,
-    gated: SmallVec<[std::sync::Arc<Queue>; 1]>,
+    gated: SmallVec<[Arc<Queue>; 1]>,
+    /// Channels with publishes that wait to be durable.
+    awaiting: SmallVec<[u16; 4]>,
 }
 
 impl Dispatch {
     /// For a connection that negotiated `channel_max` channels.
     pub fn new(session: Session, channel_max: u16) -> Self {
         let channels = ChannelTable::new(channel_max);
-        Self { session, channels, settling: None, gated: SmallVec::new() }
+        Self {
+            session,
+            channels,
+            settling: None,
+            gated: SmallVec::new(),
+            awaiting: SmallVec::new(),
+        }
     }
 
     /// Handles one frame.
@@ -132,7 +145,7 @@ impl Dispatch {
         }
         match method {
             Method::BasicPublish(publish) => {
-                if self.session.must_park() {
+                if self.session.must_park(channel.confirms_publishes()) {
                     return Ok(Step::Park);
                 }
                 if self.settling.is_some() {
@@ -174,6 +187,7 @@ impl Dispatch {
                     Ok(Step::Next)
                 }
                 Answer::Once { durable, frames } => Ok(Step::Once(durable, frames)),
+                Answer::AfterRead(queue) => Ok(Step::AfterRead(queue)),
             },
         }
     }
@@ -193,7 +207,7 @@ impl Dispatch {
 
     fn hand_over(&mut self) {
         if self.session.routes.is_dirty() {
-            let gated = self.session.routes.hand_over(&mut self.session.touched);
+            let gated = self.session.routes.hand_over(&mut self.session.effects);
             self.gated.extend(gated);
         }
     }
@@ -206,16 +220,50 @@ impl Dispatch {
             .map_err(|(error, method)| Trouble::Earlier(Failure::of_method(number, error, method)))
     }
 
-    /// Carries out everything collected: messages into queues, settlements, confirms.
+    /// Carries out everything collected: messages into queues, settlements, what is to be stored,
+    /// confirms.
     fn finish_batch(&mut self) -> Result<(), Trouble> {
         self.hand_over();
+        let settled = self.settle_noted();
+        self.store();
+        settled
+    }
+
+    /// Stores what is to be stored, and tells the publishers or lets them wait for it.
+    fn store(&mut self) {
+        let Session { effects, broker, .. } = &mut self.session;
+        let ticket = effects.store(broker.messages());
         for number in self.session.take_unconfirmed() {
             let Some(channel) = self.channels.open(number) else { continue };
-            while let Some(confirm) = channel.next_confirm() {
-                self.session.confirm(number, confirm);
+            if channel.handed_over(ticket) && !self.awaiting.contains(&number) {
+                self.awaiting.push(number);
             }
+            self.confirm(number);
         }
-        self.settle_noted()
+    }
+
+    fn confirm(&mut self, number: u16) {
+        let Some(channel) = self.channels.open(number) else { return };
+        while let Some(confirm) = channel.next_confirm() {
+            self.session.confirm(number, confirm);
+        }
+    }
+
+    /// Whether publishes wait to be durable.
+    pub fn awaits_durability(&self) -> bool {
+        !self.awaiting.is_empty()
+    }
+
+    /// Confirms what became durable.
+    pub fn durable(&mut self, ticket: Ticket) {
+        for number in std::mem::take(&mut self.awaiting) {
+            let Some(channel) = self.channels.open(number) else { continue };
+            if channel.durable(ticket) {
+                self.awaiting.push(number);
+            }
+            self.confirm(number);
+        }
+        self.session.handle.flush();
     }
 
     /// The end of a read: carries out everything collected and flushes every touched connection.
@@ -230,12 +278,13 @@ impl Dispatch {
 
     /// Writes what this connection and those it delivered to have pending.
     pub fn flush(&mut self) {
-        self.session.touched.flush();
+        let Session { effects, broker, .. } = &mut self.session;
+        effects.carry_out(broker.messages());
         self.session.handle.flush();
     }
 
     /// The queues whose publishers should wait a moment.
-    pub fn take_gated(&mut self) -> SmallVec<[std::sync::Arc<Queue>; 1]> {
+    pub fn take_gated(&mut self) -> SmallVec<[Arc<Queue>; 1]> {
         std::mem::take(&mut self.gated)
     }
 
@@ -297,10 +346,8 @@ impl Dispatch {
             self.settling = None;
         }
         self.hand_over();
+        self.store();
         if let Some(mut channel) = self.channels.start_closing(failure.channel) {
-            while let Some(confirm) = channel.next_confirm() {
-                self.session.confirm(failure.channel, confirm);
-            }
             channel.end(&mut self.session);
         }
         let mut outbox = self.session.handle.outbox();
@@ -325,7 +372,7 @@ impl Dispatch {
         for channel in self.channels.iter() {
             let consumers: Vec<_> = channel.consumer_keys().collect();
             for (queue, key) in consumers {
-                queue.resume(key, &mut self.session.touched);
+                queue.resume(key, &mut self.session.effects);
             }
         }
     }
@@ -338,7 +385,8 @@ impl Dispatch {
             channel.end(&mut self.session);
         }
         self.session.delete_exclusive_queues();
-        self.session.touched.flush();
+        let Session { effects, broker, .. } = &mut self.session;
+        effects.carry_out(broker.messages());
     }
 
     /// Gives back memory that an idle connection does not need.

@@ -35,9 +35,11 @@ use leveret_protocol::decoder::{decode_frame, needed};
 use leveret_protocol::encoder::write_heartbeat;
 use leveret_protocol::frame::FrameKind;
 use leveret_protocol::methods::connection;
+use leveret_storage::messages::Ticket;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::watch;
 use tokio::time::{Instant, Interval, interval_at, timeout};
 use tracing::{error, info};
 
@@ -61,6 +63,9 @@ const READ_BUFFER_MIN: usize = 4 * 1024;
 const READ_BUFFER_MAX: usize = 128 * 1024;
 /// After this many bytes the task lets others run.
 const READ_BUDGET: usize = 128 * 1024;
+/// The longest a client that publishes and consumes waits, per read, for the message stores to
+/// write: its acks have to be read even when the disk is full.
+const CROWDED_WAIT: Duration = Duration::from_millis(20);
 /// A client that does not read its replies is not read from while this much waits for it.
 const REPLY_BYTES_MAX: usize = 16 << 20;
 /// How long a client whose login failed waits for the end of its connection.
@@ -152,6 +157,8 @@ struct Connection {
     heartbeat: Heartbeat,
     heartbeats: bool,
     ticker: Interval,
+    /// How far the messages that were stored are durable.
+    durable: watch::Receiver<Ticket>,
     received: u64,
     received_before: u64,
     buffer_size: usize,
@@ -186,6 +193,7 @@ impl Connection {
             heartbeat: Heartbeat::default(),
             heartbeats: tick.is_some(),
             ticker: interval_at(Instant::now() + every, every),
+            durable: broker.messages().progress().watch_durable(),
             received: 0,
             received_before: 0,
             buffer_size: READ_BUFFER_MIN,
@@ -202,10 +210,16 @@ impl Connection {
                 input = BytesMut::new();
             }
             let owes = self.owes_too_much();
-            let reads = !self.parked && !owes;
+            let crowded = self.is_crowded();
+            let reads = !self.parked && !owes && !crowded;
             tokio::select! {
                 biased;
                 () = self.handle.mail() => end = self.on_mail(&mut input).await,
+                _ = self.durable.changed(), if self.dispatch.awaits_durability() => {
+                    let ticket = *self.durable.borrow_and_update();
+                    self.dispatch.durable(ticket);
+                }
+                () = self.broker.messages().room(), if crowded => {}
                 count = read(&mut self.socket, &mut input, self.buffer_size), if reads => {
                     end = self.on_read(count, &mut input).await;
                 }
@@ -268,6 +282,7 @@ impl Connection {
                     self.park();
                     return None;
                 }
+                Step::AfterRead(queue) => queue.read().await,
                 Step::Once(durable, frames) => {
                     if let Err(error) = durable.wait().await {
                         error!("error on AMQP connection {}: {error}", self.label);
@@ -305,7 +320,7 @@ impl Connection {
                 self.dispatch.large_body(channel, part)
             } else {
                 let step = self.dispatch.frame(frame);
-                if !matches!(step, Ok(Step::Park)) {
+                if !matches!(step, Ok(Step::Park | Step::AfterRead(_))) {
                     at += length;
                 }
                 step
@@ -340,6 +355,10 @@ impl Connection {
         if !gated.is_empty() && !self.dispatch.consumes() {
             Gate::wait(gated.iter().map(|queue| queue.gate())).await;
         }
+        if self.broker.messages().is_crowded() && self.dispatch.consumes() {
+            // Whoever does not consume waits in the loop, until there is room.
+            let _ = timeout(CROWDED_WAIT, self.broker.messages().room()).await;
+        }
         if count >= READ_BUDGET / 2 {
             tokio::task::yield_now().await;
         }
@@ -351,6 +370,14 @@ impl Connection {
         let outbox = self.handle.outbox();
         let writes = !outbox.is_closed() && !self.writer.is_finished();
         writes && outbox.unsent() > REPLY_BYTES_MAX
+    }
+
+    /// Whether the message stores have to write before more is published. A client that consumes
+    /// is read on: its acks make room.
+    fn is_crowded(&self) -> bool {
+        self.dispatch.session.has_published()
+            && self.broker.messages().is_crowded()
+            && !self.dispatch.consumes()
     }
 
     async fn on_mail(&mut self, input: &mut BytesMut) -> Option<End> {
@@ -431,7 +458,7 @@ impl Connection {
             return None;
         }
         let sent = self.handle.outbox().activity();
-        let unread = self.parked || self.owes_too_much();
+        let unread = self.parked || self.owes_too_much() || self.is_crowded();
         let beat = self.heartbeat.tick(sent, self.received, unread);
         if beat.lost {
             return Some(End::HeartbeatTimeout);

@@ -10,12 +10,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use leveret_storage::messages::{Batch, Place, Publish};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use super::handle::Touched;
 use crate::message::Message;
-use crate::queue::{Queue, QueueId};
+use crate::queue::{Effects, Full, Queue, QueueId};
 use crate::vhost::Vhost;
 
 /// More routes than this are forgotten and found anew: routing keys may be unbounded in number.
@@ -28,7 +28,12 @@ pub type Targets = SmallVec<[u32; 4]>;
 struct Pending {
     queue: Arc<Queue>,
     messages: Vec<Message>,
+    /// For a queue with stored messages: each message's place in `Routes::stored`, or
+    /// `NOT_STORED`.
+    stored: Vec<u32>,
 }
+
+const NOT_STORED: u32 = u32::MAX;
 
 /// See the module documentation.
 #[derive(Debug, Default)]
@@ -44,6 +49,10 @@ pub struct Routes {
     dirty: Vec<u32>,
     /// Whether any of `queues` refuses messages when it is full.
     rejecting: bool,
+    /// Messages to be stored, of those not yet handed over. Their places are known once they are.
+    stored: Vec<Publish>,
+    /// A publisher waits for one of them to be durable.
+    awaited: bool,
 }
 
 impl Routes {
@@ -52,11 +61,11 @@ impl Routes {
         &mut self,
         vhost: &Vhost,
         envelope: &[u8],
-        touched: &mut Touched,
+        effects: &mut Effects,
     ) -> Option<Arc<Targets>> {
         let generation = vhost.generation();
         if generation != self.generation {
-            self.hand_over(touched);
+            self.hand_over(effects);
             self.forget();
             self.generation = generation;
             return None;
@@ -85,7 +94,7 @@ impl Routes {
         let next = u32::try_from(self.queues.len()).unwrap_or(u32::MAX);
         self.rejecting |= queue.rejects_publishes();
         *self.places.entry(queue.id()).or_insert_with(|| {
-            self.queues.push(Pending { queue, messages: Vec::new() });
+            self.queues.push(Pending { queue, messages: Vec::new(), stored: Vec::new() });
             next
         })
     }
@@ -99,21 +108,52 @@ impl Routes {
         self.last = Some((envelope.into(), Arc::clone(targets)));
     }
 
-    /// Adds a message for all queues of a route.
-    pub fn push(&mut self, targets: &Targets, message: Message) {
+    /// Adds a message for all queues of a route. `awaited`: its publisher waits for a confirm.
+    pub fn push(&mut self, targets: &Targets, message: Message, awaited: bool) {
         let Some((&last, others)) = targets.split_last() else { return };
+        let stored = if self.is_stored(targets, &message) {
+            self.awaited |= awaited;
+            self.stored.push(Publish { content: message.content(), places: SmallVec::new() });
+            u32::try_from(self.stored.len() - 1).unwrap_or(NOT_STORED)
+        } else {
+            NOT_STORED
+        };
         for &place in others {
-            self.push_one(place, message.clone());
+            self.push_one(place, message.clone(), stored);
         }
-        self.push_one(last, message);
+        self.push_one(last, message, stored);
+    }
+
+    /// Whether a message is stored for any queue of a route.
+    pub fn is_stored(&self, targets: &Targets, message: &Message) -> bool {
+        let pending = |&place: &u32| self.queues.get(place as usize);
+        message.is_persistent() && targets.iter().filter_map(pending).any(|p| p.queue.is_stored())
     }
 
     /// Offers a message to the queues of a route that may refuse it, in their turn behind what was
     /// published before. False when any refused.
-    pub fn offer(&mut self, targets: &Targets, message: &Message, touched: &mut Touched) -> bool {
+    pub fn offer(
+        &mut self,
+        targets: &Targets,
+        message: &Message,
+        awaited: bool,
+        effects: &mut Effects,
+    ) -> bool {
         let mut taken = true;
+        let mut places = SmallVec::new();
         for queue in self.queues(targets) {
-            taken &= queue.offer(message.clone(), touched);
+            match queue.offer(message.clone(), effects) {
+                Err(Full) => taken = false,
+                Ok(Some(sequence)) if queue.is_stored() => {
+                    let place = Place { queue: queue.id().0, sequence };
+                    note_place(place, message, &mut places, &mut effects.durable);
+                }
+                Ok(_) => {}
+            }
+        }
+        if !places.is_empty() {
+            effects.durable.awaited |= awaited;
+            effects.durable.publishes.push(Publish { content: message.content(), places });
         }
         taken
     }
@@ -124,12 +164,15 @@ impl Routes {
         self.rejecting && targets.iter().filter_map(pending).any(|p| p.queue.rejects_publishes())
     }
 
-    fn push_one(&mut self, place: u32, message: Message) {
+    fn push_one(&mut self, place: u32, message: Message, stored: u32) {
         let Some(pending) = self.queues.get_mut(place as usize) else { return };
         if pending.messages.is_empty() {
             self.dirty.push(place);
         }
         pending.messages.push(message);
+        if pending.queue.is_stored() {
+            pending.stored.push(stored);
+        }
     }
 
     /// The queues behind a route.
@@ -143,16 +186,31 @@ impl Routes {
         !self.dirty.is_empty()
     }
 
-    /// Gives every queue its messages. Returns the queues whose publishers should wait a moment.
-    pub fn hand_over(&mut self, touched: &mut Touched) -> SmallVec<[Arc<Queue>; 1]> {
+    /// Gives every queue its messages, and leaves what is to be stored in the effects. Returns the
+    /// queues whose publishers should wait a moment.
+    pub fn hand_over(&mut self, effects: &mut Effects) -> SmallVec<[Arc<Queue>; 1]> {
         let mut gated = SmallVec::new();
         for place in self.dirty.drain(..) {
             let Some(pending) = self.queues.get_mut(place as usize) else { continue };
-            pending.queue.publish(pending.messages.drain(..), touched);
+            let first = pending.queue.publish(pending.messages.drain(..), effects);
+            let queue = pending.queue.id().0;
+            // A deleted queue has no places to give.
+            for (sequence, stored) in
+                first.into_iter().flat_map(|first| first..).zip(&pending.stored)
+            {
+                let place = Place { queue, sequence };
+                match self.stored.get_mut(*stored as usize) {
+                    Some(publish) => publish.places.push(place),
+                    None => effects.durable.leave_out(place),
+                }
+            }
+            pending.stored.clear();
             if pending.queue.gate().is_closed() {
                 gated.push(Arc::clone(&pending.queue));
             }
         }
+        effects.durable.publishes.append(&mut self.stored);
+        effects.durable.awaited |= std::mem::take(&mut self.awaited);
         gated
     }
 
@@ -161,5 +219,19 @@ impl Routes {
         if !self.is_dirty() {
             *self = Self::default();
         }
+    }
+}
+
+/// A message has a place in a queue with stored messages: its own, or one that stays empty.
+pub fn note_place(
+    place: Place,
+    message: &Message,
+    places: &mut SmallVec<[Place; 1]>,
+    batch: &mut Batch,
+) {
+    if message.is_persistent() {
+        places.push(place);
+    } else {
+        batch.leave_out(place);
     }
 }

@@ -1,7 +1,7 @@
 //! What the channels of one connection share, and what they may ask of it.
 //!
 //! Owned by the connection's task and lent to each channel method. Stays true: everything that was
-//! collected here (messages to hand over, settlements, confirms, touched connections) is carried
+//! collected here (messages to hand over, settlements, confirms, effects) is carried
 //! out before the task waits for its socket again.
 
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use leveret_protocol::methods::{MethodFrame, basic};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use super::handle::{ConnectionHandle, Touched};
+use super::handle::ConnectionHandle;
 use super::routes::Routes;
 use crate::auth::permissions::{Permission, UserPermissions};
 use crate::broker::{Broker, Limits};
 use crate::channel::confirms::Confirm;
 use crate::channel::deliveries::Settlements;
 use crate::error::{ChannelError, ResourceName};
-use crate::queue::{Queue, QueueId};
+use crate::queue::{Effects, Queue, QueueId};
 use crate::vhost::Vhost;
 
 /// The extensions a client says it understands.
@@ -54,8 +54,8 @@ pub struct Session {
     pub handle: Arc<ConnectionHandle>,
     /// What the client understands.
     pub capabilities: ClientCapabilities,
-    /// Connections whose outgoing buffers got something.
-    pub touched: Touched,
+    /// What commands to queues left to be done.
+    pub effects: Effects,
     /// Known routes, and routed messages on their way.
     pub routes: Routes,
     /// Memory for settling.
@@ -85,7 +85,7 @@ impl Session {
             vhost,
             handle,
             capabilities,
-            touched: Touched::default(),
+            effects: Effects::default(),
             routes: Routes::default(),
             settlements: Settlements::default(),
             login,
@@ -195,8 +195,11 @@ impl Session {
     }
 
     /// Whether a publish has to wait for a resource alarm to end. A client that was only just told
-    /// may have a little more under way.
-    pub fn must_park(&mut self) -> bool {
+    /// may have a little more under way, unless it could neither be stored nor be refused.
+    pub fn must_park(&mut self, may_refuse: bool) -> bool {
+        if !may_refuse && self.broker.messages().refuses() {
+            return true;
+        }
         if self.broker.alarms().reason().is_none() {
             self.published_under_alarm = 0;
             return false;

@@ -7,19 +7,18 @@
 use std::sync::Arc;
 
 use super::state::{Delivery, QueueState};
-use super::{Inner, Sink};
-use crate::connection::handle::Touched;
+use super::{Effects, Inner, Sink};
 use crate::connection::outbox::{Handover, Outbox};
 
 /// Hands out at most `limit` messages; returns how many were accepted, `None` when there was
 /// nothing to hand out or nobody to hand it to.
-pub(super) fn step(inner: &mut Inner, limit: usize, touched: &mut Touched) -> Option<usize> {
+pub(super) fn step(inner: &mut Inner, limit: usize, effects: &mut Effects) -> Option<usize> {
     let Inner { state, sinks, deliveries, .. } = inner;
     let count = state.dispatch(limit, deliveries);
     if count == 0 {
         return None;
     }
-    Some(count - hand_over(state, sinks, deliveries, touched))
+    Some(count - hand_over(state, sinks, deliveries, effects))
 }
 
 /// Encodes deliveries into their connections' outgoing buffers: each buffer is locked once, and
@@ -28,7 +27,7 @@ fn hand_over(
     state: &mut QueueState,
     sinks: &[Option<Sink>],
     deliveries: &mut Vec<Delivery>,
-    touched: &mut Touched,
+    effects: &mut Effects,
 ) -> usize {
     let sink_of = |delivery: &Delivery| sinks.get(delivery.consumer.0 as usize)?.as_ref();
     let mut held_back: Vec<(Delivery, Handover)> = Vec::new();
@@ -38,14 +37,16 @@ fn hand_over(
             continue;
         };
         let connection = &sink.connection;
-        touched.add(connection);
+        effects.touch(connection);
         let mut outbox = connection.outbox();
         for delivery in deliveries.extract_if(.., |delivery| {
             sink_of(delivery).is_some_and(|other| Arc::ptr_eq(&other.connection, connection))
         }) {
             let Some(sink) = sink_of(&delivery) else { continue };
             let outcome = deliver(&mut outbox, sink, &delivery);
-            if outcome != Handover::Accepted {
+            if outcome == Handover::Accepted {
+                state.accepted(delivery);
+            } else {
                 held_back.push((delivery, outcome));
             }
         }
@@ -58,7 +59,10 @@ fn hand_over(
                 refused += 1;
                 state.refuse(delivery);
             }
-            Handover::Accepted | Handover::AcceptedAndFull => state.pause(delivery.consumer),
+            Handover::Accepted | Handover::AcceptedAndFull => {
+                state.pause(delivery.consumer);
+                state.accepted(delivery);
+            }
         }
     }
     refused

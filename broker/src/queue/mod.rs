@@ -4,16 +4,23 @@
 //! Called by channels (declare, consume, get, settle, purge, delete) and by publishers' connections
 //! with whole runs of messages: one lock a run. Stays true:
 //! - deliveries reach the outgoing buffers under the queue's lock, so their order is the queue's;
-//! - nothing is written to a socket here: callers flush the `Touched` connections after unlocking;
+//! - nothing is written to a socket or a store here: callers carry out the `Effects` after
+//!   unlocking;
 //! - a deleted queue takes nothing and delivers nothing.
 //!
 //! Lock order: queue, then connection outgoing buffer. Never two queues at once.
 
 mod consumers;
+mod delivering;
+mod effects;
+mod ending;
 mod gate;
 mod hand_over;
+mod paged;
+mod read_ahead;
 mod ready;
 mod state;
+mod store_changes;
 
 #[cfg(test)]
 mod model;
@@ -21,22 +28,26 @@ mod model;
 pub mod arguments;
 
 pub use consumers::{ConsumerKey, ConsumerSettings};
+pub use effects::Effects;
 pub use gate::Gate;
-pub use state::{DeliveryKey, Got, Outcome};
+pub use state::{DeliveryKey, Fetched, Got, Outcome};
 
 use std::fmt;
 use std::sync::Arc;
 
 use leveret_protocol::types::FieldTable;
+use leveret_storage::messages::RecoveredQueue;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use self::arguments::QueueArguments;
 use self::hand_over::step;
-use self::state::{Delivery, QueueState};
+use self::state::{Delivery, QueueKind, QueueState};
 use crate::channel::deliveries::SourceKey;
-use crate::connection::handle::{ConnectionHandle, ConnectionId, Touched};
+use crate::connection::handle::{ConnectionHandle, ConnectionId};
 use crate::connection::outbox::ChannelSlot;
 use crate::message::Message;
+use crate::persistence::messages::Messages;
 
 /// A queue's number: never used twice, not even after a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,6 +101,10 @@ pub enum DeleteRefused {
     NotEmpty,
 }
 
+/// A queue did not take a message, because it has as many as it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
 /// A queue's counts at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueCounts {
@@ -115,6 +130,9 @@ pub struct Queue {
     /// Guards the state machine and the places deliveries go to: one critical section per run.
     inner: Mutex<Inner>,
     gate: Gate,
+    messages: Arc<Messages>,
+    /// Rung when bodies were read for a queue whose next message had none.
+    read: Notify,
 }
 
 struct Inner {
@@ -124,13 +142,40 @@ struct Inner {
     /// Deliveries on their way, kept for its memory.
     deliveries: Vec<Delivery>,
     deleted: bool,
+    /// A reading of bodies is under way.
+    reading: bool,
+    /// The memory of its messages as it was told last.
+    reported: usize,
+    /// The durable store may know the queue.
+    in_durable: bool,
+    /// The scratch store may know the queue.
+    in_scratch: bool,
 }
 
 impl Queue {
     /// An empty queue.
-    pub fn new(id: QueueId, vhost: Arc<str>, name: &str, settings: QueueSettings) -> Arc<Self> {
-        let state = QueueState::new(settings.parsed.max_priority, settings.parsed.single_active);
-        let inner = Inner { state, sinks: Vec::new(), deliveries: Vec::new(), deleted: false };
+    pub fn new(
+        id: QueueId,
+        vhost: Arc<str>,
+        name: &str,
+        settings: QueueSettings,
+        messages: Arc<Messages>,
+    ) -> Arc<Self> {
+        let state = QueueState::new(QueueKind {
+            max_priority: settings.parsed.max_priority,
+            single_active: settings.parsed.single_active,
+            is_stored: settings.durable,
+        });
+        let inner = Inner {
+            state,
+            sinks: Vec::new(),
+            deliveries: Vec::new(),
+            deleted: false,
+            reading: false,
+            reported: 0,
+            in_durable: false,
+            in_scratch: false,
+        };
         Arc::new(Self {
             id,
             name: name.into(),
@@ -138,7 +183,17 @@ impl Queue {
             settings,
             inner: Mutex::new(inner),
             gate: Gate::default(),
+            messages,
+            read: Notify::new(),
         })
+    }
+
+    /// Takes back what was stored, before anyone uses the queue.
+    pub fn restore(&self, recovered: &RecoveredQueue, all_redelivered: bool) {
+        let mut inner = self.inner.lock();
+        inner.in_durable = true;
+        inner.state.restore(recovered, all_redelivered);
+        self.gate.update(inner.state.ready_count(), false, 0);
     }
 
     /// Its number.
@@ -166,6 +221,16 @@ impl Queue {
         self.settings.owner.is_none_or(|owner| owner == connection)
     }
 
+    /// Whether its persistent messages are in the durable store.
+    pub fn is_stored(&self) -> bool {
+        self.settings.durable
+    }
+
+    /// The stores its messages are in.
+    pub fn messages(&self) -> &Arc<Messages> {
+        &self.messages
+    }
+
     /// Its publishers' gate.
     pub fn gate(&self) -> &Gate {
         &self.gate
@@ -187,19 +252,27 @@ impl Queue {
         self.inner.lock().deleted
     }
 
-    /// Takes a run of messages, in order, and hands out what consumers can take.
-    /// A deleted queue drops them: for the publisher they are settled.
-    pub fn publish(&self, messages: impl Iterator<Item = Message>, touched: &mut Touched) {
+    /// Takes a run of messages, in order, and hands out what consumers can take. Returns the first
+    /// one's sequence number; the others follow without gaps.
+    /// A deleted queue drops them, `None`: for the publisher they are settled.
+    pub fn publish(
+        self: &Arc<Self>,
+        messages: impl Iterator<Item = Message>,
+        effects: &mut Effects,
+    ) -> Option<u64> {
         let mut inner = self.inner.lock();
         if inner.deleted {
-            return;
+            return None;
         }
-        inner.state.publish(messages);
-        self.pump(&mut inner, 0, touched);
+        inner.state.set_room(self.messages.queue_room());
+        inner.in_durable = self.is_stored();
+        let first = inner.state.publish(messages);
+        let moved = hand_out(&mut inner, effects);
         if self.settings.parsed.length_limit.is_some() {
             inner.state.drop_overflow(self.settings.parsed.length_limit);
-            self.publish_counts(&inner.state, 0);
         }
+        self.conclude(&mut inner, moved, effects);
+        Some(first)
     }
 
     /// Whether it refuses messages when it is full, so that each has to be offered by `offer`.
@@ -207,25 +280,34 @@ impl Queue {
         self.settings.parsed.rejects_publishes
     }
 
-    /// Takes a message unless the queue is full; false when it is.
-    pub fn offer(&self, message: Message, touched: &mut Touched) -> bool {
+    /// Takes a message unless the queue is full, and returns as `publish`.
+    ///
+    /// # Errors
+    /// It is full.
+    pub fn offer(
+        self: &Arc<Self>,
+        message: Message,
+        effects: &mut Effects,
+    ) -> Result<Option<u64>, Full> {
         let mut inner = self.inner.lock();
         if inner.deleted {
-            return true;
+            return Ok(None);
         }
         if inner.state.is_full(self.settings.parsed.length_limit) {
-            return false;
+            return Err(Full);
         }
-        inner.state.publish(std::iter::once(message));
-        self.pump(&mut inner, 0, touched);
-        true
+        inner.state.set_room(self.messages.queue_room());
+        inner.in_durable = self.is_stored();
+        let first = inner.state.publish(std::iter::once(message));
+        self.pump(&mut inner, 0, effects);
+        Ok(Some(first))
     }
 
     /// Settles unacknowledged messages and hands out what that makes room for.
     pub fn settle(
-        &self,
+        self: &Arc<Self>,
         deliveries: impl Iterator<Item = (DeliveryKey, Outcome)>,
-        touched: &mut Touched,
+        effects: &mut Effects,
     ) {
         let mut inner = self.inner.lock();
         if inner.deleted {
@@ -236,133 +318,36 @@ impl Queue {
             inner.state.settle(key, outcome);
             settled += 1;
         }
-        self.pump(&mut inner, settled, touched);
-    }
-
-    /// Adds a consumer. `accept` runs before anything can be delivered to it, with the connection's
-    /// outgoing buffer: it registers the source and encodes the reply.
-    pub fn consume(
-        &self,
-        settings: ConsumerSettings,
-        accept: impl FnOnce() -> Sink,
-        touched: &mut Touched,
-    ) -> Result<ConsumerKey, ConsumeRefused> {
-        let mut inner = self.inner.lock();
-        if inner.deleted {
-            return Err(ConsumeRefused::Deleted);
-        }
-        let consumers = inner.state.consumers();
-        let crowded = !consumers.is_empty() || consumers.is_single_active();
-        if consumers.has_exclusive() || (settings.exclusive && crowded) {
-            return Err(ConsumeRefused::ExclusiveUse);
-        }
-        let key = inner.state.add_consumer(settings);
-        let sink = accept();
-        if let Some(channel) = sink.connection.outbox().channel(sink.channel) {
-            channel.set_consumer(sink.source, key);
-        }
-        inner.set_sink(key, Some(sink));
-        self.pump(&mut inner, 0, touched);
-        Ok(key)
-    }
-
-    /// Removes a consumer. True when that was the last one of an auto-delete queue, which the
-    /// caller then deletes.
-    pub fn cancel(&self, key: ConsumerKey, touched: &mut Touched) -> bool {
-        let mut inner = self.inner.lock();
-        if inner.deleted || !inner.state.remove_consumer(key) {
-            return false;
-        }
-        inner.set_sink(key, None);
-        self.pump(&mut inner, 0, touched);
-        self.settings.auto_delete && inner.state.consumers().is_empty()
-    }
-
-    /// Takes one message for `basic.get`. `record` runs under the queue's lock.
-    pub fn get(&self, no_ack: bool, record: impl FnOnce(&Got)) -> Option<Got> {
-        let mut inner = self.inner.lock();
-        if inner.deleted {
-            return None;
-        }
-        let got = inner.state.get(no_ack)?;
-        record(&got);
-        self.publish_counts(&inner.state, 1);
-        Some(got)
-    }
-
-    /// Lets a consumer go on that was held back by its connection or channel.
-    pub fn resume(&self, key: ConsumerKey, touched: &mut Touched) {
-        let mut inner = self.inner.lock();
-        inner.state.resume(key);
-        self.pump(&mut inner, 0, touched);
-    }
-
-    /// As `resume`, but hands out one message at most; false when there was none to hand out.
-    pub fn resume_for_one(&self, key: ConsumerKey, touched: &mut Touched) -> bool {
-        let mut inner = self.inner.lock();
-        inner.state.resume(key);
-        let accepted = step(&mut inner, 1, touched).unwrap_or(0);
-        self.publish_counts(&inner.state, accepted);
-        accepted > 0
-    }
-
-    /// Drops all ready messages; returns how many.
-    pub fn purge(&self) -> usize {
-        let mut inner = self.inner.lock();
-        let count = inner.state.purge();
-        self.publish_counts(&inner.state, count);
-        count
-    }
-
-    /// Ends the queue, unless a condition forbids it. Returns the number of ready messages it had
-    /// and the places its consumers' deliveries went to; `None` if it was ended before.
-    pub fn delete(
-        &self,
-        if_unused: bool,
-        if_empty: bool,
-    ) -> Result<Option<(usize, Vec<Sink>)>, DeleteRefused> {
-        let mut inner = self.inner.lock();
-        if inner.deleted {
-            return Ok(None);
-        }
-        if if_unused && !inner.state.consumers().is_empty() {
-            return Err(DeleteRefused::InUse);
-        }
-        if if_empty && inner.state.ready_count() > 0 {
-            return Err(DeleteRefused::NotEmpty);
-        }
-        inner.deleted = true;
-        let ready = inner.state.ready_count();
-        inner.state = QueueState::new(0, false);
-        self.publish_counts(&inner.state, ready);
-        let sinks = std::mem::take(&mut inner.sinks).into_iter().flatten().collect();
-        Ok(Some((ready, sinks)))
-    }
-
-    /// Deletes an auto-delete queue that is still without consumers.
-    pub fn delete_if_abandoned(&self) -> bool {
-        let mut inner = self.inner.lock();
-        let abandoned =
-            !inner.deleted && inner.state.had_consumer() && inner.state.consumers().is_empty();
-        if abandoned {
-            inner.deleted = true;
-            inner.state = QueueState::new(0, false);
-            self.publish_counts(&inner.state, 0);
-        }
-        abandoned
+        self.pump(&mut inner, settled, effects);
     }
 
     /// Hands out everything that can be handed out. `moved` messages were settled just before.
-    fn pump(&self, inner: &mut Inner, mut moved: usize, touched: &mut Touched) {
-        while let Some(accepted) = step(inner, DISPATCH_STEP, touched) {
-            moved += accepted;
-        }
-        self.publish_counts(&inner.state, moved);
+    fn pump(self: &Arc<Self>, inner: &mut Inner, moved: usize, effects: &mut Effects) {
+        let accepted = hand_out(inner, effects);
+        self.conclude(inner, moved + accepted, effects);
     }
 
-    fn publish_counts(&self, state: &QueueState, moved: usize) {
+    /// The end of every command: what it changed is told to the stores, the publishers' gate and the
+    /// memory budget, and what will be delivered soon is read.
+    fn conclude(self: &Arc<Self>, inner: &mut Inner, moved: usize, effects: &mut Effects) {
+        let Inner { state, reading, reported, in_scratch, .. } = inner;
         self.gate.update(state.ready_count(), !state.consumers().is_empty(), moved);
+        self.messages.report(reported, state.resident_bytes());
+        *in_scratch |= state.changes().pages_out();
+        state.changes().drain_into(self.id, &mut effects.durable, &mut effects.scratch);
+        if !*reading && !state.consumers().is_empty() && !state.is_read_ahead(read_ahead::LOW_WATER)
+        {
+            self.start_reading(inner, effects);
+        }
     }
+}
+
+fn hand_out(inner: &mut Inner, effects: &mut Effects) -> usize {
+    let mut accepted = 0;
+    while let Some(count) = step(inner, DISPATCH_STEP, effects) {
+        accepted += count;
+    }
+    accepted
 }
 
 impl fmt::Debug for Queue {

@@ -3,16 +3,18 @@
 //!
 //! The naive queue is one vector in which every message has exactly one place for ever; whatever it
 //! is asked it finds out by looking at all of it, so there is nothing in it that could get out of
-//! step. Checked beyond agreement: no consumer holds more than its prefetch, nobody with credit is
+//! step. The room for bodies is small, so most are paged and read back; the naive queue does not
+//! notice. Checked beyond agreement: the stores are told of every message that is gone, once; no consumer holds more than its prefetch, nobody with credit is
 //! left without a message that waits, and equals take strict turns.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::state::{Delivery, QueueState};
+use super::paged::Shelf;
+use super::state::{Delivery, Fetched, QueueKind, QueueState};
 use super::{ConsumerKey, ConsumerSettings, DeliveryKey, Outcome};
 use crate::message::Message;
-use crate::message::tests::message;
+use crate::message::tests::{message, persistent};
 
 const HIGHEST_PRIORITY: u8 = 2;
 
@@ -188,7 +190,8 @@ impl Naive {
 /// A message that carries its number in its body.
 fn numbered(number: usize, priority: u8, length: usize) -> Message {
     let body = format!("{number} {}", "x".repeat(length));
-    message("key", body.as_bytes()).with_priority(priority)
+    let message = message("key", body.as_bytes()).with_priority(priority);
+    if number.is_multiple_of(2) { persistent(message) } else { message }
 }
 
 fn number(message: &Message) -> usize {
@@ -199,6 +202,11 @@ fn number(message: &Message) -> usize {
 struct Pair {
     real: QueueState,
     naive: Naive,
+    /// By sequence number, which is the naive queue's number of the message, too.
+    published: Vec<Message>,
+    settled: Vec<u64>,
+    paged_out: Vec<u64>,
+    unpaged: Vec<u64>,
 }
 
 impl Pair {
@@ -236,6 +244,7 @@ impl Pair {
         let mut messages = Vec::new();
         for &(priority, length) in batch {
             let message = numbered(self.naive.messages.len(), priority, length);
+            self.published.push(message.clone());
             self.naive.messages.push(NaiveMessage {
                 priority: priority.min(self.naive.highest),
                 size: message.size(),
@@ -244,7 +253,34 @@ impl Pair {
             });
             messages.push(message);
         }
-        self.real.publish(messages.into_iter());
+        let first = self.published.len() - messages.len();
+        assert_eq!(self.real.publish(messages.into_iter()), first as u64);
+    }
+
+    /// What the shell does: tells the stores, and reads what is needed next.
+    fn serve_stores(&mut self) {
+        let changes = self.real.changes();
+        self.settled.extend(changes.take_settled());
+        self.paged_out.extend(changes.take_paged_out().iter().map(|(sequence, _)| *sequence));
+        self.unpaged.extend(changes.take_unpaged());
+    }
+
+    fn read(&mut self, messages: usize) {
+        while !self.real.is_read_ahead(messages) {
+            self.serve_stores();
+            let plan = self.real.plan_reading(messages, 100);
+            assert!(!plan.is_empty(), "something has to be read");
+            for (shelf, ranges) in [(Shelf::Scratch, plan.scratch), (Shelf::Durable, plan.durable)]
+            {
+                for sequence in ranges.into_iter().flatten() {
+                    let message = self.published[usize::try_from(sequence).expect("small")].clone();
+                    let is_durable = shelf == Shelf::Durable;
+                    assert_eq!(message.is_persistent(), is_durable);
+                    assert!(is_durable || self.paged_out.contains(&sequence));
+                    assert!(self.real.take_in(shelf, sequence, message));
+                }
+            }
+        }
     }
 
     fn consume(&mut self, settings: ConsumerSettings) {
@@ -280,6 +316,7 @@ impl Pair {
 
     fn dispatch(&mut self, limit: usize, refused: &[bool]) {
         let mut deliveries = Vec::new();
+        self.read(limit);
         let count = self.real.dispatch(limit, &mut deliveries);
         assert_eq!(count, deliveries.len());
         for delivery in &deliveries {
@@ -293,9 +330,12 @@ impl Pair {
             let stuck = self.naive.ready() > 0 && self.naive.consumers.iter().any(idle);
             assert!(!stuck, "a message and a consumer with credit wait for each other");
         }
-        let come_back = deliveries.into_iter().zip(refused).filter(|(_, refused)| **refused);
-        for (delivery, _) in come_back.collect::<Vec<_>>().into_iter().rev() {
-            self.refuse(delivery);
+        for (delivery, refused) in deliveries.into_iter().zip(refused).rev() {
+            if *refused {
+                self.refuse(delivery);
+            } else {
+                self.real.accepted(delivery);
+            }
         }
     }
 
@@ -319,12 +359,13 @@ impl Pair {
     }
 
     fn get(&mut self, no_ack: bool) -> bool {
+        self.read(1);
         let got = self.real.get(no_ack);
         let Some(expected) = self.naive.first_ready() else {
-            assert!(got.is_none());
+            assert!(matches!(got, Fetched::Empty));
             return false;
         };
-        let got = got.expect("a message waits");
+        let Fetched::Got(got) = got else { panic!("a message waits: {got:?}") };
         let message = &mut self.naive.messages[expected];
         assert_eq!((number(&got.message), got.redelivered), (expected, message.redelivered));
         assert_eq!(no_ack, got.key == DeliveryKey::NONE);
@@ -334,7 +375,7 @@ impl Pair {
     }
 
     fn check(&self) {
-        let Self { real, naive } = self;
+        let Self { real, naive, .. } = self;
         let mut keys = naive.unacked();
         assert_eq!(real.ready_count(), naive.ready());
         assert_eq!(real.unacked_count(), keys.len());
@@ -359,6 +400,16 @@ impl Pair {
         while self.get(true) {}
         self.check();
         assert_eq!((self.real.ready_count(), self.real.bytes()), (0, 0));
+        assert_eq!(self.real.resident_bytes(), 0);
+        self.serve_stores();
+        self.settled.sort_unstable();
+        let numbered = (0_u64..).zip(&self.published);
+        let durable = numbered.filter(|(_, message)| message.is_persistent());
+        let expected: Vec<u64> = durable.map(|(number, _)| number).collect();
+        assert_eq!(self.settled, expected, "each durable message is settled once");
+        self.paged_out.sort_unstable();
+        self.unpaged.sort_unstable();
+        assert_eq!(self.paged_out, self.unpaged, "the scratch store keeps nothing");
     }
 }
 
@@ -368,10 +419,16 @@ proptest! {
     #[test]
     fn the_queue_does_what_a_naive_queue_does(
         highest in 0..=HIGHEST_PRIORITY,
+        room in prop_oneof![Just(0_usize), Just(1), Just(500), Just(usize::MAX)],
         steps in vec(step(), 1..120),
     ) {
         let naive = Naive { highest, ..Naive::default() };
-        let mut pair = Pair { real: QueueState::new(highest, false), naive };
+        let kind = QueueKind { max_priority: highest, is_stored: true, ..QueueKind::default() };
+        let (published, settled) = (Vec::new(), Vec::new());
+        let (paged_out, unpaged) = (Vec::new(), Vec::new());
+        let real = QueueState::new(kind);
+        let mut pair = Pair { real, naive, published, settled, paged_out, unpaged };
+        pair.real.set_room(room);
         for step in &steps {
             pair.run(step);
             pair.check();
@@ -384,7 +441,7 @@ proptest! {
         consumers in 1_usize..6,
         runs in vec((1_usize..10, 1_usize..5), 1..30),
     ) {
-        let mut queue = QueueState::new(0, false);
+        let mut queue = QueueState::new(QueueKind::default());
         let keys: Vec<_> =
             (0..consumers).map(|_| queue.add_consumer(ConsumerSettings::default())).collect();
         let mut deliveries = Vec::new();

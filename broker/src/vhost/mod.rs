@@ -25,6 +25,7 @@ use self::exchange::ExchangeKind;
 use self::topology::Incoming;
 use crate::error::{ChannelError, ResourceName};
 use crate::persistence::Definitions;
+use crate::persistence::messages::Messages;
 use crate::queue::Queue;
 
 type Registry<T> = DashMap<Box<str>, Arc<T>, foldhash::fast::RandomState>;
@@ -58,6 +59,7 @@ pub struct Vhost {
     /// Serialises all changes, and knows which exchanges lead to a destination.
     topology: Mutex<Incoming>,
     definitions: Arc<Definitions>,
+    messages: Arc<Messages>,
     limits: Arc<TopologyLimits>,
 }
 
@@ -73,7 +75,12 @@ const PREDECLARED: [(&str, ExchangeKind, bool); 6] = [
 
 impl Vhost {
     /// A vhost with the predeclared exchanges only. `limits` are those of all vhosts together.
-    pub fn new(name: &str, definitions: Arc<Definitions>, limits: Arc<TopologyLimits>) -> Self {
+    pub fn new(
+        name: &str,
+        definitions: Arc<Definitions>,
+        messages: Arc<Messages>,
+        limits: Arc<TopologyLimits>,
+    ) -> Self {
         let settings = |kind, internal| ExchangeSettings {
             kind,
             durable: true,
@@ -93,6 +100,7 @@ impl Vhost {
             generation: AtomicU64::new(1),
             topology: Mutex::new(Incoming::default()),
             definitions,
+            messages,
             limits,
         }
     }
@@ -122,6 +130,11 @@ impl Vhost {
     /// The queue with this name.
     pub fn queue(&self, name: &str) -> Option<Arc<Queue>> {
         self.queues.get(name).map(|entry| Arc::clone(entry.value()))
+    }
+
+    /// All queues, in no order.
+    pub fn queues(&self) -> Vec<Arc<Queue>> {
+        self.queues.iter().map(|entry| Arc::clone(entry.value())).collect()
     }
 
     /// The exchange, or 404.

@@ -167,7 +167,7 @@ impl Vhost {
         name: &str,
         settings: QueueSettings,
     ) -> Arc<Queue> {
-        Queue::new(id, Arc::clone(&self.name), name, settings)
+        Queue::new(id, Arc::clone(&self.name), name, settings, Arc::clone(&self.messages))
     }
 
     fn assert_queue_equivalent(
@@ -223,7 +223,8 @@ impl Vhost {
         }
         self.remove_bindings_to(&Destination::Queue(Arc::clone(queue)), incoming, &mut changes);
         self.topology_changed();
-        self.definitions.propose(changes)
+        let forgotten = queue.forget_messages();
+        self.definitions.propose(changes).and_stored(&self.messages, forgotten)
     }
 
     /// Binds; a binding that exists is no error.
@@ -339,8 +340,15 @@ impl Vhost {
     }
 
     /// Brings back a durable queue at start.
-    pub fn restore_queue(&self, id: crate::queue::QueueId, name: &str, settings: QueueSettings) {
-        self.add_queue(name, self.new_queue(id, name, settings));
+    pub fn restore_queue(
+        &self,
+        id: crate::queue::QueueId,
+        name: &str,
+        settings: QueueSettings,
+    ) -> Arc<Queue> {
+        let queue = self.new_queue(id, name, settings);
+        self.add_queue(name, Arc::clone(&queue));
+        queue
     }
 
     /// Brings back a durable binding at start; false when one of its ends is missing.

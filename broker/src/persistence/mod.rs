@@ -1,38 +1,49 @@
-//! The only caller of the storage crate's definitions: what is made durable, and how callers wait.
+//! The only caller of the storage crate: what is made durable, and how callers wait.
 //!
 //! `vhost::topology` proposes changes while it holds its lock, so the store sees them in the order
-//! they were made; channels wait for the returned `Durable` before they answer. Stays true: a
-//! declare, bind or delete of something durable is answered only after it is on disk, and nothing
-//! that is not durable costs a write.
-//!
-//! Messages will pass through here in the same way: a run that holds persistent messages for a
-//! durable queue gives back a `Durable`, and the publisher's confirm waits for it.
+//! they were made; channels wait for the returned `Durable` before they answer. Messages go to
+//! `messages` in batches, one a read of a connection, and come back with a ticket that the
+//! publisher's confirms wait for. Stays true: a declare, bind or delete of something durable is
+//! answered only after it is on disk, and nothing that is not durable costs a write.
+
+pub mod messages;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use leveret_storage::StorageError;
+use leveret_storage::messages::Ticket;
 use leveret_storage::metadata::{Change, MetadataStore, Proposal};
 
+use self::messages::Messages;
 use crate::definitions::{BindingRecord, DestinationKind, ExchangeRecord, QueueRecord, Record};
 use crate::queue::{Queue, QueueId};
 use crate::vhost::destination::{Destination, Exchange};
 use crate::vhost::exchange::Binding;
 
 /// A moment: when a change is on disk.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[must_use = "whoever is answered before a change is durable may be told a lie"]
-pub struct Durable(Option<Proposal>);
+pub struct Durable {
+    defined: Option<Proposal>,
+    stored: Option<(Arc<Messages>, Ticket)>,
+}
 
 impl Durable {
     /// There is nothing to wait for.
     pub fn now() -> Self {
-        Self(None)
+        Self::default()
+    }
+
+    /// When messages are stored as well, if there are any.
+    pub fn and_stored(mut self, messages: &Arc<Messages>, ticket: Option<Ticket>) -> Self {
+        self.stored = ticket.map(|ticket| (Arc::clone(messages), ticket));
+        self
     }
 
     /// Whether there is nothing to wait for.
     pub fn is_now(&self) -> bool {
-        self.0.is_none()
+        self.defined.is_none() && self.stored.is_none()
     }
 
     /// Waits.
@@ -40,8 +51,11 @@ impl Durable {
     /// # Errors
     /// The change could not be stored.
     pub async fn wait(self) -> Result<(), StorageError> {
-        match self.0 {
-            Some(proposal) => proposal.await.map(|_| ()),
+        if let Some(proposal) = self.defined {
+            proposal.await?;
+        }
+        match self.stored {
+            Some((messages, ticket)) => messages.progress().reached(ticket).await,
             None => Ok(()),
         }
     }
@@ -73,7 +87,7 @@ impl Definitions {
         if changes.0.is_empty() {
             return Durable::now();
         }
-        Durable(Some(self.store.propose(changes.0)))
+        Durable { defined: Some(self.store.propose(changes.0)), stored: None }
     }
 }
 

@@ -1,0 +1,119 @@
+//! Prometheus' text format, version 0.0.4: a `# HELP`, a `# TYPE` and the samples of each metric.
+//!
+//! Used by `metrics::render` alone. See
+//! <https://prometheus.io/docs/instrumenting/exposition_formats/>.
+
+use std::fmt::{self, Display, Write};
+use std::time::Duration;
+
+/// What a number means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It grows until the process ends.
+    Counter,
+    /// It is what it is now.
+    Gauge,
+    /// How often something took how long.
+    Histogram,
+}
+
+impl Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        })
+    }
+}
+
+/// The text so far. Help texts and names are ours and need no escapes; label values may.
+#[derive(Debug, Default)]
+pub(super) struct Text(String);
+
+impl Text {
+    pub(super) fn into_string(self) -> String {
+        self.0
+    }
+
+    /// A metric of one whole number.
+    pub(super) fn number(&mut self, name: &str, kind: Kind, help: &str, value: u64) {
+        self.head(name, kind, help);
+        self.line(format_args!("{name} {value}"));
+    }
+
+    /// A metric of one time.
+    pub(super) fn seconds(&mut self, name: &str, kind: Kind, help: &str, value: Duration) {
+        self.head(name, kind, help);
+        self.line(format_args!("{name} {}", value.as_secs_f64()));
+    }
+
+    /// A metric whose labels are what it says.
+    pub(super) fn info(&mut self, name: &str, help: &str, labels: &[(&str, &str)]) {
+        self.head(name, Kind::Gauge, help);
+        let labels: Vec<_> =
+            labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escape(value))).collect();
+        self.line(format_args!("{name}{{{}}} 1", labels.join(",")));
+    }
+
+    /// How often something took how long: `counts` has one for each of `bounds`, and one more for
+    /// what took longer.
+    pub(super) fn histogram(
+        &mut self,
+        name: &str,
+        help: &str,
+        bounds: &[Duration],
+        counts: &[u64],
+        sum: Duration,
+    ) {
+        self.head(name, Kind::Histogram, help);
+        let mut total = 0;
+        for (bound, count) in bounds.iter().zip(counts) {
+            total += count;
+            let bound = bound.as_secs_f64();
+            self.line(format_args!("{name}_bucket{{le=\"{bound}\"}} {total}"));
+        }
+        total = counts.iter().sum();
+        self.line(format_args!("{name}_bucket{{le=\"+Inf\"}} {total}"));
+        self.line(format_args!("{name}_sum {}", sum.as_secs_f64()));
+        self.line(format_args!("{name}_count {total}"));
+    }
+
+    fn head(&mut self, name: &str, kind: Kind, help: &str) {
+        self.line(format_args!("# HELP {name} {help}"));
+        self.line(format_args!("# TYPE {name} {kind}"));
+    }
+
+    fn line(&mut self, line: fmt::Arguments<'_>) {
+        // A string takes whatever is written to it.
+        writeln!(self.0, "{line}").unwrap_or_default();
+    }
+}
+
+/// A label's value between quotes.
+fn escape(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn label_values_are_escaped() {
+        let mut text = Text::default();
+        text.info("x", "Help.", &[("a", "\\\"\n"), ("b", "")]);
+        let expected = "# HELP x Help.\n# TYPE x gauge\nx{a=\"\\\\\\\"\\n\",b=\"\"} 1\n";
+        assert_eq!(text.into_string(), expected);
+    }
+
+    #[test]
+    fn buckets_add_up() {
+        let mut text = Text::default();
+        let bounds = [Duration::from_micros(250), Duration::from_millis(25)];
+        text.histogram("x", "Help.", &bounds, &[1, 2, 4], Duration::from_millis(70));
+        let expected = "# HELP x Help.\n# TYPE x histogram\nx_bucket{le=\"0.00025\"} 1\n\
+                        x_bucket{le=\"0.025\"} 3\nx_bucket{le=\"+Inf\"} 7\nx_sum 0.07\nx_count 7\n";
+        assert_eq!(text.into_string(), expected);
+    }
+}

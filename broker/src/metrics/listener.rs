@@ -1,0 +1,190 @@
+//! The HTTP side: `GET /metrics`, and nothing else.
+//!
+//! Spawned by `server` on a bound listener; runs until the process ends, so that a shutdown can be
+//! watched too. Stays true: a bounded number of connections, and none that is idle for long, so that
+//! nobody takes the broker's file descriptors here.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep};
+use tracing::error;
+
+use super::{Snapshot, render};
+
+/// Connections at a time: a few servers that scrape, and a person or two.
+const CONNECTIONS_MAX: usize = 32;
+/// A connection on which nothing comes for so long is closed. Longer than servers usually take
+/// from one scrape to the next.
+const IDLE_MAX: Duration = Duration::from_secs(90);
+/// How long to wait after accept failed: the usual reason is too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const CONTENT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Answers scrapes for ever, each with a snapshot of its own. Taking one may block.
+pub async fn serve(
+    listener: TcpListener,
+    snapshot: impl Fn() -> Snapshot + Clone + Send + Sync + 'static,
+) {
+    let metrics = get(move || scrape(snapshot.clone()));
+    let routes = Router::new().route("/metrics", metrics);
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    if let Err(error) = axum::serve(Bounded { listener, permits }, routes).await {
+        error!("the metrics can no longer be read: {error}");
+    }
+}
+
+async fn scrape(snapshot: impl Fn() -> Snapshot + Send + 'static) -> Response {
+    match tokio::task::spawn_blocking(move || render(&snapshot())).await {
+        Ok(text) => ([(CONTENT_TYPE, CONTENT)], text).into_response(),
+        Err(error) => {
+            error!("no metrics: {error}");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// A listener that accepts no more than it has permits for.
+struct Bounded {
+    listener: TcpListener,
+    permits: Arc<Semaphore>,
+}
+
+impl axum::serve::Listener for Bounded {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        // Nobody closes the semaphore; without a permit there would merely be no bound.
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, peer)) => {
+                    let idle = Box::pin(sleep(IDLE_MAX));
+                    return (Connection { stream, idle, _permit: permit }, peer);
+                }
+                Err(error) => {
+                    error!("cannot accept connections for metrics: {error}");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// A socket that fails once nothing has come for [`IDLE_MAX`].
+struct Connection {
+    stream: TcpStream,
+    idle: Pin<Box<Sleep>>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(context, buffer) {
+            self.idle.as_mut().reset(Instant::now() + IDLE_MAX);
+            return Poll::Ready(read);
+        }
+        ready!(self.idle.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A server for the metrics of a broker with this name.
+    async fn started(cluster_name: &'static str) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let cluster_name = cluster_name.to_owned();
+        let snapshot = Snapshot { cluster_name, ..Snapshot::default() };
+        tokio::spawn(serve(listener, move || snapshot.clone()));
+        address
+    }
+
+    async fn answer(address: SocketAddr, request: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_scrape_gets_the_snapshot() {
+        let address = started("here").await;
+        let answer = answer(address, "GET /metrics").await;
+        let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
+        assert!(text.contains("rabbitmq_cluster=\"here\""), "{text}");
+    }
+
+    #[tokio::test]
+    async fn there_is_nothing_else() {
+        let address = started("here").await;
+        for (request, status) in [("GET /", "404"), ("POST /metrics", "405")] {
+            let answer = answer(address, request).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn idle_connections_end_and_make_room() {
+        let address = started("here").await;
+        let mut idle = Vec::new();
+        for _ in 0..CONNECTIONS_MAX {
+            idle.push(TcpStream::connect(address).await.unwrap());
+        }
+        // Accepted only after one of the others has ended.
+        let answer = answer(address, "GET /metrics").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        let mut byte = [0];
+        for stream in &mut idle {
+            assert_eq!(stream.read(&mut byte).await.unwrap(), 0, "it was closed");
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! What operators watch, as Prometheus reads it.
+//!
+//! `server` starts it when `prometheus.tcp.port` is set. A scrape takes a [`Snapshot`] of the broker
+//! and [`render`] turns it into text; nothing is counted here and nothing is kept between scrapes,
+//! so that a broker nobody watches pays nothing. Names are those of RabbitMQ's rabbitmq_prometheus
+//! where it has the metric (<https://www.rabbitmq.com/docs/prometheus>), so that its dashboards work;
+//! what only this broker has begins with `leveret_`.
+//!
+//! ```text
+//!   GET /metrics ─► listener ─► source ─► Snapshot ─► render ─► text
+//! ```
+
+mod listener;
+mod source;
+
+mod exposition;
+
+pub use listener::serve;
+pub use source::Source;
+
+use std::time::Duration;
+
+use leveret_storage::messages::{FSYNC_BUCKETS_MICROS, Health, MessageStore, Statistics};
+
+use crate::broker::Totals;
+use exposition::{Kind, Text};
+
+/// The broker at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// The name told to clients.
+    pub cluster_name: String,
+    /// What the operating system says.
+    pub process: ProcessState,
+    /// How near the alarms are.
+    pub resources: Resources,
+    /// What there is in all vhosts together.
+    pub totals: Totals,
+    /// Stored messages.
+    pub store: StoreState,
+}
+
+/// The broker as a process; what cannot be known is left out of the text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProcessState {
+    /// Resident memory in bytes.
+    pub resident_bytes: Option<u64>,
+    /// Open file descriptors, sockets among them.
+    pub open_fds: Option<u64>,
+    /// How many there may be.
+    pub max_fds: Option<u64>,
+    /// User and system time spent.
+    pub cpu: Option<Duration>,
+    /// When it started, since the Unix epoch.
+    pub started: Duration,
+}
+
+/// What the alarms watch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// Bytes of memory above which publishers wait; `None` for never.
+    pub memory_limit: Option<u64>,
+    /// Bytes free on the disk of the data directory.
+    pub disk_free: Option<u64>,
+    /// Bytes free below which publishers wait.
+    pub disk_free_limit: u64,
+    /// Whether publishers wait for memory.
+    pub is_memory_low: bool,
+    /// Whether publishers wait for disk space.
+    pub is_disk_low: bool,
+}
+
+/// A message store at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreState {
+    /// What it holds and has done.
+    pub statistics: Statistics,
+    /// Appends that are not yet durable.
+    pub durable_lag: u64,
+    /// Whether it waits for disk space.
+    pub is_full: bool,
+    /// Whether it writes nothing more.
+    pub has_failed: bool,
+}
+
+impl StoreState {
+    /// As it is now.
+    pub fn of(store: &dyn MessageStore) -> Self {
+        let durable = store.progress().durable();
+        // Appending nothing tells how much was appended before.
+        let appended = store.append(&mut leveret_storage::messages::Batch::default());
+        let health = store.progress().health();
+        Self {
+            statistics: store.statistics(),
+            durable_lag: appended.0.saturating_sub(durable.0),
+            is_full: health.is_full(),
+            has_failed: matches!(health, Health::Failed(_)),
+        }
+    }
+}
+
+/// The text of a snapshot, in Prometheus' format 0.0.4.
+#[must_use]
+pub fn render(snapshot: &Snapshot) -> String {
+    let mut text = Text::default();
+    identity(&mut text, &snapshot.cluster_name);
+    process(&mut text, &snapshot.process);
+    resources(&mut text, &snapshot.resources);
+    totals(&mut text, &snapshot.totals);
+    stored(&mut text, &snapshot.store);
+    text.into_string()
+}
+
+fn identity(text: &mut Text, cluster_name: &str) {
+    text.info(
+        "rabbitmq_identity_info",
+        "The names of this node and its cluster.",
+        &[
+            ("rabbitmq_node", cluster_name),
+            ("rabbitmq_cluster", cluster_name),
+            ("rabbitmq_endpoint", "aggregated"),
+        ],
+    );
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    text.info("leveret_build_info", "The version of this broker.", &version);
+}
+
+/// Under the names of Prometheus' own client libraries, and under RabbitMQ's.
+fn process(text: &mut Text, process: &ProcessState) {
+    let gauges = [
+        ("process_resident_memory_bytes", "Resident memory.", process.resident_bytes),
+        ("process_open_fds", "Open file descriptors.", process.open_fds),
+        ("process_max_fds", "Most open file descriptors.", process.max_fds),
+    ];
+    for (name, help, value) in gauges {
+        if let Some(value) = value {
+            text.number(name, Kind::Gauge, help, value);
+            text.number(&format!("rabbitmq_{name}"), Kind::Gauge, help, value);
+        }
+    }
+    if let Some(cpu) = process.cpu {
+        let help = "User and system time spent.";
+        text.seconds("process_cpu_seconds_total", Kind::Counter, help, cpu);
+    }
+    let help = "Start of the process, since the Unix epoch.";
+    text.seconds("process_start_time_seconds", Kind::Gauge, help, process.started);
+}
+
+fn resources(text: &mut Text, resources: &Resources) {
+    if let Some(limit) = resources.memory_limit {
+        let help = "Resident memory above which publishers are blocked.";
+        text.number("rabbitmq_resident_memory_limit_bytes", Kind::Gauge, help, limit);
+    }
+    if let Some(free) = resources.disk_free {
+        let help = "Free space on the disk of the data directory.";
+        text.number("rabbitmq_disk_space_available_bytes", Kind::Gauge, help, free);
+    }
+    let limit = resources.disk_free_limit;
+    let help = "Free disk space below which publishers are blocked.";
+    text.number("rabbitmq_disk_space_available_limit_bytes", Kind::Gauge, help, limit);
+    let help = "1 while publishers are blocked for want of memory.";
+    let low = u64::from(resources.is_memory_low);
+    text.number("rabbitmq_alarms_memory_used_watermark", Kind::Gauge, help, low);
+    let help = "1 while publishers are blocked for want of disk space.";
+    let low = u64::from(resources.is_disk_low);
+    text.number("rabbitmq_alarms_free_disk_space_watermark", Kind::Gauge, help, low);
+}
+
+fn totals(text: &mut Text, totals: &Totals) {
+    let messages = totals.ready + totals.unacked;
+    for (name, help, value) in [
+        ("rabbitmq_connections", "Open connections.", totals.connections),
+        ("rabbitmq_consumers", "Consumers.", totals.consumers),
+        ("rabbitmq_queues", "Queues.", totals.queues),
+        ("rabbitmq_queue_messages_ready", "Messages that wait for a consumer.", totals.ready),
+        (
+            "rabbitmq_queue_messages_unacked",
+            "Messages handed to consumers and not settled.",
+            totals.unacked,
+        ),
+        ("rabbitmq_queue_messages", "Messages, ready and not settled.", messages),
+        ("rabbitmq_queue_messages_bytes", "Content of these messages.", totals.bytes),
+    ] {
+        text.number(name, Kind::Gauge, help, value);
+    }
+}
+
+fn stored(text: &mut Text, store: &StoreState) {
+    let statistics = &store.statistics;
+    for (name, help, value) in [
+        ("leveret_store_segments", "Files of stored messages.", statistics.segments),
+        ("leveret_store_disk_bytes", "Bytes of these files.", statistics.disk_bytes),
+        ("leveret_store_live_bytes", "Bytes of messages not settled.", statistics.live_bytes),
+        (
+            "leveret_store_live_messages",
+            "Messages not settled, once per queue.",
+            statistics.live_messages,
+        ),
+        ("leveret_store_pending_bytes", "Bytes that wait to be written.", statistics.pending_bytes),
+        ("leveret_store_durable_lag", "Appends that are not yet durable.", store.durable_lag),
+        ("leveret_store_full", "1 while it waits for disk space.", u64::from(store.is_full)),
+        ("leveret_store_failed", "1 when it writes nothing more.", u64::from(store.has_failed)),
+    ] {
+        text.number(name, Kind::Gauge, help, value);
+    }
+    for (name, help, value) in [
+        (
+            "leveret_store_appended_messages_total",
+            "Messages given to the store.",
+            statistics.appended_messages,
+        ),
+        (
+            "leveret_store_appended_bytes_total",
+            "Content of these messages.",
+            statistics.appended_bytes,
+        ),
+        (
+            "leveret_store_elided_messages_total",
+            "Messages settled before they were written.",
+            statistics.elided_messages,
+        ),
+        (
+            "leveret_store_written_bytes_total",
+            "Bytes written to files, compaction included.",
+            statistics.written_bytes,
+        ),
+        (
+            "leveret_store_compacted_bytes_total",
+            "Bytes written by compaction.",
+            statistics.compacted_bytes,
+        ),
+    ] {
+        text.number(name, Kind::Counter, help, value);
+    }
+    text.histogram(
+        "leveret_store_fsync_duration_seconds",
+        "How long fsyncs took.",
+        FSYNC_BUCKETS_MICROS.map(Duration::from_micros).as_slice(),
+        &statistics.fsync_counts,
+        Duration::from_micros(statistics.fsync_micros),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use leveret_storage::StorageError;
+    use leveret_storage::messages::{Batch, Progress, StoredMessage, Ticket};
+
+    use super::*;
+
+    fn lines<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+        text.lines().filter(|line| line.starts_with(name)).collect()
+    }
+
+    #[test]
+    fn an_empty_broker_has_all_that_is_known() {
+        let text = render(&Snapshot::default());
+        assert_eq!(lines(&text, "rabbitmq_connections"), ["rabbitmq_connections 0"]);
+        assert_eq!(lines(&text, "rabbitmq_queue_messages "), ["rabbitmq_queue_messages 0"]);
+        assert_eq!(lines(&text, "process_start_time"), ["process_start_time_seconds 0"]);
+        assert_eq!(lines(&text, "leveret_store_segments"), ["leveret_store_segments 0"]);
+        for unknown in ["process_open_fds", "rabbitmq_disk_space_available_bytes"] {
+            assert_eq!(lines(&text, unknown), [""; 0], "unknown is not zero");
+        }
+    }
+
+    #[test]
+    fn names_are_rabbitmqs() {
+        let snapshot = Snapshot {
+            cluster_name: "a \"b\"".to_owned(),
+            process: ProcessState {
+                resident_bytes: Some(5),
+                open_fds: Some(6),
+                max_fds: Some(7),
+                cpu: Some(Duration::from_millis(1500)),
+                started: Duration::from_secs(9),
+            },
+            resources: Resources {
+                memory_limit: Some(1),
+                disk_free: Some(2),
+                disk_free_limit: 3,
+                is_memory_low: true,
+                is_disk_low: false,
+            },
+            totals: Totals {
+                connections: 1,
+                consumers: 2,
+                queues: 3,
+                ready: 4,
+                unacked: 5,
+                bytes: 6,
+            },
+            store: StoreState::default(),
+        };
+        let text = render(&snapshot);
+        for line in [
+            "rabbitmq_identity_info{rabbitmq_node=\"a \\\"b\\\"\",rabbitmq_cluster=\"a \\\"b\\\"\",\
+             rabbitmq_endpoint=\"aggregated\"} 1",
+            "process_resident_memory_bytes 5",
+            "rabbitmq_process_resident_memory_bytes 5",
+            "process_open_fds 6",
+            "rabbitmq_process_max_fds 7",
+            "process_cpu_seconds_total 1.5",
+            "rabbitmq_resident_memory_limit_bytes 1",
+            "rabbitmq_disk_space_available_bytes 2",
+            "rabbitmq_disk_space_available_limit_bytes 3",
+            "rabbitmq_alarms_memory_used_watermark 1",
+            "rabbitmq_alarms_free_disk_space_watermark 0",
+            "rabbitmq_consumers 2",
+            "rabbitmq_queue_messages_ready 4",
+            "rabbitmq_queue_messages_unacked 5",
+            "rabbitmq_queue_messages 9",
+            "rabbitmq_queue_messages_bytes 6",
+        ] {
+            assert!(text.lines().any(|other| other == line), "{line} in\n{text}");
+        }
+    }
+
+    /// A store that has appended seven times, of which five are durable.
+    #[derive(Debug)]
+    struct Fake(Progress);
+
+    impl MessageStore for Fake {
+        fn append(&self, batch: &mut Batch) -> Ticket {
+            assert!(batch.is_empty(), "a scrape appends nothing");
+            Ticket(7)
+        }
+
+        fn read(&self, _: u64, _: &[Range<u64>]) -> Result<Vec<StoredMessage>, StorageError> {
+            Ok(Vec::new())
+        }
+
+        fn progress(&self) -> &Progress {
+            &self.0
+        }
+
+        fn statistics(&self) -> Statistics {
+            let mut statistics =
+                Statistics { segments: 2, elided_messages: 8, ..Statistics::default() };
+            for micros in [90, 300, 300, 2_000_000] {
+                statistics.count_fsync(micros);
+            }
+            statistics
+        }
+
+        fn close(&self) -> Result<(), StorageError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_store_tells_its_lag_and_how_long_fsyncs_take() {
+        let state = StoreState::of(&Fake(Progress::new(1)));
+        assert_eq!((state.durable_lag, state.is_full, state.has_failed), (7, false, false));
+        let text = render(&Snapshot { store: state, ..Snapshot::default() });
+        assert_eq!(lines(&text, "leveret_store_segments"), ["leveret_store_segments 2"]);
+        assert_eq!(lines(&text, "leveret_store_durable_lag"), ["leveret_store_durable_lag 7"]);
+        let elided = ["leveret_store_elided_messages_total 8"];
+        assert_eq!(lines(&text, "leveret_store_elided"), elided);
+        let fsyncs = lines(&text, "leveret_store_fsync_duration_seconds");
+        assert_eq!(fsyncs.len(), FSYNC_BUCKETS_MICROS.len() + 3);
+        assert_eq!(fsyncs[0], "leveret_store_fsync_duration_seconds_bucket{le=\"0.0001\"} 1");
+        assert_eq!(fsyncs[2], "leveret_store_fsync_duration_seconds_bucket{le=\"0.0005\"} 3");
+        assert_eq!(
+            fsyncs[11..],
+            [
+                "leveret_store_fsync_duration_seconds_bucket{le=\"1\"} 3",
+                "leveret_store_fsync_duration_seconds_bucket{le=\"+Inf\"} 4",
+                "leveret_store_fsync_duration_seconds_sum 2.00069",
+                "leveret_store_fsync_duration_seconds_count 4",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_metric_has_help_and_type_once() {
+        let store = StoreState::default();
+        let text = render(&Snapshot { store, ..Snapshot::default() });
+        let named = |prefix: &str| {
+            let names = text.lines().filter_map(move |line| line.strip_prefix(prefix));
+            names.filter_map(|rest| rest.split(' ').next()).collect::<Vec<_>>()
+        };
+        let (help, kinds) = (named("# HELP "), named("# TYPE "));
+        assert_eq!(help, kinds);
+        let distinct: std::collections::HashSet<_> = help.iter().collect();
+        assert_eq!(distinct.len(), help.len());
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            assert!(help.iter().any(|name| line.starts_with(name)), "{line}");
+        }
+        assert!(text.ends_with('\n'));
+    }
+}

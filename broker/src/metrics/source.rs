@@ -1,0 +1,123 @@
+//! Where a snapshot comes from: the broker, the message store, the alarms and `/proc`.
+//!
+//! Made by `server`, asked by the listener for every scrape. Blocks a little, on locks of queues and
+//! on `/proc`: ask it from a thread that may.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{ProcessState, Resources, Snapshot, StoreState};
+use crate::alarms::{self, Watermarks};
+use crate::broker::Broker;
+use crate::clock;
+
+/// See the module documentation.
+#[derive(Clone, Debug)]
+pub struct Source {
+    broker: Arc<Broker>,
+    watermarks: Watermarks,
+    cluster_name: String,
+    started: Duration,
+}
+
+impl Source {
+    /// For a process that starts now.
+    pub fn new(broker: Arc<Broker>, watermarks: Watermarks, cluster_name: String) -> Self {
+        let started = Duration::from_millis(clock::unix_millis());
+        Self { broker, watermarks, cluster_name, started }
+    }
+
+    /// The broker as it is now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let alarms = self.broker.alarms();
+        Snapshot {
+            cluster_name: self.cluster_name.clone(),
+            process: ProcessState {
+                resident_bytes: alarms::resident_bytes(),
+                open_fds: open_fds(),
+                max_fds: rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
+                cpu: cpu(),
+                started: self.started,
+            },
+            resources: Resources {
+                memory_limit: self.watermarks.memory,
+                disk_free: self.watermarks.disk_free_now(),
+                disk_free_limit: self.watermarks.disk_free,
+                is_memory_low: alarms.is_memory_low(),
+                is_disk_low: alarms.is_disk_low(),
+            },
+            totals: self.broker.totals(),
+            store: StoreState::of(&**self.broker.messages().durable()),
+        }
+    }
+}
+
+fn open_fds() -> Option<u64> {
+    let listed = std::fs::read_dir("/proc/self/fd").ok()?.count() as u64;
+    // The list itself was open.
+    Some(listed.saturating_sub(1))
+}
+
+/// User and system time of this process.
+fn cpu() -> Option<Duration> {
+    parse_cpu(&std::fs::read_to_string("/proc/self/stat").ok()?)
+}
+
+/// The second field may hold anything between parentheses. See proc_pid_stat(5).
+fn parse_cpu(stat: &str) -> Option<Duration> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace().skip(11);
+    let user: u64 = fields.next()?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    let ticks = rustix::param::clock_ticks_per_second().max(1);
+    Some(Duration::from_nanos((user + system) * (1_000_000_000 / ticks)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::ServeOptions;
+    use crate::config::Config;
+    use crate::startup;
+
+    #[test]
+    fn a_fresh_broker_is_empty_and_has_its_limits() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("leveret.conf");
+        std::fs::write(&file, "cluster_name = here").unwrap();
+        let data_dir = Some(directory.path().join("data"));
+        let options = ServeOptions { config: Some(file), data_dir, ..ServeOptions::default() };
+        let config = Config::load(&options, |_| None).unwrap();
+        let started = startup::start(&config).unwrap();
+        let memory = Some(7);
+        let watermarks = Watermarks { memory, disk_free: 8, data_dir: directory.path().to_owned() };
+        let broker = Arc::clone(&started.broker);
+        let source = Source::new(broker, watermarks, config.cluster_name);
+        let snapshot = source.snapshot();
+        assert_eq!(snapshot.cluster_name, "here");
+        assert_eq!(snapshot.store.statistics.live_messages, 0);
+        assert_eq!(snapshot.totals, crate::broker::Totals::default());
+        let Resources { memory_limit, disk_free, disk_free_limit, .. } = snapshot.resources;
+        assert_eq!((memory_limit, disk_free_limit), (Some(7), 8));
+        assert!(disk_free.is_some_and(|free| free > 0));
+        assert!(!snapshot.resources.is_memory_low && !snapshot.resources.is_disk_low);
+        assert!(snapshot.process.resident_bytes.is_some_and(|bytes| bytes > 0));
+        drop(source);
+        started.close().unwrap();
+    }
+
+    #[test]
+    fn this_process_can_be_read() {
+        assert!(open_fds().is_some_and(|count| count > 2));
+        assert!(cpu().is_some());
+    }
+
+    #[test]
+    fn cpu_time_is_read_whatever_the_name_is() {
+        let stat = "42 (a ) b) S 1 42 42 0 -1 4194560 10 0 0 0 150 50 0 0 20 0 4 0 99 1000000 7";
+        let ticks = rustix::param::clock_ticks_per_second();
+        assert_eq!(parse_cpu(stat), Some(Duration::from_nanos(200 * 1_000_000_000 / ticks)));
+        assert_eq!(parse_cpu("42 (x) S 1"), None);
+    }
+}

@@ -1,0 +1,71 @@
+//! What commands to queues leave to be done once no lock is held: connections to flush, batches for
+//! the message stores, bodies to read.
+//!
+//! Collected by the connection's task (`connection::session`) or by whoever else gives a queue a
+//! command, and carried out before that task waits. Stays true: everything collected is carried out
+//! once; the durable store is told before anyone is flushed.
+
+use std::sync::Arc;
+
+use leveret_storage::messages::{Batch, Ticket};
+
+use super::Queue;
+use super::read_ahead;
+use super::ready::ReadingPlan;
+use crate::connection::handle::{ConnectionHandle, Touched};
+use crate::persistence::messages::Messages;
+
+/// See the module documentation.
+#[derive(Debug, Default)]
+pub struct Effects {
+    touched: Touched,
+    pub(super) readings: Vec<(Arc<Queue>, ReadingPlan)>,
+    /// For the store of persistent messages.
+    pub durable: Batch,
+    /// For the store of bodies that are out of the way.
+    pub(super) scratch: Batch,
+}
+
+impl Effects {
+    /// A connection's outgoing buffer got something.
+    pub fn touch(&mut self, connection: &Arc<ConnectionHandle>) {
+        self.touched.add(connection);
+    }
+
+    /// Hands what is to be stored to the stores. Returns when the messages in it are durable;
+    /// `None` when there were none.
+    pub fn store(&mut self, messages: &Messages) -> Option<Ticket> {
+        let has_messages = !self.durable.publishes.is_empty();
+        let ticket =
+            (!self.durable.is_empty()).then(|| messages.durable().append(&mut self.durable));
+        self.durable.awaited = false;
+        if !self.scratch.is_empty() {
+            messages.scratch().append(&mut self.scratch);
+        }
+        ticket.filter(|_| has_messages)
+    }
+
+    /// Stores everything as one: it comes back after a crash whole or not at all. Returns when that
+    /// is durable; `None` when there was nothing.
+    pub fn commit(&mut self, messages: &Messages) -> Option<Ticket> {
+        if self.durable.is_empty() {
+            return None;
+        }
+        self.durable.atomic = true;
+        self.durable.awaited = true;
+        let ticket = messages.durable().append(&mut self.durable);
+        self.durable.atomic = false;
+        self.durable.awaited = false;
+        Some(ticket)
+    }
+
+    /// Carries everything out. Returns as `store`.
+    pub fn carry_out(&mut self, messages: &Arc<Messages>) -> Option<Ticket> {
+        let ticket = self.store(messages);
+        for (queue, plan) in self.readings.drain(..) {
+            read_ahead::start(queue, plan);
+        }
+        self.touched.flush();
+        ticket
+    }
+}

@@ -1,0 +1,77 @@
+//! The end of a queue's messages, or of the queue.
+//!
+//! Called by `channel::queue_methods` and `vhost::topology`. Stays true: a deleted queue has no
+//! messages and no consumers, and the stores that knew it are told.
+
+use std::sync::Arc;
+
+use leveret_storage::messages::Ticket;
+
+use super::state::{QueueKind, QueueState};
+use super::{DeleteRefused, Effects, Inner, Queue, Sink};
+
+impl Queue {
+    /// Drops all ready messages; returns how many.
+    pub fn purge(self: &Arc<Self>, effects: &mut Effects) -> usize {
+        let mut inner = self.inner.lock();
+        let count = inner.state.purge();
+        self.conclude(&mut inner, count, effects);
+        count
+    }
+
+    /// Ends the queue, unless a condition forbids it. Returns the number of ready messages it had
+    /// and the places its consumers' deliveries went to; `None` if it was ended before.
+    pub fn delete(
+        &self,
+        if_unused: bool,
+        if_empty: bool,
+    ) -> Result<Option<(usize, Vec<Sink>)>, DeleteRefused> {
+        let mut inner = self.inner.lock();
+        if inner.deleted {
+            return Ok(None);
+        }
+        if if_unused && !inner.state.consumers().is_empty() {
+            return Err(DeleteRefused::InUse);
+        }
+        if if_empty && inner.state.ready_count() > 0 {
+            return Err(DeleteRefused::NotEmpty);
+        }
+        let ready = inner.state.ready_count();
+        self.end(&mut inner);
+        let sinks = std::mem::take(&mut inner.sinks).into_iter().flatten().collect();
+        Ok(Some((ready, sinks)))
+    }
+
+    /// Deletes an auto-delete queue that is still without consumers.
+    pub fn delete_if_abandoned(&self) -> bool {
+        let mut inner = self.inner.lock();
+        let abandoned =
+            !inner.deleted && inner.state.had_consumer() && inner.state.consumers().is_empty();
+        if abandoned {
+            self.end(&mut inner);
+        }
+        abandoned
+    }
+
+    fn end(&self, inner: &mut Inner) {
+        inner.deleted = true;
+        let moved = inner.state.ready_count();
+        inner.state = QueueState::new(QueueKind::default());
+        self.messages.report(&mut inner.reported, 0);
+        self.gate.update(0, false, moved);
+        self.read.notify_waiters();
+    }
+
+    /// Tells the stores that know it that the queue was deleted. Returns when that is durable;
+    /// `None` for a queue that never had a message to be stored.
+    pub fn forget_messages(&self) -> Option<Ticket> {
+        let (in_durable, in_scratch) = {
+            let inner = self.inner.lock();
+            (inner.in_durable, inner.in_scratch)
+        };
+        if in_scratch {
+            self.messages.delete_from_scratch(self.id.0);
+        }
+        in_durable.then(|| self.messages.delete_from_durable(self.id.0))
+    }
+}

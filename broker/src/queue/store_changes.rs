@@ -1,0 +1,91 @@
+//! What a queue's commands leave to be told to the message stores.
+//!
+//! Filled by `queue::state`, emptied by `queue::Queue` into the batches of whoever gave the command,
+//! under the queue's lock. Stays true: every durable message that is gone is in `settled` once;
+//! every paged message that is gone or back in memory is in `unpaged` once.
+
+use leveret_storage::messages::{Batch, Place, Publish, Settled};
+use smallvec::smallvec;
+
+use super::QueueId;
+use crate::message::Message;
+
+/// See the module documentation.
+#[derive(Debug, Default)]
+pub(super) struct StoreChanges {
+    settled: Vec<u64>,
+    settled_runs: Vec<(u64, u64)>,
+    delivery_counts: Vec<(u64, u32)>,
+    paged_out: Vec<(u64, Message)>,
+    unpaged_runs: Vec<(u64, u64)>,
+}
+
+impl StoreChanges {
+    /// A durable message is done with.
+    pub(super) fn settle(&mut self, sequence: u64) {
+        self.settled.push(sequence);
+    }
+
+    /// A run of durable messages is done with.
+    pub(super) fn settle_run(&mut self, first: u64, count: u64) {
+        self.settled_runs.push((first, count));
+    }
+
+    /// A durable message was given back for the `count`th time.
+    pub(super) fn count_delivery(&mut self, sequence: u64, count: u32) {
+        self.delivery_counts.push((sequence, count));
+    }
+
+    /// A message's body leaves memory for the scratch store.
+    pub(super) fn page_out(&mut self, sequence: u64, message: Message) {
+        self.paged_out.push((sequence, message));
+    }
+
+    /// Whether something leaves memory for the scratch store.
+    pub(super) fn pages_out(&self) -> bool {
+        !self.paged_out.is_empty()
+    }
+
+    /// The scratch store needs a message no more.
+    pub(super) fn unpage(&mut self, sequence: u64) {
+        self.unpage_run(sequence, 1);
+    }
+
+    /// The scratch store needs a run of messages no more.
+    pub(super) fn unpage_run(&mut self, first: u64, count: u64) {
+        self.unpaged_runs.push((first, count));
+    }
+
+    /// Moves everything into batches for the two stores.
+    pub(super) fn drain_into(&mut self, queue: QueueId, durable: &mut Batch, scratch: &mut Batch) {
+        let queue = queue.0;
+        let place = |sequence| Place { queue, sequence };
+        self.settled.drain(..).for_each(|sequence| durable.settle(place(sequence)));
+        let run = |(first, count)| Settled { queue, first, count };
+        durable.settled.extend(self.settled_runs.drain(..).map(run));
+        let counts = self.delivery_counts.drain(..).map(|(sequence, n)| (place(sequence), n));
+        durable.delivery_counts.extend(counts);
+        scratch.settled.extend(self.unpaged_runs.drain(..).map(run));
+        let paged = self.paged_out.drain(..);
+        scratch.publishes.extend(paged.map(|(sequence, message)| Publish {
+            content: message.content(),
+            places: smallvec![place(sequence)],
+        }));
+    }
+
+    #[cfg(test)]
+    pub(super) fn take_paged_out(&mut self) -> Vec<(u64, Message)> {
+        std::mem::take(&mut self.paged_out)
+    }
+
+    #[cfg(test)]
+    pub(super) fn take_settled(&mut self) -> Vec<u64> {
+        let runs = self.settled_runs.drain(..).flat_map(|(first, count)| first..first + count);
+        self.settled.drain(..).chain(runs).collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn take_unpaged(&mut self) -> Vec<u64> {
+        self.unpaged_runs.drain(..).flat_map(|(first, count)| first..first + count).collect()
+    }
+}
