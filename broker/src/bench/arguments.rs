@@ -5,19 +5,24 @@
 //! work is refused here, before anything is declared on a broker.
 
 use super::address::Address;
+use super::backlog::BacklogArguments;
+use super::disk::DiskArguments;
 use super::sequence::STAMP_SIZE;
 use clap::{Args, Subcommand, ValueEnum};
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Time a run takes when neither time nor number of messages was asked for.
 const DURATION_DEFAULT: Duration = Duration::from_secs(10);
+/// How long consuming may go on after publishing has ended.
+const OVERTIME: Duration = Duration::from_secs(300);
 /// Time after which publishing ends although not all messages were sent.
 const DURATION_MAX: Duration = Duration::from_secs(600);
 /// Unacknowledged deliveries a consumer may hold unless told otherwise.
 const PREFETCH_DEFAULT: u16 = 1000;
 /// Longest body: what one message may have in a stock RabbitMQ.
-const SIZE_MAX: u64 = 16 * 1024 * 1024;
+pub(super) const SIZE_MAX: u64 = 16 * 1024 * 1024;
 /// Publishers fit into the 16 bits a stamp has for them.
 const CONNECTIONS_MAX: i64 = 10_000;
 const QUEUES_MAX: i64 = 10_000;
@@ -39,6 +44,10 @@ pub struct BenchArguments {
 pub enum BenchMode {
     /// Run the same scenarios against two brokers in turn and print the ratio of their cost
     Compare(CompareArguments),
+    /// Fill one durable queue, see what that costs the broker, and drain it again
+    Backlog(BacklogArguments),
+    /// Measure what a disk allows a broker that syncs before it confirms
+    Disk(DiskArguments),
 }
 
 /// Options of a single run.
@@ -140,6 +149,12 @@ pub struct CompareArguments {
     /// How long one run publishes at most
     #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = seconds)]
     pub duration: Duration,
+    /// Persistent messages in durable queues only, beside what the disk allows
+    #[arg(long)]
+    pub durable: bool,
+    /// With --durable: where the disk is measured; should be on the same one as the brokers' data
+    #[arg(long, value_name = "DIR", default_value = ".", requires = "durable")]
+    pub disk_dir: PathBuf,
     /// Only scenarios whose name contains this
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
@@ -170,10 +185,15 @@ pub enum Exchange {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
+    seconds_up_to(DURATION_MAX, text)
+}
+
+/// A number of seconds above 0.
+pub(super) fn seconds_up_to(most: Duration, text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
     let duration = Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?;
-    if duration.is_zero() || duration > DURATION_MAX {
-        return Err(format!("expected more than 0 and at most {} s", DURATION_MAX.as_secs()));
+    if duration.is_zero() || duration > most {
+        return Err(format!("expected more than 0 and at most {} s", most.as_secs()));
     }
     Ok(duration)
 }
@@ -212,6 +232,8 @@ pub(super) struct Load {
     pub(super) consumer_rate: Option<NonZeroU32>,
     /// How long publishing may take.
     pub(super) duration: Duration,
+    /// How long consuming may go on after that.
+    pub(super) overtime: Duration,
     /// Messages of all publishers together.
     pub(super) messages: Option<u64>,
     pub(super) phases: Phases,
@@ -256,6 +278,7 @@ impl Default for Load {
             rate: None,
             consumer_rate: None,
             duration: DURATION_DEFAULT,
+            overtime: OVERTIME,
             messages: None,
             phases: Phases::Together,
             threads: 1,
@@ -288,6 +311,7 @@ impl Load {
                 Some(_) => DURATION_MAX,
                 None => DURATION_DEFAULT,
             }),
+            overtime: OVERTIME,
             messages: arguments.messages,
             phases: match (arguments.fill, arguments.drain) {
                 (true, _) => Phases::Fill,

@@ -3,67 +3,13 @@
 //! Every scenario is run against one broker and then the other, round after round, so that what
 //! else happens on the machine falls on both alike. What counts is the median of the rounds.
 
-use super::arguments::{CompareArguments, Exchange, Load, Phases};
 use super::outcome::Outcome;
 use super::statistics::median;
 use std::fmt::{self, Write as _};
-use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// The scenarios, with names as the table shows them.
-pub(super) fn scenarios(arguments: &CompareArguments) -> Vec<Load> {
-    let named = |label: &str, load: Load| Load {
-        label: label.to_owned(),
-        duration: arguments.duration,
-        ..load
-    };
-    let confirmed = || Load { confirm: NonZeroU32::new(1000), ..Load::default() };
-    let scenarios = [
-        named("16 B, confirms, acks by 50", Load { ack_every: NonZeroU32::new(50), ..confirmed() }),
-        named("1 KiB, confirms, single acks", Load { size: 1024, ..confirmed() }),
-        named(
-            "fanout to 20 queues",
-            Load {
-                exchange: Exchange::Fanout,
-                queues: 20,
-                ack_every: NonZeroU32::new(50),
-                confirm: NonZeroU32::new(100),
-                ..Load::default()
-            },
-        ),
-        named(
-            "topic, 200 bindings",
-            Load {
-                exchange: Exchange::Topic,
-                extra_bindings: 199,
-                ack_every: NonZeroU32::new(50),
-                ..confirmed()
-            },
-        ),
-        named(
-            "4 publishers, 1 consumer",
-            Load { publishers: 4, ack_every: NonZeroU32::new(50), ..confirmed() },
-        ),
-        named(
-            "fill, 1 KiB",
-            Load { size: 1024, messages: Some(200_000), phases: Phases::Fill, ..confirmed() },
-        ),
-        named(
-            "backlog drain, 1 KiB",
-            Load {
-                size: 1024,
-                messages: Some(200_000),
-                phases: Phases::Drain,
-                ack_every: NonZeroU32::new(50),
-                ..confirmed()
-            },
-        ),
-    ];
-    let wanted =
-        |load: &Load| arguments.only.as_deref().is_none_or(|only| load.label.contains(only));
-    scenarios.into_iter().filter(wanted).collect()
-}
-
+/// How long the disk is written to for each way to make groups.
+pub(super) const DISK_TIME: Duration = Duration::from_secs(1);
 /// A pause between two runs, so that one broker's tidying up is not the other's noise.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
@@ -100,10 +46,7 @@ impl fmt::Display for Row {
         };
         let cost = both(|outcome| outcome.broker_cpu_us_per_message);
         let ratio = cost[0].zip(cost[1]).filter(|(ours, _)| *ours > 0.0);
-        let rates = both(|outcome| {
-            let consumed = outcome.delivered > 0;
-            Some(if consumed { outcome.consume_rate } else { outcome.publish_rate })
-        });
+        let rates = both(|outcome| Some(throughput(outcome)));
         let latencies = both(|outcome| outcome.latency.map(|latency| latency.p99_us));
         let peaks = both(|outcome| {
             let peak = outcome.memory?.peak;
@@ -129,7 +72,7 @@ impl Row {
     }
 
     /// Whose checks failed, if anyone's.
-    fn checks(&self) -> &'static str {
+    pub(super) fn checks(&self) -> &'static str {
         let failed = |outcomes: &[Outcome]| outcomes.iter().any(|outcome| outcome.checks.failed());
         match (failed(&self.ours), failed(&self.peers)) {
             (false, false) if self.ours.is_empty() && self.peers.is_empty() => "-",
@@ -141,12 +84,17 @@ impl Row {
     }
 }
 
-fn middle(outcomes: &[Outcome], value: fn(&Outcome) -> Option<f64>) -> Option<f64> {
+/// Messages a second, of consuming where there was any.
+pub(super) const fn throughput(outcome: &Outcome) -> f64 {
+    if outcome.delivered > 0 { outcome.consume_rate } else { outcome.publish_rate }
+}
+
+pub(super) fn middle(outcomes: &[Outcome], value: fn(&Outcome) -> Option<f64>) -> Option<f64> {
     let values: Vec<_> = outcomes.iter().filter_map(value).collect();
     median(&values)
 }
 
-fn cells<const N: usize>(
+pub(super) fn cells<const N: usize>(
     line: &mut String,
     values: [Option<f64>; N],
     digits: usize,
@@ -162,43 +110,16 @@ mod tests {
     use super::*;
     use crate::bench::outcome::{Checks, Memory};
     use crate::bench::statistics::LatencySummary;
-    use clap::Parser;
-
-    #[derive(Debug, Parser)]
-    struct Cli {
-        #[command(flatten)]
-        compare: CompareArguments,
-    }
-
-    fn arguments(line: &str) -> CompareArguments {
-        let words = ["compare", "--peer", "amqp://"].into_iter();
-        Cli::parse_from(words.chain(line.split_ascii_whitespace())).compare
-    }
 
     fn outcome(cpu: f64, lost: u64) -> Outcome {
         Outcome {
-            label: String::new(),
-            broker: String::new(),
-            publishers: 1,
-            consumers: 1,
-            queues: 1,
-            size: 16,
-            published: 10,
-            publish_seconds: 1.0,
-            publish_rate: 10.0,
-            confirmed: None,
-            refused: 0,
             delivered: 10,
-            consume_seconds: 2.0,
             consume_rate: 5.0,
             latency: Some(LatencySummary { p50_us: 1.0, p99_us: 9.0, max_us: 10.0 }),
-            confirm_latency: None,
             broker_cpu_us_per_message: Some(cpu),
-            broker_cpu_seconds: None,
-            generator_cpu_us_per_message: None,
             memory: Some(Memory { before: 0, peak: 3 << 20, after: 0 }),
             checks: Checks { lost: Some(lost), ..Checks::default() },
-            interrupted: false,
+            ..Outcome::default()
         }
     }
 
@@ -227,18 +148,5 @@ mod tests {
         };
         assert!(!row.passed());
         assert_eq!(row.to_string(), "| x | - | 20.00 | - | - | 5 | - | 9 | - | 3 | B FAILED |\n");
-    }
-
-    #[test]
-    fn every_scenario_is_one_the_command_line_would_allow() {
-        let all = scenarios(&arguments("--duration 3"));
-        assert_eq!(all.len(), 7);
-        for load in all {
-            assert_eq!(load.duration, Duration::from_secs(3));
-            assert!(load.is_checked());
-            assert!(load.clone().check().is_ok(), "{}", load.label);
-        }
-        let some = scenarios(&arguments("--only fanout"));
-        assert_eq!(some.iter().map(|load| load.copies()).collect::<Vec<_>>(), [20]);
     }
 }

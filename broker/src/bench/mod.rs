@@ -12,7 +12,9 @@
 //!                         consumer    frames read in place, stamps checked
 //!                    -> watch         progress, cost, when it is over
 //!                    -> summary -> outcome (table or JSON)
-//!   compare: the same scenarios against two brokers in turn
+//!   compare: the same scenarios against two brokers in turn, `durable` beside the disk's own rate
+//!   backlog: one long queue, filled and drained, with a restart in between if wanted
+//!   disk -> group_commit: what a disk allows, without any broker
 //! ```
 //!
 //! The exit code is 0 when all went well, 1 when a check failed (loss, duplicate, disorder) and 2
@@ -47,14 +49,26 @@ mod statistics;
 mod summary;
 
 mod compare;
+mod scenarios;
+
+mod durable;
+
+mod backlog;
+
+mod disk;
+mod group_commit;
 
 pub use address::{Address, AddressError};
 pub use arguments::{
     BenchArguments, BenchMode, CompareArguments, Exchange, LoadError, RunArguments,
 };
+pub use backlog::{BacklogArguments, Step};
+pub use disk::DiskArguments;
 
 use arguments::Load;
+use backlog::BacklogError;
 use compare::{Row, Table};
+use disk::DiskError;
 use interrupt::Interrupt;
 use outcome::Outcome;
 use run::{RunError, Target};
@@ -71,6 +85,8 @@ pub fn run_command(arguments: &BenchArguments) -> ExitCode {
     let passed = match &arguments.mode {
         None => single(&arguments.run, &interrupt),
         Some(BenchMode::Compare(arguments)) => comparison(arguments, &interrupt),
+        Some(BenchMode::Backlog(arguments)) => long_queue(arguments, &interrupt),
+        Some(BenchMode::Disk(arguments)) => disk_alone(arguments, &interrupt),
     };
     match passed {
         Ok(true) => ExitCode::SUCCESS,
@@ -89,6 +105,10 @@ enum BenchError {
     Load(#[from] LoadError),
     #[error("{0}")]
     Run(#[from] RunError),
+    #[error("{0}")]
+    Backlog(#[from] BacklogError),
+    #[error("{0}")]
+    Disk(#[from] DiskError),
     #[error("the result cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
@@ -106,10 +126,16 @@ fn single(arguments: &RunArguments, interrupt: &Interrupt) -> Result<bool, Bench
 fn comparison(arguments: &CompareArguments, interrupt: &Interrupt) -> Result<bool, BenchError> {
     let ours = Target::new(&arguments.url, &arguments.broker_pid);
     let peer = Target::new(&arguments.peer, &arguments.peer_pid);
-    let loads = compare::scenarios(arguments);
+    let loads = scenarios::scenarios(arguments);
     let mut rows: Vec<Row> = loads.iter().map(|load| Row::new(&load.label)).collect();
+    let mut disk =
+        arguments.durable.then(|| durable::Baseline::new(arguments.disk_dir.clone(), &loads));
     for round in 1..=arguments.rounds {
         for (load, row) in loads.iter().zip(&mut rows) {
+            if let Some(disk) = disk.as_mut().filter(|_| !interrupt.is_set()) {
+                eprintln!("round {round}: {} for the disk alone", load.label);
+                disk_turn(disk, load, arguments.json, interrupt)?;
+            }
             for (target, outcomes) in [(&ours, &mut row.ours), (&peer, &mut row.peers)] {
                 if interrupt.is_set() {
                     break;
@@ -129,9 +155,51 @@ fn comparison(arguments: &CompareArguments, interrupt: &Interrupt) -> Result<boo
     let passed = rows.iter().all(Row::passed);
     if !arguments.json {
         let [ours, peer] = [ours, peer].map(|target| target.address.to_string());
-        print(&Table { ours, peer, rows });
+        match disk {
+            None => print(&Table { ours, peer, rows }),
+            Some(disk) => {
+                let rows = loads.into_iter().zip(rows).collect();
+                print(&durable::Table { ours, peer, rows, disk });
+            }
+        }
     }
     Ok(passed)
+}
+
+/// The disk's turn in a scenario.
+fn disk_turn(
+    disk: &mut durable::Baseline,
+    load: &Load,
+    json: bool,
+    interrupt: &Interrupt,
+) -> Result<(), BenchError> {
+    let rows = disk.measure(load, compare::DISK_TIME, interrupt)?;
+    for row in rows.iter().filter(|_| json) {
+        print(&serde_json::to_string(row)?);
+    }
+    Ok(())
+}
+
+/// What the disk allows.
+fn disk_alone(arguments: &DiskArguments, interrupt: &Interrupt) -> Result<bool, BenchError> {
+    let report = disk::run(arguments, interrupt)?;
+    if arguments.json {
+        print(&serde_json::to_string(&report)?);
+    } else {
+        print(&report);
+    }
+    Ok(true)
+}
+
+/// A long queue; whether its checks passed.
+fn long_queue(arguments: &BacklogArguments, interrupt: &Interrupt) -> Result<bool, BenchError> {
+    let backlog = backlog::run(arguments, interrupt)?;
+    if arguments.json {
+        backlog.outcomes().try_for_each(|outcome| print_outcome(outcome, true))?;
+    } else {
+        print(&backlog);
+    }
+    Ok(backlog.passed())
 }
 
 fn print_outcome(outcome: &Outcome, json: bool) -> Result<(), BenchError> {

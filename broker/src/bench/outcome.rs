@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::fmt;
 
 /// Everything one run measured.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Outcome {
     pub(super) label: String,
     /// The broker, without the password.
@@ -34,6 +34,10 @@ pub(super) struct Outcome {
     pub(super) broker_cpu_seconds: Option<f64>,
     pub(super) generator_cpu_us_per_message: Option<f64>,
     pub(super) memory: Option<Memory>,
+    /// What the broker caused to be written to disks.
+    pub(super) broker_written_bytes: Option<u64>,
+    /// The same for each byte of the bodies published, or consumed when only that was measured.
+    pub(super) written_per_payload_byte: Option<f64>,
     pub(super) checks: Checks,
     /// Ended by a signal before its time.
     pub(super) interrupted: bool,
@@ -93,7 +97,10 @@ impl fmt::Display for Outcome {
             "{:<22}{publishers} publishers, {queues} queues, {consumers} consumers, {size} B",
             "load"
         )?;
-        row(f, "published", self.published, self.publish_rate, self.publish_seconds)?;
+        // What an earlier run published took this one no time.
+        if self.publish_seconds > 0.0 {
+            row(f, "published", self.published, self.publish_rate, self.publish_seconds)?;
+        }
         if let Some(confirmed) = self.confirmed {
             writeln!(f, "{:<22}{confirmed} positive, {} negative", "confirms", self.refused)?;
         }
@@ -110,6 +117,13 @@ impl fmt::Display for Outcome {
                 "{:<22}{before:.1} MiB before, {peak:.1} peak, {after:.1} after",
                 "broker memory"
             )?;
+        }
+        if let Some(written) = self.broker_written_bytes {
+            write!(f, "{:<22}{:.1} MiB written", "broker disk", approximate(written) / MIB)?;
+            match self.written_per_payload_byte {
+                Some(share) => writeln!(f, ", {share:.2} bytes per payload byte")?,
+                None => writeln!(f)?,
+            }
         }
         writeln!(f, "{:<22}{}", "checks", self.checks)?;
         if self.interrupted { writeln!(f, "interrupted") } else { Ok(()) }

@@ -1,4 +1,4 @@
-//! What a process costs: CPU time and resident memory, read from `/proc`.
+//! What a process costs: CPU time, resident memory and bytes for the disk, read from `/proc`.
 //!
 //! Used for the broker under load, whatever it is written in, and for the load generator itself.
 //! Everything here answers "unknown" on systems without `/proc` and for processes of other
@@ -23,9 +23,17 @@ pub(super) struct Usage {
     ticks: Duration,
     /// The same to the nanosecond, by thread, of the threads that live.
     threads: HashMap<u32, Duration>,
+    /// Bytes it caused to be written to disks; none when one process may not be asked.
+    written: Option<u64>,
 }
 
 impl Usage {
+    /// Bytes written to disks between `before` and now. Counted in whole pages when they are made
+    /// dirty, so one that is filled in several steps with a sync between them counts for each.
+    pub(super) fn written_since(&self, before: &Self) -> Option<u64> {
+        Some(self.written?.saturating_sub(before.written?))
+    }
+
     /// CPU time spent between `before` and now, for a process whose threads come and go.
     pub(super) const fn ticks_since(&self, before: &Self) -> Duration {
         self.ticks.saturating_sub(before.ticks)
@@ -63,10 +71,11 @@ impl Processes {
 
     /// The CPU time of all of them; none when one cannot be read.
     pub(super) fn usage(&self) -> Option<Usage> {
-        let mut sum = Usage::default();
+        let mut sum = Usage { written: Some(0), ..Usage::default() };
         for pid in &self.pids {
             sum.ticks += stat(*pid)?.0;
             sum.threads.extend(threads(*pid));
+            sum.written = sum.written.zip(written(*pid)).map(|(sum, written)| sum + written);
         }
         (!self.pids.is_empty()).then_some(sum)
     }
@@ -106,6 +115,15 @@ fn threads(pid: u32) -> HashMap<u32, Duration> {
         Some((thread, Duration::from_nanos(nanoseconds)))
     };
     tasks.flatten().filter_map(time).collect()
+}
+
+/// Bytes a process caused to be written to disks. See proc_pid_io(5); only its owner may ask.
+fn written(pid: u32) -> Option<u64> {
+    parse_io(&fs::read_to_string(format!("/proc/{pid}/io")).ok()?)
+}
+
+fn parse_io(io: &str) -> Option<u64> {
+    io.lines().find_map(|line| line.strip_prefix("write_bytes: "))?.parse().ok()
 }
 
 /// The processes that listen on TCP port `port` of this machine.
@@ -161,6 +179,17 @@ mod tests {
     }
 
     #[test]
+    fn bytes_for_the_disk_are_told_from_those_for_sockets() {
+        let io = "rchar: 9\nwchar: 8\nsyscr: 7\nsyscw: 6\nread_bytes: 5\nwrite_bytes: 4096\n\
+                  cancelled_write_bytes: 3\n";
+        assert_eq!(parse_io(io), Some(4096));
+        assert_eq!(parse_io("rchar: 9\n"), None);
+        let usage = |written| Usage { written, ..Usage::default() };
+        assert_eq!(usage(Some(9)).written_since(&usage(Some(4))), Some(5));
+        assert_eq!(usage(Some(9)).written_since(&usage(None)), None);
+    }
+
+    #[test]
     fn listening_sockets_are_told_from_others() {
         let line = |state| {
             format!(
@@ -193,6 +222,7 @@ mod tests {
         let usage = |ticks, threads: &[(u32, Duration)]| Usage {
             ticks: ms(ticks),
             threads: threads.iter().copied().collect(),
+            written: None,
         };
         let before = usage(100, &[(1, ms(60)), (2, ms(45))]);
         let later = usage(120, &[(1, ms(66)), (2, ms(47)), (3, ms(4))]);

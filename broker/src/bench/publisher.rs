@@ -343,6 +343,8 @@ impl Window {
             return;
         }
         let first = if multiple { self.lowest } else { tag };
+        // Messages stamped with one look at the clock took equally long.
+        let (mut alike_at, mut alike) = (0, 0);
         for sequence in first..=tag {
             let sent_at = self.place(sequence).map_or(0, std::mem::take);
             if sent_at == 0 {
@@ -354,11 +356,13 @@ impl Window {
             } else {
                 self.negative += 1;
             }
-            // One measurement a frame, of the message it names, keeps this cheap.
-            if sequence == tag {
-                self.latencies.record(now.saturating_sub(sent_at));
+            if sent_at != alike_at {
+                self.latencies.record_all(now.saturating_sub(alike_at), alike);
+                (alike_at, alike) = (sent_at, 0);
             }
+            alike += 1;
         }
+        self.latencies.record_all(now.saturating_sub(alike_at), alike);
         while self.lowest < self.next && self.place(self.lowest).is_some_and(|at| *at == 0) {
             self.lowest += 1;
         }
@@ -400,6 +404,18 @@ mod tests {
         window.open(1);
         window.settle(0, true, true, 5);
         assert_eq!((window.positive(), window.outstanding()), (2, 0));
+    }
+
+    #[test]
+    fn every_message_of_a_confirm_counts_with_its_own_time() {
+        let mut window = window(10);
+        for now in [1_000, 1_000, 1_000, 5_000] {
+            window.open(now);
+        }
+        window.settle(4, true, true, 9_000);
+        let summary = window.latencies().summary().unwrap();
+        assert!((summary.p50_us - 8.0).abs() < 0.1, "not the 4 us of the last: {summary:?}");
+        assert!((summary.max_us - 8.0).abs() < 0.1);
     }
 
     #[test]

@@ -64,33 +64,63 @@ pub(super) fn run(
     interrupt: &Interrupt,
     talk: bool,
 ) -> Result<Outcome, RunError> {
-    let mut control = Session::open(&target.address, CONNECTION_NAME)?;
     let topology = Topology::new(load);
-    let run = Run { load, target, topology: &topology, start: Start::now(), interrupt, talk };
+    within(&topology, target, After::Delete, |control| {
+        Run { load, target, topology: &topology, start: Start::now(), interrupt, talk }
+            .measure(control)
+    })
+}
+
+/// What becomes of the topology when the work is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// It goes with its messages.
+    Delete,
+    /// It stays.
+    Keep,
+}
+
+/// Declares `topology` and does `work` with the connection that did.
+pub(super) fn within<T>(
+    topology: &Topology,
+    target: &Target,
+    after: After,
+    work: impl FnOnce(&mut Session) -> Result<T, RunError>,
+) -> Result<T, RunError> {
+    let mut control = Session::open(&target.address, CONNECTION_NAME)?;
     let result = match topology.declare(&mut control) {
-        Ok(()) => run.measure(&mut control),
+        Ok(()) => work(&mut control),
         Err(error) => Err(error.into()),
     };
-    // A refused declaration has closed the channel: what exists is deleted through another.
-    let deleted = topology.delete(&mut control).and_then(|()| control.close()).or_else(|_| {
+    let tidied = match after {
+        After::Keep => Ok(()),
+        After::Delete => delete(topology, target, control),
+    };
+    let done = result?;
+    tidied?;
+    Ok(done)
+}
+
+/// Deletes the topology; where a refusal has closed the channel, through another.
+fn delete(topology: &Topology, target: &Target, mut control: Session) -> Result<(), SessionError> {
+    topology.delete(&mut control).and_then(|()| control.close()).or_else(|_| {
         let mut control = Session::open(&target.address, CONNECTION_NAME)?;
         topology.delete(&mut control)?;
         control.close()
-    });
-    let outcome = result?;
-    deleted?;
-    Ok(outcome)
+    })
 }
 
 const CONNECTION_NAME: &str = "leveret bench";
 
-struct Run<'a> {
-    load: &'a Load,
-    target: &'a Target,
-    topology: &'a Topology,
-    start: Start,
-    interrupt: &'a Interrupt,
-    talk: bool,
+/// A load on its way to an [`Outcome`]; the topology is declared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run<'a> {
+    pub(super) load: &'a Load,
+    pub(super) target: &'a Target,
+    pub(super) topology: &'a Topology,
+    pub(super) start: Start,
+    pub(super) interrupt: &'a Interrupt,
+    pub(super) talk: bool,
 }
 
 /// A phase that is over.
@@ -104,33 +134,57 @@ pub(super) struct Worked {
     pub(super) began: u64,
 }
 
+impl Worked {
+    /// Stands for one publisher that filled one queue in an earlier run.
+    pub(super) fn before(messages: u64, target: &Target) -> Self {
+        let sent = Sent { number: 0, destinations: vec![messages], last_at: 0, window: None };
+        let cost = Cost::begin(target);
+        Self { sent: vec![sent], arrived: Vec::new(), end: End::Complete, cost, began: 0 }
+    }
+}
+
 impl Run<'_> {
     fn measure(&self, control: &mut Session) -> Result<Outcome, RunError> {
-        let interrupted = || self.interrupt.is_set();
-        let summary = |sent, worked| Summary { load: self.load, target: self.target, sent, worked };
         match self.load.phases {
             Phases::Together => {
                 let consumers = self.consumers()?;
                 let worked = self.work(self.publishers()?, consumers, 0)?;
                 let left = self.left(worked.end, control)?;
-                Ok(summary(&worked, &worked).consumed(left, interrupted()))
+                Ok(self.summary(&worked, &worked).consumed(left, self.interrupt.is_set()))
             }
-            Phases::Fill => {
-                let mut worked = self.work(self.publishers()?, Vec::new(), 0)?;
-                let depth = self.settled_depth(control, self.expected(&worked.sent))?;
-                worked.cost.stop(self.target);
-                let time = Duration::from_nanos(self.start.nanoseconds() - worked.began);
-                Ok(summary(&worked, &worked).filled(depth, time, interrupted()))
-            }
+            Phases::Fill => Ok(self.fill(control)?.0),
             Phases::Drain => {
                 let filled = self.work(self.publishers()?, Vec::new(), 0)?;
-                let expected = self.expected(&filled.sent);
-                self.settled_depth(control, expected)?;
-                let worked = self.work(Vec::new(), self.consumers()?, expected)?;
-                let left = self.left(worked.end, control)?;
-                Ok(summary(&filled, &worked).consumed(left, interrupted()))
+                self.settled_depth(control, self.expected(&filled.sent))?;
+                self.drain(&filled, control)
             }
         }
+    }
+
+    /// Publishes, and counts what the queues hold then.
+    pub(super) fn fill(&self, control: &mut Session) -> Result<(Outcome, Worked), RunError> {
+        let mut worked = self.work(self.publishers()?, Vec::new(), 0)?;
+        let depth = self.settled_depth(control, self.expected(&worked.sent))?;
+        worked.cost.stop(self.target);
+        let time = Duration::from_nanos(self.start.nanoseconds() - worked.began);
+        let summary = self.summary(&worked, &worked);
+        Ok((summary.filled(depth, time, self.interrupt.is_set()), worked))
+    }
+
+    /// Consumes what the publishers of `filled` left in the queues.
+    pub(super) fn drain(
+        &self,
+        filled: &Worked,
+        control: &mut Session,
+    ) -> Result<Outcome, RunError> {
+        let expected = self.expected(&filled.sent);
+        let worked = self.work(Vec::new(), self.consumers()?, expected)?;
+        let left = self.left(worked.end, control)?;
+        Ok(self.summary(filled, &worked).consumed(left, self.interrupt.is_set()))
+    }
+
+    const fn summary<'a>(&'a self, sent: &'a Worked, worked: &'a Worked) -> Summary<'a> {
+        Summary { load: self.load, target: self.target, sent, worked }
     }
 
     fn publishers(&self) -> Result<Vec<Publisher>, RunError> {

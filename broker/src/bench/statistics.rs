@@ -22,8 +22,14 @@ impl Latencies {
     }
 
     pub(super) fn record(&mut self, nanoseconds: u64) {
-        if let Some(histogram) = &mut self.histogram {
-            histogram.saturating_record(nanoseconds);
+        self.record_all(nanoseconds, 1);
+    }
+
+    /// Notes that `count` messages took the same time.
+    pub(super) fn record_all(&mut self, nanoseconds: u64, count: u64) {
+        // Nothing recorded would still raise the maximum.
+        if let Some(histogram) = self.histogram.as_mut().filter(|_| count > 0) {
+            histogram.saturating_record_n(nanoseconds, count);
         }
     }
 
@@ -68,6 +74,11 @@ pub(super) fn rate(count: u64, time: Duration) -> f64 {
 /// Microseconds of `cpu` for each of `count`; none when there was none.
 pub(super) fn per_message_us(cpu: Duration, count: u64) -> Option<f64> {
     (count > 0).then(|| cpu.as_secs_f64() * 1e6 / approximate(count))
+}
+
+/// `part` for each of `whole`; none when there is none.
+pub(super) fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| approximate(part) / approximate(whole))
 }
 
 /// A count as a fraction's part: exact up to 2^53.
@@ -120,6 +131,7 @@ mod tests {
     fn nothing_is_divided_by_nothing() {
         assert_eq!(per_message_us(Duration::from_secs(1), 0), None);
         assert_eq!(per_message_us(Duration::from_secs(1), 4), Some(250_000.0));
+        assert_eq!((share(1, 0), share(3, 2)), (None, Some(1.5)));
         assert!(rate(5, Duration::ZERO).abs() < f64::EPSILON);
         assert!((rate(5, Duration::from_millis(500)) - 10.0).abs() < 1e-9);
     }

@@ -4,7 +4,7 @@ use super::arguments::{Load, Phases};
 use super::outcome::{Checks, Memory, Outcome};
 use super::run::{Target, Worked};
 use super::sequence::{Arrivals, Verdict};
-use super::statistics::{Latencies, per_message_us, rate};
+use super::statistics::{Latencies, per_message_us, rate, share};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -27,15 +27,20 @@ impl Summary<'_> {
         self.outcome(delivered, delivered, checks, interrupted)
     }
 
-    /// The outcome of a run that only fills queues, which hold `depth` messages after `time`.
+    /// The outcome of a run that only fills queues, which hold `depth` messages after `time`. With
+    /// confirms the last of them is the end of publishing, else that the queues hold everything.
     pub(super) fn filled(&self, depth: u64, time: Duration, interrupted: bool) -> Outcome {
         let due = self.due();
         let published = self.published();
         let checks = Checks::new(None, due, Some(depth));
+        let outcome = self.outcome(0, published, checks, interrupted);
+        if outcome.confirmed.is_some() {
+            return outcome;
+        }
         Outcome {
             publish_seconds: time.as_secs_f64(),
             publish_rate: rate(published, time),
-            ..self.outcome(0, published, checks, interrupted)
+            ..outcome
         }
     }
 
@@ -92,6 +97,8 @@ impl Summary<'_> {
         let publish_time = since(last_sent, self.sent.began);
         let consume_time = since(last_arrived, self.worked.began);
         let cost = &self.worked.cost;
+        let payload = self.load.size as u64
+            * if self.load.phases == Phases::Drain { delivered } else { published };
         Outcome {
             label: self.load.label.clone(),
             broker: self.target.address.to_string(),
@@ -119,6 +126,8 @@ impl Summary<'_> {
             broker_cpu_seconds: cost.cpu.map(|cpu| cpu.as_secs_f64()),
             generator_cpu_us_per_message: cost.own_cpu.and_then(|cpu| per_message_us(cpu, counted)),
             memory: cost.memory().map(|[before, peak, after]| Memory { before, peak, after }),
+            broker_written_bytes: cost.written,
+            written_per_payload_byte: cost.written.and_then(|written| share(written, payload)),
             checks,
             interrupted,
         }

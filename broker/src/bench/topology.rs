@@ -36,6 +36,11 @@ impl Topology {
         }
     }
 
+    /// One queue of this name, addressed through the default exchange.
+    pub(super) fn named(load: &Load, queue: &str) -> Self {
+        Self { queues: vec![queue.to_owned()], ..Self::new(load) }
+    }
+
     pub(super) fn queue(&self, queue: u16) -> &str {
         self.queues.get(usize::from(queue)).map_or("", String::as_str)
     }

@@ -15,8 +15,6 @@ use std::time::Duration;
 pub(super) const LOOK: Duration = Duration::from_millis(20);
 /// A phase in which nothing moves for so long is over.
 pub(super) const PATIENCE_NS: u64 = 10_000_000_000;
-/// How long consuming may go on after publishing has ended.
-const OVERTIME_NS: u64 = 300_000_000_000;
 /// How long publishers may wait for confirms after an interrupt.
 const INTERRUPTED_NS: u64 = 1_000_000_000;
 /// Nanoseconds between two measurements of memory.
@@ -45,6 +43,8 @@ pub(super) struct Cost {
     pub(super) cpu: Option<Duration>,
     /// CPU time of the load generator.
     pub(super) own_cpu: Option<Duration>,
+    /// Bytes the broker caused to be written to disks.
+    pub(super) written: Option<u64>,
     memory_after: Option<u64>,
     peak: u64,
 }
@@ -59,6 +59,7 @@ impl Cost {
             memory_before: target.processes.memory(),
             cpu: None,
             own_cpu: None,
+            written: None,
             memory_after: None,
             peak: 0,
         }
@@ -67,7 +68,9 @@ impl Cost {
     /// Takes the figures of now as the end; may be called again later.
     pub(super) fn stop(&mut self, target: &Target) {
         let (now, own_now) = (target.processes.usage(), self.own.usage());
-        self.cpu = now.zip(self.before.as_ref()).map(|(now, before)| now.cpu_since(before));
+        let since = now.as_ref().zip(self.before.as_ref());
+        self.cpu = since.map(|(now, before)| now.cpu_since(before));
+        self.written = since.and_then(|(now, before)| now.written_since(before));
         self.own_cpu =
             own_now.zip(self.own_before.as_ref()).map(|(now, before)| now.ticks_since(before));
         self.memory_after = target.processes.memory();
@@ -196,7 +199,8 @@ impl Watch<'_> {
         if idle {
             return Some(End::Idle);
         }
-        (stopped_for > OVERTIME_NS).then_some(End::Cut)
+        let overtime = self.load.overtime.as_nanos();
+        (u128::from(stopped_for) > overtime).then_some(End::Cut)
     }
 
     fn speak(&self, before: Look, now: Look) {
@@ -258,8 +262,9 @@ mod tests {
         let load = Load::default();
         assert_eq!(end(&load, [5, 4], [AFTER_PATIENCE, 1], true), Some(End::Idle));
         assert_eq!(end(&load, [5, 4], [AFTER_PATIENCE, 1], false), Some(End::Idle));
-        let late = OVERTIME_NS + 2;
-        assert_eq!(end(&load, [5, 4], [late, late], true), Some(End::Cut));
+        let hasty = Load { overtime: Duration::ZERO, ..Load::default() };
+        assert_eq!(end(&hasty, [5, 4], [2, 2], true), Some(End::Cut));
+        assert_eq!(end(&load, [5, 4], [2, 2], true), None);
     }
 
     #[test]
