@@ -7,15 +7,18 @@
 
 mod process;
 
+use std::ffi::OsStr;
+use std::fs::File;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
-use std::process::{Command, ExitStatus};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::raw_client::{Handshake, RawClient};
-use process::RunningBroker;
+use crate::now;
+use crate::raw_client::{Handshake, PATIENCE, RawClient};
+use process::{Places, RunningBroker};
 
 /// How to reach a broker and whom it knows.
 #[derive(Debug, Clone)]
@@ -75,8 +78,19 @@ impl Broker {
 /// A `leveret` of the test's own.
 #[derive(Debug)]
 pub struct BrokerUnderTest {
+    /// Its configuration, what it prints and, unless said otherwise, its data.
     directory: TempDir,
-    running: Option<RunningBroker>,
+    data: PathBuf,
+    running: Option<(RunningBroker, SocketAddr)>,
+}
+
+/// What a broker said that ended instead of starting.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Its exit code; none after a signal.
+    pub code: Option<i32>,
+    /// All it wrote to standard error.
+    pub stderr: String,
 }
 
 impl BrokerUnderTest {
@@ -89,47 +103,126 @@ impl BrokerUnderTest {
     /// Starts one with these lines in its configuration file.
     #[must_use]
     pub fn start_with(config: &str) -> Self {
-        let directory = TempDir::with_prefix("leveret-test-").expect("a temporary directory");
-        std::fs::write(directory.path().join("leveret.conf"), config).expect("a writable file");
-        let mut broker = Self { directory, running: None };
+        let mut broker = Self::stopped(config, None);
         broker.start_again();
         broker
     }
 
+    /// One that does not run yet, with these lines in its configuration file; its data directory is
+    /// `data`, or one of its own.
+    #[must_use]
+    pub fn stopped(config: &str, data: Option<&Path>) -> Self {
+        let directory = TempDir::with_prefix("leveret-test-").expect("a temporary directory");
+        std::fs::write(directory.path().join("leveret.conf"), config).expect("a writable file");
+        let data = data.map_or_else(|| directory.path().join("data"), Path::to_owned);
+        Self { directory, data, running: None }
+    }
+
     /// Starts it on the data directory it had; the port is a new one.
     pub fn start_again(&mut self) {
+        if let Err(refusal) = self.try_start() {
+            panic!("the broker ended before it was ready: {refusal:?}\n{}", self.printed());
+        }
+    }
+
+    /// Starts it on the data directory it had, which must not succeed.
+    pub fn expect_refusal(&mut self) -> Refusal {
+        self.try_start().expect_err("the broker should not start on this directory")
+    }
+
+    fn try_start(&mut self) -> Result<(), Refusal> {
+        let mut launched = self.launch();
+        match launched.address() {
+            Ok(address) => {
+                self.running = Some((launched, address));
+                Ok(())
+            }
+            Err(status) => {
+                let stderr = self.directory.path().join("stderr");
+                let stderr = std::fs::read_to_string(stderr).expect("the broker writes text");
+                Err(Refusal { code: status.code(), stderr })
+            }
+        }
+    }
+
+    /// Starts it, and sends SIGKILL this long after, ready or not.
+    pub fn kill_while_starting(&mut self, after: Duration) {
+        let launched = self.launch();
+        std::thread::sleep(after);
+        drop(launched);
+        self.wait_until_released();
+    }
+
+    fn launch(&self) -> RunningBroker {
         assert!(self.running.is_none(), "the broker runs already");
-        self.running = Some(RunningBroker::start(&binary(), self.directory.path()));
+        let places = Places { directory: self.directory.path(), data: &self.data };
+        RunningBroker::launch(&binary(), places)
+    }
+
+    fn running(&self) -> &(RunningBroker, SocketAddr) {
+        self.running.as_ref().expect("the broker runs")
     }
 
     /// How to reach it now.
     #[must_use]
     pub fn broker(&self) -> Broker {
-        let address = self.running.as_ref().expect("the broker runs").address;
+        let address = self.running().1;
         Broker { address, user: "guest".to_owned(), password: "guest".to_owned() }
     }
 
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.running.as_ref().expect("the broker runs").pid()
+        self.running().0.pid()
     }
 
     /// Where it keeps its data.
     #[must_use]
     pub fn data_directory(&self) -> PathBuf {
-        self.directory.path().join("data")
+        self.data.clone()
+    }
+
+    /// All it printed since it was last started.
+    #[must_use]
+    pub fn printed(&self) -> String {
+        let text = |name| std::fs::read(self.directory.path().join(name)).unwrap_or_default();
+        String::from_utf8_lossy(&[text("stdout"), text("stderr")].concat()).into_owned()
+    }
+
+    /// Asserts that none of its tasks has panicked since it was last started. Such a panic shows
+    /// nowhere else: the process lives on.
+    pub fn assert_no_panic(&self) {
+        let printed = self.printed();
+        assert!(!printed.contains("panicked at"), "{printed}");
     }
 
     /// Sends SIGTERM and waits for the end, at most `within`.
     pub fn terminate(&mut self, within: Duration) -> ExitStatus {
-        self.running.take().expect("the broker runs").terminate(within)
+        self.running.take().expect("the broker runs").0.terminate(within)
     }
 
     /// Sends SIGKILL and waits for the end.
     pub fn kill(&mut self) {
         drop(self.running.take().expect("the broker runs"));
+        self.wait_until_released();
     }
+
+    /// Waits until nobody holds the data directory. While the disk is busy, the kernel may close the
+    /// files of a killed process some time after the process is gone.
+    fn wait_until_released(&self) {
+        let Ok(lock) = File::open(self.data.join("leveret.lock")) else { return };
+        let deadline = now() + PATIENCE;
+        while lock.try_lock_shared().is_err() {
+            assert!(now() < deadline, "a killed broker still holds {}", self.data.display());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Runs `leveret` with these arguments to its end.
+#[must_use]
+pub fn run_leveret<S: AsRef<OsStr>>(arguments: &[S]) -> Output {
+    Command::new(binary()).args(arguments).output().expect("leveret can be run")
 }
 
 /// `LEVERET_BIN`, or what cargo built beside this test, or what it builds now.

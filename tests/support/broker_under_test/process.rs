@@ -1,10 +1,13 @@
 //! One running `leveret` process: started, found by the port it prints, and ended by its id.
+//!
+//! What it prints is kept in the files `stdout` and `stderr` of its directory, anew at each start.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -15,32 +18,55 @@ use crate::now;
 const LISTENING: &str = "started TCP listener on ";
 /// The line that ends the start.
 const READY: &str = "Server startup complete";
+/// Longer than any start takes on a busy machine.
+const TO_START: Duration = Duration::from_secs(60);
+
+/// Where a broker keeps its files.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Places<'a> {
+    /// For `leveret.conf` and what is printed.
+    pub(super) directory: &'a Path,
+    pub(super) data: &'a Path,
+}
 
 /// A process that is killed when this is dropped.
 #[derive(Debug)]
 pub(super) struct RunningBroker {
-    pub(super) address: SocketAddr,
     process: Child,
     watchdog: Child,
+    /// Its port, once it is ready; hung up when it ends before.
+    ready: Receiver<u16>,
 }
 
 impl RunningBroker {
-    /// Starts `binary` on the `data` directory and the `leveret.conf` inside `directory`.
-    pub(super) fn start(binary: &Path, directory: &Path) -> Self {
+    /// Starts `binary` and does not wait until it is ready.
+    pub(super) fn launch(binary: &Path, places: Places<'_>) -> Self {
+        let stderr = File::create(places.directory.join("stderr")).expect("a writable file");
         let mut process = Command::new(binary)
             .args(["--port", "0", "--data-dir"])
-            .arg(directory.join("data"))
+            .arg(places.data)
             .arg("--config")
-            .arg(directory.join("leveret.conf"))
+            .arg(places.directory.join("leveret.conf"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(File::create(directory.join("stderr")).expect("a writable file"))
+            .stderr(stderr)
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", binary.display()));
         let watchdog = watch_over(process.id());
         let stdout = process.stdout.take().expect("stdout is a pipe");
-        let port = port_of(stdout, binary);
-        Self { address: (Ipv4Addr::LOCALHOST, port).into(), process, watchdog }
+        let kept = File::create(places.directory.join("stdout")).expect("a writable file");
+        let (report, ready) = mpsc::channel();
+        std::thread::spawn(move || keep_lines(stdout, kept, &report));
+        Self { process, watchdog, ready }
+    }
+
+    /// Waits until it listens; the exit status if it ends instead.
+    pub(super) fn address(&mut self) -> Result<SocketAddr, ExitStatus> {
+        match self.ready.recv_timeout(TO_START) {
+            Ok(port) => Ok((Ipv4Addr::LOCALHOST, port).into()),
+            Err(RecvTimeoutError::Disconnected) => Err(self.wait(TO_START)),
+            Err(RecvTimeoutError::Timeout) => panic!("the broker is not ready after {TO_START:?}"),
+        }
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -51,12 +77,17 @@ impl RunningBroker {
     pub(super) fn terminate(mut self, within: Duration) -> ExitStatus {
         let pid = Pid::from_child(&self.process);
         kill_process(pid, Signal::TERM).expect("the broker can be signalled");
+        self.wait(within)
+    }
+
+    /// Waits for the end, at most `within`.
+    fn wait(&mut self, within: Duration) -> ExitStatus {
         let deadline = now() + within;
         loop {
             if let Some(status) = self.process.try_wait().expect("the broker is our child") {
                 return status;
             }
-            assert!(now() < deadline, "the broker still runs {within:?} after SIGTERM");
+            assert!(now() < deadline, "the broker still runs after {within:?}");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -83,23 +114,17 @@ fn watch_over(pid: u32) -> Child {
         .expect("a shell")
 }
 
-/// Reads the start-up lines up to the last one; then a thread reads on, lest the pipe fill up.
-fn port_of(stdout: ChildStdout, binary: &Path) -> u16 {
-    let mut lines = BufReader::new(stdout);
-    let mut seen = String::new();
+/// Reads the output to its end, lest the pipe fill up, and reports the port when all is ready.
+fn keep_lines(stdout: ChildStdout, mut kept: File, report: &Sender<u16>) {
     let mut port = None;
-    loop {
-        let mut line = String::new();
-        let count = lines.read_line(&mut line).expect("the broker prints text");
-        assert!(count > 0, "{} ended before it was ready: {seen}", binary.display());
+    for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+        // The directory may be gone before the broker is.
+        writeln!(kept, "{line}").ok();
         if let Some((_, address)) = line.split_once(LISTENING) {
             port = address.trim().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         }
-        seen.push_str(&line);
         if line.contains(READY) {
-            break;
+            report.send(port.expect("a line told the port")).ok();
         }
     }
-    std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()).ok());
-    port.unwrap_or_else(|| panic!("no line told the port: {seen}"))
 }

@@ -68,15 +68,26 @@ impl RawClient {
     /// queue has them all. Confirms tell that: a RabbitMQ queue may answer a count before it has
     /// taken in what was published before the question.
     pub fn fill(&mut self, queue: &str, bodies: &[&str]) {
+        self.fill_with(bodies.iter().map(|body| Message::to_queue(queue).body(body)));
+    }
+
+    /// As [`Self::fill`], with delivery mode 2: returns when the messages are stored.
+    pub fn fill_persistent(&mut self, queue: &str, bodies: &[&str]) {
+        let message = |body| Message::to_queue(queue).body(body).persistent();
+        self.fill_with(bodies.iter().map(message));
+    }
+
+    fn fill_with(&mut self, messages: impl Iterator<Item = Message>) {
         self.open_channel(SIDE_CHANNEL);
         self.call(confirm::select().on(SIDE_CHANNEL));
-        for body in bodies {
-            self.publish(&Message::to_queue(queue).body(body).on(SIDE_CHANNEL));
+        let mut open = BTreeSet::new();
+        for (message, number) in messages.zip(1..) {
+            self.publish(&message.on(SIDE_CHANNEL));
+            open.insert(number);
         }
-        let mut open: BTreeSet<u64> = (1..=bodies.len() as u64).collect();
         while !open.is_empty() {
             let confirm = self.expect_on(SIDE_CHANNEL).confirm();
-            assert!(confirm.acked, "the queue {queue} refused a message");
+            assert!(confirm.acked, "the queue refused a message");
             confirm.settle(&mut open);
         }
         self.call(channel::close().on(SIDE_CHANNEL));
