@@ -36,6 +36,9 @@ use outliner::Outliner;
 /// How long nothing must have happened before the open segment is sealed to be removed.
 const IDLE: Duration = Duration::from_secs(5);
 
+/// How soon a full disk is tried again: what is left in a segment may fit by then.
+const SHORT_OF_ROOM: Duration = Duration::from_secs(1);
+
 /// Bytes in an open segment that are worth it; less in a log of small segments.
 const IDLE_BYTES: u64 = 1 << 20;
 
@@ -83,8 +86,10 @@ pub(super) fn run(shared: &Arc<Shared>) -> Result<(), StorageError> {
     let mut compactor = Compactor::new(Arc::clone(shared));
     loop {
         compactor.work()?;
-        match shared.compactor.wait(IDLE) {
+        let is_full = shared.progress.health().is_full();
+        match shared.compactor.wait(if is_full { SHORT_OF_ROOM } else { IDLE }) {
             Heard::Ring => {}
+            Heard::Nothing if is_full => {}
             Heard::Nothing => compactor.roll_if_idle(),
             Heard::End => return Ok(()),
         }
@@ -151,13 +156,22 @@ impl Compactor {
         Ok(true)
     }
 
-    /// Copies what is left in segments that are not worth their room.
+    /// Copies what is left in segments that are not worth their room. With little room the least of
+    /// it must do.
     fn compact(&self) -> Result<bool, Stop> {
-        let limits = candidates::Limits {
-            segment_size: u64::from(self.shared.options.segment_size),
-            // With little room a little of it must do.
-            one_at_a_time: self.shared.progress.health().is_full(),
-        };
+        let _room = self.shared.room.lock();
+        if self.shared.progress.health().is_full() {
+            return self.compact_some(true);
+        }
+        match self.compact_some(false) {
+            Err(Stop::Full) => self.compact_some(true),
+            done => done,
+        }
+    }
+
+    fn compact_some(&self, is_short_of_room: bool) -> Result<bool, Stop> {
+        let segment_size = u64::from(self.shared.options.segment_size);
+        let limits = candidates::Limits { segment_size, is_short_of_room };
         let holdings = self.shared.holdings.lock();
         let sources = candidates::to_compact(holdings.segments(), limits, &self.damaged);
         drop(holdings);
@@ -166,7 +180,8 @@ impl Compactor {
         }
         let survivors = survivors::gather(&self.shared, &sources)?;
         survivors::copy(&self.shared, &sources, &survivors)?;
-        Ok(true)
+        // If everything was settled meanwhile, whoever did it rings.
+        Ok(!survivors.is_empty())
     }
 
     /// Writes one outline, if any is due.

@@ -4,7 +4,8 @@
 //! it can be read and settled. What is settled needs no room: it leaves the backlog, or its segment
 //! once that holds nothing else. For the one thing that must be written for this, the snapshot
 //! without which no segment can go, there is a reserve: a file that is removed when the disk is
-//! full. The disk is not full any more when the reserve can be made again.
+//! full. It is the compactor's as well, for its copies. The disk is not full any more when the reserve
+//! can be made again and what waits is written.
 //!
 //! Stays true: a settlement that was taken from the backlog while the disk was full is in the
 //! snapshot of the segment that is begun afterwards, and until then no ticket of the backlog is
@@ -12,10 +13,12 @@
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::files;
 use super::group;
+use super::input::Orders;
 use super::open_segment::Trouble;
 use super::shared::Shared;
 use super::writer::Writer;
@@ -31,7 +34,10 @@ const RETRY_DELAY: Duration = Duration::from_millis(200);
 /// How things are with room.
 #[derive(Debug, Default)]
 pub(super) struct Full {
+    /// None if there is room, or if it seems that there is again.
     retry_at: Option<Instant>,
+    /// The outside was told.
+    is_told: bool,
     /// The segment that was open when the disk became full is sealed.
     has_rolled: bool,
     hold: Ticket,
@@ -55,35 +61,63 @@ impl Full {
 impl Writer {
     /// There was no room for something.
     pub(super) fn fill_up(&mut self) -> Result<(), StorageError> {
-        if !self.full.is_full() {
+        if !self.full.is_told {
             let directory = self.shared.directory.display();
             tracing::warn!("no room in {directory}; messages wait in memory until there is");
             self.shared.progress.set_health(Health::Full);
+            self.full.is_told = true;
+        }
+        if !self.full.is_full() {
             self.full.has_rolled = false;
         }
         self.full.retry_at = Some(clock::now() + RETRY_DELAY);
-        remove_reserve(&self.shared)?;
-        self.make_removable().or_else(|trouble| match trouble {
-            Trouble::Full => Ok(()),
-            Trouble::Failed(error) => Err(error),
-        })
+        let has_made_room = remove_reserve(&self.shared)?;
+        match self.make_removable() {
+            Ok(()) | Err(Trouble::Full) => {}
+            Err(Trouble::Failed(error)) => return Err(error),
+        }
+        if has_made_room {
+            // It may have given up for want of room before.
+            self.shared.compactor.ring();
+        }
+        Ok(())
     }
 
-    /// Sees whether there is room again; says whether the disk is full no longer.
-    pub(super) fn recover(&mut self, is_hint: bool) -> Result<bool, Trouble> {
+    /// Does what can be done without room, and sees now and then whether there is any.
+    pub(super) fn work_when_full(&mut self, orders: Orders) -> Result<(), StorageError> {
         self.relieve();
-        if !is_hint && self.full.retry_at.is_some_and(|retry_at| clock::now() < retry_at) {
-            return Ok(false);
+        let is_due = self.full.retry_at.is_none_or(|retry_at| retry_at <= clock::now());
+        if !is_due && !orders.room && !orders.close {
+            return Ok(());
         }
+        let shared = Arc::clone(&self.shared);
+        // The compactor has been told to end then: it does not keep the room for long.
+        let room = if orders.close { Some(shared.room.lock()) } else { shared.room.try_lock() };
+        if room.is_none() {
+            self.full.retry_at = Some(clock::now() + RETRY_DELAY);
+            return Ok(());
+        }
+        // The room is kept until everything is written or the reserve is gone again.
+        self.work_or_fill_up(orders)
+    }
+
+    /// Makes the reserve again, and a segment with what was settled meanwhile.
+    pub(super) fn recover(&mut self) -> Result<(), Trouble> {
         self.make_removable()?;
         if !make_reserve(&self.shared)? {
             return Err(Trouble::Full);
         }
         self.roll()?;
         self.full.retry_at = None;
-        tracing::info!("there is room in {} again", self.shared.directory.display());
-        self.shared.progress.set_health(Health::Well);
-        Ok(true)
+        Ok(())
+    }
+
+    /// Everything is written: the disk is not full any more if it was.
+    pub(super) fn tell_of_room(&mut self) {
+        if std::mem::take(&mut self.full.is_told) {
+            tracing::info!("there is room in {} again", self.shared.directory.display());
+            self.shared.progress.set_health(Health::Well);
+        }
     }
 
     /// Seals the open segment: only what is sealed can be removed.
@@ -143,13 +177,12 @@ pub(super) fn make_reserve(shared: &Shared) -> Result<bool, StorageError> {
     }
 }
 
-/// Makes room.
-pub(super) fn remove_reserve(shared: &Shared) -> Result<(), StorageError> {
+/// Makes room; says whether there was a reserve to make it of.
+pub(super) fn remove_reserve(shared: &Shared) -> Result<bool, StorageError> {
     let path = reserve(shared);
     match shared.files.remove(&path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(StorageError::io("remove", &path, error))
-        }
-        Ok(()) | Err(_) => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(StorageError::io("remove", &path, error)),
     }
 }

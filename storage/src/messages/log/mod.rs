@@ -280,10 +280,11 @@ impl Drop for Log {
 /// Begins the segment that is appended to first. If there is no room, the reserve makes some.
 fn begin(shared: &Shared, frames: &mut FrameBuffer) -> Result<OpenSegment, StorageError> {
     match OpenSegment::begin(shared, frames) {
-        Err(Trouble::Full) => full::remove_reserve(shared)?,
+        Err(Trouble::Full) => {}
         Err(Trouble::Failed(error)) => return Err(error),
         Ok(open) => return Ok(open),
     }
+    full::remove_reserve(shared)?;
     OpenSegment::begin(shared, frames).map_err(|trouble| match trouble {
         Trouble::Failed(error) => error,
         Trouble::Full => {

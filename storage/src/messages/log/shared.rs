@@ -2,7 +2,8 @@
 //!
 //! Lock order: backlog -> input, backlog -> holdings, syncs -> holdings. Counters and the signal are
 //! taken alone. No lock is held over I/O, but for the backlog's read lock, under which frames are
-//! written: readers share it.
+//! written: readers share it; and for `room`, which is taken before all others and keeps nobody but
+//! the compactor waiting.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -46,6 +47,10 @@ pub(crate) struct Shared {
     pub(super) syncs: Syncs,
     /// Rung when a segment may be worth compacting or removing.
     pub(crate) compactor: Signal,
+    /// Held by whoever takes up what little room a full disk has: the compactor while it copies, the
+    /// log thread while it tries whether the disk is still full. Together they would take from each
+    /// other what each of them needs, and both would give up, again and again.
+    pub(crate) room: Mutex<()>,
     /// What has been done. What is there now is asked of the holdings.
     pub(crate) counters: Mutex<Statistics>,
 }
@@ -72,6 +77,7 @@ impl Shared {
             holdings: Mutex::new(holdings),
             syncs: Syncs::new(options.fsync),
             compactor: Signal::default(),
+            room: Mutex::default(),
             counters: Mutex::default(),
         })
     }

@@ -58,11 +58,13 @@ impl Writer {
             if orders.fail {
                 return Ok(());
             }
-            let done = self.work(orders);
-            match done {
-                Ok(()) => {}
-                Err(Trouble::Full) => self.fill_up()?,
-                Err(Trouble::Failed(error)) => return Err(error),
+            if let Some(position) = orders.synced {
+                let since = self.synced.map_or_else(clock::now, |(_, since)| since);
+                self.synced = Some((position, since));
+            }
+            match self.full.is_full() {
+                true => self.work_when_full(orders)?,
+                false => self.work_or_fill_up(orders)?,
             }
             if orders.close {
                 return self.finish();
@@ -78,17 +80,22 @@ impl Writer {
         }
     }
 
-    fn work(&mut self, orders: Orders) -> Result<(), Trouble> {
-        if let Some(position) = orders.synced {
-            let since = self.synced.map_or_else(clock::now, |(_, since)| since);
-            self.synced = Some((position, since));
+    pub(super) fn work_or_fill_up(&mut self, orders: Orders) -> Result<(), StorageError> {
+        match self.work(orders) {
+            Ok(()) => Ok(()),
+            Err(Trouble::Full) => self.fill_up(),
+            Err(Trouble::Failed(error)) => Err(error),
         }
-        if self.full.is_full() && !self.recover(orders.room || orders.close)? {
-            return Ok(());
+    }
+
+    fn work(&mut self, orders: Orders) -> Result<(), Trouble> {
+        if self.full.is_full() {
+            self.recover()?;
         }
         while !self.shared.backlog.read().is_empty() {
             self.write_group()?;
         }
+        self.tell_of_room();
         if orders.roll && self.open.is_used() {
             self.roll()?;
         }

@@ -25,8 +25,9 @@ const SMALL_PART: u64 = 8;
 pub(super) struct Limits {
     /// Bytes that a segment should have.
     pub(super) segment_size: u64,
-    /// There is little room.
-    pub(super) one_at_a_time: bool,
+    /// There is so little room that one segment is enough to copy from; a new one too, rather than
+    /// none.
+    pub(super) is_short_of_room: bool,
 }
 
 /// The segments that hold nothing and that nothing else depends on.
@@ -48,7 +49,7 @@ pub(super) fn to_compact(
     damaged: &FxHashSet<u32>,
 ) -> Vec<Arc<Segment>> {
     // With little room even what is new: nothing newer comes that would make it old.
-    let too_new = if limits.one_at_a_time { Vec::new() } else { too_new(segments) };
+    let too_new = if limits.is_short_of_room { Vec::new() } else { too_new(segments) };
     let is_eligible = |account: &&Account| {
         is_at_rest(account)
             && account.live_refs > 0
@@ -57,11 +58,11 @@ pub(super) fn to_compact(
     };
     let (mut chosen, rest): (Vec<_>, Vec<_>) =
         segments.iter().filter(is_eligible).partition(|account| is_wasteful(account));
-    if !limits.one_at_a_time {
+    if !limits.is_short_of_room {
         chosen.extend(small(&rest, limits));
     }
     chosen.sort_unstable_by_key(|account| (account.live_bytes, account.id()));
-    let most = if limits.one_at_a_time { 1 } else { usize::MAX };
+    let most = if limits.is_short_of_room { 1 } else { usize::MAX };
     let mut bytes = u64::from(HEADER_SIZE);
     let fits = |account: &&Account| {
         let is_first = bytes == u64::from(HEADER_SIZE);
@@ -103,7 +104,7 @@ mod tests {
     use super::super::super::segment::SegmentName;
     use super::*;
 
-    const LIMITS: Limits = Limits { segment_size: 10_000, one_at_a_time: false };
+    const LIMITS: Limits = Limits { segment_size: 10_000, is_short_of_room: false };
 
     /// Bytes, live bytes, sealed and on disk.
     type Described = (SegmentName, u64, u64, bool);
@@ -159,8 +160,15 @@ mod tests {
             cold(9, 164, 100),
         ];
         assert_eq!(compacted(&described, LIMITS), [4, 6, 2]);
-        let one_at_a_time = Limits { one_at_a_time: true, ..LIMITS };
-        assert_eq!(compacted(&described, one_at_a_time), [4]);
+    }
+
+    #[test]
+    fn with_little_room_the_one_is_compacted_that_needs_least_even_a_new_one() {
+        let short = Limits { is_short_of_room: true, ..LIMITS };
+        let older = [hot(1, 10_064, 200), hot(2, 10_064, 100), cold(3, 10_064, 300)];
+        assert_eq!(compacted(&[&older[..], &[open(4)]].concat(), short), [2]);
+        assert_eq!(compacted(&[hot(1, 10_064, 4000), open(2)], short), [1]);
+        assert!(compacted(&[hot(1, 10_064, 6000), open(2)], short).is_empty());
     }
 
     #[test]

@@ -160,20 +160,24 @@ fn a_full_disk_puts_a_compaction_off() {
     }
 }
 
-#[test]
-fn a_full_disk_is_got_out_of_by_consuming_what_can_be_consumed() {
+/// A log, and so many bytes for what is in it; with what is read of it.
+fn bounded(bytes: u64) -> (Bench, FaultyFiles) {
     let mut files = None;
-    let mut bench = Bench::new(small(), |directory| {
+    let bench = Bench::new(small(), |directory| {
         let faulty = FaultyFiles::new(directory);
         files = Some(faulty.clone());
         Arc::new(faulty)
     });
     let files = files.unwrap();
-    bench.log.start_compactor().unwrap();
-    files.set_capacity(Some(files.used() + (300 << 10)));
+    files.set_capacity(Some(files.used() + bytes));
+    (bench, files)
+}
+
+/// Nine messages for queue 1 and one for queue 2, which nobody consumes, until the disk is full.
+/// The place after the last of queue 1 is returned.
+fn fill_up(bench: &Bench) -> u64 {
     let mut next = 0;
     while !bench.log.progress().health().is_full() {
-        // One in ten is for a queue that nobody consumes.
         let mut batch = long_publishes(&[1], next..next + 9);
         batch.publishes.append(&mut long_publishes(&[2], next / 9..next / 9 + 1).publishes);
         let ticket = bench.append(batch);
@@ -183,15 +187,107 @@ fn a_full_disk_is_got_out_of_by_consuming_what_can_be_consumed() {
             std::thread::yield_now();
         }
     }
+    next
+}
+
+fn is_well(health: &Health) -> bool {
+    matches!(health, Health::Well)
+}
+
+/// Fills the disk, consumes queue 1 as is said, and sees that it goes on and all of queue 2 is there.
+fn get_out(bytes: u64, consume: fn(&Bench, u64)) {
+    let (mut bench, _files) = bounded(bytes);
+    bench.log.start_compactor().unwrap();
+    let next = fill_up(&bench);
     let before = bench.queue(2);
     assert_eq!(before.len() as u64, next / 9);
-    bench.append(settles(1, 0, next));
-    bench.wait_for_health(|health| matches!(health, Health::Well));
+    consume(&bench, next);
+    bench.wait_for_health(is_well);
     bench.commit(publishes(3, 0..1));
     assert_eq!(bench.queue(2), before);
     bench.reopen();
     assert_eq!(bench.queue(2), before);
     assert!(bench.queue(1).is_empty());
+}
+
+fn all_at_once(bench: &Bench, next: u64) {
+    bench.append(settles(1, 0, next));
+}
+
+fn one_by_one(bench: &Bench, next: u64) {
+    for sequence in 0..next {
+        let ticket = bench.append(settles(1, sequence, 1));
+        // Taken on its own, unless the disk is full no longer and it is written.
+        let is_taken = || {
+            bench.log.shared.holdings.lock().index().is_settled(place(1, sequence))
+                || bench.log.progress().durable() >= ticket
+        };
+        while !is_taken() {
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_got_out_of_by_consuming_what_can_be_consumed() {
+    // Whatever is left over beside whole segments.
+    for more in 0..8 {
+        get_out((300 << 10) + (more << 11), all_at_once);
+    }
+}
+
+#[test]
+fn a_full_disk_is_got_out_of_message_by_message() {
+    get_out(60 << 10, one_by_one);
+}
+
+#[test]
+fn a_full_disk_that_has_room_for_one_segment_is_got_out_of() {
+    for bytes in [12 << 10, 18 << 10, 24 << 10] {
+        get_out(bytes, all_at_once);
+        get_out(bytes, one_by_one);
+    }
+}
+
+#[test]
+fn the_log_leaves_the_room_of_a_full_disk_to_a_compaction() {
+    let (bench, files) = bounded(60 << 10);
+    let next = fill_up(&bench);
+    let room = bench.log.shared.room.lock();
+    let tried = files.count(Operation::Create);
+    for sequence in 0..next {
+        bench.append(settles(1, sequence, 1));
+        bench.log.shared.notice_room();
+        while !bench.log.shared.holdings.lock().index().is_settled(place(1, sequence)) {
+            std::thread::yield_now();
+        }
+    }
+    assert_eq!(files.count(Operation::Create), tried, "it made a reserve or a segment");
+    drop(room);
+    compact(&bench).unwrap();
+    bench.wait_for_health(is_well);
+}
+
+#[test]
+fn a_disk_is_full_until_all_that_waits_is_written() {
+    let (bench, files) = bounded(60 << 10);
+    fill_up(&bench);
+    // The first of it can be written again and again, but not all of it.
+    for round in 0..3 {
+        let last = bench.append(long_publishes(&[3], round * 20..round * 20 + 20));
+        let health = bench.log.progress().watch_health();
+        files.set_capacity(Some(files.used() + (20 << 10)));
+        let tried = files.count(Operation::Create);
+        while files.count(Operation::Create) < tried + 4 {
+            std::thread::yield_now();
+        }
+        assert!(!health.has_changed().unwrap() && bench.log.progress().health().is_full());
+        assert!(bench.log.progress().durable() < last);
+    }
+    files.set_capacity(None);
+    bench.wait_for_health(is_well);
+    bench.commit(publishes(4, 0..1));
+    assert_eq!(bench.sequences(3), (0..60).collect::<Vec<_>>());
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn a_log_can_be_opened_on_a_full_disk_with_the_help_of_its_reserve() {
     let last = log.append(&mut publishes(1, 10..12));
     files.set_capacity(None);
     block_on(log.progress().reached(last)).unwrap();
-    assert!(is_well(&log.progress().health()));
+    block_on(log.progress().watch_health().wait_for(is_well)).unwrap();
     log.close().unwrap();
     assert_eq!(recovered(&bench.open_again(), 1).len(), 12);
 }
