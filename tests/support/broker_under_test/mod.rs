@@ -12,6 +12,7 @@ use std::fs::File;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
+use std::sync::Once;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -225,29 +226,27 @@ pub fn run_leveret<S: AsRef<OsStr>>(arguments: &[S]) -> Output {
     Command::new(binary()).args(arguments).output().expect("leveret can be run")
 }
 
-/// `LEVERET_BIN`, or what cargo built beside this test, or what it builds now.
+/// `LEVERET_BIN`, or what cargo builds: the first call sees to it that no test drives a stale one.
 fn binary() -> PathBuf {
+    static BUILT: Once = Once::new();
     if let Some(path) = std::env::var_os("LEVERET_BIN") {
         return path.into();
     }
     let test = std::env::current_exe().expect("the path of this test");
     let profile = test.ancestors().nth(2).expect("tests lie in target/<profile>/deps");
-    let path = profile.join("leveret");
-    if !path.exists() {
-        build_once(profile.ends_with("release"));
-    }
-    path
+    BUILT.call_once(|| build(profile.ends_with("release")));
+    profile.join("leveret")
 }
 
-fn build_once(release: bool) {
-    static BUILT: std::sync::Once = std::sync::Once::new();
-    BUILT.call_once(|| {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--package", "leveret"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-        if release {
-            build.arg("--release");
-        }
-        let status = build.status().expect("cargo runs");
-        assert!(status.success(), "cargo build --package leveret: {status}");
-    });
+/// Builds with the features that `cargo test --workspace` gives to the dependencies, lest both build
+/// everything in turn.
+fn build(release: bool) {
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--workspace", "--bins", "--examples"]);
+    build.current_dir(env!("CARGO_MANIFEST_DIR"));
+    if release {
+        build.arg("--release");
+    }
+    let status = build.status().expect("cargo runs");
+    assert!(status.success(), "{build:?}: {status}");
 }
