@@ -298,9 +298,9 @@ impl LogFile for FaultyFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let mut state = self.state.lock();
         let short = state.begin(Operation::Write)?;
-        let mut count = if short { bytes.len() / 2 } else { bytes.len() };
-        count = state.fits(self.id, count, offset);
-        if count == 0 && bytes.len() > 1 {
+        let count = if short { bytes.len().div_ceil(2) } else { bytes.len() };
+        let count = state.fits(self.id, count, offset);
+        if count == 0 && !bytes.is_empty() {
             return Err(io::ErrorKind::StorageFull.into());
         }
         FileExt::write_all_at(&*self.file, &bytes[..count], offset)?;
