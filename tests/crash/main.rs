@@ -32,6 +32,7 @@ mod campaign;
 
 mod kill;
 mod restart;
+mod paging;
 mod volume;
 mod power;
 mod feeder;
