@@ -13,7 +13,9 @@ use crate::program::require;
 pub(crate) fn python(script: &str, arguments: &[&str]) -> Command {
     let interpreter = target_directory().join("venv/bin/python");
     require(&interpreter);
-    let mut command = Command::new(interpreter);
+    // CTRL+C must mean something even where the tests run in a shell's background.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT").arg(interpreter);
     command.arg(repository().join("examples/python").join(script)).args(arguments);
     command
 }
