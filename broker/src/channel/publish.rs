@@ -12,14 +12,13 @@ use leveret_protocol::content::ContentHeader;
 use leveret_protocol::methods::basic;
 use leveret_protocol::properties::BasicProperties;
 use leveret_protocol::reply_code::ReplyCode;
-use leveret_storage::messages::{Place, Publish};
 use smallvec::SmallVec;
 
 use super::Channel;
 use super::message_properties::{self, Checked};
 use super::reply_to::{PSEUDO_QUEUE, is_reply_queue};
 use crate::auth::permissions::Permission;
-use crate::connection::routes::{Targets, note_place};
+use crate::connection::routes::Targets;
 use crate::connection::session::Session;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
 use crate::message::{HeadLayout, INLINE_BODY_MAX, Message};
@@ -344,8 +343,8 @@ impl Channel {
         }
     }
 
-    /// The disk is full, and so is what waits for it. Without confirms a client is not promised
-    /// anything; with them it is told.
+    /// A queue is full, or the disk is and so is what waits for it. Without confirms a client is not
+    /// promised anything; with them it is told.
     fn refuse(&mut self) {
         if let Some(confirms) = &mut self.confirms {
             confirms.refused();
@@ -358,8 +357,8 @@ impl Channel {
         let Session { routes, effects, .. } = session;
         routes.hand_over(effects);
         let taken = routes.offer(targets, message, self.confirms.is_some(), effects);
-        if let (false, Some(confirms)) = (taken, &mut self.confirms) {
-            confirms.refused();
+        if !taken {
+            self.refuse();
         }
     }
 
@@ -377,15 +376,12 @@ impl Channel {
         let mut places = SmallVec::new();
         for queue in queues {
             let first = queue.publish(std::iter::once(message.clone()), &mut session.effects);
-            if let (Some(sequence), true) = (first, queue.is_stored()) {
-                let place = Place { queue: queue.id().0, sequence };
-                note_place(place, message, &mut places, &mut session.effects.durable);
+            if let Some(sequence) = first {
+                session.effects.note_place(queue, sequence, message, &mut places);
             }
         }
-        if !places.is_empty() {
-            let content = message.content();
-            session.effects.durable.publishes.push(Publish { content, places });
-        }
+        // The commit waits for all of it.
+        session.effects.store_message(message, places, false);
     }
 }
 

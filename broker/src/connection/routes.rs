@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use leveret_storage::messages::{Batch, Place, Publish};
+use leveret_storage::messages::{Place, Publish};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -144,17 +144,11 @@ impl Routes {
         for queue in self.queues(targets) {
             match queue.offer(message.clone(), effects) {
                 Err(Full) => taken = false,
-                Ok(Some(sequence)) if queue.is_stored() => {
-                    let place = Place { queue: queue.id().0, sequence };
-                    note_place(place, message, &mut places, &mut effects.durable);
-                }
-                Ok(_) => {}
+                Ok(Some(sequence)) => effects.note_place(&queue, sequence, message, &mut places),
+                Ok(None) => {}
             }
         }
-        if !places.is_empty() {
-            effects.durable.awaited |= awaited;
-            effects.durable.publishes.push(Publish { content: message.content(), places });
-        }
+        effects.store_message(message, places, awaited);
         taken
     }
 
@@ -219,19 +213,5 @@ impl Routes {
         if !self.is_dirty() {
             *self = Self::default();
         }
-    }
-}
-
-/// A message has a place in a queue with stored messages: its own, or one that stays empty.
-pub fn note_place(
-    place: Place,
-    message: &Message,
-    places: &mut SmallVec<[Place; 1]>,
-    batch: &mut Batch,
-) {
-    if message.is_persistent() {
-        places.push(place);
-    } else {
-        batch.leave_out(place);
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
 use leveret_storage::StorageError;
-use leveret_storage::messages::{Batch, Health, MessageStore, Progress, Statistics, Ticket};
+use leveret_storage::messages::{Batch, Health, MessageStore, Progress, Ticket};
 
 /// How much memory the messages in queues may take.
 #[derive(Clone, Copy, Debug)]
@@ -59,11 +59,6 @@ impl Messages {
     /// How far the durable store has come.
     pub fn progress(&self) -> &Progress {
         self.durable.progress()
-    }
-
-    /// What the durable store holds and has done.
-    pub fn statistics(&self) -> Statistics {
-        self.durable.statistics()
     }
 
     /// Whether nothing more can be stored for now: the disk is full and so is what waits for it.

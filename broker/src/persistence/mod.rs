@@ -59,9 +59,6 @@ impl Durable {
             None => Ok(()),
         }
     }
-
-    /// Leaves the change to take its time: nobody is told of it.
-    pub fn unobserved(self) {}
 }
 
 /// Where definitions are kept.

@@ -7,12 +7,14 @@
 
 use std::sync::Arc;
 
-use leveret_storage::messages::{Batch, Ticket};
+use leveret_storage::messages::{Batch, Place, Publish, Ticket};
+use smallvec::SmallVec;
 
 use super::Queue;
 use super::read_ahead;
 use super::ready::ReadingPlan;
 use crate::connection::handle::{ConnectionHandle, Touched};
+use crate::message::Message;
 use crate::persistence::messages::Messages;
 
 /// See the module documentation.
@@ -30,6 +32,37 @@ impl Effects {
     /// A connection's outgoing buffer got something.
     pub fn touch(&mut self, connection: &Arc<ConnectionHandle>) {
         self.touched.add(connection);
+    }
+
+    /// A message took its place in a queue: notes it in `places` if it is stored there. In a queue
+    /// with stored messages a transient one leaves its place empty.
+    pub fn note_place(
+        &mut self,
+        queue: &Queue,
+        sequence: u64,
+        message: &Message,
+        places: &mut SmallVec<[Place; 1]>,
+    ) {
+        let place = Place { queue: queue.id().0, sequence };
+        match (queue.is_stored(), message.is_persistent()) {
+            (true, true) => places.push(place),
+            (true, false) => self.durable.leave_out(place),
+            (false, _) => {}
+        }
+    }
+
+    /// A message is to be stored for these places, if there are any. `awaited`: its publisher waits
+    /// for that.
+    pub fn store_message(
+        &mut self,
+        message: &Message,
+        places: SmallVec<[Place; 1]>,
+        awaited: bool,
+    ) {
+        if !places.is_empty() {
+            self.durable.awaited |= awaited;
+            self.durable.publishes.push(Publish { content: message.content(), places });
+        }
     }
 
     /// Hands what is to be stored to the stores. Returns when the messages in it are durable;
@@ -59,13 +92,12 @@ impl Effects {
         Some(ticket)
     }
 
-    /// Carries everything out. Returns as `store`.
-    pub fn carry_out(&mut self, messages: &Arc<Messages>) -> Option<Ticket> {
-        let ticket = self.store(messages);
+    /// Carries everything out. Whoever has to know when messages are durable calls `store` first.
+    pub fn carry_out(&mut self, messages: &Messages) {
+        self.store(messages);
         for (queue, plan) in self.readings.drain(..) {
             read_ahead::start(queue, plan);
         }
         self.touched.flush();
-        ticket
     }
 }

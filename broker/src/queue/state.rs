@@ -229,15 +229,12 @@ impl QueueState {
 
     /// Leaves a message's body to a store.
     fn page(&mut self, sequence: u64, message: Message) -> Held {
-        let held = Held::Resident(message);
-        let size = u32::try_from(held.size()).unwrap_or(u32::MAX);
-        let body_size = u32::try_from(held.body_size()).unwrap_or(u32::MAX);
-        let is_durable = self.is_durable(&held);
-        let shelf = if is_durable { Shelf::Durable } else { Shelf::Scratch };
-        if let (Held::Resident(message), Shelf::Scratch) = (held, shelf) {
-            self.changes.page_out(sequence, message);
+        let held = Held::Resident(message.clone());
+        if self.is_durable(&held) {
+            return without_body(&held, Shelf::Durable);
         }
-        Held::Paged(Stub { shelf, size, body_size })
+        self.changes.page_out(sequence, message);
+        without_body(&held, Shelf::Scratch)
     }
 
     /// Whether the ready messages reach a limit.
@@ -292,7 +289,7 @@ impl QueueState {
     fn hold(&mut self, mut queued: QueuedMessage, consumer: Option<ConsumerKey>) -> DeliveryKey {
         self.unacked_bytes += queued.held.size();
         if self.unacked_resident_bytes >= self.room && self.is_durable(&queued.held) {
-            queued.held = without_body(&queued.held);
+            queued.held = without_body(&queued.held, Shelf::Durable);
         }
         self.unacked_resident_bytes += footprint(&queued.held);
         let slot = self.unacked.insert(Unacked { message: queued, consumer });
@@ -435,10 +432,10 @@ impl QueueState {
     }
 }
 
-/// The same message, with its body left to the durable store.
-fn without_body(held: &Held) -> Held {
+/// The same message, with its body left to a store.
+fn without_body(held: &Held, shelf: Shelf) -> Held {
     Held::Paged(Stub {
-        shelf: Shelf::Durable,
+        shelf,
         size: u32::try_from(held.size()).unwrap_or(u32::MAX),
         body_size: u32::try_from(held.body_size()).unwrap_or(u32::MAX),
     })
