@@ -6,7 +6,6 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use leveret::auth::password;
 use leveret::cli::{self, Command, ServeOptions};
 use leveret::config::Config;
 use leveret::{bench, healthcheck, logging, server};
@@ -74,6 +73,6 @@ fn hash_password(password: Option<String>) -> Outcome {
         Some(password) => password,
         None => std::io::stdin().lines().next().transpose()?.unwrap_or_default(),
     };
-    println!("{}", password::hash(password.as_bytes()));
+    println!("{}", leveret::hash_password(password.as_bytes()));
     Ok(())
 }

@@ -149,7 +149,7 @@ const fn kind_name(kind: Exchange) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vhost::exchange::{Binding, ExchangeKind, Router};
+    use crate::exchange::{Binding, ExchangeKind, Router};
 
     /// Every message reaches exactly its queue, whatever is bound besides.
     #[test]
