@@ -27,4 +27,3 @@ pub mod error;
 pub mod names;
 pub mod clock;
 pub mod healthcheck;
-pub mod bench;
