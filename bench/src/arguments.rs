@@ -4,12 +4,12 @@
 //! modes have their own options beside what they do.
 
 use crate::backlog::BacklogArguments;
-use crate::bounds::{CONNECTIONS_MAX, DURATION_MAX, QUEUES_MAX, SIZE_MAX, seconds};
+use crate::bounds::{CONNECTIONS_MAX, DURATION_MAX, KEYS_MAX, QUEUES_MAX, SIZE_MAX, seconds};
 use crate::client::address::Address;
 use crate::compare::CompareArguments;
 use crate::disk::DiskArguments;
 use crate::load::{
-    DURATION_DEFAULT, Exchange, Load, LoadError, OVERTIME, PREFETCH_DEFAULT, Phases,
+    DURATION_DEFAULT, Exchange, Load, LoadError, OVERTIME, PREFETCH_DEFAULT, Phases, Properties,
 };
 use clap::{Args, Subcommand};
 use std::num::NonZeroU32;
@@ -88,6 +88,15 @@ pub(crate) struct RunArguments {
     /// Further bindings that match no message
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) extra_bindings: u32,
+    /// Routing keys of a direct exchange, spread over the queues [default: one for each]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=KEYS_MAX))]
+    pub(crate) routing_keys: Option<u16>,
+    /// What messages carry beside their bodies
+    #[arg(long, value_enum, default_value_t = Properties::Plain)]
+    pub(crate) properties: Properties,
+    /// Exclusive queues a second that one more connection declares and deletes
+    #[arg(long, value_name = "QUEUES/S")]
+    pub(crate) churn: Option<NonZeroU32>,
     /// Messages a second each publisher sends at most
     #[arg(long, value_name = "MSG/S")]
     pub(crate) rate: Option<NonZeroU32>,
@@ -140,6 +149,9 @@ impl RunArguments {
             prefetch: self.prefetch.unwrap_or(PREFETCH_DEFAULT),
             exchange: self.exchange,
             extra_bindings: self.extra_bindings,
+            routing_keys: self.routing_keys,
+            properties: self.properties,
+            churn: self.churn,
             rate: self.rate,
             consumer_rate: self.consumer_rate,
             duration: self.duration.unwrap_or(match self.messages {
@@ -231,12 +243,16 @@ mod tests {
         assert!(load("--ack-every 50 --prefetch 0").is_ok());
         assert_eq!(load("--fanout-queues 3").unwrap_err(), LoadError::FanoutQueues);
         assert_eq!(load("--extra-bindings 3").unwrap_err(), LoadError::ExtraBindings);
+        for line in ["--routing-keys 3", "--routing-keys 3 --exchange direct --queues 4"] {
+            assert_eq!(load(line).unwrap_err(), LoadError::RoutingKeys, "{line}");
+        }
     }
 
     #[test]
     fn comparing_is_another_mode() {
         let arguments = parse("compare --peer amqp://127.0.0.1:5673 --rounds 2").unwrap();
         let Some(BenchMode::Compare(compare)) = arguments.mode else { panic!("no mode") };
-        assert_eq!((compare.peer.port, compare.rounds), (5673, 2));
+        let ports: Vec<u16> = compare.peer.iter().map(|peer| peer.port).collect();
+        assert_eq!((ports, compare.rounds), (vec![5673], 2));
     }
 }

@@ -11,6 +11,8 @@ pub(crate) const DURATION_MAX: Duration = Duration::from_secs(600);
 pub(crate) const SIZE_MAX: u64 = 16 * 1024 * 1024;
 /// Publishers fit into the 16 bits a stamp has for them.
 pub(crate) const CONNECTIONS_MAX: i64 = 10_000;
+/// Routing keys of one run.
+pub(crate) const KEYS_MAX: i64 = 10_000;
 /// Queues of one run.
 pub(crate) const QUEUES_MAX: i64 = 10_000;
 

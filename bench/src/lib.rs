@@ -30,6 +30,7 @@ mod topology;
 
 mod client;
 mod target;
+mod launch;
 
 mod run;
 mod outcome;
@@ -44,6 +45,7 @@ mod statistics;
 mod process;
 mod clock;
 mod interrupt;
+mod scratch;
 
 pub use arguments::BenchArguments;
 

@@ -20,7 +20,7 @@ pub(crate) const PREFETCH_DEFAULT: u16 = 1000;
 pub(crate) enum Exchange {
     /// The default exchange: straight to the queue
     Default,
-    /// A direct exchange, one key for each queue
+    /// A direct exchange, a key or several for each queue
     Direct,
     /// A fanout exchange bound to every queue
     Fanout,
@@ -28,6 +28,16 @@ pub(crate) enum Exchange {
     Topic,
     /// A headers exchange, one set of arguments for each queue
     Headers,
+}
+
+/// What messages carry beside their bodies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Properties {
+    /// Nothing that was not asked for
+    Plain,
+    /// What tracing and a task or message framework add: content type, correlation id, reply to and
+    /// ten headers
+    Typical,
 }
 
 /// In which order publishing and consuming happen.
@@ -58,6 +68,11 @@ pub(crate) struct Load {
     pub(crate) prefetch: u16,
     pub(crate) exchange: Exchange,
     pub(crate) extra_bindings: u32,
+    /// Keys over all queues of a direct exchange; none is one for each queue.
+    pub(crate) routing_keys: Option<u16>,
+    pub(crate) properties: Properties,
+    /// Exclusive queues a second that one more connection declares and deletes.
+    pub(crate) churn: Option<NonZeroU32>,
     /// Messages a second and publisher.
     pub(crate) rate: Option<NonZeroU32>,
     /// Messages a second and consumer.
@@ -89,6 +104,9 @@ pub(crate) enum LoadError {
     /// These exchanges do not look at bindings one by one.
     #[error("--extra-bindings needs --exchange direct, topic or headers")]
     ExtraBindings,
+    /// Every queue needs a key, and only a direct exchange is bound by several.
+    #[error("--routing-keys needs --exchange direct, and at least as many as there are --queues")]
+    RoutingKeys,
 }
 
 impl Default for Load {
@@ -107,6 +125,9 @@ impl Default for Load {
             prefetch: PREFETCH_DEFAULT,
             exchange: Exchange::Default,
             extra_bindings: 0,
+            routing_keys: None,
+            properties: Properties::Plain,
+            churn: None,
             rate: None,
             consumer_rate: None,
             duration: DURATION_DEFAULT,
@@ -130,6 +151,11 @@ impl Load {
         if self.extra_bindings > 0 && matches!(self.exchange, Exchange::Default | Exchange::Fanout)
         {
             return Err(LoadError::ExtraBindings);
+        }
+        if let Some(keys) = self.routing_keys
+            && (self.exchange != Exchange::Direct || keys < self.queues)
+        {
+            return Err(LoadError::RoutingKeys);
         }
         Ok(self)
     }

@@ -4,6 +4,7 @@
 //! carries costs the load generator no more than its bytes.
 
 use crate::client::session::CHANNEL;
+use crate::load::Properties;
 use crate::sequence::STAMP_SIZE;
 use leveret_protocol::constants::FRAME_HEADER_SIZE;
 use leveret_protocol::encoder::{write_body, write_content_header, write_method};
@@ -23,7 +24,9 @@ pub(crate) struct Template {
 pub(crate) struct Publication<'a> {
     pub(crate) exchange: &'a str,
     pub(crate) routing_key: &'a str,
-    pub(crate) headers: &'a FieldTable,
+    pub(crate) properties: Properties,
+    /// What the exchange looks at.
+    pub(crate) headers: FieldTable,
     pub(crate) persistent: bool,
     pub(crate) size: usize,
 }
@@ -31,17 +34,9 @@ pub(crate) struct Publication<'a> {
 impl Publication<'_> {
     /// All frames of one such message, its body zeros but for the stamp to come.
     pub(crate) fn template(&self, frame_max: u32) -> Template {
-        const PERSISTENT: u8 = 2;
         let Self { exchange, routing_key, .. } = *self;
         let publish = basic::Publish { exchange, routing_key, ..basic::Publish::default() };
-        let headers = self.headers.to_bytes();
-        let properties = BasicProperties {
-            headers: (!headers.is_empty()).then(|| RawTable::new(&headers)),
-            delivery_mode: self.persistent.then_some(PERSISTENT),
-            ..BasicProperties::default()
-        };
-        let mut encoded = Vec::new();
-        properties.encode(&mut encoded);
+        let encoded = self.encoded_properties();
         let mut frames = Vec::with_capacity(self.size + self.size / 64 + 1024);
         write_method(&mut frames, CHANNEL, &publish);
         let class = basic::Publish::CLASS_ID;
@@ -49,6 +44,50 @@ impl Publication<'_> {
         let stamp_at = frames.len() + FRAME_HEADER_SIZE;
         write_body(&mut frames, CHANNEL, &vec![0; self.size], frame_max);
         Template { frames, stamp_at: (self.size >= STAMP_SIZE).then_some(stamp_at) }
+    }
+
+    fn encoded_properties(&self) -> Vec<u8> {
+        const PERSISTENT: u8 = 2;
+        let mut headers = self.headers.clone();
+        if self.properties == Properties::Typical {
+            add_typical_headers(&mut headers);
+        }
+        let headers = headers.to_bytes();
+        let own = BasicProperties {
+            headers: (!headers.is_empty()).then(|| RawTable::new(&headers)),
+            delivery_mode: self.persistent.then_some(PERSISTENT),
+            ..BasicProperties::default()
+        };
+        let properties = match self.properties {
+            Properties::Plain => own,
+            Properties::Typical => BasicProperties {
+                content_type: Some(b"application/json"),
+                correlation_id: Some(b"7c9e6679-7425-40de-944b-e07fc1f90ae7"),
+                reply_to: Some(b"orders.replies.web-7d4b9c6f5-x2x8q"),
+                ..own
+            },
+        };
+        let mut encoded = Vec::new();
+        properties.encode(&mut encoded);
+        encoded
+    }
+}
+
+/// Ten headers as W3C trace context, Spring AMQP and Celery write them.
+fn add_typical_headers(headers: &mut FieldTable) {
+    for (name, value) in [
+        ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+        ("tracestate", "rojo=00f067aa0ba902b7"),
+        ("__TypeId__", "com.example.orders.OrderPlaced"),
+        ("id", "f47ac10b-58cc-4372-a567-0e02b2c3d479"),
+        ("task", "orders.place"),
+        ("lang", "py"),
+        ("origin", "web-7d4b9c6f5-x2x8q"),
+    ] {
+        headers.insert(name, value);
+    }
+    for (name, value) in [("retries", 0), ("tenant", 4711), ("schema", 3)] {
+        headers.insert(name, value);
     }
 }
 
@@ -63,7 +102,8 @@ mod tests {
         Publication {
             exchange: "x",
             routing_key: "k",
-            headers: &FieldTable::new(),
+            properties: Properties::Plain,
+            headers: FieldTable::new(),
             persistent: true,
             size,
         }
@@ -97,5 +137,30 @@ mod tests {
         assert_eq!(whole.frames.len(), empty.frames.len() + 16 + FRAME_OVERHEAD);
         let stamp = Stamp::read(&whole.frames[whole.stamp_at.unwrap()..]).unwrap();
         assert_eq!((stamp.publisher, stamp.sequence, stamp.nanoseconds), (0, 0, 0));
+    }
+
+    #[test]
+    fn typical_properties_are_whole_and_leave_the_body_alone() {
+        let mut headers = FieldTable::new();
+        headers.insert("kind", "bench");
+        let properties = Properties::Typical;
+        let typical = Publication {
+            exchange: "x",
+            routing_key: "k",
+            properties,
+            headers,
+            persistent: true,
+            size: 256,
+        };
+        let encoded = typical.encoded_properties();
+        let read = BasicProperties::parse(&encoded).unwrap();
+        assert!(read.content_type.is_some() && read.correlation_id.is_some());
+        assert!(read.reply_to.is_some_and(|name| !name.starts_with(b"amq.")));
+        assert_eq!(read.delivery_mode, Some(2));
+        assert_eq!(read.headers.unwrap().parse().unwrap().len(), 11, "the exchange's and ten");
+        let plain = Publication { properties: Properties::Plain, ..typical.clone() };
+        let [typical, plain] = [typical, plain].map(|message| message.template(4096));
+        let body = |of: &Template| of.frames[of.stamp_at.unwrap()..].to_vec();
+        assert_eq!(body(&typical), body(&plain));
     }
 }

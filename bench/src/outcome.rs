@@ -38,9 +38,48 @@ pub(crate) struct Outcome {
     pub(crate) broker_written_bytes: Option<u64>,
     /// The same for each byte of the bodies published, or consumed when only that was measured.
     pub(crate) written_per_payload_byte: Option<f64>,
+    /// Exclusive queues that came and went meanwhile; absent when none were asked for.
+    pub(crate) churned: Option<u64>,
     pub(crate) checks: Checks,
+    /// Which limit ended it; absent when a signal did, or a slow consumer was not waited for.
+    pub(crate) bound: Option<Bound>,
     /// Ended by a signal before its time.
     pub(crate) interrupted: bool,
+}
+
+impl Outcome {
+    /// The same with the peak of an earlier phase, should that have been higher.
+    pub(crate) fn with_peak_of(mut self, earlier: Option<[u64; 3]>) -> Self {
+        if let (Some(memory), Some([_, peak, _])) = (&mut self.memory, earlier) {
+            memory.peak = memory.peak.max(peak);
+        }
+        self
+    }
+}
+
+/// What ended a run, when no signal did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Bound {
+    /// All messages asked for were sent, and everything that was sent arrived.
+    Messages,
+    /// The time for publishing was over; everything that was sent arrived.
+    Time,
+    /// The time for consuming what was left was over.
+    Overtime,
+    /// Nothing moved any more.
+    Patience,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Messages => "count",
+            Self::Time => "time",
+            Self::Overtime => "overtime",
+            Self::Patience => "standstill",
+        })
+    }
 }
 
 /// Resident memory of the broker in bytes.
@@ -105,6 +144,9 @@ impl fmt::Display for Outcome {
             writeln!(f, "{:<22}{confirmed} positive, {} negative", "confirms", self.refused)?;
         }
         row(f, "delivered", self.delivered, self.consume_rate, self.consume_seconds)?;
+        if let Some(churned) = self.churned {
+            writeln!(f, "{:<22}{churned} exclusive queues declared and deleted", "churn")?;
+        }
         latencies(f, "latency", self.latency)?;
         latencies(f, "confirm latency", self.confirm_latency)?;
         cpu(f, "broker CPU", self.broker_cpu_us_per_message)?;
@@ -126,6 +168,9 @@ impl fmt::Display for Outcome {
             }
         }
         writeln!(f, "{:<22}{}", "checks", self.checks)?;
+        if let Some(bound) = self.bound {
+            writeln!(f, "{:<22}{bound}", "ended by")?;
+        }
         if self.interrupted { writeln!(f, "interrupted") } else { Ok(()) }
     }
 }

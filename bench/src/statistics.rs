@@ -98,6 +98,16 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
     sorted.get(sorted.len() / 2 - 1).map(|lower| f64::midpoint(*lower, upper))
 }
 
+/// The lowest value.
+pub(crate) fn minimum(values: &[f64]) -> Option<f64> {
+    values.iter().copied().min_by(f64::total_cmp)
+}
+
+/// `part` as a multiple of `whole`; none when one is unknown or there is no whole.
+pub(crate) fn ratio(part: Option<f64>, whole: Option<f64>) -> Option<f64> {
+    part.zip(whole.filter(|whole| *whole > 0.0)).map(|(part, whole)| part / whole)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +118,7 @@ mod tests {
         assert_eq!(median(&[3.0]), Some(3.0));
         assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
+        assert_eq!((minimum(&[]), minimum(&[2.0, 1.0, 3.0])), (None, Some(1.0)));
     }
 
     #[test]
@@ -132,6 +143,8 @@ mod tests {
         assert_eq!(per_message_us(Duration::from_secs(1), 0), None);
         assert_eq!(per_message_us(Duration::from_secs(1), 4), Some(250_000.0));
         assert_eq!((share(1, 0), share(3, 2)), (None, Some(1.5)));
+        assert_eq!((ratio(Some(1.0), Some(0.0)), ratio(Some(1.0), None)), (None, None));
+        assert_eq!(ratio(Some(3.0), Some(2.0)), Some(1.5));
         assert!(rate(5, Duration::ZERO).abs() < f64::EPSILON);
         assert!((rate(5, Duration::from_millis(500)) - 10.0).abs() < 1e-9);
     }

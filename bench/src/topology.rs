@@ -15,6 +15,8 @@ pub(crate) struct Topology {
     exchange: String,
     kind: Exchange,
     queues: Vec<String>,
+    /// Routing keys of a direct exchange; key `n` leads to queue `n` modulo their number.
+    keys: u16,
     durable: bool,
     extra_bindings: u32,
 }
@@ -31,6 +33,7 @@ impl Topology {
             },
             kind: load.exchange,
             queues: (0..load.queues).map(|queue| format!("{prefix}.{queue}")).collect(),
+            keys: load.routing_keys.unwrap_or(load.queues),
             durable: load.durable,
             extra_bindings: load.extra_bindings,
         }
@@ -51,7 +54,7 @@ impl Topology {
         }
         for (number, queue) in (0..).zip(&self.queues) {
             session.declare_queue(queue, self.durable)?;
-            if let Some((key, arguments)) = self.binding(number) {
+            for (key, arguments) in self.bindings(number) {
                 session.bind(queue, &self.exchange, &key, &arguments)?;
             }
         }
@@ -75,38 +78,62 @@ impl Topology {
         self.queues.iter().try_fold(0, |sum, queue| Ok(sum + session.depth(queue)?))
     }
 
-    /// The frames of a message to `queue`.
-    pub(crate) fn template(&self, load: &Load, queue: u16, frame_max: u32) -> Template {
-        let (routing_key, headers) = self.address(queue);
-        Publication {
-            exchange: &self.exchange,
-            routing_key: &routing_key,
-            headers: &headers,
-            persistent: load.persistent,
-            size: load.size,
-        }
-        .template(frame_max)
+    /// The messages that `publisher` sends in turn: the place of their queue among those it
+    /// addresses, and their frames. Neighbours go to different queues where they can.
+    pub(crate) fn templates(
+        &self,
+        load: &Load,
+        publisher: u16,
+        frame_max: u32,
+    ) -> Vec<(usize, Template)> {
+        let queues = load.queues_of_publisher(publisher);
+        let keys = queues
+            .iter()
+            .enumerate()
+            .flat_map(|(place, queue)| self.keys_of(*queue).map(move |key| (key, place)));
+        let mut keys: Vec<(u16, usize)> = keys.collect();
+        keys.sort_unstable();
+        let template = |key| {
+            let (routing_key, headers) = self.address(key);
+            Publication {
+                exchange: &self.exchange,
+                routing_key: &routing_key,
+                properties: load.properties,
+                headers,
+                persistent: load.persistent,
+                size: load.size,
+            }
+            .template(frame_max)
+        };
+        keys.into_iter().map(|(key, place)| (place, template(key))).collect()
     }
 
-    /// The routing key and headers that lead to `queue`.
-    fn address(&self, queue: u16) -> (String, FieldTable) {
+    /// The keys that lead to `queue`; all exchanges but a direct one have one for each queue.
+    fn keys_of(&self, queue: u16) -> impl Iterator<Item = u16> {
+        let last = if self.kind == Exchange::Direct { self.keys } else { queue + 1 };
+        (queue..last).step_by(self.queues.len().max(1))
+    }
+
+    /// The routing key and headers that stand for `key`, which leads to the queue of that number
+    /// or, of a direct exchange, of that number modulo the queues.
+    fn address(&self, key: u16) -> (String, FieldTable) {
         match self.kind {
-            Exchange::Default => (self.queue(queue).to_owned(), FieldTable::default()),
-            Exchange::Direct => (format!("bench.{queue}"), FieldTable::default()),
+            Exchange::Default => (self.queue(key).to_owned(), FieldTable::default()),
+            Exchange::Direct => (format!("bench.{key}"), FieldTable::default()),
             Exchange::Fanout => (String::new(), FieldTable::default()),
-            Exchange::Topic => (format!("bench.{queue}.event.created"), FieldTable::default()),
-            Exchange::Headers => (String::new(), conditions(i32::from(queue))),
+            Exchange::Topic => (format!("bench.{key}.event.created"), FieldTable::default()),
+            Exchange::Headers => (String::new(), conditions(i32::from(key))),
         }
     }
 
-    /// The key and arguments that bind a queue.
-    fn binding(&self, queue: u16) -> Option<(String, FieldTable)> {
+    /// The keys and arguments that bind a queue.
+    fn bindings(&self, queue: u16) -> Vec<(String, FieldTable)> {
         match self.kind {
-            Exchange::Default => None,
-            Exchange::Direct => Some((format!("bench.{queue}"), FieldTable::default())),
-            Exchange::Fanout => Some((String::new(), FieldTable::default())),
-            Exchange::Topic => Some((format!("bench.{queue}.event.*"), FieldTable::default())),
-            Exchange::Headers => Some((String::new(), conditions(i32::from(queue)))),
+            Exchange::Default => Vec::new(),
+            Exchange::Direct => self.keys_of(queue).map(|key| self.address(key)).collect(),
+            Exchange::Fanout => vec![(String::new(), FieldTable::default())],
+            Exchange::Topic => vec![(format!("bench.{queue}.event.*"), FieldTable::default())],
+            Exchange::Headers => vec![(String::new(), conditions(i32::from(queue)))],
         }
     }
 
@@ -184,7 +211,7 @@ mod tests {
         for kind in [Exchange::Direct, Exchange::Topic, Exchange::Headers] {
             let load = Load { exchange: kind, queues: 3, extra_bindings: 60, ..Load::default() };
             let topology = Topology::new(&load);
-            let own = (0..3).map(|queue| (queue, topology.binding(queue).unwrap()));
+            let own = (0..3).map(|queue| (queue, topology.bindings(queue).remove(0)));
             let extra = (0..60).map(|number| (99, topology.extra_binding(number)));
             let bindings: Vec<_> = own.chain(extra).collect();
             for queue in 0..3 {
@@ -194,5 +221,28 @@ mod tests {
                 assert_eq!(reached, [queue], "{kind:?}");
             }
         }
+    }
+
+    #[test]
+    fn keys_are_spread_over_queues_and_publishers() {
+        let load = Load {
+            exchange: Exchange::Direct,
+            publishers: 2,
+            queues: 3,
+            routing_keys: Some(8),
+            ..Load::default()
+        };
+        let topology = Topology::new(&load);
+        let keys = |queue| topology.keys_of(queue).collect::<Vec<_>>();
+        assert_eq!([keys(0), keys(1), keys(2)], [vec![0, 3, 6], vec![1, 4, 7], vec![2, 5]]);
+        assert_eq!(topology.bindings(2).len(), 2);
+        let places = |publisher| {
+            let templates = topology.templates(&load, publisher, 4096);
+            templates.into_iter().map(|(place, _)| place).collect::<Vec<_>>()
+        };
+        assert_eq!(places(0), [0, 1, 0, 1, 0], "keys 0, 2, 3, 5 and 6");
+        assert_eq!(places(1), [0, 0, 0]);
+        let one_each = Topology::new(&Load { queues: 3, ..Load::default() });
+        assert_eq!(one_each.keys_of(2).collect::<Vec<_>>(), [2]);
     }
 }

@@ -22,6 +22,15 @@ pub(crate) struct Address {
     pub(crate) vhost: String,
 }
 
+impl Address {
+    /// A broker of this machine as it is when nothing was configured but the port.
+    pub(crate) fn local(port: u16) -> Self {
+        let guest = || "guest".to_owned();
+        let (host, vhost) = ("127.0.0.1".to_owned(), "/".to_owned());
+        Self { host, port, user: guest(), password: guest(), vhost }
+    }
+}
+
 /// Why a URL is none of ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AddressError {

@@ -1,15 +1,15 @@
-//! The table of `leveret bench compare --durable`: two brokers, and the disk they write to.
+//! The table of `leveret bench compare --durable`: brokers, and the disk they write to.
 //!
 //! The disk has its turn right before the brokers in every scenario of every round, with the same
-//! window, so that a slow moment of the machine falls on all three alike.
+//! window, so that a slow moment of the machine falls on all alike.
 
-use crate::compare::table::{Row, cells, middle, throughput};
+use crate::compare::grid::{Grid, cell, pair};
+use crate::compare::rows::{Row, cost_us, legend, letters, throughput};
 use crate::disk::{self, Disk, DiskError};
 use crate::interrupt::Interrupt;
 use crate::load::Load;
-use crate::outcome::Outcome;
-use crate::statistics::median;
-use std::fmt::{self, Write as _};
+use crate::statistics::{median, ratio};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -87,29 +87,23 @@ fn window_of(load: &Load) -> Option<(u32, u64)> {
 }
 
 /// The Markdown table of a comparison of durable messages.
-#[derive(Clone, Debug)]
-pub(crate) struct Table {
-    pub(crate) ours: String,
-    pub(crate) peer: String,
-    pub(crate) rows: Vec<(Load, Row)>,
-    pub(crate) disk: Baseline,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Table<'a> {
+    /// Of the sides.
+    pub(crate) names: &'a [String],
+    pub(crate) rows: &'a [Row],
+    pub(crate) disk: &'a Baseline,
 }
 
-impl fmt::Display for Table {
+impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "A: {}, B: {}; persistent messages of 1 KiB in durable queues, one publisher with \
-             confirms; medians of interleaved rounds.\n",
-            self.ours, self.peer
+            "{}; persistent messages of 1 KiB in durable queues, one publisher with confirms; \
+             medians of interleaved rounds.\n",
+            legend(self.names)
         )?;
-        f.write_str("| scenario | A msg/s | B msg/s | A/B | disk msg/s | A % of disk | ")?;
-        f.write_str("A us CPU/msg | B us CPU/msg | A confirm p50 us | p99 | ")?;
-        f.write_str("B confirm p50 us | p99 | A written B/B | B written B/B | checks |\n")?;
-        writeln!(f, "|---|{}---|", "---:|".repeat(13))?;
-        for (load, row) in &self.rows {
-            self.row(f, load, row)?;
-        }
+        write!(f, "{}", self.grid())?;
         f.write_str(NOTES)?;
         write!(f, "\ndisk ({}), in the same rounds:", self.disk.directory.display())?;
         for window in &self.disk.windows {
@@ -130,28 +124,44 @@ const NOTES: &str = "
 - written B/B: bytes the broker wrote to disk for each byte of the bodies.
 ";
 
-impl Table {
-    fn row(&self, f: &mut fmt::Formatter<'_>, load: &Load, row: &Row) -> fmt::Result {
-        let of = |value: fn(&Outcome) -> Option<f64>| {
-            [middle(&row.ours, value), middle(&row.peers, value)]
-        };
-        let percent = |part: Option<f64>, whole: Option<f64>, unit: f64| {
-            part.zip(whole.filter(|whole| *whole > 0.0)).map(|(part, whole)| part / whole * unit)
-        };
-        let [ours, peer] = of(|outcome| Some(throughput(outcome)));
-        let disk = window_of(load).and_then(|window| self.disk.allows(window));
-        let p50 = of(|outcome| Some(outcome.confirm_latency?.p50_us));
-        let p99 = of(|outcome| Some(outcome.confirm_latency?.p99_us));
-        let latencies = [p50[0], p99[0], p50[1], p99[1]];
-        let mut line = format!("| {} ", load.label);
-        cells(&mut line, [ours, peer], 0)?;
-        cells(&mut line, [percent(ours, peer, 1.0)], 1)?;
-        cells(&mut line, [disk, percent(ours, disk, 100.0)], 0)?;
-        cells(&mut line, of(|outcome| outcome.broker_cpu_us_per_message), 2)?;
-        cells(&mut line, latencies, 0)?;
-        cells(&mut line, of(|outcome| outcome.written_per_payload_byte), 2)?;
-        line.write_str("|")?;
-        writeln!(f, "{line} {} |", row.checks())
+impl Table<'_> {
+    fn grid(&self) -> Grid {
+        let rows = || self.rows.iter();
+        let rate = |row: &Row, side| row.median(side, throughput);
+        let disk = |row: &Row| window_of(&row.load).and_then(|window| self.disk.allows(window));
+        let mut grid = Grid::of("scenario", rows().map(Row::label));
+        for (side, letter) in self.sides() {
+            grid.column(format!("{letter} msg/s"), rows().map(|row| cell(rate(row, side), 0)));
+        }
+        for (side, letter) in self.sides().skip(1) {
+            let times = |row: &Row| cell(ratio(rate(row, 0), rate(row, side)), 1);
+            grid.column(format!("A/{letter}"), rows().map(times));
+        }
+        grid.column("disk msg/s", rows().map(|row| cell(disk(row), 0)));
+        let share = |row: &Row| ratio(rate(row, 0), disk(row)).map(|share| share * 100.0);
+        grid.column("A % of disk", rows().map(|row| cell(share(row), 0)));
+        for (side, letter) in self.sides() {
+            let cost = |row: &Row| pair([row.minimum(side, cost_us), row.median(side, cost_us)], 2);
+            grid.column(format!("{letter} us CPU/msg (min / median)"), rows().map(cost));
+        }
+        for (side, letter) in self.sides() {
+            let confirms = |row: &Row| {
+                let p50 = row.median(side, |outcome| Some(outcome.confirm_latency?.p50_us));
+                pair([p50, row.median(side, |outcome| Some(outcome.confirm_latency?.p99_us))], 0)
+            };
+            grid.column(format!("{letter} confirm p50 / p99 us"), rows().map(confirms));
+        }
+        for (side, letter) in self.sides() {
+            let written = |row: &Row| cell(row.median(side, |o| o.written_per_payload_byte), 2);
+            grid.column(format!("{letter} written B/B"), rows().map(written));
+        }
+        grid.column("ended by", rows().map(Row::ended_by));
+        grid.column("checks", rows().map(Row::checks));
+        grid
+    }
+
+    fn sides(&self) -> impl Iterator<Item = (usize, char)> {
+        (0..self.names.len()).zip(letters())
     }
 }
 
@@ -159,6 +169,7 @@ impl Table {
 mod tests {
     use super::*;
     use crate::disk::group_commit::{Measured, Shape};
+    use crate::outcome::Outcome;
     use crate::statistics::LatencySummary;
     use std::num::NonZeroU32;
 
@@ -193,17 +204,18 @@ mod tests {
         }
     }
 
+    fn shown(row: Row, disk: &Baseline) -> String {
+        let names = ["a", "b"].map(str::to_owned);
+        Table { names: &names, rows: &[row], disk }.to_string()
+    }
+
     #[test]
     fn a_row_stands_beside_peer_and_disk() {
         let disk = baseline(&[[100.0, 300.0], [200.0, 500.0], [900.0, 400.0]]);
-        let mut row = Row::new("x");
-        row.ours = vec![outcome(200.0)];
-        row.peers = vec![outcome(50.0)];
-        let (ours, peer) = (String::new(), String::new());
-        let table = Table { ours, peer, rows: vec![(load(16, 1), row)], disk };
-        let shown = table.to_string();
-        let line =
-            "| x | 200 | 50 | 4.0 | 400 | 50 | 1.50 | 1.50 | 5 | 9 | 5 | 9 | 1.04 | 1.04 | ok |\n";
+        let row = Row { load: load(16, 1), sides: vec![vec![outcome(200.0)], vec![outcome(50.0)]] };
+        let shown = shown(row, &disk);
+        let line = "| x | 200 | 50 | 4.0 | 400 | 50 | 1.50 / 1.50 | 1.50 / 1.50 | 5 / 9 | 5 / 9 \
+                    | 1.04 | 1.04 | - | ok |\n";
         assert!(shown.contains(line), "{shown}");
         assert!(shown.contains("\n- way: 400 messages/s, fsync p50 250 us"), "{shown}");
         let columns = |line: &str| line.matches('|').count();
@@ -213,10 +225,8 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_a_gap() {
-        let rows = vec![(load(4, 1), Row::new("x"))];
-        let (ours, peer) = (String::new(), String::new());
-        let shown = Table { ours, peer, rows, disk: baseline(&[]) }.to_string();
-        assert!(shown.contains(&format!("| x {}| - |\n", "| - ".repeat(13))), "{shown}");
+        let shown = shown(Row::new(load(4, 1), 2), &baseline(&[]));
+        assert!(shown.contains(&format!("| x {}|\n", "| - ".repeat(13))), "{shown}");
     }
 
     #[test]

@@ -1,143 +1,116 @@
-//! The table of `leveret bench compare`: a row a scenario, of which the median of the rounds counts.
+//! The tables of `leveret bench compare`: cost, rates and latencies of all sides.
 
-use crate::outcome::Outcome;
-use crate::statistics::{approximate, median};
-use std::fmt::{self, Write as _};
+use crate::compare::grid::{Grid, cell, pair};
+use crate::compare::rows::{Figure, Row, cost_us, legend, letters, peak_mib, throughput};
+use crate::compare::twins::TWINS;
+use crate::statistics::ratio;
+use std::fmt;
 
-/// All results of one scenario.
-#[derive(Clone, Debug)]
-pub(crate) struct Row {
-    pub(crate) label: String,
-    pub(crate) ours: Vec<Outcome>,
-    pub(crate) peers: Vec<Outcome>,
+/// What was compared.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Table<'a> {
+    /// Of the sides.
+    pub(crate) names: &'a [String],
+    pub(crate) rows: &'a [Row],
 }
 
-/// The Markdown table of a comparison.
-#[derive(Clone, Debug)]
-pub(crate) struct Table {
-    pub(crate) ours: String,
-    pub(crate) peer: String,
-    pub(crate) rows: Vec<Row>,
-}
-
-impl fmt::Display for Table {
+impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "A: {}, B: {}; medians of interleaved rounds.\n", self.ours, self.peer)?;
-        f.write_str("| scenario | A us CPU/msg | B us CPU/msg | B/A | A msg/s | B msg/s | ")?;
-        writeln!(f, "A p99 us | B p99 us | A peak MiB | B peak MiB | checks |")?;
-        writeln!(f, "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|")?;
-        self.rows.iter().try_for_each(|row| write!(f, "{row}"))
+        writeln!(f, "{}; minimum / median of interleaved rounds.\n", legend(self.names))?;
+        writeln!(f, "{}", self.costs())?;
+        write!(f, "Latencies in us, medians of the rounds' p50 / p99:\n\n{}", self.latencies())?;
+        let lines = TWINS.iter().filter_map(|twins| twins.line(self.rows, self.names.len()));
+        let lines: Vec<String> = lines.collect();
+        if lines.is_empty() { Ok(()) } else { write!(f, "\n{}", lines.join("\n")) }
     }
 }
 
-impl fmt::Display for Row {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let both = |value: fn(&Outcome) -> Option<f64>| {
-            [middle(&self.ours, value), middle(&self.peers, value)]
-        };
-        let cost = both(|outcome| outcome.broker_cpu_us_per_message);
-        let ratio = cost[0].zip(cost[1]).filter(|(ours, _)| *ours > 0.0);
-        let rates = both(|outcome| Some(throughput(outcome)));
-        let latencies = both(|outcome| outcome.latency.map(|latency| latency.p99_us));
-        let peaks = both(|outcome| {
-            let peak = outcome.memory?.peak;
-            Some(approximate(peak) / (1024.0 * 1024.0))
-        });
-        let mut line = format!("| {} ", self.label);
-        cells(&mut line, cost, 2)?;
-        cells(&mut line, [ratio.map(|(ours, peer)| peer / ours)], 1)?;
-        cells(&mut line, rates, 0)?;
-        cells(&mut line, latencies, 0)?;
-        cells(&mut line, peaks, 0)?;
-        writeln!(f, "{line}| {} |", self.checks())
-    }
-}
-
-impl Row {
-    pub(crate) fn new(label: &str) -> Self {
-        Self { label: label.to_owned(), ours: Vec::new(), peers: Vec::new() }
+impl Table<'_> {
+    fn costs(&self) -> Grid {
+        let mut grid = Grid::of("scenario", self.rows.iter().map(Row::label));
+        for (side, letter) in self.sides() {
+            let cost = |row: &Row| pair([row.minimum(side, cost_us), row.median(side, cost_us)], 2);
+            grid.column(format!("{letter} us CPU/msg"), self.rows.iter().map(cost));
+        }
+        for (side, letter) in self.sides().skip(1) {
+            let times = |row: &Row| ratio(row.median(side, cost_us), row.median(0, cost_us));
+            let times = self.rows.iter().map(|row| cell(times(row), 2));
+            grid.column(format!("{letter}/A"), times);
+        }
+        self.medians(&mut grid, "msg/s", throughput);
+        self.medians(&mut grid, "peak MiB", peak_mib);
+        grid.column("ended by", self.rows.iter().map(Row::ended_by));
+        grid.column("checks", self.rows.iter().map(Row::checks));
+        grid
     }
 
-    pub(crate) fn passed(&self) -> bool {
-        self.ours.iter().chain(&self.peers).all(|outcome| !outcome.checks.failed())
+    fn latencies(&self) -> Grid {
+        let mut grid = Grid::of("scenario", self.rows.iter().map(Row::label));
+        let figures: [(&str, [Figure; 2]); 2] = [
+            ("delivery", [|o| Some(o.latency?.p50_us), |o| Some(o.latency?.p99_us)]),
+            ("confirm", [|o| Some(o.confirm_latency?.p50_us), |o| Some(o.confirm_latency?.p99_us)]),
+        ];
+        for (name, figures) in figures {
+            for (side, letter) in self.sides() {
+                let cells = self
+                    .rows
+                    .iter()
+                    .map(|row| pair(figures.map(|figure| row.median(side, figure)), 0));
+                grid.column(format!("{letter} {name}"), cells);
+            }
+        }
+        grid
     }
 
-    /// Whose checks failed, if anyone's.
-    pub(crate) fn checks(&self) -> &'static str {
-        let failed = |outcomes: &[Outcome]| outcomes.iter().any(|outcome| outcome.checks.failed());
-        match (failed(&self.ours), failed(&self.peers)) {
-            (false, false) if self.ours.is_empty() && self.peers.is_empty() => "-",
-            (false, false) => "ok",
-            (true, false) => "A FAILED",
-            (false, true) => "B FAILED",
-            (true, true) => "both FAILED",
+    /// One column for each side.
+    fn medians(&self, grid: &mut Grid, heading: &str, figure: Figure) {
+        for (side, letter) in self.sides() {
+            let cells = self.rows.iter().map(|row| cell(row.median(side, figure), 0));
+            grid.column(format!("{letter} {heading}"), cells);
         }
     }
-}
 
-/// Messages a second, of consuming where there was any.
-pub(crate) const fn throughput(outcome: &Outcome) -> f64 {
-    if outcome.delivered > 0 { outcome.consume_rate } else { outcome.publish_rate }
-}
-
-pub(crate) fn middle(outcomes: &[Outcome], value: fn(&Outcome) -> Option<f64>) -> Option<f64> {
-    let values: Vec<_> = outcomes.iter().filter_map(value).collect();
-    median(&values)
-}
-
-pub(crate) fn cells<const N: usize>(
-    line: &mut String,
-    values: [Option<f64>; N],
-    digits: usize,
-) -> fmt::Result {
-    values.into_iter().try_for_each(|value| match value {
-        Some(value) => write!(line, "| {value:.digits$} "),
-        None => write!(line, "| - "),
-    })
+    fn sides(&self) -> impl Iterator<Item = (usize, char)> {
+        (0..self.names.len()).zip(letters())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::{Checks, Memory};
+    use crate::load::Load;
+    use crate::outcome::{Bound, Checks, Memory, Outcome};
     use crate::statistics::LatencySummary;
 
-    fn outcome(cpu: f64, lost: u64) -> Outcome {
+    fn outcome(cpu: f64) -> Outcome {
         Outcome {
             delivered: 10,
             consume_rate: 5.0,
             latency: Some(LatencySummary { p50_us: 1.0, p99_us: 9.0, max_us: 10.0 }),
             broker_cpu_us_per_message: Some(cpu),
             memory: Some(Memory { before: 0, peak: 3 << 20, after: 0 }),
-            checks: Checks { lost: Some(lost), ..Checks::default() },
+            checks: Checks { lost: Some(0), ..Checks::default() },
+            bound: Some(Bound::Time),
             ..Outcome::default()
         }
     }
 
     #[test]
-    fn rows_show_medians_and_the_ratio() {
+    fn sides_stand_beside_each_other() {
         let row = Row {
-            label: "x".to_owned(),
-            ours: vec![outcome(1.0, 0), outcome(9.0, 0), outcome(2.0, 0)],
-            peers: vec![outcome(20.0, 0)],
+            load: Load { label: "x".to_owned(), ..Load::default() },
+            sides: vec![
+                vec![outcome(1.0), outcome(9.0), outcome(2.0)],
+                vec![outcome(20.0)],
+                Vec::new(),
+            ],
         };
-        assert!(row.passed());
-        assert_eq!(row.to_string(), "| x | 2.00 | 20.00 | 10.0 | 5 | 5 | 9 | 9 | 3 | 3 | ok |\n");
-    }
-
-    #[test]
-    fn a_row_without_runs_claims_nothing() {
-        assert_eq!(Row::new("x").to_string(), "| x | - | - | - | - | - | - | - | - | - | - |\n");
-    }
-
-    #[test]
-    fn a_row_names_who_failed_and_bears_gaps() {
-        let row = Row {
-            label: "x".to_owned(),
-            ours: vec![],
-            peers: vec![outcome(20.0, 0), outcome(20.0, 1)],
-        };
-        assert!(!row.passed());
-        assert_eq!(row.to_string(), "| x | - | 20.00 | - | - | 5 | - | 9 | - | 3 | B FAILED |\n");
+        let names = ["a", "b", "c"].map(str::to_owned);
+        let shown = Table { names: &names, rows: &[row] }.to_string();
+        assert!(shown.starts_with("A: a, B: b, C: c; minimum / median"), "{shown}");
+        let costs = "| x | 1.00 / 2.00 | 20.00 / 20.00 | - | 10.00 | - | 5 | 5 | - | 3 | 3 | - \
+                     | time | ok |\n";
+        assert!(shown.contains(costs), "{shown}");
+        assert!(shown.ends_with("| x | 1 / 9 | 1 / 9 | - | - | - | - |\n"), "{shown}");
     }
 }

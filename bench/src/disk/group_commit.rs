@@ -8,13 +8,14 @@
 
 use crate::clock::Start;
 use crate::interrupt::Interrupt;
+use crate::scratch::Scratch;
 use crate::statistics::{Latencies, LatencySummary, rate};
 use rand::RngCore;
 use serde::Serialize;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -56,7 +57,7 @@ pub(crate) fn measure(
 ) -> io::Result<Measured> {
     let start = Start::now();
     let mut log = Files::create(directory)?;
-    let directory = File::open(&log.directory)?;
+    let directory = File::open(log.directory.path())?;
     let (written, to_sync) = channel();
     let (synced, free) = channel();
     let counts = thread::scope(|scope| {
@@ -159,18 +160,16 @@ fn sync(
     Ok(counts)
 }
 
-/// A directory of its own with numbered files; it is removed in the end.
+/// A directory of its own with numbered files.
 struct Files {
-    directory: PathBuf,
+    directory: Scratch,
     current: Option<(Arc<File>, u64)>,
     count: u32,
 }
 
 impl Files {
     fn create(below: &Path) -> io::Result<Self> {
-        let directory = below.join(format!("leveret-bench-{:08x}", rand::random::<u32>()));
-        fs::create_dir(&directory)?;
-        Ok(Self { directory, current: None, count: 0 })
+        Ok(Self { directory: Scratch::create(below)?, current: None, count: 0 })
     }
 
     /// Appends `content` and says to which file, and whether that is a new one.
@@ -189,14 +188,7 @@ impl Files {
 
     fn begin(&mut self) -> io::Result<File> {
         self.count += 1;
-        File::create_new(self.directory.join(self.count.to_string()))
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        // Nothing more can be done for files that will not go.
-        fs::remove_dir_all(&self.directory).unwrap_or_default();
+        File::create_new(self.directory.path().join(self.count.to_string()))
     }
 }
 
@@ -219,7 +211,7 @@ mod tests {
             let (sync, commit) = (measured.sync.unwrap(), measured.commit.unwrap());
             assert!(commit.max_us >= sync.p50_us, "{measured:?}");
         }
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -12,8 +12,12 @@
 
 mod engine;
 
+mod parties;
+
+mod churner;
 mod consumer;
 mod publisher;
+mod window;
 
 mod cost;
 mod watch;
@@ -29,9 +33,11 @@ use crate::load::{Load, Phases};
 use crate::outcome::Outcome;
 use crate::target::Target;
 use crate::topology::Topology;
+use churner::Churner;
 use consumer::Consumer;
 use cost::Cost;
 use engine::{Party, Signals, drive};
+use parties::Parties;
 use publisher::{Publisher, Sent};
 use std::io;
 use std::sync::atomic::Ordering;
@@ -126,23 +132,23 @@ impl Run<'_> {
     fn measure(&self, control: &mut Session) -> Result<Outcome, RunError> {
         match self.load.phases {
             Phases::Together => {
-                let consumers = self.consumers()?;
-                let worked = self.work(self.publishers()?, consumers, 0)?;
+                let worked = self.work(self.all()?, 0)?;
                 let left = self.left(worked.end, control)?;
                 Ok(self.summary(&worked, &worked).consumed(left, self.interrupt.is_set()))
             }
             Phases::Fill => Ok(self.fill(control)?.0),
             Phases::Drain => {
-                let filled = self.work(self.publishers()?, Vec::new(), 0)?;
+                let filled = self.work(self.those_that_fill()?, 0)?;
                 self.settled_depth(control, self.expected(&filled.sent))?;
-                self.drain(&filled, control)
+                let drained = self.drain(&filled, control)?;
+                Ok(drained.with_peak_of(filled.cost.memory()))
             }
         }
     }
 
     /// Publishes, and counts what the queues hold then.
     pub(crate) fn fill(&self, control: &mut Session) -> Result<(Outcome, Worked), RunError> {
-        let mut worked = self.work(self.publishers()?, Vec::new(), 0)?;
+        let mut worked = self.work(self.those_that_fill()?, 0)?;
         let depth = self.settled_depth(control, self.expected(&worked.sent))?;
         worked.cost.stop(self.target);
         let time = Duration::from_nanos(self.start.nanoseconds() - worked.began);
@@ -157,7 +163,7 @@ impl Run<'_> {
         control: &mut Session,
     ) -> Result<Outcome, RunError> {
         let expected = self.expected(&filled.sent);
-        let worked = self.work(Vec::new(), self.consumers()?, expected)?;
+        let worked = self.work(self.those_that_drain()?, expected)?;
         let left = self.left(worked.end, control)?;
         Ok(self.summary(filled, &worked).consumed(left, self.interrupt.is_set()))
     }
@@ -166,57 +172,9 @@ impl Run<'_> {
         Summary { load: self.load, target: self.target, sent, worked }
     }
 
-    fn publishers(&self) -> Result<Vec<Publisher>, RunError> {
-        let open = |number| {
-            let mut session = Session::open(&self.target.address, CONNECTION_NAME)?;
-            if self.load.confirm.is_some() {
-                session.confirm()?;
-            }
-            let queues = self.load.queues_of_publisher(number);
-            let size = session.frame_max();
-            let template = |queue: u16| self.topology.template(self.load, queue, size);
-            let order = publisher::Order {
-                number,
-                templates: queues.into_iter().map(template).collect(),
-                confirm: self.load.confirm,
-                rate: self.load.rate,
-                messages: self.load.messages_of_publisher(number),
-            };
-            Ok(Publisher::new(session.into_link(), order, self.start.nanoseconds()))
-        };
-        (0..self.load.publishers).map(open).collect()
-    }
-
-    fn consumers(&self) -> Result<Vec<Consumer>, RunError> {
-        let open = |number| {
-            let mut session = Session::open(&self.target.address, CONNECTION_NAME)?;
-            let queues = self.load.queues_of_consumer(number);
-            let no_ack = self.load.ack_every.is_none();
-            if !no_ack && self.load.prefetch > 0 {
-                session.prefetch(self.load.prefetch)?;
-            }
-            for (slot, queue) in queues.iter().enumerate() {
-                session.consume(self.topology.queue(*queue), slot, no_ack)?;
-            }
-            let order = consumer::Order {
-                queues,
-                publishers: self.load.publishers,
-                ack_every: self.load.ack_every,
-                rate: self.load.consumer_rate,
-                checked: self.load.is_checked(),
-            };
-            Ok(Consumer::new(session.into_link(), order, self.start.nanoseconds()))
-        };
-        (0..self.load.consumers).map(open).collect()
-    }
-
     /// Drives all parties until the phase is over. `waiting` messages are in the queues already.
-    fn work(
-        &self,
-        publishers: Vec<Publisher>,
-        consumers: Vec<Consumer>,
-        waiting: u64,
-    ) -> Result<Worked, RunError> {
+    fn work(&self, parties: Parties, waiting: u64) -> Result<Worked, RunError> {
+        let Parties { publishers, consumers, churners } = parties;
         let signals = Signals::new(self.start);
         let mut cost = Cost::begin(self.target);
         let began = self.start.nanoseconds();
@@ -231,16 +189,20 @@ impl Run<'_> {
             began,
             waiting,
         };
-        let (publishers, mut consumers, end) = thread::scope(|scope| {
+        let (publishers, mut consumers, churners, end) = thread::scope(|scope| {
             let publishing = self.crew(scope, publishers, &signals)?;
             let consuming = self.crew(scope, consumers, &signals)?;
+            let churning = self.crew(scope, churners, &signals)?;
             let end = watch.until_over(
                 || publishing.iter().all(ScopedJoinHandle::is_finished),
-                || consuming.iter().any(ScopedJoinHandle::is_finished),
+                || {
+                    consuming.iter().any(ScopedJoinHandle::is_finished)
+                        || churning.iter().any(ScopedJoinHandle::is_finished)
+                },
                 &mut cost,
             );
             signals.stop.store(true, Ordering::Relaxed);
-            Ok::<_, RunError>((join(publishing)?, join(consuming)?, end))
+            Ok::<_, RunError>((join(publishing)?, join(consuming)?, join(churning)?, end))
         })?;
         cost.stop(self.target);
         if end == End::Complete {
@@ -254,7 +216,8 @@ impl Run<'_> {
         if end == End::Complete {
             close(publishing.into_iter().chain(consuming))?;
         }
-        Ok(Worked { sent, arrived, end, cost, began })
+        let churned = self.load.churn.map(|_| churners.iter().map(Churner::deleted).sum());
+        Ok(Worked { sent, arrived, end, churned, cost, began })
     }
 
     /// Starts the threads for one kind of party.
@@ -288,7 +251,7 @@ impl Run<'_> {
         match end {
             End::Complete => Ok(Some(0)),
             End::Idle => Ok(Some(self.topology.depth(control)?)),
-            End::Cut => Ok(None),
+            End::Late | End::Cut => Ok(None),
         }
     }
 

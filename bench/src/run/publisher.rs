@@ -9,8 +9,8 @@ use crate::client::link::Link;
 use crate::clock::Pace;
 use crate::message::Template;
 use crate::run::engine::{Next, Party, Progress, Signals};
+use crate::run::window::Window;
 use crate::sequence::{STAMP_SIZE, Stamp};
-use crate::statistics::Latencies;
 use std::io;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -27,8 +27,10 @@ const TURN_BYTES: usize = 512 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
     pub(crate) number: u16,
-    /// One for each destination; they are served in turn.
-    pub(crate) templates: Vec<Template>,
+    /// Queues it addresses; each has sequence numbers of its own.
+    pub(crate) destinations: usize,
+    /// Messages with the place of their destination; they are sent in turn.
+    pub(crate) templates: Vec<(usize, Template)>,
     pub(crate) confirm: Option<NonZeroU32>,
     pub(crate) rate: Option<NonZeroU32>,
     /// Messages to send; none if only the signal ends it.
@@ -66,7 +68,7 @@ pub(crate) struct Publisher {
     progress: Arc<Progress>,
 }
 
-/// Many messages' frames in one piece, in the order of their destinations.
+/// Many messages' frames in one piece, in the order of the templates.
 #[derive(Debug)]
 struct Layout {
     bytes: Vec<u8>,
@@ -82,14 +84,14 @@ struct Slot {
 
 impl Layout {
     /// Repeats the templates until there is enough for one write.
-    fn new(templates: &[Template]) -> Self {
+    fn new(templates: &[(usize, Template)]) -> Self {
         let mut layout = Self { bytes: Vec::new(), slots: Vec::new() };
         while layout.bytes.len() < LAYOUT_SIZE && !templates.is_empty() {
-            for (destination, template) in templates.iter().enumerate() {
+            for (destination, template) in templates {
                 let start = layout.bytes.len();
                 layout.bytes.extend_from_slice(&template.frames);
                 layout.slots.push(Slot {
-                    destination,
+                    destination: *destination,
                     stamp_at: template.stamp_at.map(|at| start + at),
                     end: layout.bytes.len(),
                 });
@@ -112,11 +114,11 @@ impl Layout {
 
 impl Publisher {
     pub(crate) fn new(link: Link, order: Order, now: u64) -> Self {
-        let Order { number, templates, confirm, rate, messages } = order;
+        let Order { number, destinations, templates, confirm, rate, messages } = order;
         Self {
             link,
             number,
-            sent: vec![0; templates.len()],
+            sent: vec![0; destinations],
             layout: Layout::new(&templates),
             slot: 0,
             unsent: 0..0,
@@ -258,164 +260,15 @@ impl Publisher {
     }
 }
 
-/// Messages sent and not yet confirmed.
-#[derive(Debug)]
-pub(crate) struct Window {
-    size: u64,
-    /// Time of sending by publish sequence number, modulo the length; 0 once confirmed.
-    sent_at: Vec<u64>,
-    /// The lowest sequence number that is not confirmed.
-    lowest: u64,
-    /// The next sequence number.
-    next: u64,
-    outstanding: u64,
-    positive: u64,
-    negative: u64,
-    latencies: Latencies,
-}
-
-impl Window {
-    fn new(size: NonZeroU32) -> Self {
-        let size = u64::from(size.get());
-        Self {
-            size,
-            sent_at: vec![0; usize::try_from(size).unwrap_or(usize::MAX)],
-            lowest: 1,
-            next: 1,
-            outstanding: 0,
-            positive: 0,
-            negative: 0,
-            latencies: Latencies::new(),
-        }
-    }
-
-    /// How many more may be sent. Sequence numbers span at most the size, so that a straggler
-    /// keeps its place.
-    fn room(&self) -> u64 {
-        self.size - (self.next - self.lowest)
-    }
-
-    pub(crate) const fn outstanding(&self) -> u64 {
-        self.outstanding
-    }
-
-    /// Messages the broker took responsibility for.
-    pub(crate) const fn positive(&self) -> u64 {
-        self.positive
-    }
-
-    /// Messages the broker refused.
-    pub(crate) const fn negative(&self) -> u64 {
-        self.negative
-    }
-
-    pub(crate) const fn latencies(&self) -> &Latencies {
-        &self.latencies
-    }
-
-    fn place(&mut self, sequence: u64) -> Option<&mut u64> {
-        let at = usize::try_from(sequence % self.size).ok()?;
-        self.sent_at.get_mut(at)
-    }
-
-    /// Notes a message sent at `now`.
-    fn open(&mut self, now: u64) {
-        let sequence = self.next;
-        self.next += 1;
-        self.outstanding += 1;
-        if let Some(place) = self.place(sequence) {
-            *place = now.max(1);
-        }
-    }
-
-    /// Notes a confirm; what was settled before is left alone.
-    fn settle(&mut self, tag: u64, multiple: bool, positive: bool, now: u64) {
-        if tag == 0 && multiple {
-            return self.settle(self.next - 1, true, positive, now);
-        }
-        if tag < self.lowest || tag >= self.next {
-            return;
-        }
-        let first = if multiple { self.lowest } else { tag };
-        // Messages stamped with one look at the clock took equally long.
-        let (mut alike_at, mut alike) = (0, 0);
-        for sequence in first..=tag {
-            let sent_at = self.place(sequence).map_or(0, std::mem::take);
-            if sent_at == 0 {
-                continue;
-            }
-            self.outstanding -= 1;
-            if positive {
-                self.positive += 1;
-            } else {
-                self.negative += 1;
-            }
-            if sent_at != alike_at {
-                self.latencies.record_all(now.saturating_sub(alike_at), alike);
-                (alike_at, alike) = (sent_at, 0);
-            }
-            alike += 1;
-        }
-        self.latencies.record_all(now.saturating_sub(alike_at), alike);
-        while self.lowest < self.next && self.place(self.lowest).is_some_and(|at| *at == 0) {
-            self.lowest += 1;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn window(size: u32) -> Window {
-        Window::new(NonZeroU32::new(size).unwrap())
-    }
-
-    #[test]
-    fn a_window_opens_with_confirms() {
-        let mut window = window(4);
-        (0..4).for_each(|now| window.open(now));
-        assert_eq!((window.room(), window.outstanding()), (0, 4));
-        window.settle(3, false, true, 10);
-        assert_eq!((window.room(), window.outstanding()), (0, 3), "the first still has its place");
-        window.settle(2, true, true, 10);
-        assert_eq!((window.room(), window.outstanding()), (3, 1));
-        window.open(20);
-        window.settle(5, true, false, 30);
-        assert_eq!((window.room(), window.outstanding()), (4, 0));
-        assert_eq!((window.positive(), window.negative()), (3, 2));
-    }
-
-    #[test]
-    fn foreign_and_repeated_confirms_change_nothing() {
-        let mut window = window(4);
-        window.open(1);
-        window.settle(2, true, true, 5);
-        window.settle(1, false, true, 5);
-        window.settle(1, false, true, 5);
-        window.settle(0, false, true, 5);
-        assert_eq!((window.positive(), window.outstanding(), window.room()), (1, 0, 4));
-        window.open(1);
-        window.settle(0, true, true, 5);
-        assert_eq!((window.positive(), window.outstanding()), (2, 0));
-    }
-
-    #[test]
-    fn every_message_of_a_confirm_counts_with_its_own_time() {
-        let mut window = window(10);
-        for now in [1_000, 1_000, 1_000, 5_000] {
-            window.open(now);
-        }
-        window.settle(4, true, true, 9_000);
-        let summary = window.latencies().summary().unwrap();
-        assert!((summary.p50_us - 8.0).abs() < 0.1, "not the 4 us of the last: {summary:?}");
-        assert!((summary.max_us - 8.0).abs() < 0.1);
-    }
-
     #[test]
     fn a_layout_repeats_the_destinations_in_turn() {
-        let template = |length: usize| Template { frames: vec![7; length], stamp_at: Some(1) };
-        let mut layout = Layout::new(&[template(100), template(50)]);
+        let template =
+            |place, length| (place, Template { frames: vec![7; length], stamp_at: Some(1) });
+        let mut layout = Layout::new(&[template(0, 100), template(1, 50)]);
         assert!(layout.bytes.len() >= LAYOUT_SIZE);
         assert_eq!((layout.start_of(0), layout.start_of(1), layout.start_of(2)), (0, 100, 150));
         assert_eq!(layout.slots[3].destination, 1);

@@ -1,8 +1,8 @@
 //! From what the parties of a run saw to its [`Outcome`].
 
 use crate::load::{Load, Phases};
-use crate::outcome::{Checks, Memory, Outcome};
-use crate::run::worked::Worked;
+use crate::outcome::{Bound, Checks, Memory, Outcome};
+use crate::run::worked::{End, Worked};
 use crate::sequence::{Arrivals, Verdict};
 use crate::statistics::{Latencies, LatencySummary, per_message_us, rate, share};
 use crate::target::Target;
@@ -90,6 +90,19 @@ impl Summary<'_> {
         self.load.queues_of_publisher(publisher).into_iter().zip(sent.iter().copied()).collect()
     }
 
+    /// The limit that ended the run.
+    fn bound(&self) -> Option<Bound> {
+        match (self.sent.end, self.worked.end) {
+            (End::Idle, _) | (_, End::Idle) => Some(Bound::Patience),
+            (_, End::Late) => Some(Bound::Overtime),
+            (_, End::Cut) => None,
+            (_, End::Complete) => {
+                let all = self.load.messages.is_some_and(|all| self.published() >= all);
+                Some(if all { Bound::Messages } else { Bound::Time })
+            }
+        }
+    }
+
     fn outcome(&self, delivered: u64, counted: u64, checks: Checks, interrupted: bool) -> Outcome {
         let published = self.published();
         let windows = || self.sent.sent.iter().filter_map(|sent| sent.window.as_ref());
@@ -129,7 +142,9 @@ impl Summary<'_> {
             memory: cost.memory().map(|[before, peak, after]| Memory { before, peak, after }),
             broker_written_bytes: cost.written,
             written_per_payload_byte: cost.written.and_then(|written| share(written, payload)),
+            churned: self.worked.churned,
             checks,
+            bound: self.bound().filter(|_| !interrupted),
             interrupted,
         }
     }

@@ -58,11 +58,11 @@ struct Look {
 
 impl Watch<'_> {
     /// Looks until the phase is over. `all_published` says that every publisher ended, and
-    /// `a_consumer_ended` that one did before it was told to, which only an error explains.
+    /// `one_failed` that another party did before it was told to, which only an error explains.
     pub(crate) fn until_over(
         &self,
         all_published: impl Fn() -> bool,
-        a_consumer_ended: impl Fn() -> bool,
+        one_failed: impl Fn() -> bool,
         cost: &mut Cost,
     ) -> End {
         let mut moved = self.look();
@@ -87,7 +87,7 @@ impl Watch<'_> {
                 self.signals.stop_publishing.store(true, Ordering::Relaxed);
                 stopped_at = Some(look.at);
             }
-            if a_consumer_ended() {
+            if one_failed() {
                 return End::Cut;
             }
             let end = self.end(look, moved.at, published_all, stopped_at);
@@ -134,7 +134,7 @@ impl Watch<'_> {
             return Some(End::Idle);
         }
         let overtime = self.load.overtime.as_nanos();
-        (u128::from(stopped_for) > overtime).then_some(End::Cut)
+        (u128::from(stopped_for) > overtime).then_some(End::Late)
     }
 
     fn speak(&self, before: Look, now: Look) {
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(end(&load, [5, 4], [AFTER_PATIENCE, 1], true), Some(End::Idle));
         assert_eq!(end(&load, [5, 4], [AFTER_PATIENCE, 1], false), Some(End::Idle));
         let hasty = Load { overtime: Duration::ZERO, ..Load::default() };
-        assert_eq!(end(&hasty, [5, 4], [2, 2], true), Some(End::Cut));
+        assert_eq!(end(&hasty, [5, 4], [2, 2], true), Some(End::Late));
         assert_eq!(end(&load, [5, 4], [2, 2], true), None);
     }
 

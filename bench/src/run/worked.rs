@@ -14,7 +14,9 @@ pub(crate) enum End {
     Complete,
     /// Nothing moved any more.
     Idle,
-    /// Time was up, or a signal came, with messages still on the way.
+    /// The time for consuming was up with messages still on the way.
+    Late,
+    /// A signal came with messages still on the way, or they would not be waited for.
     Cut,
 }
 
@@ -24,6 +26,8 @@ pub(crate) struct Worked {
     pub(crate) sent: Vec<Sent>,
     pub(crate) arrived: Vec<Arrived>,
     pub(crate) end: End,
+    /// Exclusive queues that came and went meanwhile, if any were to.
+    pub(crate) churned: Option<u64>,
     pub(crate) cost: Cost,
     /// Nanoseconds after the start.
     pub(crate) began: u64,
@@ -34,6 +38,13 @@ impl Worked {
     pub(crate) fn before(messages: u64, target: &Target) -> Self {
         let sent = Sent { number: 0, destinations: vec![messages], last_at: 0, window: None };
         let cost = Cost::begin(target);
-        Self { sent: vec![sent], arrived: Vec::new(), end: End::Complete, cost, began: 0 }
+        Self {
+            sent: vec![sent],
+            arrived: Vec::new(),
+            end: End::Complete,
+            churned: None,
+            cost,
+            began: 0,
+        }
     }
 }
