@@ -13,6 +13,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY protocol protocol
 COPY storage storage
 COPY broker broker
+COPY bench bench
 COPY config config
 # Of the tests cargo wants to see the manifest alone.
 COPY tests/Cargo.toml tests/

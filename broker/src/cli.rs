@@ -1,11 +1,13 @@
-//! The command line: what can be asked of the binary, by argument or by the name
-//! it is called under. `main` acts on it; a mistake in it exits with 2.
+//! The command line: what can be asked of the broker, by argument or by the name
+//! it is called under. `main` acts on it, and may offer further commands beside
+//! these; a mistake in it exits with 2.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::bench::BenchArguments;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config::ServeOptions;
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
@@ -32,33 +34,14 @@ pub enum Command {
         #[arg(long)]
         salvage: bool,
     },
-    /// Load an AMQP broker and measure what it costs
-    Bench(Box<BenchArguments>),
-}
-
-/// Options of a running broker. Each goes before the environment and the files.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
-pub struct ServeOptions {
-    /// Configuration file, in the syntax of rabbitmq.conf
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Where definitions and messages are kept
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// The AMQP port, instead of all listeners that are configured
-    #[arg(long, value_name = "N")]
-    pub port: Option<u16>,
-    /// debug, info, notice, warning, error, critical or none
-    #[arg(long, value_name = "LEVEL")]
-    pub log_level: Option<String>,
 }
 
 /// An AMQP 0-9-1 message broker
 #[derive(Debug, Parser)]
 #[command(name = "leveret", version, args_conflicts_with_subcommands = true)]
-struct CommandLine {
+struct CommandLine<C: Subcommand> {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<C>,
     #[command(flatten)]
     serve: ServeOptions,
 }
@@ -71,21 +54,24 @@ struct ServerCommandLine {
     serve: ServeOptions,
 }
 
-/// Reads the command line, program name first.
+/// Reads the command line, program name first. `C` is [`Command`], or a set of
+/// commands that includes it.
 ///
 /// # Errors
 /// It makes no sense, or asks for help or the version; `clap::Error::exit`
 /// prints it and ends the process.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
+pub fn parse<C: Subcommand + From<Command>>(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<C, clap::Error> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let name = arguments.first().and_then(|program| Path::new(program).file_name());
     if name.is_some_and(|name| name == "rabbitmq-server") {
         let matches = ServerCommandLine::command().try_get_matches_from(arguments)?;
         return ServerCommandLine::from_arg_matches(&matches)
-            .map(|line| Command::Server(line.serve));
+            .map(|line| Command::Server(line.serve).into());
     }
-    let line = CommandLine::try_parse_from(arguments)?;
-    Ok(line.command.unwrap_or(Command::Server(line.serve)))
+    let line = CommandLine::<C>::try_parse_from(arguments)?;
+    Ok(line.command.unwrap_or_else(|| Command::Server(line.serve).into()))
 }
 
 #[cfg(test)]
@@ -102,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_definitions_are_consistent() {
-        CommandLine::command().debug_assert();
+        CommandLine::<Command>::command().debug_assert();
         ServerCommandLine::command().debug_assert();
     }
 

@@ -31,6 +31,5 @@ pub(crate) mod keys;
 pub(crate) mod names;
 pub mod secret;
 pub(crate) mod clock;
-pub mod bench;
 
 pub use auth::password::hash as hash_password;

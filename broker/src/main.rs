@@ -6,25 +6,51 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use leveret::cli::{self, Command, ServeOptions};
-use leveret::config::Config;
-use leveret::{bench, healthcheck, logging, server};
+use clap::Subcommand;
+use leveret::cli;
+use leveret::config::{Config, ServeOptions};
+use leveret::{healthcheck, logging, server};
+use leveret_bench::BenchArguments;
 use leveret_storage::messages;
 use tracing::warn;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// What the binary does: all that is asked of the broker, and the load generator beside it.
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Broker(cli::Command),
+    /// Load an AMQP broker and measure what it costs
+    Bench(Box<BenchArguments>),
+}
+
+impl From<cli::Command> for Command {
+    fn from(command: cli::Command) -> Self {
+        Self::Broker(command)
+    }
+}
+
 fn main() -> ExitCode {
-    let result = match cli::parse(std::env::args_os()) {
-        Ok(Command::Server(options)) => serve(&options),
-        Ok(Command::Healthcheck { port }) => run(healthcheck::check(port)),
-        Ok(Command::HashPassword { password }) => hash_password(password),
-        Ok(Command::Verify { directory, salvage }) => verify(&directory, salvage),
-        Ok(Command::Bench(arguments)) => return bench::run_command(&arguments),
+    match cli::parse(std::env::args_os()) {
+        Ok(Command::Broker(command)) => exit_code(act(command)),
+        Ok(Command::Bench(arguments)) => leveret_bench::run_command(&arguments),
         Err(mistake) => mistake.exit(),
-    };
-    match result {
+    }
+}
+
+fn act(command: cli::Command) -> Outcome {
+    match command {
+        cli::Command::Server(options) => serve(&options),
+        cli::Command::Healthcheck { port } => run(healthcheck::check(port)),
+        cli::Command::HashPassword { password } => hash_password(password),
+        cli::Command::Verify { directory, salvage } => verify(&directory, salvage),
+    }
+}
+
+fn exit_code(outcome: Outcome) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             report(&*error);

@@ -1,14 +1,16 @@
 //! The direction of the crates, read from their manifests: protocol and
-//! storage know nothing of ours, the broker knows both, the tests know all.
+//! storage know nothing of ours, bench knows the protocol alone, the broker knows
+//! them (bench in its binary only), the tests know all.
 
 use crate::assert_none;
-use crate::tree::{File, text_files};
+use crate::tree::{File, rust_files, text_files};
 
 /// Which crates of ours a member may depend on.
 const DIRECTION: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     ("storage", &[]),
-    ("broker", &["leveret-protocol", "leveret-storage"]),
+    ("bench", &["leveret-protocol"]),
+    ("broker", &["leveret-bench", "leveret-protocol", "leveret-storage"]),
     ("tests", &["leveret", "leveret-protocol", "leveret-storage"]),
 ];
 
@@ -45,7 +47,16 @@ fn crates_depend_one_way() {
             }
         }
     }
-    assert_none(&breaches, "protocol and storage <- broker <- tests");
+    assert_none(&breaches, "protocol and storage <- broker <- tests, protocol <- bench <- broker");
+}
+
+#[test]
+fn only_the_binary_knows_the_load_generator() {
+    let knows =
+        |file: &File| file.text.contains("leveret_bench") && file.path.starts_with("broker/");
+    let knowing: Vec<String> =
+        rust_files().into_iter().filter(knows).map(|file| file.path).collect();
+    assert_eq!(knowing, ["broker/src/main.rs"], "what is measured could be any broker");
 }
 
 #[test]

@@ -87,8 +87,8 @@ mod tests {
     use leveret_storage::metadata::{MemoryMetadata, Snapshot};
 
     use super::*;
-    use crate::cli::ServeOptions;
     use crate::config::Config;
+    use crate::config::ServeOptions;
     use crate::definitions::records;
 
     fn seed(variables: &[(&str, &str)]) -> Seed {

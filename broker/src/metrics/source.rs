@@ -77,8 +77,8 @@ fn parse_cpu(stat: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::ServeOptions;
     use crate::config::Config;
+    use crate::config::ServeOptions;
     use crate::startup;
 
     #[test]

@@ -1,0 +1,138 @@
+//! `leveret bench`: a load generator for any AMQP 0-9-1 broker, and what it measures.
+//!
+//! Owns its connections, threads and clock, and knows the wire protocol alone: what is measured here
+//! could be any broker. It must cost much less than the broker under it, so the data path has no
+//! client library, no allocation a message and few system calls. The `leveret` binary calls
+//! [`run_command`].
+//!
+//! ```text
+//!   arguments -> load -> run   topology      queues, exchange, bindings
+//!                              client        a connection that waits for answers
+//!                              engine        threads that drive many publishers and consumers
+//!                                publisher   laid out frames, stamped in place
+//!                                consumer    frames read in place, stamps checked
+//!                              watch         progress, cost, when it is over
+//!                              summary -> outcome (table or JSON)
+//!   compare: the same scenarios against two brokers in turn, `durable` beside the disk's own rate
+//!   backlog: one long queue, filled and drained, with a restart in between if wanted
+//!   disk: what a disk allows, without any broker
+//! ```
+//!
+//! The exit code is 0 when all went well, 1 when a check failed (loss, duplicate, disorder) and 2
+//! when there is no result.
+
+mod arguments;
+mod bounds;
+
+mod load;
+mod message;
+mod topology;
+
+mod client;
+mod target;
+mod launch;
+
+mod run;
+mod outcome;
+mod output;
+
+mod compare;
+mod backlog;
+mod disk;
+
+mod sequence;
+mod statistics;
+mod process;
+mod clock;
+mod interrupt;
+mod scratch;
+
+pub use arguments::BenchArguments;
+
+use arguments::{BenchMode, RunArguments};
+use backlog::{BacklogArguments, BacklogError};
+use compare::CompareError;
+use disk::{DiskArguments, DiskError};
+use interrupt::Interrupt;
+use load::LoadError;
+use output::{print, print_json};
+use run::RunError;
+use std::process::ExitCode;
+use target::Target;
+
+const FAILED_CHECKS: u8 = 1;
+const NO_RESULT: u8 = 2;
+
+/// Does what the command line asks for, prints the result and returns the exit code.
+#[must_use]
+pub fn run_command(arguments: &BenchArguments) -> ExitCode {
+    let interrupt = Interrupt::listen();
+    let passed = match &arguments.mode {
+        None => single(&arguments.run, &interrupt),
+        Some(BenchMode::Compare(arguments)) => {
+            compare::run(arguments, &interrupt).map_err(BenchError::from)
+        }
+        Some(BenchMode::Backlog(arguments)) => long_queue(arguments, &interrupt),
+        Some(BenchMode::Disk(arguments)) => disk_alone(arguments, &interrupt),
+    };
+    match passed {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(FAILED_CHECKS),
+        Err(error) => {
+            eprintln!("leveret bench: {error}");
+            ExitCode::from(NO_RESULT)
+        }
+    }
+}
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+enum BenchError {
+    #[error("{0}")]
+    Load(#[from] LoadError),
+    #[error("{0}")]
+    Run(#[from] RunError),
+    #[error("{0}")]
+    Compare(#[from] CompareError),
+    #[error("{0}")]
+    Backlog(#[from] BacklogError),
+    #[error("{0}")]
+    Disk(#[from] DiskError),
+    #[error("the result cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// One run; whether its checks passed.
+fn single(arguments: &RunArguments, interrupt: &Interrupt) -> Result<bool, BenchError> {
+    let load = arguments.load()?;
+    let target = Target::new(&arguments.url, &arguments.broker_pid);
+    let outcome = run::run(&load, &target, interrupt, true)?;
+    if arguments.json {
+        print_json(&outcome)?;
+    } else {
+        print(&outcome);
+    }
+    Ok(!outcome.checks.failed())
+}
+
+/// What the disk allows.
+fn disk_alone(arguments: &DiskArguments, interrupt: &Interrupt) -> Result<bool, BenchError> {
+    let report = disk::run(arguments, interrupt)?;
+    if arguments.json {
+        print_json(&report)?;
+    } else {
+        print(&report);
+    }
+    Ok(true)
+}
+
+/// A long queue; whether its checks passed.
+fn long_queue(arguments: &BacklogArguments, interrupt: &Interrupt) -> Result<bool, BenchError> {
+    let backlog = backlog::run(arguments, interrupt)?;
+    if arguments.json {
+        backlog.outcomes().try_for_each(print_json)?;
+    } else {
+        print(&backlog);
+    }
+    Ok(backlog.passed())
+}
