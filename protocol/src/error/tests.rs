@@ -1,18 +1,12 @@
 //! What a client is told. Each row was put to RabbitMQ 3.10 on a socket, and
 //! code and text are its answer, but where `errata.md` says otherwise.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
 
-use leveret_protocol::content::ContentHeader;
-use leveret_protocol::decoder::decode_frame;
-use leveret_protocol::error::DecodeError;
-use leveret_protocol::frame::FrameKind;
-use leveret_protocol::methods::Method;
-use leveret_protocol::reply_code::{ReplyCode, reply_text};
+use crate::content::ContentHeader;
+use crate::decoder::decode_frame;
+use crate::error::DecodeError;
+use crate::frame::FrameKind;
+use crate::methods::Method;
+use crate::reply_code::{ReplyCode, reply_text};
 
 /// The error in a whole frame as the broker would meet it.
 fn refused(octets: &[u8]) -> DecodeError {

@@ -1,20 +1,16 @@
 //! Frames in and out: whole, in pieces, broken.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
 
-use leveret_protocol::constants::{FRAME_END, FRAME_SIZE_TOLERANCE};
-use leveret_protocol::decoder::{decode_frame, needed};
-use leveret_protocol::encoder::{
+mod allocation;
+
+use crate::constants::{FRAME_END, FRAME_SIZE_TOLERANCE};
+use crate::decoder::{decode_frame, needed};
+use crate::encoder::{
     body_piece_max, write_body, write_body_frame, write_content_header, write_heartbeat,
     write_method,
 };
-use leveret_protocol::error::DecodeError;
-use leveret_protocol::frame::{Frame, FrameKind};
-use leveret_protocol::methods::basic;
+use crate::error::DecodeError;
+use crate::frame::{Frame, FrameKind};
+use crate::methods::basic;
 use proptest::prelude::*;
 
 fn raw_frame(frame_type: u8, channel: u16, payload: &[u8], end: u8) -> Vec<u8> {

@@ -1,13 +1,7 @@
 //! Field tables: built, written, read, looked up, refused.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
 
-use leveret_protocol::error::DecodeError;
-use leveret_protocol::types::{FieldTable, FieldValue, RawTable, RawValue, TABLE_DEPTH_MAX};
+use crate::error::DecodeError;
+use crate::types::{FieldTable, FieldValue, RawTable, RawValue, TABLE_DEPTH_MAX};
 use proptest::prelude::*;
 
 fn value() -> impl Strategy<Value = FieldValue> {

@@ -1,17 +1,13 @@
 //! Every method, both ways: arguments made from its entry in the table are
 //! read, written again and compared octet by octet.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
 
-use leveret_protocol::decoder::decode_frame;
-use leveret_protocol::error::DecodeError;
-use leveret_protocol::frame::FrameKind;
-use leveret_protocol::methods::{Method, MethodSpec, TABLE};
-use leveret_protocol::reply_code::ReplyCode;
+mod specification;
+
+use crate::decoder::decode_frame;
+use crate::error::DecodeError;
+use crate::frame::FrameKind;
+use crate::methods::{Method, MethodSpec, TABLE};
+use crate::reply_code::ReplyCode;
 use proptest::prelude::*;
 
 /// Fields that are read and skipped, and written as zero.

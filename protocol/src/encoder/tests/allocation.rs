@@ -1,19 +1,13 @@
 //! The hot path asks the allocator for nothing.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
 
+use crate::content::ContentHeader;
+use crate::decoder::decode_frame;
+use crate::encoder::{write_body, write_content_header, write_heartbeat, write_method};
+use crate::frame::FrameKind;
+use crate::methods::{Method, basic};
+use crate::properties::BasicProperties;
+use crate::types::{RawTable, RawValue};
 use allocation_counter::measure;
-use leveret_protocol::content::ContentHeader;
-use leveret_protocol::decoder::decode_frame;
-use leveret_protocol::encoder::{write_body, write_content_header, write_heartbeat, write_method};
-use leveret_protocol::frame::FrameKind;
-use leveret_protocol::methods::{Method, basic};
-use leveret_protocol::properties::BasicProperties;
-use leveret_protocol::types::{RawTable, RawValue};
 
 const PROPERTIES: &[u8] = b"\x30\x00\x00\x00\x00\x0c\x02idl\x00\x00\x00\x00\x00\x00\x00\x07\x02";
 

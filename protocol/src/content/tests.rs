@@ -1,19 +1,13 @@
 //! Content headers and the properties in them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
 
-use leveret_protocol::constants::BODY_SIZE_MAX;
-use leveret_protocol::content::ContentHeader;
-use leveret_protocol::decoder::decode_frame;
-use leveret_protocol::encoder::write_content_header;
-use leveret_protocol::error::DecodeError;
-use leveret_protocol::properties::BasicProperties;
-use leveret_protocol::reply_code::ReplyCode;
-use leveret_protocol::types::RawTable;
+use crate::constants::BODY_SIZE_MAX;
+use crate::content::ContentHeader;
+use crate::decoder::decode_frame;
+use crate::encoder::write_content_header;
+use crate::error::DecodeError;
+use crate::properties::BasicProperties;
+use crate::reply_code::ReplyCode;
+use crate::types::RawTable;
 use proptest::prelude::*;
 
 const HEADERS: &[u8] = b"\x03keyS\x00\x00\x00\x05value\x01nI\x00\x00\x00\x07";

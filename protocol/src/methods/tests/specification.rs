@@ -1,18 +1,12 @@
 //! The declared methods against the specification: `spec/methods.txt` always,
 //! the XML of Debian's `amqp-specs` where it is installed.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use leveret_protocol::methods::{MethodSpec, TABLE};
+use crate::methods::{MethodSpec, TABLE};
 
-const LIST: &str = include_str!("../spec/methods.txt");
+const LIST: &str = include_str!("../../../spec/methods.txt");
 const XML: &str = "/usr/share/amqp/specs/0-9-1-rabbit/amqp0-9-1.stripped.extended.xml";
 
 /// What the XML, of 2013, does not have.
