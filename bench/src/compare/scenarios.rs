@@ -130,6 +130,7 @@ fn one_outstanding() -> Load {
         size: 256,
         confirm: Some(NonZeroU32::MIN),
         prefetch: 1,
+        lockstep: true,
         ..Load::default()
     };
     named("one-outstanding", load)

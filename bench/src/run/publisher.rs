@@ -66,6 +66,8 @@ pub(crate) struct Publisher {
     window: Option<Window>,
     pace: Option<Pace>,
     progress: Arc<Progress>,
+    /// In lockstep: who takes the messages.
+    follows: Option<Arc<Progress>>,
 }
 
 /// Many messages' frames in one piece, in the order of the templates.
@@ -127,7 +129,14 @@ impl Publisher {
             window: confirm.map(Window::new),
             pace: rate.map(|rate| Pace::new(rate.get(), now)),
             progress: Arc::default(),
+            follows: None,
         }
+    }
+
+    /// From now on sends a message only when the one before has arrived, by the count of who takes
+    /// them, in the same thread and before this one.
+    pub(crate) fn follow(&mut self, consumer: Arc<Progress>) {
+        self.follows = Some(consumer);
     }
 
     pub(crate) fn progress_of(&self) -> Arc<Progress> {
@@ -171,6 +180,9 @@ impl Publisher {
         }
         if let Some(pace) = &mut self.pace {
             allowed = allowed.min(pace.allowed(now));
+        }
+        if let Some(consumer) = &self.follows {
+            allowed = allowed.min((consumer.messages() + 1).saturating_sub(self.total));
         }
         allowed
     }
@@ -236,7 +248,11 @@ impl Party for Publisher {
             }
             let allowed = self.allowance(signals.start.nanoseconds());
             if allowed == 0 {
-                return Ok(self.wait());
+                let next = self.wait();
+                if next == Next::Done {
+                    self.progress.end();
+                }
+                return Ok(next);
             }
             self.stamp(allowed, signals);
             turn += self.unsent.len();
