@@ -4,7 +4,7 @@
 //! for: one destination hit among many bindings, and one fanout.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use leveret::vhost::exchange::{Binding, ExchangeKind, Router};
+use leveret::exchange::{Binding, ExchangeKind, Router};
 use leveret_protocol::types::{FieldTable, FieldValue};
 use std::hint::black_box;
 

@@ -15,14 +15,15 @@ use tokio_util::sync::CancellationToken;
 use crate::alarms::Alarms;
 use crate::auth::Users;
 use crate::config::Config;
-use crate::connection::handle::{ConnectionHandle, ConnectionId, Event};
-use crate::persistence::Definitions;
-use crate::persistence::messages::Messages;
+use crate::definitions::store::DefinitionStore;
+use crate::keys::ConnectionId;
+use crate::outgoing::ConnectionHandle;
+use crate::stores::Messages;
 use crate::vhost::{TopologyLimits, Vhost};
 
 /// Limits that clients meet.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Most channels per connection; 0 is no limit.
     pub channel_max: u16,
     /// Largest frame in bytes; 0 is no limit.
@@ -43,7 +44,7 @@ pub struct Limits {
 
 impl Limits {
     /// As configured.
-    pub fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         let negotiation = config.negotiation;
         Self {
             channel_max: negotiation.channel_max,
@@ -60,7 +61,7 @@ impl Limits {
 
 /// What there is in all vhosts together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
+pub(crate) struct Totals {
     /// Open connections.
     pub connections: u64,
     /// Consumers.
@@ -77,7 +78,7 @@ pub struct Totals {
 
 /// See the module documentation.
 #[derive(Debug)]
-pub struct Broker {
+pub(crate) struct Broker {
     limits: Limits,
     topology_limits: Arc<TopologyLimits>,
     users: Users,
@@ -86,18 +87,18 @@ pub struct Broker {
     server_properties: Vec<u8>,
     vhosts: DashMap<Box<str>, Arc<Vhost>, foldhash::fast::RandomState>,
     connections: DashMap<ConnectionId, Arc<ConnectionHandle>, FxBuildHasher>,
-    definitions: Arc<Definitions>,
+    definitions: Arc<DefinitionStore>,
     messages: Arc<Messages>,
-    alarms: Alarms,
+    alarms: Arc<Alarms>,
     stopping: CancellationToken,
 }
 
 impl Broker {
     /// A broker with no vhosts.
-    pub fn new(
+    pub(crate) fn new(
         config: &Config,
         users: Users,
-        definitions: Arc<Definitions>,
+        definitions: Arc<DefinitionStore>,
         messages: Arc<Messages>,
     ) -> Self {
         Self {
@@ -113,53 +114,53 @@ impl Broker {
             connections: DashMap::default(),
             definitions,
             messages,
-            alarms: Alarms::default(),
+            alarms: Arc::default(),
             stopping: CancellationToken::new(),
         }
     }
 
     /// The limits that clients meet.
-    pub fn limits(&self) -> &Limits {
+    pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
 
     /// The users.
-    pub fn users(&self) -> &Users {
+    pub(crate) fn users(&self) -> &Users {
         &self.users
     }
 
     /// Where messages are stored.
-    pub fn messages(&self) -> &Arc<Messages> {
+    pub(crate) fn messages(&self) -> &Arc<Messages> {
         &self.messages
     }
 
     /// The resource alarms.
-    pub fn alarms(&self) -> &Alarms {
+    pub(crate) fn alarms(&self) -> &Arc<Alarms> {
         &self.alarms
     }
 
     /// Cancelled when the broker ends.
-    pub fn stopping(&self) -> &CancellationToken {
+    pub(crate) fn stopping(&self) -> &CancellationToken {
         &self.stopping
     }
 
     /// The SASL mechanisms, separated by spaces.
-    pub fn mechanisms(&self) -> &str {
+    pub(crate) fn mechanisms(&self) -> &str {
         &self.mechanisms
     }
 
     /// The encoded server-properties of connection.start, without the table's length.
-    pub fn server_properties(&self) -> &[u8] {
+    pub(crate) fn server_properties(&self) -> &[u8] {
         &self.server_properties
     }
 
     /// The vhost with this name.
-    pub fn vhost(&self, name: &str) -> Option<Arc<Vhost>> {
+    pub(crate) fn vhost(&self, name: &str) -> Option<Arc<Vhost>> {
         self.vhosts.get(name).map(|entry| Arc::clone(entry.value()))
     }
 
     /// Adds a vhost.
-    pub fn add_vhost(&self, name: &str) -> Arc<Vhost> {
+    pub(crate) fn add_vhost(&self, name: &str) -> Arc<Vhost> {
         let vhost = Arc::new(Vhost::new(
             name,
             Arc::clone(&self.definitions),
@@ -171,22 +172,22 @@ impl Broker {
     }
 
     /// Notes an open connection.
-    pub fn register(&self, connection: &Arc<ConnectionHandle>) {
+    pub(crate) fn register(&self, connection: &Arc<ConnectionHandle>) {
         self.connections.insert(connection.id(), Arc::clone(connection));
     }
 
     /// Forgets a connection.
-    pub fn unregister(&self, connection: &ConnectionHandle) {
+    pub(crate) fn unregister(&self, connection: &ConnectionHandle) {
         self.connections.remove(&connection.id());
     }
 
     /// How many connections are open.
-    pub fn connection_count(&self) -> usize {
+    pub(crate) fn connection_count(&self) -> usize {
         self.connections.len()
     }
 
     /// Counts everything. Locks one queue after the other.
-    pub fn totals(&self) -> Totals {
+    pub(crate) fn totals(&self) -> Totals {
         let vhosts: Vec<_> = self.vhosts.iter().map(|v| Arc::clone(v.value())).collect();
         let mut totals = Totals { connections: self.connections.len() as u64, ..Totals::default() };
         for queue in vhosts.iter().flat_map(|vhost| vhost.queues()) {
@@ -200,12 +201,10 @@ impl Broker {
         totals
     }
 
-    /// Leaves every connection a message.
-    pub fn tell_all(&self, event: impl Fn() -> Event) {
+    /// Ends every connection (320).
+    pub(crate) fn close_all(&self, reason: &str) {
         let all: Vec<_> = self.connections.iter().map(|c| Arc::clone(c.value())).collect();
-        for connection in all {
-            connection.post(event());
-        }
+        all.iter().for_each(|connection| connection.force_close(reason));
     }
 }
 

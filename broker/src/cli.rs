@@ -5,7 +5,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config::ServeOptions;
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
@@ -32,23 +34,6 @@ pub enum Command {
         #[arg(long)]
         salvage: bool,
     },
-}
-
-/// Options of a running broker. Each goes before the environment and the files.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
-pub struct ServeOptions {
-    /// Configuration file, in the syntax of rabbitmq.conf
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Where definitions and messages are kept
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// The AMQP port, instead of all listeners that are configured
-    #[arg(long, value_name = "N")]
-    pub port: Option<u16>,
-    /// debug, info, notice, warning, error, critical or none
-    #[arg(long, value_name = "LEVEL")]
-    pub log_level: Option<String>,
 }
 
 /// An AMQP 0-9-1 message broker

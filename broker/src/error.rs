@@ -1,19 +1,21 @@
 //! What a client did wrong, as the AMQP replies say it.
 //!
 //! Every handler returns one of the two enums here, so its signature says which level of close it
-//! may cause. `connection::close` alone turns them into frames; the dispatcher adds the class and
-//! method ids. The texts are RabbitMQ's, because clients and their test suites match on them.
+//! may cause. The dispatcher
+//! makes a `Failure` of them, with the channel and the ids of the method, which `session::close`
+//! alone turns into a close frame. The texts are RabbitMQ's, because clients and their test suites match on them.
 //! Specification: AMQP 0-9-1 §1.2 (reply codes), §4.10 (error handling).
 
 use std::fmt;
 
 use leveret_protocol::error::DecodeError;
+use leveret_protocol::methods::Method;
 use leveret_protocol::reply_code::ReplyCode;
 use thiserror::Error;
 
 /// What a resource is called in an error text: `queue 'q' in vhost '/'`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResourceName {
+pub(crate) struct ResourceName {
     kind: &'static str,
     name: String,
     vhost: String,
@@ -21,12 +23,12 @@ pub struct ResourceName {
 
 impl ResourceName {
     /// A queue's name.
-    pub fn queue(vhost: &str, name: &str) -> Self {
+    pub(crate) fn queue(vhost: &str, name: &str) -> Self {
         Self { kind: "queue", name: name.to_owned(), vhost: vhost.to_owned() }
     }
 
     /// An exchange's name; the default exchange is shown as it is.
-    pub fn exchange(vhost: &str, name: &str) -> Self {
+    pub(crate) fn exchange(vhost: &str, name: &str) -> Self {
         Self { kind: "exchange", name: name.to_owned(), vhost: vhost.to_owned() }
     }
 }
@@ -39,7 +41,7 @@ impl fmt::Display for ResourceName {
 
 /// An error that closes one channel (`channel.close`), and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ChannelError {
+pub(crate) enum ChannelError {
     /// 404: the queue or exchange is not there.
     #[error("no {0}")]
     NotFound(ResourceName),
@@ -85,7 +87,7 @@ pub enum ChannelError {
 
 impl ChannelError {
     /// The reply code the client sees.
-    pub fn reply_code(&self) -> ReplyCode {
+    pub(crate) fn reply_code(&self) -> ReplyCode {
         match self {
             Self::NotFound(_) | Self::NoPreviousQueue => ReplyCode::NOT_FOUND,
             Self::AccessRefused { .. } | Self::Refused(_) => ReplyCode::ACCESS_REFUSED,
@@ -99,7 +101,7 @@ impl ChannelError {
 
 /// An error that closes the whole connection (`connection.close`).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum ConnectionError {
+pub(crate) enum ConnectionError {
     /// 501, 502, 503, 505, 540 or 541: the bytes cannot be understood.
     #[error("{0}")]
     Decode(#[from] DecodeError),
@@ -134,7 +136,7 @@ pub enum ConnectionError {
 
 impl ConnectionError {
     /// The reply code the client sees.
-    pub fn reply_code(&self) -> ReplyCode {
+    pub(crate) fn reply_code(&self) -> ReplyCode {
         match self {
             Self::Decode(error) => error.reply_code(),
             Self::Forced(_) => ReplyCode::CONNECTION_FORCED,
@@ -152,7 +154,7 @@ impl ConnectionError {
 
 /// Either level of error.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum AmqpError {
+pub(crate) enum AmqpError {
     /// Closes one channel.
     #[error(transparent)]
     Channel(#[from] ChannelError),
@@ -169,9 +171,44 @@ impl From<DecodeError> for AmqpError {
 
 /// Which method was being carried out when it failed: the class and method id of a close.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FailingMethod {
+pub(crate) struct FailingMethod {
     /// Class id; 0 when no method failed.
     pub class_id: u16,
     /// Method id; 0 when no method failed.
     pub method_id: u16,
+}
+
+impl FailingMethod {
+    /// A method by its ids.
+    pub(crate) const fn of(class_id: u16, method_id: u16) -> Self {
+        Self { class_id, method_id }
+    }
+}
+
+/// An error, where it arose, and in which method: what errors travel in once they left a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// The channel it arose on.
+    pub channel: u16,
+    /// What went wrong.
+    pub error: AmqpError,
+    /// The method that failed; zeros when the frame was no method.
+    pub method: FailingMethod,
+}
+
+impl Failure {
+    /// An error of a method.
+    pub(crate) fn of_method(
+        channel: u16,
+        error: impl Into<AmqpError>,
+        method: &Method<'_>,
+    ) -> Self {
+        let method = FailingMethod::of(method.class_id(), method.method_id());
+        Self { channel, error: error.into(), method }
+    }
+
+    /// An error that is no method's.
+    pub(crate) fn of_frame(channel: u16, error: impl Into<AmqpError>) -> Self {
+        Self { channel, error: error.into(), method: FailingMethod::default() }
+    }
 }

@@ -1,29 +1,35 @@
 //! Leveret, an AMQP 0-9-1 message broker.
 //!
 //! The walk of a message, and so the order in which to read:
-//! `server` accepts → `connection` (handshake, then frames) → `channel` (publish) → `vhost`
-//! (routing) → `queue` → `persistence`; out again by `queue` → `channel::deliveries` →
-//! `connection::outbox` → `connection::writer` → socket; and back by `channel::settle` → `queue`.
-//! ARCHITECTURE.md tells the same story whole.
+//! `server` accepts → `connection` (handshake, then frames) → `session` (dispatch, the channel's
+//! publish, routes) → `vhost` (routing) → `queue` → `stores`; out again by `queue` → `outgoing` →
+//! socket; and back by `session` (settle) → `queue`. ARCHITECTURE.md tells the same story whole, with
+//! the floors that these modules stand on.
 
 pub mod cli;
 pub mod config;
 pub mod logging;
-pub mod server;
-pub mod startup;
-pub mod broker;
-pub mod connection;
-pub mod channel;
-pub mod message;
-pub mod vhost;
-pub mod queue;
-pub mod persistence;
-pub mod definitions;
-pub mod alarms;
-pub mod metrics;
-pub mod auth;
-pub mod secret;
-pub mod error;
-pub mod names;
-pub mod clock;
 pub mod healthcheck;
+pub mod server;
+pub(crate) mod startup;
+pub(crate) mod metrics;
+pub(crate) mod connection;
+pub(crate) mod session;
+pub(crate) mod broker;
+pub(crate) mod vhost;
+pub(crate) mod auth;
+pub(crate) mod queue;
+pub(crate) mod outgoing;
+pub(crate) mod stores;
+pub(crate) mod definitions;
+pub mod exchange;
+pub(crate) mod alarms;
+pub(crate) mod resources;
+pub(crate) mod message;
+pub(crate) mod error;
+pub(crate) mod keys;
+pub(crate) mod names;
+pub mod secret;
+pub(crate) mod clock;
+
+pub use auth::password::hash as hash_password;

@@ -7,9 +7,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use leveret::auth::password;
-use leveret::cli::{self, ServeOptions};
-use leveret::config::Config;
+use leveret::cli;
+use leveret::config::{Config, ServeOptions};
 use leveret::{healthcheck, logging, server};
 use leveret_bench::BenchArguments;
 use leveret_storage::messages;
@@ -100,6 +99,6 @@ fn hash_password(password: Option<String>) -> Outcome {
         Some(password) => password,
         None => std::io::stdin().lines().next().transpose()?.unwrap_or_default(),
     };
-    println!("{}", password::hash(password.as_bytes()));
+    println!("{}", leveret::hash_password(password.as_bytes()));
     Ok(())
 }

@@ -19,11 +19,11 @@ use leveret_storage::messages::Content;
 
 /// Bodies below this many bytes are copied beside the envelope; larger ones are sliced. A slice of
 /// a small body would pin a whole read buffer for one surviving message.
-pub const INLINE_BODY_MAX: usize = 4096;
+pub(crate) const INLINE_BODY_MAX: usize = 4096;
 
 /// A message, immutable. Cloning is a reference count.
 #[derive(Clone, Debug)]
-pub struct Message {
+pub(crate) struct Message {
     head: Arc<[u8]>,
     /// Only for bodies of `INLINE_BODY_MAX` bytes and more. Behind an `Arc` so that the many small
     /// messages of a long queue do not each carry an empty `Bytes`.
@@ -37,7 +37,7 @@ pub struct Message {
 
 /// Where the parts of a `head` begin.
 #[derive(Clone, Copy, Debug)]
-pub struct HeadLayout {
+pub(crate) struct HeadLayout {
     /// First byte of the property flags.
     pub properties_at: u16,
     /// First byte after the properties.
@@ -46,7 +46,7 @@ pub struct HeadLayout {
 
 impl Message {
     /// A message from its laid-out bytes. `head` holds the body too unless `large_body` is given.
-    pub fn new(
+    pub(crate) fn new(
         head: &[u8],
         layout: HeadLayout,
         large_body: Option<Bytes>,
@@ -65,7 +65,7 @@ impl Message {
     }
 
     /// What the message store keeps of it: all of it, without a copy.
-    pub fn content(&self) -> Content {
+    pub(crate) fn content(&self) -> Content {
         let note = Note {
             properties_at: self.properties_at,
             body_at: self.body_at,
@@ -80,7 +80,7 @@ impl Message {
     }
 
     /// The message that was stored; `None` for a note that no message ever had.
-    pub fn from_content(content: Content) -> Option<Self> {
+    pub(crate) fn from_content(content: Content) -> Option<Self> {
         let Content { note, head, tail } = content;
         let Note { properties_at, body_at, priority, persistent } = Note::unpack(note);
         let is_laid_out = u32::from(properties_at) <= body_at && body_at as usize <= head.len();
@@ -95,28 +95,28 @@ impl Message {
     }
 
     /// Exchange and routing key as two short strings, as the wire carries them.
-    pub fn envelope(&self) -> &[u8] {
+    pub(crate) fn envelope(&self) -> &[u8] {
         self.head.get(..usize::from(self.properties_at)).unwrap_or_default()
     }
 
     /// The exchange the message was published to; empty for the default exchange.
-    pub fn exchange(&self) -> &[u8] {
+    pub(crate) fn exchange(&self) -> &[u8] {
         short_string(self.envelope())
     }
 
     /// The routing key it was published with.
-    pub fn routing_key(&self) -> &[u8] {
+    pub(crate) fn routing_key(&self) -> &[u8] {
         let rest = self.envelope().get(1 + self.exchange().len()..).unwrap_or_default();
         short_string(rest)
     }
 
     /// Property flags and values, as published.
-    pub fn properties(&self) -> &[u8] {
+    pub(crate) fn properties(&self) -> &[u8] {
         self.head.get(usize::from(self.properties_at)..self.body_at as usize).unwrap_or_default()
     }
 
     /// The body.
-    pub fn body(&self) -> &[u8] {
+    pub(crate) fn body(&self) -> &[u8] {
         match &self.large_body {
             Some(body) => body,
             None => self.head.get(self.body_at as usize..).unwrap_or_default(),
@@ -124,36 +124,36 @@ impl Message {
     }
 
     /// The body as shared bytes, when it is large enough to be sliced rather than copied.
-    pub fn large_body(&self) -> Option<&Bytes> {
+    pub(crate) fn large_body(&self) -> Option<&Bytes> {
         self.large_body.as_deref()
     }
 
     /// Whether it was published with `delivery_mode` 2.
-    pub fn is_persistent(&self) -> bool {
+    pub(crate) fn is_persistent(&self) -> bool {
         self.persistent
     }
 
     /// The same message with the given priority, 0 if it named none.
     #[must_use]
-    pub fn with_priority(mut self, priority: u8) -> Self {
+    pub(crate) fn with_priority(mut self, priority: u8) -> Self {
         self.priority = priority;
         self
     }
 
     /// Its priority in queues that have priorities.
-    pub fn priority(&self) -> u8 {
+    pub(crate) fn priority(&self) -> u8 {
         self.priority
     }
 
     /// Bytes of memory the message's content takes, shared by all its copies.
-    pub fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.head.len() + self.large_body.as_ref().map_or(0, |body| body.len())
     }
 }
 
 /// What the store remembers of a message beside its bytes, in 8 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Note {
+pub(crate) struct Note {
     /// See `HeadLayout`.
     pub properties_at: u16,
     /// See `HeadLayout`: also what a stored message has beside its body, in bytes.
@@ -174,7 +174,7 @@ impl Note {
 
     /// The note in these 8 bytes.
     #[expect(clippy::cast_possible_truncation, reason = "each field is cut out of its bits")]
-    pub fn unpack(note: u64) -> Self {
+    pub(crate) fn unpack(note: u64) -> Self {
         Self {
             properties_at: note as u16,
             body_at: (note >> 16) as u32,

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// `prefix` and 22 characters for 16 random bytes, as RabbitMQ builds `amq.gen-…`.
-pub fn generated(prefix: &str) -> String {
+pub(crate) fn generated(prefix: &str) -> String {
     let random: [u8; 16] = rand::random();
     let mut name = prefix.to_owned();
     URL_SAFE_NO_PAD.encode_string(random, &mut name);
@@ -12,7 +12,7 @@ pub fn generated(prefix: &str) -> String {
 }
 
 /// A name as RabbitMQ takes it: without carriage returns and line feeds.
-pub fn cleaned(name: &str) -> std::borrow::Cow<'_, str> {
+pub(crate) fn cleaned(name: &str) -> std::borrow::Cow<'_, str> {
     if name.contains(['\r', '\n']) {
         return name.replace(['\r', '\n'], "").into();
     }

@@ -15,17 +15,18 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use crate::alarms::{self, Watermarks};
 use crate::broker::Broker;
 use crate::config::{Config, Listeners};
-use crate::connection;
-use crate::connection::handle::Event;
+use crate::connection::handshake::canonical;
+use crate::connection::{self, SHUTDOWN_REASON};
 use crate::metrics;
+use crate::resources::{self, Watermarks};
 use crate::startup;
+use crate::stores::end_process;
 
 /// Why the server did not start, or ended badly.
 #[derive(Debug, Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The data directory cannot be used.
     #[error(transparent)]
     Startup(#[from] startup::Error),
@@ -45,13 +46,18 @@ pub enum Error {
     System(#[from] std::io::Error),
 }
 
-/// What clients are told, in RabbitMQ's words.
-pub(crate) const SHUTDOWN_REASON: &str = "broker forced connection closure with reason 'shutdown'";
 /// How long to wait after accept failed: the usual reason is too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until a signal ends it.
-pub async fn run(config: Config) -> Result<(), Error> {
+///
+/// # Errors
+/// The data directory or an address cannot be used, or what was not yet durable could not be stored.
+pub async fn run(config: Config) -> Result<(), impl std::error::Error + 'static> {
+    serve(config).await
+}
+
+async fn serve(config: Config) -> Result<(), Error> {
     // First: a signal that comes early must not end the process the hard way.
     let mut signals = Signals::new()?;
     raise_open_file_limit();
@@ -78,7 +84,11 @@ pub async fn run(config: Config) -> Result<(), Error> {
     }
     let messages = Arc::clone(broker.messages());
     tokio::spawn(async move { end_process(&messages.failed().await) });
-    tokio::spawn(alarms::watch(Arc::clone(&broker), watermarks));
+    tokio::spawn(resources::watch(
+        Arc::clone(broker.alarms()),
+        Arc::clone(broker.messages()),
+        watermarks,
+    ));
     info!("Server startup complete; 0 plugins started.");
     signals.wait().await;
     broker.stopping().cancel();
@@ -89,13 +99,13 @@ pub async fn run(config: Config) -> Result<(), Error> {
 }
 
 fn watermarks(config: &Config) -> Watermarks {
-    let memory = config.memory.watermark_bytes(alarms::memory_total());
+    let memory = config.memory.watermark_bytes(resources::memory_total());
     if let Some(limit) = memory {
         info!("memory high watermark set to {} MiB", limit / (1024 * 1024));
     }
     Watermarks {
         memory,
-        disk_free: config.disk_free_limit.bytes(alarms::memory_total()),
+        disk_free: config.disk_free_limit.bytes(resources::memory_total()),
         data_dir: config.data_dir.clone(),
     }
 }
@@ -158,11 +168,6 @@ fn prepare(socket: &TcpStream, nodelay: bool) -> std::io::Result<()> {
     socket.set_nodelay(nodelay)
 }
 
-/// An IPv4 address on a dual-stack listener, as the IPv4 address it is.
-pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
-}
-
 /// The signals that ask the broker to end.
 struct Signals {
     terminate: Signal,
@@ -187,18 +192,11 @@ impl Signals {
 
 /// Tells every client that the broker goes, and waits for them to leave.
 async fn drain(broker: &Broker, connections: &TaskTracker, limit: Duration) {
-    broker.tell_all(|| Event::ForceClose(SHUTDOWN_REASON.to_owned()));
+    broker.close_all(SHUTDOWN_REASON);
     if tokio::time::timeout(limit, connections.wait()).await.is_err() {
         warn!("{} connections did not close in time", connections.len());
     }
     info!("stopped");
-}
-
-/// Ends the process because what it holds in memory can no longer be made durable: whoever starts it
-/// again starts from what is on disk. Never retried: a failed sync says nothing of what came before.
-pub(crate) fn end_process(cause: &leveret_storage::StorageError) -> ! {
-    error!("what is confirmed could no longer be kept, ending: {cause}");
-    std::process::exit(1)
 }
 
 /// Connections are files: take as many as the system allows this process.

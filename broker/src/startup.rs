@@ -15,20 +15,21 @@ use tracing::{info, warn};
 use crate::auth::{self, Users};
 use crate::broker::Broker;
 use crate::config::Config;
-use crate::definitions::{
+use crate::definitions::records::{
     self, BindingRecord, DefinitionError, DestinationKind, ExchangeRecord, QueueRecord,
 };
+use crate::definitions::store::DefinitionStore;
 use crate::error::ResourceName;
-use crate::persistence;
-use crate::persistence::messages::{MemoryBudget, Messages};
-use crate::queue::{Queue, QueueId, QueueSettings, arguments};
+use crate::exchange::Binding;
+use crate::keys::QueueId;
+use crate::queue::{Queue, QueueSettings, arguments};
+use crate::stores::{MemoryBudget, Messages};
 use crate::vhost::Vhost;
 use crate::vhost::destination::{Destination, ExchangeSettings};
-use crate::vhost::exchange::Binding;
 
 /// Why the broker did not start.
 #[derive(Debug, Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The data directory cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -42,7 +43,7 @@ pub enum Error {
 
 /// A broker with everything durable back in it.
 #[derive(Debug)]
-pub struct Started {
+pub(crate) struct Started {
     /// The broker.
     pub broker: Arc<Broker>,
     store: Store,
@@ -53,7 +54,7 @@ impl Started {
     ///
     /// # Errors
     /// What was not yet durable could not be stored.
-    pub fn close(self) -> Result<(), StorageError> {
+    pub(crate) fn close(self) -> Result<(), StorageError> {
         self.broker.messages().close()?;
         self.store.close()
     }
@@ -63,7 +64,7 @@ impl Started {
 ///
 /// # Errors
 /// The directory is in use, of a newer version, damaged, or cannot be written.
-pub fn start(config: &Config) -> Result<Started, Error> {
+pub(crate) fn start(config: &Config) -> Result<Started, Error> {
     let store = Store::open(&config.data_dir)?;
     info!("data directory: {}", store.directory().display());
     let metadata = store.metadata();
@@ -71,9 +72,9 @@ pub fn start(config: &Config) -> Result<Started, Error> {
         info!("created vhost '{}' and user '{}'", config.seed.vhost, config.seed.user);
     }
     let epoch = boot_epoch(&*metadata)?;
-    let stored = definitions::load(&metadata.read()?)?;
+    let stored = records::load(&metadata.read()?)?;
     let users = Users::new(Arc::clone(&metadata), &stored, &config.authentication.loopback_users);
-    let durable = Arc::new(persistence::Definitions::new(metadata, epoch));
+    let durable = Arc::new(DefinitionStore::new(metadata, epoch));
     let (messages, recovered) = open_messages(&store, config, &stored)?;
     let broker = Arc::new(Broker::new(config, users, durable, messages));
     for vhost in &stored.vhosts {
@@ -88,7 +89,7 @@ pub fn start(config: &Config) -> Result<Started, Error> {
 fn open_messages(
     store: &Store,
     config: &Config,
-    stored: &definitions::Definitions,
+    stored: &records::Definitions,
 ) -> Result<(Arc<Messages>, Recovered), Error> {
     let storage = &config.message_storage;
     let options = Options { fsync: storage.fsync, ..Options::default() };
@@ -111,7 +112,7 @@ fn open_messages(
 
 fn restore(
     broker: &Broker,
-    stored: &definitions::Definitions,
+    stored: &records::Definitions,
     recovered: &Recovered,
     all_redelivered: bool,
 ) -> Result<(), Error> {

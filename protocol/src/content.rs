@@ -59,3 +59,6 @@ fn parse(input: &[u8]) -> nom::IResult<&[u8], ContentHeader<'_>, Malformed> {
     let (properties, body_size) = be_u64(input)?;
     Ok((&[], ContentHeader { class_id, weight, body_size, properties }))
 }
+
+#[cfg(test)]
+mod tests;

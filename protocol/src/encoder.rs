@@ -6,7 +6,7 @@ use crate::constants::{
     FRAME_BODY, FRAME_END, FRAME_HEADER, FRAME_HEADER_SIZE, FRAME_HEARTBEAT, FRAME_METHOD,
     FRAME_OVERHEAD,
 };
-use crate::methods::MethodFrame;
+use crate::method_frame::MethodFrame;
 
 /// Appends a method frame.
 #[inline]
@@ -109,3 +109,6 @@ fn frame_header(out: &mut Vec<u8>, frame_type: u8, channel: u16, size: usize) {
     let [s1, s2, s3, s4] = u32::try_from(size).unwrap_or(u32::MAX).to_be_bytes();
     out.extend_from_slice(&[frame_type, c1, c2, s1, s2, s3, s4]);
 }
+
+#[cfg(test)]
+mod tests;

@@ -243,3 +243,6 @@ impl From<nom::Err<Self>> for Malformed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

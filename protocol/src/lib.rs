@@ -37,6 +37,7 @@ pub mod decoder;
 pub mod frame;
 
 pub mod arguments;
+mod method_frame;
 pub mod methods;
 pub mod types;
 mod wire;

@@ -17,23 +17,8 @@ pub mod tx;
 
 use crate::encoder::write_method;
 use crate::error::{DecodeError, Malformed, Snippet};
+pub use crate::method_frame::{MethodFrame, MethodSpec};
 use crate::wire::be_u16;
-pub use table::MethodSpec;
-
-/// What every method's struct can do.
-pub trait MethodFrame {
-    /// Number of the class.
-    const CLASS_ID: u16;
-    /// Number of the method within the class.
-    const METHOD_ID: u16;
-    /// Class and method, as `basic.consume-ok`.
-    const NAME: &'static str;
-    /// The method as the specification has it.
-    const SPEC: MethodSpec;
-
-    /// Appends the arguments: what follows class and method in the payload.
-    fn encode_arguments(&self, out: &mut Vec<u8>);
-}
 
 macro_rules! methods {
     (
@@ -204,3 +189,6 @@ fn class_and_method(input: &[u8]) -> nom::IResult<&[u8], (u16, u16), Malformed> 
     let (input, method) = be_u16(input)?;
     Ok((input, (class, method)))
 }
+
+#[cfg(test)]
+mod tests;

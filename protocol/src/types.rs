@@ -3,11 +3,10 @@
 //! wire, checked but not built; [`FieldTable`] is one that somebody works with.
 
 mod field_table;
-mod field_value;
-mod grammar;
 mod raw_table;
 
-pub use field_table::FieldTable;
-pub use field_value::FieldValue;
-pub use grammar::RawValue;
-pub use raw_table::{Entries, RawTable, TABLE_DEPTH_MAX};
+pub use field_table::{FieldTable, FieldValue};
+pub use raw_table::{Entries, RawTable, RawValue, TABLE_DEPTH_MAX};
+
+#[cfg(test)]
+mod tests;

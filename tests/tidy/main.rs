@@ -4,9 +4,12 @@
 //! A rule collects every breach before it fails, so that one run shows all.
 #![expect(clippy::expect_used, reason = "a test reports an unreadable file by panicking")]
 
+mod circles;
 mod crates;
 mod documents;
+mod floors;
 mod functions;
+mod imports;
 mod modules;
 mod source;
 mod tree;

@@ -1,6 +1,7 @@
 //! The files of the repository: what is ours, without what is built, fetched
 //! or kept by tools.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,15 +24,17 @@ impl File {
     }
 }
 
-/// The top of the repository.
-pub(crate) fn top() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests is a folder of the repository")
+/// The top of the repository, or of another one that `LEVERET_TREE` names.
+pub(crate) fn top() -> PathBuf {
+    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned);
+    let named = env::var_os("LEVERET_TREE").map(PathBuf::from);
+    named.or_else(own).expect("tests is a folder of the repository")
 }
 
 /// Every text file, in order of its path.
 pub(crate) fn text_files() -> Vec<File> {
     let mut paths = Vec::new();
-    collect(top(), &mut paths);
+    collect(&top(), &mut paths);
     paths.sort();
     let files: Vec<File> = paths.iter().filter_map(|path| read(path)).collect();
     assert!(files.len() > 20, "only {} files found: is this the repository?", files.len());
@@ -42,6 +45,16 @@ pub(crate) fn text_files() -> Vec<File> {
 pub(crate) fn rust_files() -> Vec<File> {
     let is_rust = |file: &File| Path::new(&file.path).extension().is_some_and(|it| it == "rs");
     text_files().into_iter().filter(is_rust).collect()
+}
+
+/// The Rust files of a member's `src`, with their paths from there.
+pub(crate) fn sources_of(member: &str) -> Vec<File> {
+    let home = format!("{member}/src/");
+    let inside = |file: File| {
+        let path = file.path.strip_prefix(&home)?.to_owned();
+        Some(File { path, text: file.text })
+    };
+    rust_files().into_iter().filter_map(inside).collect()
 }
 
 fn collect(folder: &Path, into: &mut Vec<PathBuf>) {

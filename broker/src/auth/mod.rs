@@ -5,14 +5,14 @@
 //! before every operation. Users and permissions are durable: changes go through
 //! the metadata store.
 
-pub mod sasl;
+pub(crate) mod sasl;
 
 mod users;
-pub use users::{AuthError, LoginRefused, Users};
+pub(crate) use users::Users;
 
-pub mod permissions;
+pub(crate) mod permissions;
 
-pub mod password;
+pub(crate) mod password;
 
 mod seed;
-pub use seed::seed_if_empty;
+pub(crate) use seed::seed_if_empty;

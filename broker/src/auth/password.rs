@@ -20,7 +20,7 @@ pub fn hash(password: &[u8]) -> String {
 /// Whether the hash was made of this password. Takes the same time for every
 /// password, and never holds for a hash that is not one.
 #[must_use]
-pub fn verify(hash: &str, password: &[u8]) -> bool {
+pub(crate) fn verify(hash: &str, password: &[u8]) -> bool {
     let decoded = STANDARD.decode(hash).unwrap_or_default();
     let Some((salt, expected)) = decoded.split_first_chunk::<SALT_BYTES>() else {
         // As slow as a wrong password.

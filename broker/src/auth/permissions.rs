@@ -12,7 +12,7 @@ use regex::Regex;
 
 /// The three rights. Which operation needs which: RabbitMQ's access control page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Permission {
+pub(crate) enum Permission {
     /// Declare and delete.
     Configure,
     /// Publish to, bind to.
@@ -24,7 +24,7 @@ pub enum Permission {
 impl Permission {
     /// The word in error texts.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Configure => "configure",
             Self::Write => "write",
@@ -36,13 +36,13 @@ impl Permission {
 /// A text that is not a regular expression as this broker knows them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{expression}' is not a regular expression: {reason}")]
-pub struct PatternError {
+pub(crate) struct PatternError {
     expression: String,
     reason: String,
 }
 
 /// What a user may do in one vhost, now.
-pub struct UserPermissions {
+pub(crate) struct UserPermissions {
     rules: ArcSwap<Rules>,
 }
 
@@ -79,7 +79,7 @@ impl UserPermissions {
     /// Whether the right covers the resource. The default exchange goes by the
     /// name `amq.default` here.
     #[must_use]
-    pub fn allows(&self, permission: Permission, resource: &str) -> bool {
+    pub(crate) fn allows(&self, permission: Permission, resource: &str) -> bool {
         let rules = self.rules.load();
         match permission {
             Permission::Configure => rules.configure.matches(resource),

@@ -9,7 +9,7 @@ use crate::config::Mechanism;
 
 /// A user's name and password as a client gave them, not verified.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// The user's name.
     pub user: String,
     /// The password, any bytes.
@@ -24,7 +24,7 @@ impl fmt::Debug for Identity {
 
 /// The response cannot be understood. The text does not repeat it: it may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SaslError {
+pub(crate) enum SaslError {
     /// There is no such mechanism here.
     #[error("unknown authentication mechanism")]
     UnknownMechanism,
@@ -46,7 +46,7 @@ pub enum SaslError {
 ///
 /// # Errors
 /// The mechanism is not known, or the response is not one of it.
-pub fn parse(mechanism: &str, response: &[u8]) -> Result<Identity, SaslError> {
+pub(crate) fn parse(mechanism: &str, response: &[u8]) -> Result<Identity, SaslError> {
     match Mechanism::from_name(mechanism).ok_or(SaslError::UnknownMechanism)? {
         Mechanism::Plain => plain(response),
         Mechanism::AmqPlain => amqplain(response),

@@ -7,7 +7,9 @@ use regex::Regex;
 
 use super::password;
 use crate::config::{Seed, SeedPermissions, SeedUser};
-use crate::definitions::{HashingAlgorithm, PermissionRecord, Record, UserRecord, VhostRecord};
+use crate::definitions::records::{
+    HashingAlgorithm, PermissionRecord, Record, UserRecord, VhostRecord,
+};
 use crate::secret::Secret;
 
 /// Makes the first definitions if there is neither a vhost nor a user; says
@@ -16,7 +18,7 @@ use crate::secret::Secret;
 ///
 /// # Errors
 /// The store cannot be read or written.
-pub fn seed_if_empty(store: &dyn MetadataStore, seed: &Seed) -> Result<bool, StorageError> {
+pub(crate) fn seed_if_empty(store: &dyn MetadataStore, seed: &Seed) -> Result<bool, StorageError> {
     let snapshot = store.read()?;
     let defined = [Collection::Vhost, Collection::User]
         .into_iter()
@@ -85,9 +87,9 @@ mod tests {
     use leveret_storage::metadata::{MemoryMetadata, Snapshot};
 
     use super::*;
-    use crate::cli::ServeOptions;
     use crate::config::Config;
-    use crate::definitions;
+    use crate::config::ServeOptions;
+    use crate::definitions::records;
 
     fn seed(variables: &[(&str, &str)]) -> Seed {
         let options =
@@ -100,7 +102,7 @@ mod tests {
     }
 
     fn names(snapshot: &Snapshot) -> (Vec<String>, Vec<String>) {
-        let loaded = definitions::load(snapshot).unwrap();
+        let loaded = records::load(snapshot).unwrap();
         let vhosts = loaded.vhosts.into_iter().map(|vhost| vhost.name).collect();
         (vhosts, loaded.users.into_iter().map(|user| user.name).collect())
     }
@@ -109,7 +111,7 @@ mod tests {
     fn an_empty_store_gets_guest_with_every_right() {
         let store = MemoryMetadata::new();
         assert!(seed_if_empty(&store, &seed(&[])).unwrap());
-        let loaded = definitions::load(&store.read().unwrap()).unwrap();
+        let loaded = records::load(&store.read().unwrap()).unwrap();
         assert_eq!(loaded.vhosts[0].name, "/");
         assert!(loaded.users[0].has_tag("administrator"));
         assert!(password::verify(&loaded.users[0].password_hash, b"guest"));
@@ -151,7 +153,7 @@ mod tests {
         seed.further_users =
             vec![further("bob", Some("secret"), ".*"), further("eve", None, "^other$")];
         assert!(seed_if_empty(&store, &seed).unwrap());
-        let loaded = definitions::load(&store.read().unwrap()).unwrap();
+        let loaded = records::load(&store.read().unwrap()).unwrap();
         let [bob, eve, guest] = loaded.users.as_slice() else { panic!("{loaded:?}") };
         assert_eq!([&bob.name, &eve.name, &guest.name], ["bob", "eve", "guest"]);
         assert!(password::verify(&bob.password_hash, b"secret"));
@@ -172,7 +174,7 @@ mod tests {
         let mut seed = seed(&[]);
         seed.further_users = vec![further("guest", Some("other"), ".*")];
         assert!(seed_if_empty(&store, &seed).unwrap());
-        let loaded = definitions::load(&store.read().unwrap()).unwrap();
+        let loaded = records::load(&store.read().unwrap()).unwrap();
         let [guest] = loaded.users.as_slice() else { panic!("{loaded:?}") };
         assert!(password::verify(&guest.password_hash, b"guest"));
         assert_eq!(loaded.permissions[0].configure, ".*");

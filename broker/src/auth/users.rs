@@ -4,6 +4,14 @@
 //! once and is durable when the returned proposal resolves: whoever asked for it
 //! is answered only then. Changes are proposed in the order they are made.
 
+#![cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "changes of users are applied as at start; no operator gives them yet"
+    )
+)]
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,11 +22,13 @@ use parking_lot::{RwLock, RwLockWriteGuard};
 use super::password;
 use super::permissions::{PatternError, Permission, Rules, UserPermissions};
 use super::sasl::Identity;
-use crate::definitions::{Definitions, HashingAlgorithm, PermissionRecord, Record, UserRecord};
+use crate::definitions::records::{
+    Definitions, HashingAlgorithm, PermissionRecord, Record, UserRecord,
+};
 
 /// Why a login is refused: for the log only, the client is never told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LoginRefused {
+pub(crate) enum LoginRefused {
     /// No such user, or another password.
     #[error("user '{0}' - invalid credentials")]
     InvalidCredentials(String),
@@ -35,7 +45,7 @@ pub enum LoginRefused {
 
 /// A change that cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AuthError {
+pub(crate) enum AuthError {
     /// There is no such user.
     #[error("user '{0}' does not exist")]
     NoSuchUser(String),
@@ -46,7 +56,7 @@ pub enum AuthError {
 
 /// See the module documentation.
 #[derive(Debug)]
-pub struct Users {
+pub(crate) struct Users {
     store: Arc<dyn MetadataStore>,
     loopback_users: HashSet<String>,
     /// Guards all users and permissions together: a user goes with its
@@ -71,7 +81,7 @@ impl Users {
     /// The users that were defined, of whom `loopback_users` may log in from this
     /// machine only.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         store: Arc<dyn MetadataStore>,
         definitions: &Definitions,
         loopback_users: &[String],
@@ -97,7 +107,7 @@ impl Users {
     ///
     /// # Errors
     /// The reason, for the log.
-    pub fn authenticate(
+    pub(crate) fn authenticate(
         &self,
         identity: &Identity,
         peer: IpAddr,
@@ -129,7 +139,7 @@ impl Users {
     /// What the user may do in the vhost; `None` if it may not even enter. The
     /// handle follows later changes.
     #[must_use]
-    pub fn permissions(&self, user: &str, vhost: &str) -> Option<Arc<UserPermissions>> {
+    pub(crate) fn permissions(&self, user: &str, vhost: &str) -> Option<Arc<UserPermissions>> {
         let entries = self.entries.read();
         let granted = entries.get(user)?.permissions.get(vhost)?;
         Some(Arc::clone(&granted.rules))
@@ -138,19 +148,25 @@ impl Users {
     /// Whether the user has the right to the resource in the vhost. For a single
     /// question; a connection keeps the handle of [`Users::permissions`].
     #[must_use]
-    pub fn check(&self, user: &str, vhost: &str, permission: Permission, resource: &str) -> bool {
+    pub(crate) fn check(
+        &self,
+        user: &str,
+        vhost: &str,
+        permission: Permission,
+        resource: &str,
+    ) -> bool {
         self.permissions(user, vhost).is_some_and(|rules| rules.allows(permission, resource))
     }
 
     /// The user of that name.
     #[must_use]
-    pub fn user(&self, name: &str) -> Option<Arc<UserRecord>> {
+    pub(crate) fn user(&self, name: &str) -> Option<Arc<UserRecord>> {
         self.entries.read().get(name).map(|entry| Arc::clone(&entry.user))
     }
 
     /// All users, by name.
     #[must_use]
-    pub fn users(&self) -> Vec<Arc<UserRecord>> {
+    pub(crate) fn users(&self) -> Vec<Arc<UserRecord>> {
         let mut users: Vec<_> =
             self.entries.read().values().map(|entry| Arc::clone(&entry.user)).collect();
         users.sort_by(|left, right| left.name.cmp(&right.name));
@@ -159,7 +175,7 @@ impl Users {
 
     /// All permissions, by user and vhost.
     #[must_use]
-    pub fn all_permissions(&self) -> Vec<PermissionRecord> {
+    pub(crate) fn all_permissions(&self) -> Vec<PermissionRecord> {
         let entries = self.entries.read();
         let granted = entries.values().flat_map(|entry| entry.permissions.values());
         let mut records: Vec<_> = granted.map(|granted| granted.record.clone()).collect();
@@ -168,7 +184,7 @@ impl Users {
     }
 
     /// Adds the user, or replaces password and tags of the one there.
-    pub fn put_user(&self, user: UserRecord) -> Proposal {
+    pub(crate) fn put_user(&self, user: UserRecord) -> Proposal {
         let mut entries = self.entries.write();
         let change = user.put();
         match entries.get_mut(&user.name) {
@@ -182,7 +198,7 @@ impl Users {
     ///
     /// # Errors
     /// There is no such user.
-    pub fn delete_user(&self, name: &str) -> Result<Proposal, AuthError> {
+    pub(crate) fn delete_user(&self, name: &str) -> Result<Proposal, AuthError> {
         let mut entries = self.entries.write();
         let entry = entries.remove(name).ok_or_else(|| AuthError::NoSuchUser(name.to_owned()))?;
         let mut changes = vec![entry.user.delete()];
@@ -194,7 +210,7 @@ impl Users {
     ///
     /// # Errors
     /// There is no such user, or an expression cannot be compiled.
-    pub fn set_permissions(&self, record: PermissionRecord) -> Result<Proposal, AuthError> {
+    pub(crate) fn set_permissions(&self, record: PermissionRecord) -> Result<Proposal, AuthError> {
         let rules = Rules::compile(&record.configure, &record.write, &record.read)?;
         let mut entries = self.entries.write();
         let entry = entries
@@ -218,7 +234,7 @@ impl Users {
     ///
     /// # Errors
     /// There is no such user.
-    pub fn clear_permissions(&self, user: &str, vhost: &str) -> Result<Proposal, AuthError> {
+    pub(crate) fn clear_permissions(&self, user: &str, vhost: &str) -> Result<Proposal, AuthError> {
         let mut entries = self.entries.write();
         let entry = entries.get_mut(user).ok_or_else(|| AuthError::NoSuchUser(user.to_owned()))?;
         let changes = entry.permissions.remove(vhost).iter().map(Granted::revoke).collect();
@@ -226,7 +242,7 @@ impl Users {
     }
 
     /// Takes every right in the vhost from everybody: it is being deleted.
-    pub fn forget_vhost(&self, vhost: &str) -> Proposal {
+    pub(crate) fn forget_vhost(&self, vhost: &str) -> Proposal {
         let mut entries = self.entries.write();
         let changes = entries
             .values_mut()
@@ -281,7 +297,7 @@ mod tests {
     use leveret_storage::metadata::MemoryMetadata;
 
     use super::*;
-    use crate::definitions;
+    use crate::definitions::records;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -320,7 +336,7 @@ mod tests {
     /// The registry as the next start of the broker would build it.
     fn restarted(users: &Users) -> Users {
         let snapshot = users.store.read().unwrap();
-        let definitions = definitions::load(&snapshot).unwrap();
+        let definitions = records::load(&snapshot).unwrap();
         Users::new(Arc::clone(&users.store), &definitions, &["guest".to_owned()])
     }
 

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod options;
 mod error;
 mod inapplicable;
 mod keys;
@@ -24,12 +25,12 @@ mod types;
 
 pub use error::{ConfigError, Origin};
 pub use message_storage::MessageStorage;
+pub use options::ServeOptions;
 pub use reference::reference_file;
 pub use resources::{DiskFreeLimit, MemoryHighWatermark};
 pub use seed::{Seed, SeedPermissions, SeedUser};
 pub use types::Mechanism;
 
-use crate::cli::ServeOptions;
 use settings::Settings;
 
 /// Everything that can be configured.

@@ -10,9 +10,9 @@ use super::error::{ConfigError, Origin};
 use super::keys::{
     DATA_DIR, DEFAULT_PASS, DEFAULT_USER, DEFAULT_VHOST, LOG_CONSOLE_LEVEL, Row, TABLE, TCP_DEFAULT,
 };
+use super::options::ServeOptions;
 use super::settings::Settings;
 use super::syntax;
-use crate::cli::ServeOptions;
 
 /// Read if nothing else is named.
 const DEFAULT_FILE: &str = "/etc/leveret/leveret.conf";

@@ -11,8 +11,6 @@ use leveret_storage::messages::{Engine, FsyncPolicy};
 use regex::Regex;
 use tracing_subscriber::EnvFilter;
 
-use super::message_storage::{engine, fsync_policy};
-
 /// How values of type `T` are written.
 pub(super) struct Type<T> {
     /// Completes "expected ...".
@@ -209,6 +207,28 @@ fn listen_address(text: &str) -> Option<SocketAddr> {
     Some((address, port.parse().ok()?).into())
 }
 
+/// `log` or `sled`.
+fn engine(text: &str) -> Option<Engine> {
+    match text {
+        "log" => Some(Engine::Log),
+        "sled" => Some(Engine::Sled),
+        _ => None,
+    }
+}
+
+/// `group`, `os`, or `interval:` and milliseconds.
+fn fsync_policy(text: &str) -> Option<FsyncPolicy> {
+    match text {
+        "group" => Some(FsyncPolicy::Group),
+        "os" => Some(FsyncPolicy::Os),
+        other => {
+            let millis: u64 = other.strip_prefix("interval:")?.parse().ok()?;
+            let policy = FsyncPolicy::Interval(Duration::from_millis(millis));
+            (1..=60_000).contains(&millis).then_some(policy)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,6 +319,16 @@ mod tests {
             ("leveret=loud", None),
         ] {
             assert_eq!((LOG_FILTER.parse)(text).as_deref(), filter, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_policy_is_a_word_or_an_interval() {
+        let interval = FsyncPolicy::Interval(Duration::from_millis(250));
+        assert_eq!(fsync_policy("interval:250"), Some(interval));
+        assert_eq!(fsync_policy("group"), Some(FsyncPolicy::Group));
+        for wrong in ["", "always", "interval", "interval:", "interval:0", "interval:1s"] {
+            assert_eq!(fsync_policy(wrong), None, "{wrong}");
         }
     }
 }

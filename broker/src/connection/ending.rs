@@ -8,18 +8,22 @@
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
-use leveret_protocol::decoder::decode_frame;
+use leveret_protocol::decoder::{decode_frame, needed};
 use leveret_protocol::encoder::write_method;
 use leveret_protocol::methods::connection;
+use tokio::io::AsyncReadExt;
 use tokio::time::{Duration, timeout};
 use tracing::{error, info, warn};
 
-use super::{CLOSE_OK_WAIT, Connection, End, READ_BUFFER_MIN, close, read, wait_for_end};
+use super::input::READ_BUFFER_MIN;
+use super::{CLOSE_OK_WAIT, Connection, End, wait_for_end};
+use crate::session::close;
 
 impl Connection {
     /// Ends the connection: its channels, its queues, the last frames, the log line.
     pub(super) async fn finish(mut self, end: End) {
         self.dispatch.end();
+        self.finished = true;
         let vhost = self.dispatch.session.vhost.name();
         let user = self.dispatch.session.user_name();
         let about = format!("{}, vhost: '{vhost}', user: '{user}'", self.label);
@@ -48,32 +52,41 @@ impl Connection {
                 self.await_close_ok().await;
             }
         }
+        self.leave();
+    }
+
+    /// The connection is no longer there for anyone.
+    pub(super) fn leave(&self) {
         self.handle.outbox().close();
         self.writer.abort();
         self.broker.unregister(&self.handle);
     }
 
     /// Waits, bounded, until everything is written.
-    async fn drain(&self) {
-        self.handle.flush();
-        let all_written = async {
-            while self.handle.outbox().unsent() > 0 && !self.handle.outbox().is_closed() {
+    fn drain(&self) -> impl Future<Output = ()> + use<> {
+        let handle = Arc::clone(&self.handle);
+        handle.flush();
+        let all_written = async move {
+            while handle.outbox().unsent() > 0 && !handle.outbox().is_closed() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        let _ = timeout(CLOSE_OK_WAIT, all_written).await;
+        async move {
+            let _ = timeout(CLOSE_OK_WAIT, all_written).await;
+        }
     }
 
     /// Ignores all but the end of the connection: close-ok, a close of the client's own, or the
     /// socket's end.
     async fn await_close_ok(&mut self) {
         let mut input = BytesMut::new();
-        let payload_max = self.payload_max;
+        let payload_max = self.input.payload_max();
         let handle = Arc::clone(&self.handle);
         let socket = &mut self.socket;
         let wait = async {
             loop {
-                match read(socket, &mut input, READ_BUFFER_MIN).await {
+                input.reserve(READ_BUFFER_MIN.max(needed(&input)));
+                match socket.read_buf(&mut input).await {
                     Ok(count) if count > 0 => {}
                     Ok(_) | Err(_) => return,
                 }

@@ -19,16 +19,16 @@ use leveret_protocol::types::{FieldTable, FieldValue, RawTable};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::close;
-use super::session::{ClientCapabilities, LoggedIn};
 use crate::auth::sasl;
 use crate::broker::Broker;
 use crate::error::{ConnectionError, FailingMethod};
+use crate::session::close;
+use crate::session::context::{ClientCapabilities, LoggedIn};
 use crate::vhost::Vhost;
 
 /// What was agreed on.
 #[derive(Debug)]
-pub struct Negotiated {
+pub(crate) struct Negotiated {
     /// The vhost.
     pub vhost: Arc<Vhost>,
     /// Who is logged in.
@@ -47,7 +47,7 @@ pub struct Negotiated {
 
 /// Why there is no connection.
 #[derive(Debug)]
-pub enum Refused {
+pub(crate) enum Refused {
     /// The socket ended or failed.
     Gone,
     /// The client does not speak this protocol; it was told which one is spoken.
@@ -80,7 +80,7 @@ impl From<leveret_protocol::error::DecodeError> for Refused {
 }
 
 /// Runs the handshake. `input` keeps what the client sent beyond it.
-pub async fn run(
+pub(crate) async fn run(
     socket: &mut TcpStream,
     peer: SocketAddr,
     broker: &Broker,
@@ -320,7 +320,7 @@ fn connection_name(properties: &FieldTable) -> Option<String> {
 }
 
 /// Tells the client why there is no connection.
-pub async fn tell(
+pub(crate) async fn tell(
     socket: &mut TcpStream,
     error: &ConnectionError,
     method: FailingMethod,
@@ -330,4 +330,9 @@ pub async fn tell(
     // The client may be gone: then there is nobody to tell.
     let _ = socket.write_all(&out).await;
     text
+}
+
+/// An IPv4 address on a dual-stack listener, as the IPv4 address it is.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }

@@ -12,7 +12,7 @@ const SILENT_TICKS_MAX: u32 = 5;
 
 /// What a tick asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Beat {
+pub(super) struct Beat {
     /// Send a heartbeat frame.
     pub send: bool,
     /// The client is silent for too long.
@@ -21,7 +21,7 @@ pub struct Beat {
 
 /// See the module documentation.
 #[derive(Debug, Default)]
-pub struct Heartbeat {
+pub(super) struct Heartbeat {
     sent_before: u64,
     received_before: u64,
     silent_ticks: u32,
@@ -29,13 +29,13 @@ pub struct Heartbeat {
 
 impl Heartbeat {
     /// The time between ticks for an interval in seconds; `None` when heartbeats are off.
-    pub fn tick_interval(interval_seconds: u16) -> Option<Duration> {
+    pub(super) fn tick_interval(interval_seconds: u16) -> Option<Duration> {
         (interval_seconds > 0).then(|| Duration::from_millis(u64::from(interval_seconds) * 500))
     }
 
     /// Half an interval is over. `sent` and `received` are counts that grow with any traffic;
     /// `excused` means that the server itself is not reading, so silence proves nothing.
-    pub fn tick(&mut self, sent: u64, received: u64, excused: bool) -> Beat {
+    pub(super) fn tick(&mut self, sent: u64, received: u64, excused: bool) -> Beat {
         let send = sent == self.sent_before;
         self.sent_before = sent;
         if received != self.received_before || excused {
@@ -48,7 +48,7 @@ impl Heartbeat {
     }
 
     /// The count of what was sent, after a heartbeat went out.
-    pub fn note_sent(&mut self, sent: u64) {
+    pub(super) fn note_sent(&mut self, sent: u64) {
         self.sent_before = sent;
     }
 }

@@ -1,73 +1,50 @@
 //! A connection: the one task that reads a client's frames and acts on them.
 //!
 //! Spawned by `server` for every accepted socket. Files in the order a connection lives:
-//! `handshake`, then this loop, which hands frames to `dispatch`; `handle` and `outbox` are what
-//! other tasks see of it, `writer` writes what the socket does not take at once, `close` puts
-//! errors into frames. Stays true: the task waits only for its socket, its mail, its timer, a
-//! change to be on disk, or, bounded, for a queue that is long; and before it waits for its socket
-//! everything it read has taken effect.
+//! `handshake`, then this loop, which takes frames from `input` and hands them to the session's
+//! dispatch; `waiting` is what it waits for before it goes on, `heartbeat` when to send a sign of
+//! life or miss one, `ending` the last frames and the log line.
+//!
+//! Stays true: the task waits in one place, the `select!` of `Connection::run`, so that heartbeats,
+//! mail, alarms and the end of the broker are heard in every state; and before it waits for its
+//! socket everything it read has taken effect.
 
-pub mod batch;
-pub mod channel_table;
-pub mod close;
-pub mod dispatch;
 mod ending;
-pub mod handle;
-pub mod handshake;
-pub mod heartbeat;
-pub mod outbox;
-pub mod routes;
-pub mod session;
-mod writer;
-
-#[cfg(test)]
-mod hand_over_test;
-#[cfg(test)]
-mod outbox_model;
+pub(crate) mod handshake;
+mod heartbeat;
+mod input;
+mod waiting;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
-use leveret_protocol::constants::FRAME_HEADER_SIZE;
-use leveret_protocol::decoder::{decode_frame, needed};
+use bytes::BytesMut;
 use leveret_protocol::encoder::write_heartbeat;
-use leveret_protocol::frame::FrameKind;
 use leveret_protocol::methods::connection;
+use leveret_storage::StorageError;
 use leveret_storage::messages::Ticket;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::watch;
-use tokio::time::{Instant, Interval, interval_at, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tracing::{error, info};
 
-use self::close::Failure;
-use self::dispatch::{Dispatch, Step};
-use self::handle::{ConnectionHandle, Event};
-use self::handshake::{Negotiated, Refused};
+use self::handshake::{Negotiated, Refused, canonical};
 use self::heartbeat::Heartbeat;
-use self::session::Session;
+use self::input::Input;
+use self::waiting::{Waited, Waiting};
 use crate::broker::Broker;
-use crate::error::{AmqpError, ConnectionError, FailingMethod};
-use crate::message::INLINE_BODY_MAX;
-use crate::queue::Gate;
-use crate::server::{self, SHUTDOWN_REASON, canonical};
+use crate::error::{AmqpError, ConnectionError, FailingMethod, Failure};
+use crate::outgoing::{ConnectionHandle, writer};
+use crate::session::context::Session;
+use crate::session::step::Step;
+use crate::session::{Dispatch, REPLY_BYTES_MAX};
+use crate::stores::end_process;
 
-/// Bytes of a frame beside its payload.
-const FRAME_OVERHEAD: u32 = 8;
-/// The first read buffer; a connection that fills it gets larger ones.
-const READ_BUFFER_MIN: usize = 4 * 1024;
-/// The largest read buffer. Larger ones make publishers faster and everyone else wait longer.
-const READ_BUFFER_MAX: usize = 128 * 1024;
-/// After this many bytes the task lets others run.
-const READ_BUDGET: usize = 128 * 1024;
-/// The longest a client that publishes and consumes waits, per read, for the message stores to
-/// write: its acks have to be read even when the disk is full.
-const CROWDED_WAIT: Duration = Duration::from_millis(20);
-/// A client that does not read its replies is not read from while this much waits for it.
-const REPLY_BYTES_MAX: usize = 16 << 20;
+/// What clients are told at the end of the broker, in RabbitMQ's words.
+pub(crate) const SHUTDOWN_REASON: &str = "broker forced connection closure with reason 'shutdown'";
 /// How long a client whose login failed waits for the end of its connection.
 const SILENCE: Duration = Duration::from_secs(3);
 /// How long the client may take to answer connection.close.
@@ -76,7 +53,7 @@ const CLOSE_OK_WAIT: Duration = Duration::from_secs(3);
 const IDLE_TICK: Duration = Duration::from_secs(10);
 
 /// Serves one client from its first byte to its last.
-pub async fn serve(mut socket: TcpStream, peer: SocketAddr, broker: Arc<Broker>) {
+pub(crate) async fn serve(mut socket: TcpStream, peer: SocketAddr, broker: Arc<Broker>) {
     let local = socket.local_addr().map_or(peer, canonical);
     let label = format!("{peer} -> {local}");
     info!("accepting AMQP connection {label}");
@@ -100,8 +77,8 @@ pub async fn serve(mut socket: TcpStream, peer: SocketAddr, broker: Arc<Broker>)
         negotiated.login.user,
         negotiated.vhost.name()
     );
-    let mut connection = Connection::new(socket, negotiated, &broker, label);
-    let end = connection.run(input).await;
+    let mut connection = Connection::new(socket, negotiated, &broker, label, input);
+    let end = connection.run().await;
     // Boxed, as the handshake: the state of an end is no part of a living connection.
     Box::pin(connection.finish(end)).await;
 }
@@ -148,33 +125,42 @@ enum End {
 
 struct Connection {
     dispatch: Dispatch,
+    input: Input,
     socket: OwnedReadHalf,
     handle: Arc<ConnectionHandle>,
     writer: tokio::task::JoinHandle<()>,
     broker: Arc<Broker>,
     label: String,
-    payload_max: u32,
     heartbeat: Heartbeat,
     heartbeats: bool,
     ticker: Interval,
     /// How far the messages that were stored are durable.
     durable: watch::Receiver<Ticket>,
-    received: u64,
-    received_before: u64,
-    buffer_size: usize,
+    alarms: watch::Receiver<()>,
+    waiting: Waiting,
+    /// There may be whole frames in the input that were not looked at, so that others could run.
+    has_more: bool,
     /// A publish waits for a resource alarm to end: nothing is read.
     parked: bool,
     told_blocked: bool,
+    /// Its channels and queues have ended.
+    finished: bool,
 }
 
 impl Connection {
-    fn new(socket: TcpStream, negotiated: Negotiated, broker: &Arc<Broker>, label: String) -> Self {
+    fn new(
+        socket: TcpStream,
+        negotiated: Negotiated,
+        broker: &Arc<Broker>,
+        label: String,
+        input: BytesMut,
+    ) -> Self {
         let (read_half, write_half) = socket.into_split();
         let handle = ConnectionHandle::new(write_half, negotiated.frame_max);
         broker.register(&handle);
         if broker.stopping().is_cancelled() {
             // All others were told before this one was registered.
-            handle.post(Event::ForceClose(SHUTDOWN_REASON.to_owned()));
+            handle.force_close(SHUTDOWN_REASON);
         }
         let writer = tokio::spawn(writer::run(Arc::clone(&handle)));
         let Negotiated { vhost, login, capabilities, channel_max, frame_max, .. } = negotiated;
@@ -182,156 +168,148 @@ impl Connection {
             Session::new(Arc::clone(broker), vhost, Arc::clone(&handle), capabilities, login);
         let tick = Heartbeat::tick_interval(negotiated.heartbeat_seconds);
         let every = tick.unwrap_or(IDLE_TICK);
+        let mut ticker = interval_at(Instant::now() + every, every);
+        // A tick that was missed proves nothing of the client.
+        ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             dispatch: Dispatch::new(session, channel_max),
+            input: Input::new(input, frame_max),
             socket: read_half,
             handle,
             writer,
             broker: Arc::clone(broker),
             label,
-            payload_max: frame_max.saturating_sub(FRAME_OVERHEAD),
             heartbeat: Heartbeat::default(),
             heartbeats: tick.is_some(),
-            ticker: interval_at(Instant::now() + every, every),
+            ticker,
             durable: broker.messages().progress().watch_durable(),
-            received: 0,
-            received_before: 0,
-            buffer_size: READ_BUFFER_MIN,
+            alarms: broker.alarms().watch(),
+            waiting: Waiting::default(),
+            // The client may have sent more along with its last handshake frame.
+            has_more: true,
             parked: false,
             told_blocked: false,
+            finished: false,
         }
     }
 
-    async fn run(&mut self, mut input: BytesMut) -> End {
-        // The client may have sent more along with its last handshake frame.
-        let mut end = self.on_input(&mut input).await;
-        while end.is_none() {
-            if input.is_empty() && input.capacity() > 0 && self.is_idle() {
-                input = BytesMut::new();
-            }
+    async fn run(&mut self) -> End {
+        loop {
             let owes = self.owes_too_much();
             let crowded = self.is_crowded();
-            let reads = !self.parked && !owes && !crowded;
-            tokio::select! {
+            let held = self.parked || self.waiting.is_on();
+            let goes_on = self.has_more && !held && !owes;
+            let reads = !self.has_more && !held && !owes && !crowded;
+            let makes_room = crowded || self.parked;
+            let end = tokio::select! {
+                // Time and mail first: a client that keeps its socket full must not keep its
+                // connection from them.
                 biased;
-                () = self.handle.mail() => end = self.on_mail(&mut input).await,
-                _ = self.durable.changed(), if self.dispatch.awaits_durability() => {
+                _ = self.ticker.tick() => self.on_tick(),
+                () = self.handle.mail() => self.on_mail(),
+                Ok(()) = self.alarms.changed() => {
+                    self.on_alarms();
+                    self.dispatch.flush();
+                    None
+                }
+                Ok(()) = self.durable.changed(), if self.dispatch.awaits_durability() => {
                     let ticket = *self.durable.borrow_and_update();
                     self.dispatch.durable(ticket);
+                    None
                 }
-                () = self.broker.messages().room(), if crowded => {}
-                count = read(&mut self.socket, &mut input, self.buffer_size), if reads => {
-                    end = self.on_read(count, &mut input).await;
+                waited = self.waiting.over(), if self.waiting.is_on() => self.on_waited(waited),
+                () = self.broker.messages().room(), if makes_room => {
+                    self.unpark();
+                    None
                 }
-                _ = self.ticker.tick() => end = self.on_tick(),
-                () = pause(), if owes => {}
+                () = tokio::task::yield_now(), if goes_on => self.on_input(),
+                count = self.input.read(&mut self.socket), if reads => self.on_read(count),
+                () = pause(), if owes => None,
+            };
+            if let Some(end) = end {
+                return end;
             }
+            self.input.release();
         }
-        end.unwrap_or(End::SocketClosed)
     }
 
-    async fn on_read(
-        &mut self,
-        count: std::io::Result<usize>,
-        input: &mut BytesMut,
-    ) -> Option<End> {
+    fn on_read(&mut self, count: std::io::Result<usize>) -> Option<End> {
         let count = match count {
             Ok(0) | Err(_) => return Some(End::SocketClosed),
             Ok(count) => count,
         };
-        self.received += count as u64;
-        if count >= self.buffer_size {
-            self.buffer_size = (self.buffer_size * 2).min(READ_BUFFER_MAX);
-        }
-        let end = self.on_input(input).await;
-        if end.is_none() {
-            self.pause_if_needed(count).await;
+        let end = self.on_input();
+        if end.is_none() && !self.waiting.is_on() && !self.parked {
+            self.let_others_catch_up(count);
         }
         end
     }
 
-    /// Handles all whole frames of the input.
-    async fn on_input(&mut self, input: &mut BytesMut) -> Option<End> {
+    /// Handles whole frames of the input, as far as it goes without waiting.
+    fn on_input(&mut self) -> Option<End> {
+        self.has_more = false;
         loop {
-            let progress = self.frames(input);
+            let progress = self.input.frames(&mut self.dispatch);
             let finished = self.dispatch.finish_read();
             let failures = match (finished, progress) {
-                (Ok(()), Ok(step)) => Ok(step),
+                (Ok(()), Ok(step)) => return self.on_step(step),
                 (Err(first), Err(second)) if first.channel != second.channel => {
-                    Err([Some(first), Some(second)])
+                    [Some(first), Some(second)]
                 }
                 // What fails on a channel that failed before is no longer heard.
-                (Err(failure), _) | (Ok(()), Err(failure)) => Err([Some(failure), None]),
+                (Err(failure), _) | (Ok(()), Err(failure)) => [Some(failure), None],
             };
-            let step = match failures {
-                Ok(step) => step,
-                Err(failures) => {
-                    match failures.into_iter().flatten().find_map(|failure| self.fail(failure)) {
-                        Some(end) => return Some(end),
-                        None => continue,
-                    }
-                }
-            };
-            match step {
-                Step::Next => {
-                    self.tell_if_blocked();
-                    return None;
-                }
-                Step::ClientClosed => return Some(End::ClientClosed),
-                Step::Park => {
-                    self.park();
-                    return None;
-                }
-                Step::AfterRead(queue) => queue.read().await,
-                Step::Once(durable, frames) => {
-                    if let Err(error) = durable.wait().await {
-                        error!("error on AMQP connection {}: {error}", self.label);
-                        if error.is_fatal() {
-                            server::end_process(&error);
-                        }
-                        let text = "the broker could not store the change".to_owned();
-                        return Some(End::Error(
-                            ConnectionError::Internal(text),
-                            FailingMethod::default(),
-                        ));
-                    }
-                    self.dispatch.session.send(&frames);
-                }
+            let end = failures.into_iter().flatten().find_map(|failure| self.fail(failure));
+            if end.is_some() {
+                return end;
             }
         }
     }
 
-    /// Handles whole frames until there are no more, or one asks for something.
-    fn frames(&mut self, input: &mut BytesMut) -> Result<Step, Failure> {
-        let mut at = 0;
-        let result = loop {
-            let rest = input.get(at..).unwrap_or_default();
-            let frame = match decode_frame(rest, self.payload_max) {
-                Ok(Some(frame)) => frame,
-                Ok(None) => break Ok(Step::Next),
-                Err(error) => break Err(Failure::of_frame(0, ConnectionError::from(error))),
-            };
-            let length = frame.encoded_len();
-            let step = if frame.kind == FrameKind::Body && frame.payload.len() >= INLINE_BODY_MAX {
-                let channel = frame.channel;
-                let bytes = input.split_to(at + length).freeze();
-                let part = bytes.slice(at + FRAME_HEADER_SIZE..at + length - 1);
-                at = 0;
-                self.dispatch.large_body(channel, part)
-            } else {
-                let step = self.dispatch.frame(frame);
-                if !matches!(step, Ok(Step::Park | Step::AfterRead(_))) {
-                    at += length;
-                }
-                step
-            };
-            match step {
-                Ok(Step::Next) => {}
-                other => break other,
+    fn on_step(&mut self, step: Step) -> Option<End> {
+        match step {
+            Step::Next => self.tell_if_blocked(),
+            Step::Yield => self.has_more = true,
+            Step::ClientClosed => return Some(End::ClientClosed),
+            Step::Park => {
+                self.has_more = true;
+                self.parked = true;
+                self.on_alarms();
+                self.dispatch.flush();
             }
-        };
-        input.advance(at);
-        result
+            Step::AfterRead(queue) => {
+                self.has_more = true;
+                self.waiting.read(queue);
+            }
+            Step::Once(durable, frames) => {
+                self.has_more = true;
+                self.waiting.stored(durable, frames);
+            }
+        }
+        None
+    }
+
+    fn on_waited(&mut self, waited: Waited) -> Option<End> {
+        match waited {
+            Waited::Over => None,
+            Waited::Stored(Ok(()), frames) => {
+                self.dispatch.session.send(&frames);
+                if !self.has_more {
+                    self.dispatch.flush();
+                }
+                None
+            }
+            Waited::Stored(Err(error), _) => Some(self.not_stored(&error)),
+        }
+    }
+
+    fn not_stored(&self, error: &StorageError) -> End {
+        error!("error on AMQP connection {}: {error}", self.label);
+        if error.is_fatal() {
+            end_process(error);
+        }
+        let text = "the broker could not store the change".to_owned();
+        End::Error(ConnectionError::Internal(text), FailingMethod::default())
     }
 
     /// A failure closes its channel and the connection lives, or it ends the connection.
@@ -349,18 +327,17 @@ impl Connection {
         }
     }
 
-    /// Lets others catch up: consumers of the queues published to, other tasks of this worker.
-    async fn pause_if_needed(&mut self, count: usize) {
+    /// After a read of `count` bytes: consumers of the queues published to and the message stores
+    /// may need a moment.
+    fn let_others_catch_up(&mut self, count: usize) {
         let gated = self.dispatch.take_gated();
-        if !gated.is_empty() && !self.dispatch.consumes() {
-            Gate::wait(gated.iter().map(|queue| queue.gate())).await;
-        }
-        if self.broker.messages().is_crowded() && self.dispatch.consumes() {
+        if self.dispatch.consumes() {
             // Whoever does not consume waits in the loop, until there is room.
-            let _ = timeout(CROWDED_WAIT, self.broker.messages().room()).await;
-        }
-        if count >= READ_BUDGET / 2 {
-            tokio::task::yield_now().await;
+            if self.broker.messages().is_crowded() {
+                self.waiting.room(Arc::clone(self.broker.messages()));
+            }
+        } else if !gated.is_empty() && self.input.is_outrun(count) {
+            self.waiting.gated(gated);
         }
     }
 
@@ -368,8 +345,7 @@ impl Connection {
     /// is owed then stays owed.
     fn owes_too_much(&self) -> bool {
         let outbox = self.handle.outbox();
-        let writes = !outbox.is_closed() && !self.writer.is_finished();
-        writes && outbox.unsent() > REPLY_BYTES_MAX
+        outbox.unsent() > REPLY_BYTES_MAX && !outbox.is_closed() && !self.writer.is_finished()
     }
 
     /// Whether the message stores have to write before more is published. A client that consumes
@@ -380,28 +356,20 @@ impl Connection {
             && !self.dispatch.consumes()
     }
 
-    async fn on_mail(&mut self, input: &mut BytesMut) -> Option<End> {
-        let mut end = None;
-        for event in self.handle.take_mail() {
-            match event {
-                Event::Relieved => self.dispatch.resume_consumers(),
-                Event::ConsumerCancelled { channel, consumer_tag } => {
-                    self.dispatch.consumer_cancelled(channel, &consumer_tag);
-                }
-                Event::SocketFailed(_) => end = Some(End::SocketClosed),
-                Event::ForceClose(reason) => {
-                    let error = ConnectionError::Forced(reason);
-                    end = Some(End::Error(error, FailingMethod::default()));
-                }
-                Event::AlarmsChanged => self.on_alarms(),
-            }
+    fn on_mail(&mut self) -> Option<End> {
+        let mail = self.handle.take_mail();
+        if mail.relieved {
+            self.dispatch.resume_consumers();
+        }
+        for cancelled in mail.cancelled {
+            self.dispatch.consumer_cancelled(cancelled.channel, &cancelled.consumer_tag);
         }
         self.dispatch.flush();
-        if end.is_none() && !self.parked && !input.is_empty() {
-            // What waited behind a parked publish.
-            end = self.on_input(input).await;
+        if mail.socket_failed.is_some() {
+            return Some(End::SocketClosed);
         }
-        end
+        let reason = mail.force_close?;
+        Some(End::Error(ConnectionError::Forced(reason), FailingMethod::default()))
     }
 
     /// Tells a publishing client that it is blocked or no longer blocked.
@@ -434,32 +402,27 @@ impl Connection {
         }
     }
 
-    fn park(&mut self) {
-        self.parked = true;
-        self.on_alarms();
-        self.dispatch.flush();
+    /// There is room in the message stores: a publish that waits for it alone is looked at again.
+    fn unpark(&mut self) {
         if self.broker.alarms().reason().is_none() {
-            // The alarm ended between the look at it and now.
-            self.handle.post(Event::AlarmsChanged);
+            self.parked = false;
         }
-    }
-
-    fn is_idle(&self) -> bool {
-        self.buffer_size == READ_BUFFER_MIN
     }
 
     fn on_tick(&mut self) -> Option<End> {
-        if self.received == self.received_before {
-            self.buffer_size = READ_BUFFER_MIN;
+        if self.input.tick() {
             self.dispatch.release_memory();
         }
-        self.received_before = self.received;
         if !self.heartbeats {
             return None;
         }
         let sent = self.handle.outbox().activity();
-        let unread = self.parked || self.owes_too_much() || self.is_crowded();
-        let beat = self.heartbeat.tick(sent, self.received, unread);
+        let unread = self.parked
+            || self.waiting.is_on()
+            || self.has_more
+            || self.owes_too_much()
+            || self.is_crowded();
+        let beat = self.heartbeat.tick(sent, self.input.received(), unread);
         if beat.lost {
             return Some(End::HeartbeatTimeout);
         }
@@ -475,18 +438,17 @@ impl Connection {
     }
 }
 
+impl Drop for Connection {
+    /// A task that panicked leaves nothing behind either.
+    fn drop(&mut self) {
+        if !self.finished {
+            self.dispatch.end();
+            self.leave();
+        }
+    }
+}
+
 /// Until it is worth looking again whether a client has read what it is owed.
 async fn pause() {
     tokio::time::sleep(Duration::from_millis(1)).await;
-}
-
-/// Reads what is there into the buffer, with room for at least the frame that is due.
-async fn read(
-    socket: &mut OwnedReadHalf,
-    input: &mut BytesMut,
-    buffer_size: usize,
-) -> std::io::Result<usize> {
-    let wanted = if input.is_empty() { 0 } else { needed(input) };
-    input.reserve(buffer_size.max(wanted));
-    socket.read_buf(input).await
 }

@@ -34,7 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const CONTENT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Answers scrapes for ever, each with a snapshot of its own. Taking one may block.
-pub async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     snapshot: impl Fn() -> Snapshot + Clone + Send + Sync + 'static,
 ) {

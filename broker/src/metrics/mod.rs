@@ -15,8 +15,8 @@ mod source;
 
 mod exposition;
 
-pub use listener::serve;
-pub use source::Source;
+pub(crate) use listener::serve;
+pub(crate) use source::Source;
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use exposition::{Kind, Text};
 
 /// The broker at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     /// The name told to clients.
     pub cluster_name: String,
     /// What the operating system says.
@@ -42,7 +42,7 @@ pub struct Snapshot {
 
 /// The broker as a process; what cannot be known is left out of the text.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct ProcessState {
+pub(crate) struct ProcessState {
     /// Resident memory in bytes.
     pub resident_bytes: Option<u64>,
     /// Open file descriptors, sockets among them.
@@ -57,7 +57,7 @@ pub struct ProcessState {
 
 /// What the alarms watch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Resources {
+pub(crate) struct Resources {
     /// Bytes of memory above which publishers wait; `None` for never.
     pub memory_limit: Option<u64>,
     /// Bytes free on the disk of the data directory.
@@ -72,7 +72,7 @@ pub struct Resources {
 
 /// A message store at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StoreState {
+pub(crate) struct StoreState {
     /// What it holds and has done.
     pub statistics: Statistics,
     /// Appends that are not yet durable.
@@ -85,7 +85,7 @@ pub struct StoreState {
 
 impl StoreState {
     /// As it is now.
-    pub fn of(store: &dyn MessageStore) -> Self {
+    pub(crate) fn of(store: &dyn MessageStore) -> Self {
         let durable = store.progress().durable();
         // Appending nothing tells how much was appended before.
         let appended = store.append(&mut leveret_storage::messages::Batch::default());
@@ -101,7 +101,7 @@ impl StoreState {
 
 /// The text of a snapshot, in Prometheus' format 0.0.4.
 #[must_use]
-pub fn render(snapshot: &Snapshot) -> String {
+pub(crate) fn render(snapshot: &Snapshot) -> String {
     let mut text = Text::default();
     identity(&mut text, &snapshot.cluster_name);
     process(&mut text, &snapshot.process);

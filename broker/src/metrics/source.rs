@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ProcessState, Resources, Snapshot, StoreState};
-use crate::alarms::{self, Watermarks};
 use crate::broker::Broker;
 use crate::clock;
+use crate::resources::{self, Watermarks};
 
 /// See the module documentation.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub(crate) struct Source {
     broker: Arc<Broker>,
     watermarks: Watermarks,
     cluster_name: String,
@@ -22,19 +22,19 @@ pub struct Source {
 
 impl Source {
     /// For a process that starts now.
-    pub fn new(broker: Arc<Broker>, watermarks: Watermarks, cluster_name: String) -> Self {
+    pub(crate) fn new(broker: Arc<Broker>, watermarks: Watermarks, cluster_name: String) -> Self {
         let started = Duration::from_millis(clock::unix_millis());
         Self { broker, watermarks, cluster_name, started }
     }
 
     /// The broker as it is now.
     #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         let alarms = self.broker.alarms();
         Snapshot {
             cluster_name: self.cluster_name.clone(),
             process: ProcessState {
-                resident_bytes: alarms::resident_bytes(),
+                resident_bytes: resources::resident_bytes(),
                 open_fds: open_fds(),
                 max_fds: rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
                 cpu: cpu(),
@@ -77,8 +77,8 @@ fn parse_cpu(stat: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::ServeOptions;
     use crate::config::Config;
+    use crate::config::ServeOptions;
     use crate::startup;
 
     #[test]

@@ -9,11 +9,11 @@ use leveret_protocol::types::{FieldTable, FieldValue};
 use crate::error::{ChannelError, ResourceName};
 
 /// The longest time any argument may give: ten years in milliseconds, as RabbitMQ limits it.
-pub const EXPIRY_MS_MAX: i64 = 10 * 365 * 24 * 3600 * 1000;
+pub(crate) const EXPIRY_MS_MAX: i64 = 10 * 365 * 24 * 3600 * 1000;
 
 /// Arguments that decide how the queue behaves, parsed once at declaration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct QueueArguments {
+pub(crate) struct QueueArguments {
     /// `x-max-priority`: priorities from 0 to this.
     pub max_priority: u8,
     /// `x-max-length` and `x-max-length-bytes`.
@@ -26,7 +26,7 @@ pub struct QueueArguments {
 
 /// How much may be ready in a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LengthLimit {
+pub(crate) struct LengthLimit {
     /// Messages.
     pub messages: Option<usize>,
     /// Bytes of their bodies.
@@ -35,7 +35,7 @@ pub struct LengthLimit {
 
 impl LengthLimit {
     /// Whether there is a limit.
-    pub fn is_some(self) -> bool {
+    pub(crate) fn is_some(self) -> bool {
         self != Self::default()
     }
 }
@@ -68,7 +68,10 @@ const DECLARE_ARGUMENTS: &[(&str, Check)] = &[
 ];
 
 /// Checks the arguments of `queue.declare` and parses those with a meaning.
-pub fn parse(arguments: &FieldTable, queue: &ResourceName) -> Result<QueueArguments, ChannelError> {
+pub(crate) fn parse(
+    arguments: &FieldTable,
+    queue: &ResourceName,
+) -> Result<QueueArguments, ChannelError> {
     if let Some(value) = arguments.get(DEAD_LETTER_EXCHANGE) {
         // Another text than for all other arguments: RabbitMQ looks it up before it checks it.
         check_string(value).map_err(|_| {
@@ -101,7 +104,7 @@ pub fn parse(arguments: &FieldTable, queue: &ResourceName) -> Result<QueueArgume
 }
 
 /// The consumer priority of `basic.consume`, after a check of its arguments.
-pub fn consumer_priority(
+pub(crate) fn consumer_priority(
     arguments: &FieldTable,
     queue: &ResourceName,
 ) -> Result<i64, ChannelError> {
@@ -116,7 +119,7 @@ fn invalid(key: &str, queue: &ResourceName, reason: &str) -> ChannelError {
 }
 
 /// Whether a redeclaration gives the same arguments; the first difference is the error.
-pub fn assert_equivalent(
+pub(crate) fn assert_equivalent(
     received: &FieldTable,
     current: &FieldTable,
     queue: &ResourceName,
@@ -131,7 +134,7 @@ pub fn assert_equivalent(
 }
 
 /// Compares one argument of a queue or an exchange.
-pub fn assert_argument_equivalent(
+pub(crate) fn assert_argument_equivalent(
     key: &str,
     received: Option<&FieldValue>,
     current: Option<&FieldValue>,

@@ -8,21 +8,12 @@
 
 use std::collections::VecDeque;
 
+use crate::keys::ConsumerKey;
 use slab::Slab;
-
-/// A consumer of this queue; stays the same until the consumer is removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConsumerKey(pub u32);
-
-impl ConsumerKey {
-    fn slot(self) -> usize {
-        self.0 as usize
-    }
-}
 
 /// What `basic.consume` asked for.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ConsumerSettings {
+pub(crate) struct ConsumerSettings {
     /// `x-priority`: higher first.
     pub priority: i64,
     /// Most unacknowledged messages at once; 0 is no limit. Ignored with `no_ack`.
@@ -120,10 +111,10 @@ impl Consumers {
 
     /// Removes a consumer; its unacknowledged messages are the caller's.
     pub(super) fn remove(&mut self, key: ConsumerKey) -> bool {
-        if !self.slots.contains(key.slot()) {
+        if !self.slots.contains(key.0 as usize) {
             return false;
         }
-        let priority = self.slots.remove(key.slot()).settings.priority;
+        let priority = self.slots.remove(key.0 as usize).settings.priority;
         if let Some(level) = self.levels.iter_mut().find(|level| level.priority == priority) {
             level.line.retain(|&other| other != key);
         }
@@ -139,7 +130,7 @@ impl Consumers {
             return;
         }
         let slots = &self.slots;
-        let priority = |key: &ConsumerKey| slots.get(key.slot()).map(|c| c.settings.priority);
+        let priority = |key: &ConsumerKey| slots.get(key.0 as usize).map(|c| c.settings.priority);
         // `rev`: of equals `max_by_key` takes the last.
         single.active = single.waiting.iter().rev().copied().max_by_key(priority);
         single.waiting.retain(|&other| Some(other) != single.active);
@@ -153,7 +144,7 @@ impl Consumers {
     pub(super) fn next(&mut self) -> Option<(ConsumerKey, bool)> {
         for level in &mut self.levels {
             while let Some(key) = level.line.pop_front() {
-                let Some(consumer) = self.slots.get_mut(key.slot()) else { continue };
+                let Some(consumer) = self.slots.get_mut(key.0 as usize) else { continue };
                 consumer.in_line = false;
                 if !consumer.has_credit() {
                     continue;
@@ -174,7 +165,7 @@ impl Consumers {
 
     /// One message of this consumer is settled or came back. A removed consumer is no error.
     pub(super) fn release(&mut self, key: ConsumerKey) {
-        if let Some(consumer) = self.slots.get_mut(key.slot()) {
+        if let Some(consumer) = self.slots.get_mut(key.0 as usize) {
             consumer.in_flight = consumer.in_flight.saturating_sub(1);
             if !consumer.in_line && consumer.has_credit() {
                 self.enter_line(key);
@@ -184,14 +175,14 @@ impl Consumers {
 
     /// Stops deliveries to a consumer whose connection or channel cannot take more.
     pub(super) fn pause(&mut self, key: ConsumerKey) {
-        if let Some(consumer) = self.slots.get_mut(key.slot()) {
+        if let Some(consumer) = self.slots.get_mut(key.0 as usize) {
             consumer.paused = true;
         }
     }
 
     /// Undoes `pause`.
     pub(super) fn resume(&mut self, key: ConsumerKey) {
-        if let Some(consumer) = self.slots.get_mut(key.slot()) {
+        if let Some(consumer) = self.slots.get_mut(key.0 as usize) {
             consumer.paused = false;
             if !consumer.in_line {
                 self.enter_line(key);
@@ -201,7 +192,7 @@ impl Consumers {
 
     fn enter_line(&mut self, key: ConsumerKey) {
         let may_deliver = self.single_active.as_ref().is_none_or(|s| s.active == Some(key));
-        let Some(consumer) = self.slots.get_mut(key.slot()) else { return };
+        let Some(consumer) = self.slots.get_mut(key.0 as usize) else { return };
         if !may_deliver || !consumer.has_credit() {
             return;
         }

@@ -6,17 +6,18 @@
 
 use std::sync::Arc;
 
-use super::consumers::{ConsumerKey, ConsumerSettings};
+use super::consumers::ConsumerSettings;
 use super::hand_over::step;
 use super::read_ahead::{self, Found};
 use super::ready::ReadingPlan;
 use super::state::{Fetched, Got};
 use super::{ConsumeRefused, Effects, Inner, Queue, Sink};
+use crate::keys::ConsumerKey;
 
 impl Queue {
     /// Adds a consumer. `accept` runs before anything can be delivered to it, with the connection's
     /// outgoing buffer: it registers the source and encodes the reply.
-    pub fn consume(
+    pub(crate) fn consume(
         self: &Arc<Self>,
         settings: ConsumerSettings,
         accept: impl FnOnce() -> Sink,
@@ -32,18 +33,14 @@ impl Queue {
             return Err(ConsumeRefused::ExclusiveUse);
         }
         let key = inner.state.add_consumer(settings);
-        let sink = accept();
-        if let Some(channel) = sink.connection.outbox().channel(sink.channel) {
-            channel.set_consumer(sink.source, key);
-        }
-        inner.set_sink(key, Some(sink));
+        inner.set_sink(key, Some(accept()));
         self.pump(&mut inner, 0, effects);
         Ok(key)
     }
 
     /// Removes a consumer. True when that was the last one of an auto-delete queue, which the
     /// caller then deletes.
-    pub fn cancel(self: &Arc<Self>, key: ConsumerKey, effects: &mut Effects) -> bool {
+    pub(crate) fn cancel(self: &Arc<Self>, key: ConsumerKey, effects: &mut Effects) -> bool {
         let mut inner = self.inner.lock();
         if inner.deleted || !inner.state.remove_consumer(key) {
             return false;
@@ -55,7 +52,7 @@ impl Queue {
 
     /// Takes one message for `basic.get`. `record` runs under the queue's lock.
     /// After `NotResident` the caller waits for `read` and asks again.
-    pub fn get(
+    pub(crate) fn get(
         self: &Arc<Self>,
         no_ack: bool,
         record: impl FnOnce(&Got),
@@ -77,7 +74,7 @@ impl Queue {
     }
 
     /// Waits until the next message is in memory, or there is none.
-    pub async fn read(&self) {
+    pub(crate) async fn read(&self) {
         loop {
             let read = self.read.notified();
             if self.inner.lock().state.is_read_ahead(1) {
@@ -113,20 +110,19 @@ impl Queue {
         Some(effects.readings.swap_remove(again).1)
     }
 
-    /// Lets a consumer go on that was held back by its connection or channel.
-    pub fn resume(self: &Arc<Self>, key: ConsumerKey, effects: &mut Effects) {
+    /// Lets a consumer go on that was held back by its connection or channel, and hands out so many
+    /// messages at most. Returns how many were accepted.
+    pub(crate) fn resume_for(
+        self: &Arc<Self>,
+        key: ConsumerKey,
+        messages: usize,
+        effects: &mut Effects,
+    ) -> usize {
         let mut inner = self.inner.lock();
         inner.state.resume(key);
-        self.pump(&mut inner, 0, effects);
-    }
-
-    /// As `resume`, but hands out one message at most; false when there was none to hand out.
-    pub fn resume_for_one(self: &Arc<Self>, key: ConsumerKey, effects: &mut Effects) -> bool {
-        let mut inner = self.inner.lock();
-        inner.state.resume(key);
-        let accepted = step(&mut inner, 1, effects).unwrap_or(0);
+        let accepted = step(&mut inner, messages, effects).unwrap_or(0);
         self.conclude(&mut inner, accepted, effects);
-        accepted > 0
+        accepted
     }
 
     pub(super) fn start_reading(self: &Arc<Self>, inner: &mut Inner, effects: &mut Effects) {

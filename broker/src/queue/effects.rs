@@ -11,15 +11,14 @@ use leveret_storage::messages::{Batch, Place, Publish, Ticket};
 use smallvec::SmallVec;
 
 use super::Queue;
-use super::read_ahead;
 use super::ready::ReadingPlan;
-use crate::connection::handle::{ConnectionHandle, Touched};
 use crate::message::Message;
-use crate::persistence::messages::Messages;
+use crate::outgoing::{ConnectionHandle, Touched};
+use crate::stores::Messages;
 
 /// See the module documentation.
 #[derive(Debug, Default)]
-pub struct Effects {
+pub(crate) struct Effects {
     touched: Touched,
     pub(super) readings: Vec<(Arc<Queue>, ReadingPlan)>,
     /// For the store of persistent messages.
@@ -30,13 +29,13 @@ pub struct Effects {
 
 impl Effects {
     /// A connection's outgoing buffer got something.
-    pub fn touch(&mut self, connection: &Arc<ConnectionHandle>) {
+    pub(crate) fn touch(&mut self, connection: &Arc<ConnectionHandle>) {
         self.touched.add(connection);
     }
 
     /// A message took its place in a queue: notes it in `places` if it is stored there. In a queue
     /// with stored messages a transient one leaves its place empty.
-    pub fn note_place(
+    pub(crate) fn note_place(
         &mut self,
         queue: &Queue,
         sequence: u64,
@@ -53,7 +52,7 @@ impl Effects {
 
     /// A message is to be stored for these places, if there are any. `awaited`: its publisher waits
     /// for that.
-    pub fn store_message(
+    pub(crate) fn store_message(
         &mut self,
         message: &Message,
         places: SmallVec<[Place; 1]>,
@@ -67,7 +66,7 @@ impl Effects {
 
     /// Hands what is to be stored to the stores. Returns when the messages in it are durable;
     /// `None` when there were none.
-    pub fn store(&mut self, messages: &Messages) -> Option<Ticket> {
+    pub(crate) fn store(&mut self, messages: &Messages) -> Option<Ticket> {
         let has_messages = !self.durable.publishes.is_empty();
         let ticket =
             (!self.durable.is_empty()).then(|| messages.durable().append(&mut self.durable));
@@ -80,7 +79,7 @@ impl Effects {
 
     /// Stores everything as one: it comes back after a crash whole or not at all. Returns when that
     /// is durable; `None` when there was nothing.
-    pub fn commit(&mut self, messages: &Messages) -> Option<Ticket> {
+    pub(crate) fn commit(&mut self, messages: &Messages) -> Option<Ticket> {
         if self.durable.is_empty() {
             return None;
         }
@@ -92,12 +91,8 @@ impl Effects {
         Some(ticket)
     }
 
-    /// Carries everything out. Whoever has to know when messages are durable calls `store` first.
-    pub fn carry_out(&mut self, messages: &Messages) {
-        self.store(messages);
-        for (queue, plan) in self.readings.drain(..) {
-            read_ahead::start(queue, plan);
-        }
+    /// Lets the connections that got something write it.
+    pub(super) fn flush(&mut self) {
         self.touched.flush();
     }
 }

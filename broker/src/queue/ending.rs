@@ -8,24 +8,24 @@ use std::sync::Arc;
 use leveret_storage::messages::Ticket;
 
 use super::state::{QueueKind, QueueState};
-use super::{DeleteRefused, Effects, Inner, Queue, Sink};
+use super::{DeleteRefused, Effects, Inner, Queue};
 
 impl Queue {
     /// Drops all ready messages; returns how many.
-    pub fn purge(self: &Arc<Self>, effects: &mut Effects) -> usize {
+    pub(crate) fn purge(self: &Arc<Self>, effects: &mut Effects) -> usize {
         let mut inner = self.inner.lock();
         let count = inner.state.purge();
         self.conclude(&mut inner, count, effects);
         count
     }
 
-    /// Ends the queue, unless a condition forbids it. Returns the number of ready messages it had
-    /// and the places its consumers' deliveries went to; `None` if it was ended before.
-    pub fn delete(
+    /// Ends the queue, unless a condition forbids it, and tells the connections of its consumers.
+    /// Returns the number of ready messages it had; `None` if it was ended before.
+    pub(crate) fn delete(
         &self,
         if_unused: bool,
         if_empty: bool,
-    ) -> Result<Option<(usize, Vec<Sink>)>, DeleteRefused> {
+    ) -> Result<Option<usize>, DeleteRefused> {
         let mut inner = self.inner.lock();
         if inner.deleted {
             return Ok(None);
@@ -38,12 +38,16 @@ impl Queue {
         }
         let ready = inner.state.ready_count();
         self.end(&mut inner);
-        let sinks = std::mem::take(&mut inner.sinks).into_iter().flatten().collect();
-        Ok(Some((ready, sinks)))
+        let sinks = std::mem::take(&mut inner.sinks);
+        drop(inner);
+        for sink in sinks.into_iter().flatten() {
+            sink.connection.cancel_consumer(sink.channel_number, sink.consumer_tag);
+        }
+        Ok(Some(ready))
     }
 
     /// Deletes an auto-delete queue that is still without consumers.
-    pub fn delete_if_abandoned(&self) -> bool {
+    pub(crate) fn delete_if_abandoned(&self) -> bool {
         let mut inner = self.inner.lock();
         let abandoned =
             !inner.deleted && inner.state.had_consumer() && inner.state.consumers().is_empty();
@@ -64,7 +68,7 @@ impl Queue {
 
     /// Tells the stores that know it that the queue was deleted. Returns when that is durable;
     /// `None` for a queue that never had a message to be stored.
-    pub fn forget_messages(&self) -> Option<Ticket> {
+    pub(crate) fn forget_messages(&self) -> Option<Ticket> {
         let (in_durable, in_scratch) = {
             let inner = self.inner.lock();
             (inner.in_durable, inner.in_scratch)

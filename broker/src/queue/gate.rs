@@ -35,7 +35,7 @@ const DOUBLINGS_MAX: u32 = 6;
 
 /// See the module documentation.
 #[derive(Debug, Default)]
-pub struct Gate {
+pub(crate) struct Gate {
     ready: AtomicUsize,
     has_consumers: AtomicBool,
     /// Messages delivered or settled so far.
@@ -49,7 +49,7 @@ pub struct Gate {
 
 impl Gate {
     /// The queue's state after a change; `moved` messages were delivered or settled by it.
-    pub fn update(&self, ready: usize, has_consumers: bool, moved: usize) {
+    pub(crate) fn update(&self, ready: usize, has_consumers: bool, moved: usize) {
         self.ready.store(ready, Ordering::Relaxed);
         self.has_consumers.store(has_consumers, Ordering::Relaxed);
         self.progress.fetch_add(moved as u64, Ordering::Relaxed);
@@ -59,7 +59,7 @@ impl Gate {
     }
 
     /// Whether a publisher should `wait` now.
-    pub fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.ready.load(Ordering::Relaxed) > READY_HIGH
             && self.has_consumers.load(Ordering::Relaxed)
             && self.open_until_ms.load(Ordering::Relaxed) <= clock::unix_millis()
@@ -67,7 +67,7 @@ impl Gate {
 
     /// Waits until all these queues are short again, or for `WAIT_MAX`: however many queues a
     /// batch went to, it waits once.
-    pub async fn wait(gates: impl Iterator<Item = &Self>) {
+    pub(crate) async fn wait(gates: impl Iterator<Item = &Self>) {
         let gates: SmallVec<[_; 1]> = gates.map(|gate| (gate, gate.start_waiting())).collect();
         let all_short = async {
             for (gate, _) in &gates {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::state::{Delivery, QueueState};
 use super::{Effects, Inner, Sink};
-use crate::connection::outbox::{Handover, Outbox};
+use crate::outgoing::outbox::{Handover, Outbox};
 
 /// Hands out at most `limit` messages; returns how many were accepted, `None` when there was
 /// nothing to hand out or nobody to hand it to.

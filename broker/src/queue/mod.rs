@@ -25,12 +25,12 @@ mod store_changes;
 #[cfg(test)]
 mod model;
 
-pub mod arguments;
+pub(crate) mod arguments;
 
-pub use consumers::{ConsumerKey, ConsumerSettings};
-pub use effects::Effects;
-pub use gate::Gate;
-pub use state::{DeliveryKey, Fetched, Got, Outcome};
+pub(crate) use consumers::ConsumerSettings;
+pub(crate) use effects::Effects;
+pub(crate) use gate::Gate;
+pub(crate) use state::{Fetched, Got};
 
 use std::fmt;
 use std::sync::Arc;
@@ -43,19 +43,16 @@ use tokio::sync::Notify;
 use self::arguments::QueueArguments;
 use self::hand_over::step;
 use self::state::{Delivery, QueueKind, QueueState};
-use crate::channel::deliveries::SourceKey;
-use crate::connection::handle::{ConnectionHandle, ConnectionId};
-use crate::connection::outbox::ChannelSlot;
+use crate::keys::{
+    ChannelSlot, ConnectionId, ConsumerKey, DeliveryKey, Outcome, QueueId, SourceKey,
+};
 use crate::message::Message;
-use crate::persistence::messages::Messages;
-
-/// A queue's number: never used twice, not even after a restart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct QueueId(pub u64);
+use crate::outgoing::ConnectionHandle;
+use crate::stores::Messages;
 
 /// What `queue.declare` fixed.
 #[derive(Clone, Debug)]
-pub struct QueueSettings {
+pub(crate) struct QueueSettings {
     /// Comes back after a restart.
     pub durable: bool,
     /// Goes when its last consumer does.
@@ -70,7 +67,7 @@ pub struct QueueSettings {
 
 /// Where a consumer's deliveries go.
 #[derive(Debug)]
-pub struct Sink {
+pub(crate) struct Sink {
     /// The consumer's connection.
     pub connection: Arc<ConnectionHandle>,
     /// Its channel's place in the connection's outbox.
@@ -85,7 +82,7 @@ pub struct Sink {
 
 /// Why a consumer was not added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConsumeRefused {
+pub(crate) enum ConsumeRefused {
     /// The queue was deleted meanwhile.
     Deleted,
     /// It has an exclusive consumer, or an exclusive one was asked for and there are others.
@@ -94,7 +91,7 @@ pub enum ConsumeRefused {
 
 /// Why a queue was not deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeleteRefused {
+pub(crate) enum DeleteRefused {
     /// `if-unused`, and it has consumers.
     InUse,
     /// `if-empty`, and it has ready messages.
@@ -103,11 +100,11 @@ pub enum DeleteRefused {
 
 /// A queue did not take a message, because it has as many as it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
+pub(crate) struct Full;
 
 /// A queue's counts at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct QueueCounts {
+pub(crate) struct QueueCounts {
     /// Messages waiting for a consumer.
     pub ready: usize,
     /// Messages handed out and not settled.
@@ -122,7 +119,7 @@ pub struct QueueCounts {
 const DISPATCH_STEP: usize = 256;
 
 /// See the module documentation.
-pub struct Queue {
+pub(crate) struct Queue {
     id: QueueId,
     name: Box<str>,
     vhost: Arc<str>,
@@ -154,7 +151,7 @@ struct Inner {
 
 impl Queue {
     /// An empty queue.
-    pub fn new(
+    pub(crate) fn new(
         id: QueueId,
         vhost: Arc<str>,
         name: &str,
@@ -189,7 +186,7 @@ impl Queue {
     }
 
     /// Takes back what was stored, before anyone uses the queue.
-    pub fn restore(&self, recovered: &RecoveredQueue, all_redelivered: bool) {
+    pub(crate) fn restore(&self, recovered: &RecoveredQueue, all_redelivered: bool) {
         let mut inner = self.inner.lock();
         inner.in_durable = true;
         inner.state.restore(recovered, all_redelivered);
@@ -197,47 +194,47 @@ impl Queue {
     }
 
     /// Its number.
-    pub fn id(&self) -> QueueId {
+    pub(crate) fn id(&self) -> QueueId {
         self.id
     }
 
     /// Its name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Its vhost's name.
-    pub fn vhost(&self) -> &str {
+    pub(crate) fn vhost(&self) -> &str {
         &self.vhost
     }
 
     /// What it was declared with.
-    pub fn settings(&self) -> &QueueSettings {
+    pub(crate) fn settings(&self) -> &QueueSettings {
         &self.settings
     }
 
     /// Whether this connection may use it.
-    pub fn is_open_to(&self, connection: ConnectionId) -> bool {
+    pub(crate) fn is_open_to(&self, connection: ConnectionId) -> bool {
         self.settings.owner.is_none_or(|owner| owner == connection)
     }
 
     /// Whether its persistent messages are in the durable store.
-    pub fn is_stored(&self) -> bool {
+    pub(crate) fn is_stored(&self) -> bool {
         self.settings.durable
     }
 
     /// The stores its messages are in.
-    pub fn messages(&self) -> &Arc<Messages> {
+    pub(crate) fn messages(&self) -> &Arc<Messages> {
         &self.messages
     }
 
     /// Its publishers' gate.
-    pub fn gate(&self) -> &Gate {
+    pub(crate) fn gate(&self) -> &Gate {
         &self.gate
     }
 
     /// Its counts now.
-    pub fn counts(&self) -> QueueCounts {
+    pub(crate) fn counts(&self) -> QueueCounts {
         let inner = self.inner.lock();
         QueueCounts {
             ready: inner.state.ready_count(),
@@ -248,14 +245,14 @@ impl Queue {
     }
 
     /// Whether it was deleted: then it does nothing any more.
-    pub fn is_deleted(&self) -> bool {
+    pub(crate) fn is_deleted(&self) -> bool {
         self.inner.lock().deleted
     }
 
     /// Takes a run of messages, in order, and hands out what consumers can take. Returns the first
     /// one's sequence number; the others follow without gaps.
     /// A deleted queue drops them, `None`: for the publisher they are settled.
-    pub fn publish(
+    pub(crate) fn publish(
         self: &Arc<Self>,
         messages: impl Iterator<Item = Message>,
         effects: &mut Effects,
@@ -276,7 +273,7 @@ impl Queue {
     }
 
     /// Whether it refuses messages when it is full, so that each has to be offered by `offer`.
-    pub fn rejects_publishes(&self) -> bool {
+    pub(crate) fn rejects_publishes(&self) -> bool {
         self.settings.parsed.rejects_publishes
     }
 
@@ -284,7 +281,7 @@ impl Queue {
     ///
     /// # Errors
     /// It is full.
-    pub fn offer(
+    pub(crate) fn offer(
         self: &Arc<Self>,
         message: Message,
         effects: &mut Effects,
@@ -304,7 +301,7 @@ impl Queue {
     }
 
     /// Settles unacknowledged messages and hands out what that makes room for.
-    pub fn settle(
+    pub(crate) fn settle(
         self: &Arc<Self>,
         deliveries: impl Iterator<Item = (DeliveryKey, Outcome)>,
         effects: &mut Effects,

@@ -10,9 +10,10 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::ConsumerSettings;
 use super::paged::Shelf;
 use super::state::{Delivery, Fetched, QueueKind, QueueState};
-use super::{ConsumerKey, ConsumerSettings, DeliveryKey, Outcome};
+use crate::keys::{ConsumerKey, DeliveryKey, Outcome};
 use crate::message::Message;
 use crate::message::tests::{message, persistent};
 

@@ -1,6 +1,6 @@
 //! Brings the bodies of a long queue's next messages back from the stores.
 //!
-//! Started by `queue::effects` when a queue asked for it, at most one reading per queue at a time.
+//! Started when effects are carried out and a queue asked for it, at most one reading per queue at a time.
 //! Stays true: nothing is skipped. What a store does not have yet (its publisher is between the
 //! queue and the store) is asked for again; what is damaged ends the process.
 
@@ -14,7 +14,7 @@ use super::paged::Shelf;
 use super::ready::ReadingPlan;
 use super::{Effects, Queue};
 use crate::message::Message;
-use crate::server;
+use crate::stores::{Messages, end_process};
 
 /// Messages read at a time.
 pub(super) const MESSAGES: usize = 2048;
@@ -30,8 +30,20 @@ const RETRIES_TOLD: u32 = 10_000;
 /// Messages with their bodies, and the store each was read from.
 pub(super) type Found = Vec<(Shelf, u64, Message)>;
 
+impl Effects {
+    /// Carries everything out: what is to be stored, read and written. Whoever has to know when
+    /// messages are durable calls `store` first.
+    pub(crate) fn carry_out(&mut self, messages: &Messages) {
+        self.store(messages);
+        for (queue, plan) in self.readings.drain(..) {
+            start(queue, plan);
+        }
+        self.flush();
+    }
+}
+
 /// Reads what is planned and gives it to the queue, on a task of its own.
-pub(super) fn start(queue: Arc<Queue>, plan: ReadingPlan) {
+fn start(queue: Arc<Queue>, plan: ReadingPlan) {
     tokio::spawn(async move {
         let (mut plan, mut retries) = (plan, 0);
         loop {
@@ -39,7 +51,7 @@ pub(super) fn start(queue: Arc<Queue>, plan: ReadingPlan) {
             let found = tokio::task::spawn_blocking(move || read(&reader, &planned)).await;
             let found = match found {
                 Ok(Ok(found)) => found,
-                Ok(Err(cause)) => server::end_process(&cause),
+                Ok(Err(cause)) => end_process(&cause),
                 // The runtime ends.
                 Err(_) => return,
             };

@@ -11,20 +11,12 @@ use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use super::arguments::LengthLimit;
-use super::consumers::{ConsumerKey, ConsumerSettings, Consumers};
+use super::consumers::{ConsumerSettings, Consumers};
 use super::paged::{Shelf, Stub};
 use super::ready::{Held, Popped, QueuedMessage, ReadingPlan, Ready, footprint};
 use super::store_changes::StoreChanges;
+use crate::keys::{ConsumerKey, DeliveryKey, Outcome};
 use crate::message::{Message, Note};
-
-/// An unacknowledged message of this queue, until it is settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeliveryKey(pub u32);
-
-impl DeliveryKey {
-    /// Stands for a delivery that needs no settling (`no_ack`).
-    pub const NONE: Self = Self(u32::MAX);
-}
 
 /// A message on its way to a consumer.
 #[derive(Debug)]
@@ -43,7 +35,7 @@ pub(super) struct Delivery {
 
 /// The answer to `basic.get`.
 #[derive(Debug)]
-pub struct Got {
+pub(crate) struct Got {
     /// What settles it; `DeliveryKey::NONE` with `no_ack`.
     pub key: DeliveryKey,
     /// The message.
@@ -56,24 +48,13 @@ pub struct Got {
 
 /// What `basic.get` finds.
 #[derive(Debug)]
-pub enum Fetched {
+pub(crate) enum Fetched {
     /// A message.
     Got(Got),
     /// The next message has to be read from a store first.
     NotResident,
     /// Nothing.
     Empty,
-}
-
-/// How an unacknowledged message is settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Done with: gone.
-    Ack,
-    /// Back to its original position, marked redelivered.
-    Requeue,
-    /// Refused for good: gone.
-    Discard,
 }
 
 #[derive(Debug)]

@@ -7,7 +7,7 @@
 use leveret_storage::messages::{Batch, Place, Publish, Settled};
 use smallvec::smallvec;
 
-use super::QueueId;
+use crate::keys::QueueId;
 use crate::message::Message;
 
 /// See the module documentation.

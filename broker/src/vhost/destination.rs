@@ -12,15 +12,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use leveret_protocol::types::{FieldTable, FieldValue};
 use parking_lot::RwLock;
 
-use super::exchange::{ExchangeKind, Router};
+use crate::exchange::{ExchangeKind, Router};
 use crate::queue::Queue;
 
 /// The argument that names an exchange for what this one cannot route.
-pub const ALTERNATE_EXCHANGE: &str = "alternate-exchange";
+pub(crate) const ALTERNATE_EXCHANGE: &str = "alternate-exchange";
 
 /// What `exchange.declare` fixes.
 #[derive(Clone, Debug)]
-pub struct ExchangeSettings {
+pub(crate) struct ExchangeSettings {
     /// How it matches.
     pub kind: ExchangeKind,
     /// Comes back after a restart.
@@ -34,7 +34,7 @@ pub struct ExchangeSettings {
 }
 
 /// An exchange and its bindings.
-pub struct Exchange {
+pub(crate) struct Exchange {
     id: u64,
     name: Box<str>,
     settings: ExchangeSettings,
@@ -44,7 +44,7 @@ pub struct Exchange {
 
 impl Exchange {
     /// An exchange without bindings.
-    pub fn new(name: &str, settings: ExchangeSettings) -> Arc<Self> {
+    pub(crate) fn new(name: &str, settings: ExchangeSettings) -> Arc<Self> {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let router = RwLock::new(Router::new(settings.kind));
         let id = LAST.fetch_add(1, Ordering::Relaxed);
@@ -52,17 +52,17 @@ impl Exchange {
     }
 
     /// Its name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// What it was declared with.
-    pub fn settings(&self) -> &ExchangeSettings {
+    pub(crate) fn settings(&self) -> &ExchangeSettings {
         &self.settings
     }
 
     /// Where messages go that it cannot route.
-    pub fn alternate(&self) -> Option<&str> {
+    pub(crate) fn alternate(&self) -> Option<&str> {
         self.settings.arguments.get(ALTERNATE_EXCHANGE).and_then(FieldValue::as_str)
     }
 
@@ -79,7 +79,7 @@ impl fmt::Debug for Exchange {
 
 /// Where a binding leads.
 #[derive(Clone, Debug)]
-pub enum Destination {
+pub(crate) enum Destination {
     /// A queue.
     Queue(Arc<Queue>),
     /// Another exchange (RabbitMQ's exchange to exchange bindings).
@@ -88,7 +88,7 @@ pub enum Destination {
 
 /// What identifies a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DestinationId {
+pub(crate) enum DestinationId {
     /// A queue's number.
     Queue(u64),
     /// An exchange's number.
@@ -97,7 +97,7 @@ pub enum DestinationId {
 
 impl Destination {
     /// What identifies it.
-    pub fn id(&self) -> DestinationId {
+    pub(crate) fn id(&self) -> DestinationId {
         match self {
             Self::Queue(queue) => DestinationId::Queue(queue.id().0),
             Self::Exchange(exchange) => DestinationId::Exchange(exchange.id),
@@ -105,7 +105,7 @@ impl Destination {
     }
 
     /// Its name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         match self {
             Self::Queue(queue) => queue.name(),
             Self::Exchange(exchange) => exchange.name(),
@@ -113,7 +113,7 @@ impl Destination {
     }
 
     /// Whether it comes back after a restart.
-    pub fn is_durable(&self) -> bool {
+    pub(crate) fn is_durable(&self) -> bool {
         match self {
             Self::Queue(queue) => queue.settings().durable,
             Self::Exchange(exchange) => exchange.settings().durable,

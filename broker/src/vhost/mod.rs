@@ -8,10 +8,10 @@
 //!
 //! Lock order: topology, registry shard, exchange router, queue, connection outgoing buffer.
 
-pub mod destination;
-pub mod exchange;
-pub mod routing;
-pub mod topology;
+pub(crate) mod destination;
+mod records;
+pub(crate) mod routing;
+pub(crate) mod topology;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -21,18 +21,18 @@ use leveret_protocol::types::FieldTable;
 use parking_lot::Mutex;
 
 use self::destination::{Exchange, ExchangeSettings};
-use self::exchange::ExchangeKind;
 use self::topology::Incoming;
+use crate::definitions::store::DefinitionStore;
 use crate::error::{ChannelError, ResourceName};
-use crate::persistence::Definitions;
-use crate::persistence::messages::Messages;
+use crate::exchange::ExchangeKind;
 use crate::queue::Queue;
+use crate::stores::Messages;
 
 type Registry<T> = DashMap<Box<str>, Arc<T>, foldhash::fast::RandomState>;
 
 /// How many queues and exchanges there may be in all vhosts together, and how many there are.
 #[derive(Debug, Default)]
-pub struct TopologyLimits {
+pub(crate) struct TopologyLimits {
     /// Most queues; `None` is no limit.
     pub queues_max: Option<usize>,
     /// Most exchanges that clients declared; `None` is no limit.
@@ -43,14 +43,14 @@ pub struct TopologyLimits {
 
 impl TopologyLimits {
     /// These limits, and nothing declared.
-    pub fn new(queues_max: Option<usize>, exchanges_max: Option<usize>) -> Self {
+    pub(crate) fn new(queues_max: Option<usize>, exchanges_max: Option<usize>) -> Self {
         Self { queues_max, exchanges_max, ..Self::default() }
     }
 }
 
 /// See the module documentation.
 #[derive(Debug)]
-pub struct Vhost {
+pub(crate) struct Vhost {
     name: Arc<str>,
     exchanges: Registry<Exchange>,
     queues: Registry<Queue>,
@@ -58,7 +58,7 @@ pub struct Vhost {
     generation: AtomicU64,
     /// Serialises all changes, and knows which exchanges lead to a destination.
     topology: Mutex<Incoming>,
-    definitions: Arc<Definitions>,
+    definitions: Arc<DefinitionStore>,
     messages: Arc<Messages>,
     limits: Arc<TopologyLimits>,
 }
@@ -75,9 +75,9 @@ const PREDECLARED: [(&str, ExchangeKind, bool); 6] = [
 
 impl Vhost {
     /// A vhost with the predeclared exchanges only. `limits` are those of all vhosts together.
-    pub fn new(
+    pub(crate) fn new(
         name: &str,
-        definitions: Arc<Definitions>,
+        definitions: Arc<DefinitionStore>,
         messages: Arc<Messages>,
         limits: Arc<TopologyLimits>,
     ) -> Self {
@@ -106,12 +106,12 @@ impl Vhost {
     }
 
     /// Its name.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Grows with every change that could alter a route.
-    pub fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
@@ -120,7 +120,7 @@ impl Vhost {
     }
 
     /// The exchange with this name; the empty name is the default exchange.
-    pub fn exchange(&self, name: &str) -> Option<Arc<Exchange>> {
+    pub(crate) fn exchange(&self, name: &str) -> Option<Arc<Exchange>> {
         if name.is_empty() {
             return Some(Arc::clone(&self.default_exchange));
         }
@@ -128,32 +128,32 @@ impl Vhost {
     }
 
     /// The queue with this name.
-    pub fn queue(&self, name: &str) -> Option<Arc<Queue>> {
+    pub(crate) fn queue(&self, name: &str) -> Option<Arc<Queue>> {
         self.queues.get(name).map(|entry| Arc::clone(entry.value()))
     }
 
     /// All queues, in no order.
-    pub fn queues(&self) -> Vec<Arc<Queue>> {
+    pub(crate) fn queues(&self) -> Vec<Arc<Queue>> {
         self.queues.iter().map(|entry| Arc::clone(entry.value())).collect()
     }
 
     /// The exchange, or 404.
-    pub fn expect_exchange(&self, name: &str) -> Result<Arc<Exchange>, ChannelError> {
+    pub(crate) fn expect_exchange(&self, name: &str) -> Result<Arc<Exchange>, ChannelError> {
         self.exchange(name).ok_or_else(|| ChannelError::NotFound(self.exchange_name(name)))
     }
 
     /// The queue, or 404.
-    pub fn expect_queue(&self, name: &str) -> Result<Arc<Queue>, ChannelError> {
+    pub(crate) fn expect_queue(&self, name: &str) -> Result<Arc<Queue>, ChannelError> {
         self.queue(name).ok_or_else(|| ChannelError::NotFound(self.queue_name(name)))
     }
 
     /// A queue's name as error texts show it.
-    pub fn queue_name(&self, name: &str) -> ResourceName {
+    pub(crate) fn queue_name(&self, name: &str) -> ResourceName {
         ResourceName::queue(&self.name, name)
     }
 
     /// An exchange's name as error texts show it.
-    pub fn exchange_name(&self, name: &str) -> ResourceName {
+    pub(crate) fn exchange_name(&self, name: &str) -> ResourceName {
         ResourceName::exchange(&self.name, name)
     }
 }

@@ -17,7 +17,7 @@ use crate::queue::Queue;
 
 /// The parts of a message that routing may look at.
 #[derive(Debug)]
-pub struct Routed<'a> {
+pub(crate) struct Routed<'a> {
     /// The routing key, then those of the CC and BCC headers.
     pub routing_keys: &'a [&'a str],
     /// The headers property, parsed only when a headers exchange asks.
@@ -26,7 +26,7 @@ pub struct Routed<'a> {
 
 /// Where a message goes.
 #[derive(Debug, Default)]
-pub struct Route {
+pub(crate) struct Route {
     /// Each queue once.
     pub queues: Vec<Arc<Queue>>,
     /// Whether the same exchange and routing key always give the same queues: false when headers
@@ -36,7 +36,7 @@ pub struct Route {
 
 impl Vhost {
     /// Where a message published to this exchange goes.
-    pub fn route(&self, exchange: &Arc<Exchange>, message: &Routed<'_>) -> Route {
+    pub(crate) fn route(&self, exchange: &Arc<Exchange>, message: &Routed<'_>) -> Route {
         let mut walk = Walk { vhost: self, message, headers: None, cacheable: true };
         let mut seen = vec![Arc::clone(exchange)];
         let mut queues = Vec::new();

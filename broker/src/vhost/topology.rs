@@ -1,6 +1,6 @@
 //! Changes to a vhost's exchanges, queues and bindings.
 //!
-//! Called by `channel::{exchange_methods, queue_methods}` and when connections end. One change at a
+//! Called by `session::channel` and when connections end. One change at a
 //! time per vhost, under the topology lock; what is durable is handed to the metadata store inside
 //! it, so that the store sees the changes in the order they were made, and the caller waits for the
 //! returned `Durable` before it answers the client. Rules: RabbitMQ's exchange, queue and binding
@@ -17,30 +17,29 @@ use super::Vhost;
 use super::destination::{
     ALTERNATE_EXCHANGE, Destination, DestinationId, Exchange, ExchangeSettings,
 };
-use super::exchange::{Binding, Router};
-use crate::connection::handle::ConnectionId;
+use super::records::TopologyChanges;
+use crate::definitions::store::Durable;
 use crate::error::{ChannelError, ResourceName};
-use crate::persistence::{Durable, TopologyChanges};
+use crate::exchange::{Binding, Router};
+use crate::keys::{ConnectionId, QueueId};
 use crate::queue::arguments::{self, assert_argument_equivalent};
-use crate::queue::{DeleteRefused, Queue, QueueSettings, Sink};
+use crate::queue::{DeleteRefused, Queue, QueueSettings};
 
 /// For every destination the exchanges that have a binding to it: where to look when it goes.
 pub(super) type Incoming = HashMap<DestinationId, Vec<Arc<Exchange>>, RandomState>;
 
-/// A deleted queue: how many ready messages it had, and where its consumers' deliveries went.
+/// A deleted queue: how many ready messages it had.
 #[derive(Debug)]
-pub struct DeletedQueue {
+pub(crate) struct DeletedQueue {
     /// Ready messages it had.
     pub ready: usize,
-    /// Its consumers.
-    pub sinks: Vec<Sink>,
     /// When the deletion is on disk.
     pub durable: Durable,
 }
 
 /// A declared queue.
 #[derive(Debug)]
-pub struct DeclaredQueue {
+pub(crate) struct DeclaredQueue {
     /// The queue, new or not.
     pub queue: Arc<Queue>,
     /// When the declaration is on disk.
@@ -49,7 +48,7 @@ pub struct DeclaredQueue {
 
 impl Vhost {
     /// Declares an exchange, or checks that the one there is equivalent.
-    pub fn declare_exchange(
+    pub(crate) fn declare_exchange(
         &self,
         name: &str,
         settings: ExchangeSettings,
@@ -69,7 +68,7 @@ impl Vhost {
         changes.exchange_declared(&self.name, &exchange);
         self.add_exchange(name, exchange);
         self.topology_changed();
-        Ok(self.definitions.propose(changes))
+        Ok(self.definitions.propose(changes.into_changes()))
     }
 
     fn assert_exchange_allowed(&self, name: &str) -> Result<(), ChannelError> {
@@ -127,7 +126,11 @@ impl Vhost {
     }
 
     /// Deletes an exchange with all its bindings. One that does not exist is no error.
-    pub fn delete_exchange(&self, name: &str, if_unused: bool) -> Result<Durable, ChannelError> {
+    pub(crate) fn delete_exchange(
+        &self,
+        name: &str,
+        if_unused: bool,
+    ) -> Result<Durable, ChannelError> {
         let mut incoming = self.topology.lock();
         let Some(exchange) = self.exchange(name) else { return Ok(Durable::now()) };
         if if_unused && !exchange.router().read().is_empty() {
@@ -137,11 +140,11 @@ impl Vhost {
         let mut changes = TopologyChanges::default();
         self.remove_exchange(&exchange, &mut incoming, &mut changes);
         self.topology_changed();
-        Ok(self.definitions.propose(changes))
+        Ok(self.definitions.propose(changes.into_changes()))
     }
 
     /// Declares a queue, or checks that the one there is equivalent. `name` is not empty.
-    pub fn declare_queue(
+    pub(crate) fn declare_queue(
         &self,
         name: &str,
         settings: QueueSettings,
@@ -158,15 +161,10 @@ impl Vhost {
         changes.queue_declared(&queue);
         self.add_queue(name, Arc::clone(&queue));
         self.topology_changed();
-        Ok(DeclaredQueue { queue, durable: self.definitions.propose(changes) })
+        Ok(DeclaredQueue { queue, durable: self.definitions.propose(changes.into_changes()) })
     }
 
-    fn new_queue(
-        &self,
-        id: crate::queue::QueueId,
-        name: &str,
-        settings: QueueSettings,
-    ) -> Arc<Queue> {
+    fn new_queue(&self, id: QueueId, name: &str, settings: QueueSettings) -> Arc<Queue> {
         Queue::new(id, Arc::clone(&self.name), name, settings, Arc::clone(&self.messages))
     }
 
@@ -187,7 +185,7 @@ impl Vhost {
     }
 
     /// Deletes a queue with its bindings; `None` when it is gone already.
-    pub fn delete_queue(
+    pub(crate) fn delete_queue(
         &self,
         queue: &Arc<Queue>,
         if_unused: bool,
@@ -201,13 +199,13 @@ impl Vhost {
                 DeleteRefused::NotEmpty => format!("{resource} not empty"),
             })
         })?;
-        let Some((ready, sinks)) = deleted else { return Ok(None) };
+        let Some(ready) = deleted else { return Ok(None) };
         let durable = self.remove_queue(queue, &mut incoming);
-        Ok(Some(DeletedQueue { ready, sinks, durable }))
+        Ok(Some(DeletedQueue { ready, durable }))
     }
 
     /// Deletes an auto-delete queue whose last consumer went, unless a new one came meanwhile.
-    pub fn delete_if_abandoned(&self, queue: &Arc<Queue>) -> Durable {
+    pub(crate) fn delete_if_abandoned(&self, queue: &Arc<Queue>) -> Durable {
         let mut incoming = self.topology.lock();
         if !queue.delete_if_abandoned() {
             return Durable::now();
@@ -224,11 +222,11 @@ impl Vhost {
         self.remove_bindings_to(&Destination::Queue(Arc::clone(queue)), incoming, &mut changes);
         self.topology_changed();
         let forgotten = queue.forget_messages();
-        self.definitions.propose(changes).and_stored(&self.messages, forgotten)
+        self.definitions.propose(changes.into_changes()).and_stored(&self.messages, forgotten)
     }
 
     /// Binds; a binding that exists is no error.
-    pub fn bind(
+    pub(crate) fn bind(
         &self,
         source: &Arc<Exchange>,
         binding: Binding<Destination>,
@@ -247,7 +245,7 @@ impl Vhost {
             sources.push(Arc::clone(source));
         }
         self.topology_changed();
-        Ok(self.definitions.propose(changes))
+        Ok(self.definitions.propose(changes.into_changes()))
     }
 
     /// The ends of a binding may have been deleted since they were looked up.
@@ -264,7 +262,7 @@ impl Vhost {
     }
 
     /// Unbinds; a binding that does not exist is no error.
-    pub fn unbind(
+    pub(crate) fn unbind(
         &self,
         source: &Arc<Exchange>,
         destination: &Destination,
@@ -281,7 +279,7 @@ impl Vhost {
         }
         self.drop_if_unused(source, &mut incoming, &mut changes);
         self.topology_changed();
-        self.definitions.propose(changes)
+        self.definitions.propose(changes.into_changes())
     }
 
     fn remove_exchange(
@@ -335,14 +333,14 @@ impl Vhost {
     }
 
     /// Brings back a durable exchange at start.
-    pub fn restore_exchange(&self, name: &str, settings: ExchangeSettings) {
+    pub(crate) fn restore_exchange(&self, name: &str, settings: ExchangeSettings) {
         self.add_exchange(name, Exchange::new(name, settings));
     }
 
     /// Brings back a durable queue at start.
-    pub fn restore_queue(
+    pub(crate) fn restore_queue(
         &self,
-        id: crate::queue::QueueId,
+        id: QueueId,
         name: &str,
         settings: QueueSettings,
     ) -> Arc<Queue> {
@@ -352,7 +350,7 @@ impl Vhost {
     }
 
     /// Brings back a durable binding at start; false when one of its ends is missing.
-    pub fn restore_binding(&self, source: &str, binding: Binding<Destination>) -> bool {
+    pub(crate) fn restore_binding(&self, source: &str, binding: Binding<Destination>) -> bool {
         let Some(source) = self.exchange(source) else { return false };
         let destination = binding.destination.id();
         if source.router().write().bind(binding).is_err() {

@@ -2,26 +2,6 @@
 //! like the specification; fields in brackets, before or after a semicolon, are
 //! reserved: read and skipped, written as zero. Used by the class files beside it only.
 
-/// One entry of [`TABLE`](super::TABLE): a method as the specification has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MethodSpec {
-    /// Number of the class.
-    pub class_id: u16,
-    /// Number of the method within the class.
-    pub method_id: u16,
-    /// Name of the class, as `basic`.
-    pub class_name: &'static str,
-    /// Name of the method within the class, as `consume-ok`.
-    pub method_name: &'static str,
-    /// Names, as `consumer_tag`, and domains, as `shortstr`, in wire order,
-    /// reserved fields included.
-    pub fields: &'static [(&'static str, &'static str)],
-    /// Whether it asks for a reply.
-    pub synchronous: bool,
-    /// Whether a content follows.
-    pub content: bool,
-}
-
 /// A class: its name, its number, its methods.
 macro_rules! class {
     (

@@ -1,9 +1,15 @@
 //! A field table still on the wire. Methods and properties carry these; they
-//! cost a pointer and a length until someone asks for an entry.
+//! cost a pointer and a length until someone asks for an entry. The only place
+//! that reads tags: checking, building and looking up go through [`value`].
 
-use super::grammar::{self, RawValue};
+use nom::IResult;
+
 use super::{FieldTable, FieldValue};
 use crate::error::{DecodeError, Malformed};
+use crate::wire::{
+    be_f32, be_f64, be_i8, be_i16, be_i32, be_i64, be_u8, be_u16, be_u32, be_u64, long_string,
+    short_string, short_text,
+};
 
 /// Tables and arrays that may be nested in a table, one in another.
 ///
@@ -32,7 +38,7 @@ impl<'a> RawTable<'a> {
     #[inline]
     pub fn checked(octets: &'a [u8]) -> Result<Self, Malformed> {
         if !octets.is_empty() {
-            grammar::check_entries(octets, TABLE_DEPTH_MAX)?;
+            check_entries(octets, TABLE_DEPTH_MAX)?;
         }
         Ok(Self(octets))
     }
@@ -56,7 +62,7 @@ impl<'a> RawTable<'a> {
     /// # Errors
     /// The octets are malformed, or nested deeper than [`TABLE_DEPTH_MAX`].
     pub fn validate(&self) -> Result<(), DecodeError> {
-        grammar::check_entries(self.0, TABLE_DEPTH_MAX).map_err(Malformed::in_table)
+        check_entries(self.0, TABLE_DEPTH_MAX).map_err(Malformed::in_table)
     }
 
     /// The table to work with. Names that are not UTF-8 get replacement
@@ -65,13 +71,13 @@ impl<'a> RawTable<'a> {
     /// # Errors
     /// The octets are malformed, or nested deeper than [`TABLE_DEPTH_MAX`].
     pub fn parse(&self) -> Result<FieldTable, DecodeError> {
-        grammar::build_table(self.0, TABLE_DEPTH_MAX).map_err(Malformed::in_table)
+        build_table(self.0, TABLE_DEPTH_MAX).map_err(Malformed::in_table)
     }
 
     /// The first value called `key`, and nothing else, built.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<FieldValue> {
-        grammar::build_value(self.find(key)?, TABLE_DEPTH_MAX).ok()
+        build_value(self.find(key)?, TABLE_DEPTH_MAX).ok()
     }
 
     /// The first value called `key`, still on the wire.
@@ -96,8 +102,194 @@ impl<'a> Iterator for Entries<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let (rest, entry) = grammar::entry(self.0).ok()?;
+        let (rest, entry) = entry(self.0).ok()?;
         self.0 = rest;
         Some(entry)
     }
+}
+
+/// A value that borrows from the table it stands in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RawValue<'a> {
+    /// `t`
+    Bool(bool),
+    /// `b`
+    I8(i8),
+    /// `B`
+    U8(u8),
+    /// `s`
+    I16(i16),
+    /// `u`
+    U16(u16),
+    /// `I`
+    I32(i32),
+    /// `i`
+    U32(u32),
+    /// `l`, `L`
+    I64(i64),
+    /// `f`
+    F32(f32),
+    /// `d`
+    F64(f64),
+    /// `D`
+    Decimal {
+        /// Digits after the point.
+        scale: u8,
+        /// The number without its point.
+        value: u32,
+    },
+    /// `S`
+    LongString(&'a [u8]),
+    /// `A`: its values one after another
+    Array(&'a [u8]),
+    /// `T`
+    Timestamp(u64),
+    /// `F`
+    Table(RawTable<'a>),
+    /// `V`
+    Void,
+    /// `x`
+    Bytes(&'a [u8]),
+}
+
+/// Name and value of one table entry.
+#[inline]
+fn entry(input: &[u8]) -> IResult<&[u8], (&[u8], RawValue<'_>), Malformed> {
+    let (input, name) = short_string(input)?;
+    let (input, value) = value(input)?;
+    Ok((input, (name, value)))
+}
+
+/// A tag and the value it announces.
+///
+/// RabbitMQ: `L` is read as the signed 64-bit integer that `l` is, any octet
+/// but zero is true, and a float that is no finite number is refused.
+fn value(input: &[u8]) -> IResult<&[u8], RawValue<'_>, Malformed> {
+    let (input, tag) = be_u8(input)?;
+    match tag {
+        b'S' => long_string(input).map(|(rest, v)| (rest, RawValue::LongString(v))),
+        b't' => be_u8(input).map(|(rest, v)| (rest, RawValue::Bool(v != 0))),
+        b'b' => be_i8(input).map(|(rest, v)| (rest, RawValue::I8(v))),
+        b'B' => be_u8(input).map(|(rest, v)| (rest, RawValue::U8(v))),
+        b's' => be_i16(input).map(|(rest, v)| (rest, RawValue::I16(v))),
+        b'u' => be_u16(input).map(|(rest, v)| (rest, RawValue::U16(v))),
+        b'I' => be_i32(input).map(|(rest, v)| (rest, RawValue::I32(v))),
+        b'i' => be_u32(input).map(|(rest, v)| (rest, RawValue::U32(v))),
+        b'l' | b'L' => be_i64(input).map(|(rest, v)| (rest, RawValue::I64(v))),
+        b'f' => {
+            let (rest, v) = be_f32(input)?;
+            finite(v.is_finite(), rest, RawValue::F32(v))
+        }
+        b'd' => {
+            let (rest, v) = be_f64(input)?;
+            finite(v.is_finite(), rest, RawValue::F64(v))
+        }
+        b'D' => {
+            let (input, scale) = be_u8(input)?;
+            let (input, value) = be_u32(input)?;
+            Ok((input, RawValue::Decimal { scale, value }))
+        }
+        b'A' => long_string(input).map(|(rest, v)| (rest, RawValue::Array(v))),
+        b'T' => be_u64(input).map(|(rest, v)| (rest, RawValue::Timestamp(v))),
+        b'F' => long_string(input).map(|(rest, v)| (rest, RawValue::Table(RawTable::new(v)))),
+        b'V' => Ok((input, RawValue::Void)),
+        b'x' => long_string(input).map(|(rest, v)| (rest, RawValue::Bytes(v))),
+        _ => Err(nom::Err::Error(Malformed::Table)),
+    }
+}
+
+fn finite<'a>(
+    is_finite: bool,
+    rest: &'a [u8],
+    value: RawValue<'a>,
+) -> IResult<&'a [u8], RawValue<'a>, Malformed> {
+    if is_finite { Ok((rest, value)) } else { Err(nom::Err::Error(Malformed::Table)) }
+}
+
+/// Checks the entries of a table; `levels` more may be nested in it.
+fn check_entries(mut input: &[u8], levels: u8) -> Result<(), Malformed> {
+    while !input.is_empty() {
+        let (rest, (_, value)) = entry(input).map_err(in_table)?;
+        check_nested(value, levels)?;
+        input = rest;
+    }
+    Ok(())
+}
+
+fn check_values(mut input: &[u8], levels: u8) -> Result<(), Malformed> {
+    while !input.is_empty() {
+        let (rest, value) = value(input).map_err(in_table)?;
+        check_nested(value, levels)?;
+        input = rest;
+    }
+    Ok(())
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "only two kinds of value nest")]
+fn check_nested(value: RawValue<'_>, levels: u8) -> Result<(), Malformed> {
+    match value {
+        RawValue::Table(table) => {
+            check_entries(table.as_bytes(), levels.checked_sub(1).ok_or(Malformed::Depth)?)
+        }
+        RawValue::Array(values) => {
+            check_values(values, levels.checked_sub(1).ok_or(Malformed::Depth)?)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Builds a table from its entries; `levels` more may be nested in it.
+fn build_table(mut input: &[u8], levels: u8) -> Result<FieldTable, Malformed> {
+    let mut table = FieldTable::new();
+    while !input.is_empty() {
+        let (rest, (name, value)) = entry(input).map_err(in_table)?;
+        // Replacement characters may make a name longer than the wire allows.
+        let name = String::from_utf8_lossy(name);
+        table.push(short_text(&name).to_owned(), build_value(value, levels)?);
+        input = rest;
+    }
+    Ok(table)
+}
+
+/// Builds a value; `levels` of tables and arrays may be nested in it.
+fn build_value(value: RawValue<'_>, levels: u8) -> Result<FieldValue, Malformed> {
+    Ok(match value {
+        RawValue::Bool(v) => FieldValue::Bool(v),
+        RawValue::I8(v) => FieldValue::I8(v),
+        RawValue::U8(v) => FieldValue::U8(v),
+        RawValue::I16(v) => FieldValue::I16(v),
+        RawValue::U16(v) => FieldValue::U16(v),
+        RawValue::I32(v) => FieldValue::I32(v),
+        RawValue::U32(v) => FieldValue::U32(v),
+        RawValue::I64(v) => FieldValue::I64(v),
+        RawValue::F32(v) => FieldValue::F32(v),
+        RawValue::F64(v) => FieldValue::F64(v),
+        RawValue::Decimal { scale, value } => FieldValue::Decimal { scale, value },
+        RawValue::LongString(v) => FieldValue::LongString(v.to_vec()),
+        RawValue::Array(v) => {
+            FieldValue::Array(build_array(v, levels.checked_sub(1).ok_or(Malformed::Depth)?)?)
+        }
+        RawValue::Timestamp(v) => FieldValue::Timestamp(v),
+        RawValue::Table(v) => FieldValue::Table(build_table(
+            v.as_bytes(),
+            levels.checked_sub(1).ok_or(Malformed::Depth)?,
+        )?),
+        RawValue::Void => FieldValue::Void,
+        RawValue::Bytes(v) => FieldValue::Bytes(v.to_vec()),
+    })
+}
+
+fn build_array(mut input: &[u8], levels: u8) -> Result<Vec<FieldValue>, Malformed> {
+    let mut values = Vec::new();
+    while !input.is_empty() {
+        let (rest, raw) = value(input).map_err(in_table)?;
+        values.push(build_value(raw, levels)?);
+        input = rest;
+    }
+    Ok(values)
+}
+
+/// A value that ends early is a fault of the table, not of the arguments.
+fn in_table(_: nom::Err<Malformed>) -> Malformed {
+    Malformed::Table
 }

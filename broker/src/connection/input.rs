@@ -1,0 +1,140 @@
+//! Bytes from the socket, and the whole frames in them.
+//!
+//! Owned by the connection's task. Stays true: a read buffer grows with what comes and goes when the
+//! connection is idle; a body that outlives its read owns its bytes, or most of the buffer it keeps.
+
+use bytes::{Buf, Bytes, BytesMut};
+use leveret_protocol::constants::FRAME_HEADER_SIZE;
+use leveret_protocol::decoder::{decode_frame, needed};
+use leveret_protocol::frame::FrameKind;
+use tokio::io::AsyncReadExt;
+use tokio::net::tcp::OwnedReadHalf;
+
+use crate::error::{ConnectionError, Failure};
+use crate::session::Dispatch;
+use crate::session::step::Step;
+
+/// Bytes of a frame beside its payload.
+const FRAME_OVERHEAD: u32 = 8;
+/// The first read buffer; a connection that fills it gets larger ones.
+pub(super) const READ_BUFFER_MIN: usize = 4 * 1024;
+/// The largest read buffer. Larger ones make publishers faster and everyone else wait longer.
+pub(super) const READ_BUFFER_MAX: usize = 128 * 1024;
+/// A body in a frame of this size is not copied: it fills at least half of a read buffer, so what
+/// it keeps in memory beside itself is less than itself.
+const SLICED_MIN: usize = READ_BUFFER_MAX / 2;
+/// Messages put into queues before the task lets others run: some milliseconds of work.
+const WORK_MAX: usize = 16 * 1024;
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(super) struct Input {
+    bytes: BytesMut,
+    buffer_size: usize,
+    payload_max: u32,
+    /// Bytes received so far.
+    received: u64,
+    received_before: u64,
+}
+
+impl Input {
+    /// With what the client sent along with its last handshake frame; frames have at most
+    /// `frame_max` bytes.
+    pub(super) fn new(bytes: BytesMut, frame_max: u32) -> Self {
+        Self {
+            bytes,
+            buffer_size: READ_BUFFER_MIN,
+            payload_max: frame_max.saturating_sub(FRAME_OVERHEAD),
+            received: 0,
+            received_before: 0,
+        }
+    }
+
+    /// Bytes received so far: grows with any sign of life.
+    pub(super) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Most bytes of a frame's payload.
+    pub(super) fn payload_max(&self) -> u32 {
+        self.payload_max
+    }
+
+    /// Whether the client sends faster than it is read from, to judge by a read of `count` bytes.
+    pub(super) fn is_outrun(&self, count: usize) -> bool {
+        self.buffer_size == READ_BUFFER_MAX && count >= READ_BUFFER_MAX / 2
+    }
+
+    /// Reads what is there, with room for at least the frame that is due.
+    pub(super) async fn read(&mut self, socket: &mut OwnedReadHalf) -> std::io::Result<usize> {
+        let wanted = if self.bytes.is_empty() { 0 } else { needed(&self.bytes) };
+        self.bytes.reserve(self.buffer_size.max(wanted));
+        let count = socket.read_buf(&mut self.bytes).await?;
+        self.received += count as u64;
+        if count >= self.buffer_size {
+            self.buffer_size = (self.buffer_size * 2).min(READ_BUFFER_MAX);
+        }
+        Ok(count)
+    }
+
+    /// Gives back the buffer of a connection that sends little.
+    pub(super) fn release(&mut self) {
+        if self.bytes.is_empty() && self.bytes.capacity() > 0 && self.is_idle() {
+            self.bytes = BytesMut::new();
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.buffer_size == READ_BUFFER_MIN
+    }
+
+    /// Time passed; true when nothing was received meanwhile.
+    pub(super) fn tick(&mut self) -> bool {
+        let silent = self.received == self.received_before;
+        self.received_before = self.received;
+        if silent {
+            self.buffer_size = READ_BUFFER_MIN;
+        }
+        silent
+    }
+
+    /// Handles whole frames until there are no more, or one asks for something, or it is time to
+    /// let others run.
+    pub(super) fn frames(&mut self, dispatch: &mut Dispatch) -> Result<Step, Failure> {
+        let Self { bytes, payload_max, .. } = self;
+        let mut at = 0;
+        let result = loop {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let frame = match decode_frame(rest, *payload_max) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break Ok(Step::Next),
+                Err(error) => break Err(Failure::of_frame(0, ConnectionError::from(error))),
+            };
+            let length = frame.encoded_len();
+            let step = if frame.kind == FrameKind::Body && length >= SLICED_MIN {
+                let channel = frame.channel;
+                let part = body(bytes.split_to(at + length).freeze(), at);
+                at = 0;
+                dispatch.large_body(channel, part)
+            } else {
+                let step = dispatch.frame(frame);
+                if !matches!(step, Ok(Step::Park | Step::AfterRead(_))) {
+                    at += length;
+                }
+                step
+            };
+            match step {
+                Ok(Step::Next) if dispatch.work() < WORK_MAX => {}
+                Ok(Step::Next) => break Ok(Step::Yield),
+                other => break other,
+            }
+        };
+        bytes.advance(at);
+        result
+    }
+}
+
+/// The payload of the frame that begins at `at` and ends with the bytes.
+fn body(bytes: Bytes, at: usize) -> Bytes {
+    bytes.slice(at + FRAME_HEADER_SIZE..bytes.len() - 1)
+}

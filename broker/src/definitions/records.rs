@@ -1,0 +1,457 @@
+//! The durable definitions as records: what the metadata store holds under which
+//! key, and how it is read back at start.
+//!
+//! `auth` and `persistence` write them; the broker builds its registries from
+//! [`load`]. Values are JSON; new fields get a default, so that an older store
+//! can be read. Arguments are kept as AMQP encodes them, in base64: JSON cannot
+//! carry every number a client may send.
+
+use leveret_protocol::types::FieldTable;
+use leveret_storage::metadata::{Change, Collection, Key, Snapshot};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::exchange::ExchangeKind;
+
+/// A definition with a place in the metadata store.
+pub(crate) trait Record: Serialize + DeserializeOwned {
+    /// Where definitions of this kind are kept.
+    const COLLECTION: Collection;
+
+    /// What identifies the definition, most significant first.
+    fn identity(&self) -> Vec<Vec<u8>>;
+
+    /// The key it is kept under.
+    fn key(&self) -> Key {
+        let identity = self.identity();
+        let parts: Vec<&[u8]> = identity.iter().map(Vec::as_slice).collect();
+        Key::compound(Self::COLLECTION, &parts)
+    }
+
+    /// The change that stores it.
+    fn put(&self) -> Change {
+        // Records are structs of strings, numbers and flags: serialising them into
+        // memory has no way to fail.
+        let value = serde_json::to_vec(self).unwrap_or_default();
+        Change::Put { key: self.key(), value }
+    }
+
+    /// The change that removes it.
+    fn delete(&self) -> Change {
+        Change::Delete { key: self.key() }
+    }
+}
+
+/// A virtual host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct VhostRecord {
+    /// Its name.
+    pub name: String,
+    /// Free text for people.
+    #[serde(default)]
+    pub description: String,
+    /// Free words for people.
+    #[serde(default)]
+    pub tags: Vec<String>,
+}
+
+/// How a password hash was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum HashingAlgorithm {
+    /// Salted SHA-256, the only one that can be verified.
+    #[serde(rename = "rabbit_password_hashing_sha256")]
+    Sha256,
+    /// Salted SHA-512, as RabbitMQ may export it.
+    #[serde(rename = "rabbit_password_hashing_sha512")]
+    Sha512,
+    /// Salted MD5, as old versions of RabbitMQ made it.
+    #[serde(rename = "rabbit_password_hashing_md5")]
+    Md5,
+}
+
+/// A user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UserRecord {
+    /// The login name.
+    pub name: String,
+    /// In base64; empty for a user that cannot log in with a password.
+    pub password_hash: String,
+    /// How the hash was made.
+    pub hashing_algorithm: HashingAlgorithm,
+    /// What the user may administrate.
+    #[serde(default)]
+    pub tags: Vec<String>,
+}
+
+impl UserRecord {
+    /// Whether the user has the tag.
+    #[must_use]
+    pub(crate) fn has_tag(&self, tag: &str) -> bool {
+        self.tags.iter().any(|own| own == tag)
+    }
+}
+
+/// What a user may do in a vhost: regular expressions over names of exchanges and queues.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PermissionRecord {
+    /// The user's name.
+    pub user: String,
+    /// The vhost's name.
+    pub vhost: String,
+    /// What may be declared and deleted.
+    pub configure: String,
+    /// What may be published and bound to.
+    pub write: String,
+    /// What may be consumed and bound from.
+    pub read: String,
+}
+
+/// A durable exchange.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ExchangeRecord {
+    /// The vhost's name.
+    pub vhost: String,
+    /// Its name within the vhost.
+    pub name: String,
+    /// Its type.
+    pub kind: ExchangeKind,
+    /// Always true for what is kept; part of the record so that it reads whole.
+    pub durable: bool,
+    /// Deleted with its last binding.
+    pub auto_delete: bool,
+    /// Not for clients to publish to.
+    pub internal: bool,
+    /// The arguments of its declaration.
+    #[serde(with = "arguments")]
+    pub arguments: FieldTable,
+}
+
+/// A durable queue.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct QueueRecord {
+    /// Its number, never reused: the message log knows the queue by it.
+    pub id: u64,
+    /// The vhost's name.
+    pub vhost: String,
+    /// Its name within the vhost.
+    pub name: String,
+    /// Always true for what is kept; part of the record so that it reads whole.
+    pub durable: bool,
+    /// Deleted with its last consumer.
+    pub auto_delete: bool,
+    /// The arguments of its declaration.
+    #[serde(with = "arguments")]
+    pub arguments: FieldTable,
+}
+
+/// What a binding leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DestinationKind {
+    /// A queue.
+    Queue,
+    /// An exchange.
+    Exchange,
+}
+
+/// A binding between durable ends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct BindingRecord {
+    /// The vhost's name.
+    pub vhost: String,
+    /// The exchange that messages come from.
+    pub source: String,
+    /// What kind of thing the destination is.
+    pub destination_kind: DestinationKind,
+    /// The destination's name.
+    pub destination: String,
+    /// The binding key.
+    pub routing_key: String,
+    /// The binding's arguments.
+    #[serde(with = "arguments")]
+    pub arguments: FieldTable,
+}
+
+impl Record for VhostRecord {
+    const COLLECTION: Collection = Collection::Vhost;
+
+    fn identity(&self) -> Vec<Vec<u8>> {
+        vec![self.name.clone().into()]
+    }
+}
+
+impl Record for UserRecord {
+    const COLLECTION: Collection = Collection::User;
+
+    fn identity(&self) -> Vec<Vec<u8>> {
+        vec![self.name.clone().into()]
+    }
+}
+
+impl Record for PermissionRecord {
+    const COLLECTION: Collection = Collection::Permission;
+
+    fn identity(&self) -> Vec<Vec<u8>> {
+        vec![self.vhost.clone().into(), self.user.clone().into()]
+    }
+}
+
+impl Record for ExchangeRecord {
+    const COLLECTION: Collection = Collection::Exchange;
+
+    fn identity(&self) -> Vec<Vec<u8>> {
+        vec![self.vhost.clone().into(), self.name.clone().into()]
+    }
+}
+
+impl Record for QueueRecord {
+    const COLLECTION: Collection = Collection::Queue;
+
+    fn identity(&self) -> Vec<Vec<u8>> {
+        vec![self.vhost.clone().into(), self.name.clone().into()]
+    }
+}
+
+impl Record for BindingRecord {
+    const COLLECTION: Collection = Collection::Binding;
+
+    fn identity(&self) -> Vec<Vec<u8>> {
+        // Arguments are part of a binding's identity, their order is not.
+        let mut fields: Vec<_> = self.arguments.iter().collect();
+        fields.sort_by_key(|(name, _)| *name);
+        let sorted: FieldTable =
+            fields.into_iter().map(|(name, value)| (name.to_owned(), value.clone())).collect();
+        let kind: &[u8] = match self.destination_kind {
+            DestinationKind::Queue => b"queue",
+            DestinationKind::Exchange => b"exchange",
+        };
+        vec![
+            self.vhost.clone().into(),
+            self.source.clone().into(),
+            kind.to_vec(),
+            self.destination.clone().into(),
+            self.routing_key.clone().into(),
+            encoded(&sorted),
+        ]
+    }
+}
+
+/// Everything that was durable, in key order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Definitions {
+    /// All vhosts.
+    pub vhosts: Vec<VhostRecord>,
+    /// All users.
+    pub users: Vec<UserRecord>,
+    /// All permissions.
+    pub permissions: Vec<PermissionRecord>,
+    /// All exchanges.
+    pub exchanges: Vec<ExchangeRecord>,
+    /// All queues.
+    pub queues: Vec<QueueRecord>,
+    /// All bindings.
+    pub bindings: Vec<BindingRecord>,
+}
+
+/// An entry of the metadata store is not what this version writes.
+#[derive(Debug, thiserror::Error)]
+#[error("definition {key} cannot be read: {detail}")]
+pub(crate) struct DefinitionError {
+    key: String,
+    detail: String,
+}
+
+/// Reads all definitions.
+///
+/// # Errors
+/// An entry cannot be read. None is passed over: its messages would be lost with it.
+pub(crate) fn load(snapshot: &Snapshot) -> Result<Definitions, DefinitionError> {
+    Ok(Definitions {
+        vhosts: records(snapshot)?,
+        users: records(snapshot)?,
+        permissions: records(snapshot)?,
+        exchanges: records(snapshot)?,
+        queues: records(snapshot)?,
+        bindings: records(snapshot)?,
+    })
+}
+
+fn records<R: Record>(snapshot: &Snapshot) -> Result<Vec<R>, DefinitionError> {
+    snapshot
+        .collection(R::COLLECTION)
+        .map(|(key, value)| {
+            serde_json::from_slice(value).map_err(|error| DefinitionError {
+                key: key.to_string(),
+                detail: error.to_string(),
+            })
+        })
+        .collect()
+}
+
+/// The table as AMQP encodes it, without its length.
+fn encoded(table: &FieldTable) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    table.encode(&mut bytes);
+    bytes.split_off(size_of::<u32>().min(bytes.len()))
+}
+
+mod arguments {
+    //! A field table as a JSON string.
+
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use leveret_protocol::types::{FieldTable, RawTable};
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::encoded;
+
+    pub(super) fn serialize<S: Serializer>(
+        table: &FieldTable,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(encoded(table)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<FieldTable, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = STANDARD.decode(text).map_err(D::Error::custom)?;
+        RawTable::new(&bytes).parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leveret_protocol::types::FieldValue;
+    use leveret_storage::metadata::{MemoryMetadata, MetadataStore};
+
+    use super::*;
+
+    fn table(fields: &[(&str, FieldValue)]) -> FieldTable {
+        fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    }
+
+    fn queue(name: &str, arguments: FieldTable) -> QueueRecord {
+        QueueRecord {
+            id: 7,
+            vhost: "/".to_owned(),
+            name: name.to_owned(),
+            durable: true,
+            auto_delete: false,
+            arguments,
+        }
+    }
+
+    fn binding(destination_kind: DestinationKind, arguments: FieldTable) -> BindingRecord {
+        BindingRecord {
+            vhost: "/".to_owned(),
+            source: "x".to_owned(),
+            destination_kind,
+            destination: "q".to_owned(),
+            routing_key: "k".to_owned(),
+            arguments,
+        }
+    }
+
+    fn stored(changes: Vec<Change>) -> Snapshot {
+        let store = MemoryMetadata::new();
+        store.propose(changes).wait().unwrap();
+        store.read().unwrap()
+    }
+
+    #[test]
+    fn every_record_reads_back() {
+        let arguments = table(&[
+            ("x-max-length", FieldValue::I32(5)),
+            ("x-nothing", FieldValue::Void),
+            ("x-list", FieldValue::Array(vec![FieldValue::Bool(true), "text".into()])),
+            ("x-bytes", FieldValue::Bytes(vec![0, 255])),
+        ]);
+        let definitions = Definitions {
+            vhosts: vec![VhostRecord {
+                name: "/".to_owned(),
+                description: "first".to_owned(),
+                tags: vec!["t".to_owned()],
+            }],
+            users: vec![UserRecord {
+                name: "guest".to_owned(),
+                password_hash: "aGFzaA==".to_owned(),
+                hashing_algorithm: HashingAlgorithm::Sha256,
+                tags: vec!["administrator".to_owned()],
+            }],
+            permissions: vec![PermissionRecord {
+                user: "guest".to_owned(),
+                vhost: "/".to_owned(),
+                configure: ".*".to_owned(),
+                write: String::new(),
+                read: "^q".to_owned(),
+            }],
+            exchanges: vec![ExchangeRecord {
+                vhost: "/".to_owned(),
+                name: "x".to_owned(),
+                kind: ExchangeKind::Topic,
+                durable: true,
+                auto_delete: true,
+                internal: false,
+                arguments: arguments.clone(),
+            }],
+            queues: vec![queue("a", arguments.clone()), queue("b", FieldTable::new())],
+            bindings: vec![binding(DestinationKind::Queue, arguments)],
+        };
+        let mut changes = vec![definitions.vhosts[0].put(), definitions.users[0].put()];
+        changes.push(definitions.permissions[0].put());
+        changes.push(definitions.exchanges[0].put());
+        changes.extend(definitions.queues.iter().map(Record::put));
+        changes.push(definitions.bindings[0].put());
+        assert_eq!(load(&stored(changes)).unwrap(), definitions);
+    }
+
+    #[test]
+    fn numbers_read_back_with_their_types() {
+        let arguments = table(&[
+            ("smallest", FieldValue::F64(f64::MIN_POSITIVE)),
+            ("single", FieldValue::F32(0.1)),
+            ("byte", FieldValue::I8(-1)),
+            ("time", FieldValue::Timestamp(u64::MAX)),
+        ]);
+        let loaded = load(&stored(vec![queue("q", arguments.clone()).put()])).unwrap();
+        assert_eq!(loaded.queues[0].arguments, arguments);
+    }
+
+    #[test]
+    fn the_identity_of_a_binding_ignores_the_order_of_its_arguments() {
+        let (a, b) = (("a", FieldValue::I32(1)), ("b", FieldValue::I32(2)));
+        let one = binding(DestinationKind::Queue, table(&[a.clone(), b.clone()]));
+        let other = binding(DestinationKind::Queue, table(&[b.clone(), a.clone()]));
+        assert_eq!(one.key(), other.key());
+        assert_ne!(one.key(), binding(DestinationKind::Queue, table(&[a])).key());
+        assert_ne!(one.key(), binding(DestinationKind::Exchange, one.arguments.clone()).key());
+    }
+
+    #[test]
+    fn deleting_a_record_removes_what_put_stored() {
+        let record = queue("q", FieldTable::new());
+        assert_eq!(stored(vec![record.put(), record.delete()]).len(), 0);
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_is_named() {
+        let mut change = queue("q", FieldTable::new()).put();
+        if let Change::Put { value, .. } = &mut change {
+            value.truncate(10);
+        }
+        let error = load(&stored(vec![change])).unwrap_err().to_string();
+        assert!(error.starts_with("definition Queue /\\x00\\x01q"), "{error}");
+    }
+
+    #[test]
+    fn fields_of_later_versions_have_defaults() {
+        let key = Key::compound(Collection::Vhost, &[b"v"]);
+        let value = br#"{"name":"v","unknown":1}"#.to_vec();
+        let loaded = load(&stored(vec![Change::Put { key, value }])).unwrap();
+        assert_eq!(loaded.vhosts[0].name, "v");
+        assert!(loaded.vhosts[0].tags.is_empty());
+    }
+}

@@ -1,0 +1,55 @@
+//! Identities and small values that every floor may name: which connection, queue, consumer or
+//! delivery is meant, and what became of it.
+//!
+//! Nothing here owns anything; whoever gives a key out says what it stands for. Stays true: numbers
+//! of connections and queues are never used twice, keys of slots are, once what they named is gone.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A connection's number: never used twice while the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ConnectionId(pub u64);
+
+impl ConnectionId {
+    /// The next unused number.
+    pub(crate) fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// Where a channel keeps its delivery state, from channel.open to channel.close.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChannelSlot(pub u32);
+
+/// Which queue and consumer a delivery came from: an index into the channel's sources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SourceKey(pub u32);
+
+/// A queue's number: never used twice, not even after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct QueueId(pub u64);
+
+/// A consumer of a queue; stays the same until the consumer is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ConsumerKey(pub u32);
+
+/// An unacknowledged message of a queue, until it is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DeliveryKey(pub u32);
+
+impl DeliveryKey {
+    /// Stands for a delivery that needs no settling (`no_ack`).
+    pub(crate) const NONE: Self = Self(u32::MAX);
+}
+
+/// How an unacknowledged message is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Done with: gone.
+    Ack,
+    /// Back to its original position, marked redelivered.
+    Requeue,
+    /// Refused for good: gone.
+    Discard,
+}

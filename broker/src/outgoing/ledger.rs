@@ -1,0 +1,216 @@
+//! The delivery side of one channel: its delivery tags and what it has not settled, and from which
+//! source each came.
+//!
+//! Kept in the connection's outbox, because deliveries come from any task; the channel itself asks
+//! for it under that lock. It knows keys only: which queue is behind a source, the channel knows
+//! (`session::settlements`). Stays true: a source lives as long as its consumer or its last
+//! unsettled delivery, and its key is given out again only after its end was told.
+
+use slab::Slab;
+
+use super::unacked::{Outstanding, UnackedTags};
+use crate::keys::{DeliveryKey, Outcome, SourceKey};
+
+#[derive(Debug)]
+struct Source {
+    outstanding: u32,
+    /// No consumer delivers from it any more: it goes with its last unsettled delivery.
+    ended: bool,
+}
+
+/// Deliveries that left the ledger, collected under the outbox's lock and settled in their queues
+/// after it is released.
+#[derive(Debug, Default)]
+pub(crate) struct Departed {
+    /// In the order in which they were settled.
+    pub entries: Vec<(SourceKey, DeliveryKey, Outcome)>,
+    /// Sources that are gone with them.
+    pub ended: Vec<SourceKey>,
+}
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    number: u16,
+    last_tag: u64,
+    unacked: UnackedTags,
+    sources: Slab<Source>,
+    prefetch_count_global: u32,
+    active: bool,
+    /// A delivery was refused: once there is room, the channel's consumers must be resumed.
+    refused: bool,
+}
+
+impl Ledger {
+    /// No deliveries yet.
+    pub(crate) fn new(number: u16) -> Self {
+        Self {
+            number,
+            last_tag: 0,
+            unacked: UnackedTags::default(),
+            sources: Slab::new(),
+            prefetch_count_global: 0,
+            active: true,
+            refused: false,
+        }
+    }
+
+    /// The channel's number.
+    pub(crate) fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// Unsettled deliveries.
+    pub(crate) fn unacked_count(&self) -> usize {
+        self.unacked.len()
+    }
+
+    /// Limits the unsettled deliveries of the whole channel; 0 is no limit
+    /// (`basic.qos` with `global`, as RabbitMQ up to 4.2 has it).
+    pub(crate) fn set_prefetch_count_global(&mut self, count: u16) {
+        self.prefetch_count_global = u32::from(count);
+    }
+
+    /// The end of deliveries when the channel closes.
+    pub(crate) fn set_active(&mut self, active: bool) {
+        self.active = active;
+    }
+
+    /// Whether a delivery may go to this channel now. A `false` is remembered: see `take_refused`.
+    pub(crate) fn takes_deliveries(&mut self) -> bool {
+        let limit = self.prefetch_count_global as usize;
+        let takes = self.active && (limit == 0 || self.unacked.len() < limit);
+        self.refused |= !takes;
+        takes
+    }
+
+    /// Whether a delivery was refused and there is room now; clears it.
+    pub(crate) fn take_refused(&mut self) -> bool {
+        let refused = self.refused;
+        let room = refused && self.takes_deliveries();
+        if room {
+            self.refused = false;
+        }
+        room
+    }
+
+    /// Gives a delivery its tag and, unless it needs no settling, remembers it.
+    pub(crate) fn record(&mut self, key: DeliveryKey, source: SourceKey) -> u64 {
+        self.last_tag += 1;
+        if key != DeliveryKey::NONE {
+            self.unacked.push(Outstanding { tag: self.last_tag, key, source });
+            if let Some(source) = self.sources.get_mut(source.0 as usize) {
+                source.outstanding += 1;
+            }
+        }
+        self.last_tag
+    }
+
+    /// Gives a delivery that needs no settling its tag.
+    pub(crate) fn next_tag(&mut self) -> u64 {
+        self.last_tag += 1;
+        self.last_tag
+    }
+
+    /// A source that a consumer will deliver from, until `end_source`.
+    pub(crate) fn add_source(&mut self) -> SourceKey {
+        self.insert(Source { outstanding: 0, ended: false })
+    }
+
+    /// A source for messages that `basic.get` fetches: it goes when all of them are settled, so
+    /// something is recorded from it at once.
+    pub(crate) fn add_source_for_get(&mut self) -> SourceKey {
+        self.insert(Source { outstanding: 0, ended: true })
+    }
+
+    fn insert(&mut self, source: Source) -> SourceKey {
+        SourceKey(u32::try_from(self.sources.insert(source)).unwrap_or(u32::MAX))
+    }
+
+    /// The consumer of a source is gone; what it delivered stays to be settled. True when nothing
+    /// is, so that the source is gone, too.
+    #[must_use]
+    pub(crate) fn end_source(&mut self, key: SourceKey) -> bool {
+        if let Some(source) = self.sources.get_mut(key.0 as usize) {
+            source.ended = true;
+        }
+        self.drop_if_done(key)
+    }
+
+    /// Moves the delivery with this tag, or all up to it, to `departed`; tag 0 with `multiple`
+    /// means all. False when the tag is not outstanding (406 for the client).
+    pub(crate) fn settle(
+        &mut self,
+        tag: u64,
+        multiple: bool,
+        outcome: Outcome,
+        departed: &mut Departed,
+    ) -> bool {
+        if multiple {
+            if tag != 0 && !self.unacked.contains(tag) {
+                return false;
+            }
+            self.settle_through(if tag == 0 { u64::MAX } else { tag }, outcome, departed);
+            return true;
+        }
+        let Some(taken) = self.unacked.take(tag) else { return false };
+        self.move_out(taken, outcome, departed);
+        true
+    }
+
+    /// Moves everything up to `tag` to `departed`.
+    pub(crate) fn settle_through(&mut self, tag: u64, outcome: Outcome, departed: &mut Departed) {
+        let mut unacked = std::mem::take(&mut self.unacked);
+        unacked.take_through(tag, |taken| self.move_out(taken, outcome, departed));
+        self.unacked = unacked;
+    }
+
+    /// Takes the delivery with this tag, or all up to it, without settling them: a transaction
+    /// holds them. `None` when the tag is not outstanding.
+    pub(crate) fn take(&mut self, tag: u64, multiple: bool) -> Option<Vec<Outstanding>> {
+        if !multiple {
+            return self.unacked.take(tag).map(|taken| vec![taken]);
+        }
+        if tag != 0 && !self.unacked.contains(tag) {
+            return None;
+        }
+        let mut taken = Vec::new();
+        let last = if tag == 0 { u64::MAX } else { tag };
+        self.unacked.take_through(last, |delivery| taken.push(delivery));
+        Some(taken)
+    }
+
+    /// Settles a delivery that was taken before.
+    pub(crate) fn settle_taken(
+        &mut self,
+        taken: Outstanding,
+        outcome: Outcome,
+        departed: &mut Departed,
+    ) {
+        self.move_out(taken, outcome, departed);
+    }
+
+    /// Gives taken deliveries back: the transaction is rolled back.
+    pub(crate) fn restore(&mut self, taken: impl Iterator<Item = Outstanding>) {
+        self.unacked.restore(taken);
+    }
+
+    fn move_out(&mut self, taken: Outstanding, outcome: Outcome, departed: &mut Departed) {
+        let Outstanding { key, source, .. } = taken;
+        let Some(known) = self.sources.get_mut(source.0 as usize) else { return };
+        known.outstanding -= 1;
+        departed.entries.push((source, key, outcome));
+        if self.drop_if_done(source) {
+            departed.ended.push(source);
+        }
+    }
+
+    fn drop_if_done(&mut self, key: SourceKey) -> bool {
+        let slot = key.0 as usize;
+        let done = self.sources.get(slot).is_some_and(|s| s.ended && s.outstanding == 0);
+        if done {
+            self.sources.remove(slot);
+        }
+        done
+    }
+}

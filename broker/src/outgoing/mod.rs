@@ -1,0 +1,208 @@
+//! A connection as the rest of the broker sees it: its outgoing buffer and its mailbox.
+//!
+//! Files in the order of the way out: `outbox` (frames, deliveries and their records in one critical
+//! section) with `ledger` and `unacked` (what was delivered and is not settled) and `batch` (bytes),
+//! then `writer`, which takes over what the socket does not take at once; `mailbox` is the way in.
+//!
+//! Shared by the connection's own task, its writer task, the queues its consumers are on, and the
+//! registry of connections. Stays true: exactly one party writes to the socket at a time (whoever
+//! made `Outbox::start_writing` or `claim_for_writer` succeed), and no lock is held meanwhile.
+
+pub(crate) mod batch;
+pub(crate) mod ledger;
+pub(crate) mod mailbox;
+pub(crate) mod outbox;
+pub(crate) mod unacked;
+pub(crate) mod writer;
+
+#[cfg(test)]
+mod hand_over_test;
+#[cfg(test)]
+mod outbox_model;
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+use smallvec::SmallVec;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::Notify;
+
+use self::batch::Batch;
+use self::mailbox::{CancelledConsumer, Mail, Mailbox};
+use self::outbox::{Outbox, Writing};
+use crate::keys::ConnectionId;
+
+/// Up to this many bytes are written by whoever added them: that saves waking a task. More is left
+/// to the writer task, so that parsing and writing overlap.
+const DIRECT_WRITE_MAX: usize = 32 * 1024;
+
+/// What a connection writes to.
+pub(crate) trait WriteHalf {
+    /// Writes what is taken at once, which is at least a byte, or fails with `WouldBlock`.
+    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Waits until it is worth trying again.
+    fn writable(&self) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+impl WriteHalf for OwnedWriteHalf {
+    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Self::try_write_vectored(self, slices)
+    }
+
+    fn writable(&self) -> impl Future<Output = io::Result<()>> + Send {
+        Self::writable(self)
+    }
+}
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(crate) struct ConnectionHandle<W = OwnedWriteHalf> {
+    id: ConnectionId,
+    outbox: Mutex<Outbox>,
+    socket: W,
+    writer_wanted: Notify,
+    mailbox: Mailbox,
+}
+
+impl<W: WriteHalf> ConnectionHandle<W> {
+    /// For a connection that may send frames of `frame_max` bytes.
+    pub(crate) fn new(socket: W, frame_max: u32) -> Arc<Self> {
+        Arc::new(Self {
+            id: ConnectionId::next(),
+            outbox: Mutex::new(Outbox::new(frame_max)),
+            socket,
+            writer_wanted: Notify::new(),
+            mailbox: Mailbox::default(),
+        })
+    }
+
+    /// The connection's number.
+    pub(crate) fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// Locks the outgoing buffer. May be called with a queue's lock held; take no other lock while
+    /// holding it.
+    pub(crate) fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        #[cfg(test)]
+        hand_over_test::let_others_run();
+        self.outbox.lock()
+    }
+
+    /// The socket.
+    pub(crate) fn socket(&self) -> &W {
+        &self.socket
+    }
+
+    /// The queue of one of its consumers was deleted.
+    pub(crate) fn cancel_consumer(&self, channel: u16, consumer_tag: String) {
+        self.mailbox.post(|mail| mail.cancelled.push(CancelledConsumer { channel, consumer_tag }));
+    }
+
+    /// The broker ends the connection (320).
+    pub(crate) fn force_close(&self, reason: &str) {
+        self.mailbox.post(|mail| {
+            mail.force_close.get_or_insert_with(|| reason.to_owned());
+        });
+    }
+
+    /// Takes all mail.
+    pub(crate) fn take_mail(&self) -> Mail {
+        self.mailbox.take()
+    }
+
+    /// Waits for mail.
+    pub(crate) async fn mail(&self) {
+        self.mailbox.arrived().await;
+    }
+
+    /// Waits until the writer task is wanted.
+    pub(crate) async fn writer_wanted(&self) {
+        self.writer_wanted.notified().await;
+    }
+
+    /// Wakes the writer task, which then owns the writing.
+    pub(crate) fn wake_writer(&self) {
+        #[cfg(test)]
+        hand_over_test::let_others_run();
+        self.writer_wanted.notify_one();
+    }
+
+    /// Sees to it that everything in the outgoing buffer reaches the socket, without waiting: what
+    /// the socket does not take at once is left to the writer task. Call it with no lock held.
+    pub(crate) fn flush(&self) {
+        let mut outbox = self.outbox();
+        if outbox.writing() == Writing::Busy {
+            return;
+        }
+        if outbox.unsent() > DIRECT_WRITE_MAX {
+            if outbox.claim_for_writer() {
+                drop(outbox);
+                self.wake_writer();
+            }
+            return;
+        }
+        let mut next = outbox.start_writing();
+        drop(outbox);
+        while let Some(mut batch) = next {
+            let result = self.socket.try_write_vectored(&batch.slices());
+            match result {
+                Ok(count) => batch.advance(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.outbox().leave_to_writer(batch);
+                    self.wake_writer();
+                    return;
+                }
+                Err(error) => {
+                    self.fail(error.kind());
+                    return;
+                }
+            }
+            if batch.remaining() > 0 {
+                next = Some(batch);
+                continue;
+            }
+            next = self.finish_batch(batch);
+        }
+    }
+
+    /// Takes a written batch back and gives the next one.
+    pub(crate) fn finish_batch(&self, batch: Batch) -> Option<Batch> {
+        let mut outbox = self.outbox();
+        let relieved = outbox.batch_written(batch);
+        let next = outbox.next_batch();
+        drop(outbox);
+        if relieved {
+            self.mailbox.post(|mail| mail.relieved = true);
+        }
+        next
+    }
+
+    /// The socket is broken: nothing more goes out, and the connection's task ends the connection.
+    pub(crate) fn fail(&self, kind: io::ErrorKind) {
+        self.outbox().close();
+        self.mailbox.post(|mail| mail.socket_failed = Some(kind));
+    }
+}
+
+/// The connections whose outgoing buffers got something, to be flushed once all locks are free.
+#[derive(Debug, Default)]
+pub(crate) struct Touched(SmallVec<[Arc<ConnectionHandle>; 4]>);
+
+impl Touched {
+    /// Notes a connection, once.
+    pub(crate) fn add(&mut self, connection: &Arc<ConnectionHandle>) {
+        if !self.0.iter().any(|known| Arc::ptr_eq(known, connection)) {
+            self.0.push(Arc::clone(connection));
+        }
+    }
+
+    /// Flushes them all.
+    pub(crate) fn flush(&mut self) {
+        for connection in self.0.drain(..) {
+            connection.flush();
+        }
+    }
+}

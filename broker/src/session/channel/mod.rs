@@ -1,0 +1,269 @@
+//! A channel: what a client does on one of its numbered conversations.
+//!
+//! A plain struct inside its connection's task; no lock, no task of its own. `handle` is one
+//! exhaustive match without logic: every method that a client may send has its place in the file
+//! named after it. The delivery side (`outgoing::ledger`) lives in the connection's outgoing buffer,
+//! because other tasks deliver into it.
+//! Specification: AMQP 0-9-1 §2.2 (channels), and each class.
+
+pub(crate) mod confirms;
+pub(crate) mod consume;
+pub(crate) mod exchange_methods;
+pub(crate) mod message_properties;
+pub(crate) mod publish;
+pub(crate) mod queue_methods;
+pub(crate) mod reply_to;
+pub(crate) mod settle;
+pub(crate) mod transaction;
+
+use indexmap::IndexMap;
+use leveret_protocol::methods::{Method, access, basic, channel, confirm, tx};
+use leveret_storage::messages::Ticket;
+
+use self::confirms::Confirms;
+use self::consume::Consumer;
+use self::publish::Assembly;
+use self::settle::SettleRequest;
+use self::transaction::Transaction;
+use super::resume::Turn;
+use super::settlements::Sources;
+use super::step::Step;
+use crate::error::{AmqpError, ChannelError, ConnectionError};
+use crate::keys::ChannelSlot;
+use crate::session::context::Session;
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    number: u16,
+    slot: ChannelSlot,
+    assembly: Assembly,
+    consumers: IndexMap<String, Consumer, foldhash::fast::RandomState>,
+    /// The queue declared last: what an empty queue name stands for.
+    last_queue: Option<String>,
+    /// For consumers started from now on; 0 is no limit.
+    prefetch_count: u16,
+    confirms: Option<Confirms>,
+    transaction: Option<Transaction>,
+    /// The queue behind direct reply-to, while this channel consumes from it.
+    reply_queue: Option<String>,
+    /// Settlements noted and not yet carried out.
+    settle_requests: Vec<SettleRequest>,
+    /// The queues that its deliveries come from.
+    sources: Sources,
+    /// Whose turn it is when the channel has room for deliveries again.
+    turn: Turn,
+}
+
+impl Channel {
+    /// A newly opened channel.
+    pub(crate) fn new(number: u16, slot: ChannelSlot) -> Self {
+        Self {
+            number,
+            slot,
+            assembly: Assembly::default(),
+            consumers: IndexMap::default(),
+            last_queue: None,
+            prefetch_count: 0,
+            confirms: None,
+            transaction: None,
+            reply_queue: None,
+            settle_requests: Vec::new(),
+            sources: Sources::default(),
+            turn: Turn::default(),
+        }
+    }
+
+    /// Its number.
+    pub(crate) fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// The content being received, if any.
+    pub(crate) fn assembly(&self) -> &Assembly {
+        &self.assembly
+    }
+
+    /// Whether it has consumers.
+    pub(crate) fn has_consumers(&self) -> bool {
+        !self.consumers.is_empty()
+    }
+
+    /// Whether publishes are confirmed.
+    pub(crate) fn confirms_publishes(&self) -> bool {
+        self.confirms.is_some()
+    }
+
+    /// Everything published so far is in its queues; `ticket`: when it is durable, if it has to be.
+    /// Whether some of it has to be waited for.
+    pub(crate) fn handed_over(&mut self, ticket: Option<Ticket>) -> bool {
+        let Some(confirms) = &mut self.confirms else { return false };
+        confirms.handed_over(ticket);
+        confirms.is_waiting()
+    }
+
+    /// Everything up to this ticket is durable. Whether there is more to wait for.
+    pub(crate) fn durable(&mut self, ticket: Ticket) -> bool {
+        let Some(confirms) = &mut self.confirms else { return false };
+        confirms.durable(ticket);
+        confirms.is_waiting()
+    }
+
+    /// What to tell a publisher that uses confirms.
+    pub(crate) fn next_confirm(&mut self) -> Option<confirms::Confirm> {
+        self.confirms.as_mut()?.take_next()
+    }
+
+    /// Carries out one method other than the batched ones (publish, ack, nack, reject).
+    #[expect(clippy::too_many_lines, reason = "one exhaustive dispatch, a line a method")]
+    pub(crate) fn handle(
+        &mut self,
+        session: &mut Session,
+        method: &Method<'_>,
+    ) -> Result<Step, AmqpError> {
+        match method {
+            Method::ChannelFlow(flow) => self.channel_flow(session, flow)?,
+            Method::AccessRequest(_) => {
+                session.reply(self.number, &access::RequestOk { ticket: 1 })
+            }
+            Method::ExchangeDeclare(declare) => return self.exchange_declare(session, declare),
+            Method::ExchangeDelete(delete) => return self.exchange_delete(session, delete),
+            Method::ExchangeBind(bind) => return self.exchange_bind(session, bind),
+            Method::ExchangeUnbind(unbind) => return self.exchange_unbind(session, unbind),
+            Method::QueueDeclare(declare) => return self.queue_declare(session, declare),
+            Method::QueueBind(bind) => return self.queue_bind(session, bind),
+            Method::QueueUnbind(unbind) => return self.queue_unbind(session, unbind),
+            Method::QueuePurge(purge) => self.queue_purge(session, purge)?,
+            Method::QueueDelete(delete) => return self.queue_delete(session, delete),
+            Method::BasicQos(qos) => self.basic_qos(session, qos)?,
+            Method::BasicConsume(consume) => self.basic_consume(session, consume)?,
+            Method::BasicCancel(cancel) => return Ok(self.basic_cancel(session, cancel)),
+            Method::BasicGet(get) => return self.basic_get(session, get),
+            Method::BasicRecover(recover) => {
+                self.basic_recover(session, recover.requeue)?;
+                session.reply(self.number, &basic::RecoverOk {});
+            }
+            Method::BasicRecoverAsync(recover) => self.basic_recover(session, recover.requeue)?,
+            Method::ConfirmSelect(select) => self.confirm_select(session, select)?,
+            Method::TxSelect(_) => {
+                self.tx_select()?;
+                session.reply(self.number, &tx::SelectOk {});
+            }
+            Method::TxCommit(_) => return self.tx_commit(session).map_err(AmqpError::from),
+            Method::TxRollback(_) => {
+                self.tx_rollback(session)?;
+                session.reply(self.number, &tx::RollbackOk {});
+            }
+            // A client may answer what needs no answer; RabbitMQ lets it.
+            Method::BasicCancelOk(_) | Method::ChannelFlowOk(_) => {}
+            // Taken by the connection before it gets here, or not a client's to send.
+            Method::ConnectionStart(_)
+            | Method::ConnectionStartOk(_)
+            | Method::ConnectionSecure(_)
+            | Method::ConnectionSecureOk(_)
+            | Method::ConnectionTune(_)
+            | Method::ConnectionTuneOk(_)
+            | Method::ConnectionOpen(_)
+            | Method::ConnectionOpenOk(_)
+            | Method::ConnectionClose(_)
+            | Method::ConnectionCloseOk(_)
+            | Method::ConnectionBlocked(_)
+            | Method::ConnectionUnblocked(_)
+            | Method::ConnectionUpdateSecret(_)
+            | Method::ConnectionUpdateSecretOk(_)
+            | Method::ChannelOpen(_)
+            | Method::ChannelOpenOk(_)
+            | Method::ChannelClose(_)
+            | Method::ChannelCloseOk(_)
+            | Method::AccessRequestOk(_)
+            | Method::ExchangeDeclareOk(_)
+            | Method::ExchangeDeleteOk(_)
+            | Method::ExchangeBindOk(_)
+            | Method::ExchangeUnbindOk(_)
+            | Method::QueueDeclareOk(_)
+            | Method::QueueBindOk(_)
+            | Method::QueuePurgeOk(_)
+            | Method::QueueDeleteOk(_)
+            | Method::QueueUnbindOk(_)
+            | Method::BasicQosOk(_)
+            | Method::BasicConsumeOk(_)
+            | Method::BasicPublish(_)
+            | Method::BasicReturn(_)
+            | Method::BasicDeliver(_)
+            | Method::BasicGetOk(_)
+            | Method::BasicGetEmpty(_)
+            | Method::BasicAck(_)
+            | Method::BasicReject(_)
+            | Method::BasicRecoverOk(_)
+            | Method::BasicNack(_)
+            | Method::ConfirmSelectOk(_)
+            | Method::TxSelectOk(_)
+            | Method::TxCommitOk(_)
+            | Method::TxRollbackOk(_) => return Err(unexpected().into()),
+        }
+        Ok(Step::Next)
+    }
+
+    fn channel_flow(&self, session: &Session, flow: &channel::Flow) -> Result<(), ConnectionError> {
+        if !flow.active {
+            return Err(ConnectionError::NotImplemented("active=false".to_owned()));
+        }
+        session.reply(self.number, &channel::FlowOk { active: true });
+        Ok(())
+    }
+
+    fn basic_recover(
+        &mut self,
+        session: &mut Session,
+        requeue: bool,
+    ) -> Result<(), ConnectionError> {
+        if !requeue {
+            return Err(ConnectionError::NotImplemented("requeue=false".to_owned()));
+        }
+        self.requeue_all(session);
+        Ok(())
+    }
+
+    fn confirm_select(
+        &mut self,
+        session: &Session,
+        select: &confirm::Select,
+    ) -> Result<(), ChannelError> {
+        if self.transaction.is_some() {
+            let text = "cannot switch from tx to confirm mode".to_owned();
+            return Err(ChannelError::Precondition(text));
+        }
+        self.confirms.get_or_insert_default();
+        if !select.no_wait {
+            session.reply(self.number, &confirm::SelectOk {});
+        }
+        Ok(())
+    }
+
+    /// The queue a name means: the empty name is the queue declared last on this channel.
+    fn queue_or_last<'a>(&'a self, name: &'a str) -> Result<&'a str, ChannelError> {
+        if !name.is_empty() {
+            return Ok(name);
+        }
+        self.last_queue.as_deref().ok_or(ChannelError::NoPreviousQueue)
+    }
+
+    /// Ends the channel: what it has not settled goes back to its queues, its consumers are
+    /// cancelled, an open transaction is rolled back.
+    pub(crate) fn end(&mut self, session: &mut Session) {
+        if let Some(deliveries) = session.handle.outbox().channel(self.slot) {
+            deliveries.set_active(false);
+        }
+        if self.transaction.is_some() {
+            // Nothing to restore to but the queues, which `requeue_all` does next.
+            let _ = self.tx_rollback(session);
+        }
+        self.stop_consumers(session);
+        self.requeue_all(session);
+        session.handle.outbox().close_channel(self.slot);
+    }
+}
+
+fn unexpected() -> ConnectionError {
+    ConnectionError::CommandInvalid("unimplemented method".to_owned())
+}

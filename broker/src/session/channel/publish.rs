@@ -1,0 +1,412 @@
+//! basic.publish: from its three kinds of frames to messages in queues.
+//!
+//! Called by `session::Dispatch` for every publish, header and body frame: the hottest code of
+//! the broker. A message is laid out in the channel's scratch buffer while its frames arrive, then
+//! made with one allocation. Checks come in RabbitMQ's order, after the whole content is there.
+//! Specification: AMQP 0-9-1 §4.2.6 (content framing), basic.publish, basic.return.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use leveret_protocol::content::ContentHeader;
+use leveret_protocol::methods::basic;
+use leveret_protocol::properties::BasicProperties;
+use leveret_protocol::reply_code::ReplyCode;
+use smallvec::SmallVec;
+
+use super::Channel;
+use super::message_properties::{self, Checked};
+use super::reply_to::{PSEUDO_QUEUE, is_reply_queue};
+use crate::auth::permissions::Permission;
+use crate::error::{AmqpError, ChannelError, ConnectionError};
+use crate::message::{HeadLayout, INLINE_BODY_MAX, Message};
+use crate::queue::Queue;
+use crate::session::context::Session;
+use crate::session::routes::Targets;
+use crate::vhost::routing::{Route, Routed};
+
+/// Scratch memory kept between messages.
+const SCRATCH_KEPT_MAX: usize = 16 * 1024;
+/// The basic class, whose content this is.
+const BASIC_CLASS: u16 = 60;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Expect {
+    #[default]
+    Method,
+    Header,
+    Body,
+}
+
+/// A message while its frames arrive.
+#[derive(Debug, Default)]
+pub(crate) struct Assembly {
+    expect: Expect,
+    /// Envelope, properties and a small body, as `Message` wants them.
+    head: Vec<u8>,
+    properties_at: u16,
+    body_at: u32,
+    body_size: u64,
+    received: u64,
+    /// A body of `INLINE_BODY_MAX` bytes or more.
+    large: Large,
+    mandatory: bool,
+}
+
+#[derive(Debug, Default)]
+enum Large {
+    #[default]
+    None,
+    /// The whole body came in one frame.
+    Whole(Bytes),
+    /// It comes in several.
+    Parts(BytesMut),
+}
+
+impl Assembly {
+    /// Whether a method frame may come now.
+    pub(crate) fn expects_method(&self) -> bool {
+        self.expect == Expect::Method
+    }
+
+    fn begin(&mut self, publish: &basic::Publish<'_>) {
+        self.head.clear();
+        for name in [publish.exchange, publish.routing_key] {
+            self.head.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+            self.head.extend_from_slice(name.as_bytes());
+        }
+        self.properties_at = u16::try_from(self.head.len()).unwrap_or(u16::MAX);
+        self.mandatory = publish.mandatory;
+        self.expect = Expect::Header;
+    }
+
+    /// Takes the content header. True when the message is complete: it has no body.
+    fn header(&mut self, header: &ContentHeader<'_>) -> Result<bool, ConnectionError> {
+        if self.expect != Expect::Header {
+            return Err(unexpected_content(self.expect, "header"));
+        }
+        header.expect_class(BASIC_CLASS)?;
+        self.head.extend_from_slice(header.properties);
+        self.body_at = u32::try_from(self.head.len()).unwrap_or(u32::MAX);
+        self.body_size = header.body_size;
+        self.received = 0;
+        self.large = Large::None;
+        self.expect = Expect::Body;
+        Ok(self.body_size == 0)
+    }
+
+    /// Takes a body frame that was copied. True when the message is complete.
+    fn body(&mut self, part: &[u8]) -> Result<bool, ConnectionError> {
+        self.admit(part.len())?;
+        if self.body_size < INLINE_BODY_MAX as u64 {
+            self.head.extend_from_slice(part);
+        } else {
+            self.parts().extend_from_slice(part);
+        }
+        Ok(self.received == self.body_size)
+    }
+
+    /// Takes a body frame that need not be copied. True when the message is complete.
+    fn large_body(&mut self, part: Bytes) -> Result<bool, ConnectionError> {
+        self.admit(part.len())?;
+        if part.len() as u64 == self.body_size {
+            self.large = Large::Whole(part);
+        } else {
+            self.parts().extend_from_slice(&part);
+        }
+        Ok(self.received == self.body_size)
+    }
+
+    fn admit(&mut self, length: usize) -> Result<(), ConnectionError> {
+        if self.expect != Expect::Body {
+            return Err(unexpected_content(self.expect, "body"));
+        }
+        self.received += length as u64;
+        if self.received > self.body_size {
+            return Err(ConnectionError::Frame(
+                "content body frame exceeds remaining content size".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn parts(&mut self) -> &mut BytesMut {
+        if !matches!(self.large, Large::Parts(_)) {
+            // Grown as the frames come: what was announced need not arrive.
+            let first = usize::try_from(self.body_size).unwrap_or(usize::MAX).min(1 << 20);
+            self.large = Large::Parts(BytesMut::with_capacity(first));
+        }
+        match &mut self.large {
+            Large::Parts(parts) => parts,
+            Large::None | Large::Whole(_) => unreachable!("set above"),
+        }
+    }
+
+    fn envelope(&self) -> &[u8] {
+        self.head.get(..usize::from(self.properties_at)).unwrap_or_default()
+    }
+
+    fn properties(&self) -> &[u8] {
+        let range = usize::from(self.properties_at)..self.body_at as usize;
+        self.head.get(range).unwrap_or_default()
+    }
+
+    fn exchange(&self) -> &str {
+        short_string(self.envelope())
+    }
+
+    fn routing_key(&self) -> &str {
+        short_string(self.envelope().get(1 + self.exchange().len()..).unwrap_or_default())
+    }
+
+    /// Replaces the properties, before the message is made.
+    fn set_properties(&mut self, properties: &[u8]) {
+        let range = usize::from(self.properties_at)..self.body_at as usize;
+        self.head.splice(range, properties.iter().copied());
+        let end = usize::from(self.properties_at) + properties.len();
+        self.body_at = u32::try_from(end).unwrap_or(u32::MAX);
+    }
+
+    /// The finished message.
+    fn finish(&mut self, persistent: bool, priority: u8) -> Message {
+        let layout = HeadLayout { properties_at: self.properties_at, body_at: self.body_at };
+        let large = match std::mem::take(&mut self.large) {
+            Large::None => None,
+            Large::Whole(body) => Some(body),
+            Large::Parts(parts) => Some(parts.freeze()),
+        };
+        let message = Message::new(&self.head, layout, large, persistent).with_priority(priority);
+        self.reset();
+        message
+    }
+
+    /// Forgets the message.
+    fn reset(&mut self) {
+        self.expect = Expect::Method;
+        self.large = Large::None;
+        if self.head.capacity() > SCRATCH_KEPT_MAX {
+            self.head = Vec::new();
+        }
+    }
+}
+
+fn short_string(bytes: &[u8]) -> &str {
+    let length = bytes.first().copied().map_or(0, usize::from);
+    // The decoder took it from a `str`.
+    std::str::from_utf8(bytes.get(1..1 + length).unwrap_or_default()).unwrap_or_default()
+}
+
+fn unexpected_content(expect: Expect, got: &str) -> ConnectionError {
+    ConnectionError::UnexpectedFrame(match (expect, got) {
+        (Expect::Method, _) => "expected method frame, got non method frame instead".to_owned(),
+        (Expect::Header, _) => format!(
+            "expected content header for class {BASIC_CLASS}, got non content header frame instead"
+        ),
+        (Expect::Body, _) => "expected content body, got non content body frame instead".to_owned(),
+    })
+}
+
+/// What a method frame in the middle of a content is told.
+pub(crate) fn method_in_content(assembly: &Assembly) -> ConnectionError {
+    unexpected_content(assembly.expect, "method")
+}
+
+impl Channel {
+    /// The method frame of a publish.
+    pub(crate) fn basic_publish(&mut self, publish: &basic::Publish<'_>) -> Result<(), AmqpError> {
+        if publish.immediate {
+            let text = "immediate=true".to_owned();
+            return Err(ConnectionError::NotImplemented(text).into());
+        }
+        self.assembly.begin(publish);
+        Ok(())
+    }
+
+    /// A content header frame.
+    pub(crate) fn content_header(
+        &mut self,
+        session: &mut Session,
+        header: &ContentHeader<'_>,
+    ) -> Result<(), AmqpError> {
+        if self.assembly.header(header)? {
+            return self.publish(session);
+        }
+        Ok(())
+    }
+
+    /// A content body frame.
+    pub(crate) fn content_body(
+        &mut self,
+        session: &mut Session,
+        part: &[u8],
+    ) -> Result<(), AmqpError> {
+        if self.assembly.body(part)? {
+            return self.publish(session);
+        }
+        Ok(())
+    }
+
+    /// A content body frame large enough not to be copied.
+    pub(crate) fn large_content_body(
+        &mut self,
+        session: &mut Session,
+        part: Bytes,
+    ) -> Result<(), AmqpError> {
+        if self.assembly.large_body(part)? {
+            return self.publish(session);
+        }
+        Ok(())
+    }
+
+    /// The content is complete.
+    fn publish(&mut self, session: &mut Session) -> Result<(), AmqpError> {
+        let result = self.check_and_route(session);
+        if result.is_err() {
+            self.assembly.reset();
+        }
+        result
+    }
+
+    fn check_and_route(&mut self, session: &mut Session) -> Result<(), AmqpError> {
+        let limit = session.limits().message_size;
+        if self.assembly.body_size > limit as u64 {
+            let size = self.assembly.body_size;
+            let text = format!("message size {size} is larger than configured max size {limit}");
+            return Err(ChannelError::Precondition(text).into());
+        }
+        let properties = BasicProperties::parse(self.assembly.properties())?;
+        let persistent = properties.delivery_mode == Some(2);
+        let priority = properties.priority.unwrap_or(0);
+        let plain = properties.headers.is_none()
+            && properties.expiration.is_none()
+            && properties.reply_to != Some(PSEUDO_QUEUE.as_bytes())
+            && properties.user_id.is_none();
+        let Session { vhost, routes, effects, .. } = session;
+        let cached = routes.lookup(vhost, self.assembly.envelope(), effects);
+        let (targets, rewritten) = match cached {
+            // Permissions, existence and internal were checked when the route was found.
+            Some(targets) if plain => (targets, None),
+            Some(_) | None => self.check_and_find(session, &properties)?,
+        };
+        if let Some(properties) = rewritten {
+            self.assembly.set_properties(&properties);
+        }
+        let message = self.assembly.finish(persistent, priority);
+        self.enqueue(session, &targets, message);
+        Ok(())
+    }
+
+    /// All checks, and the route; with the properties to store when they differ from those sent.
+    fn check_and_find(
+        &self,
+        session: &mut Session,
+        properties: &BasicProperties<'_>,
+    ) -> Result<(Arc<Targets>, Option<Vec<u8>>), AmqpError> {
+        let name = self.assembly.exchange();
+        session.check(Permission::Write, &session.vhost.exchange_name(shown(name)), shown(name))?;
+        let exchange = session.vhost.expect_exchange(name)?;
+        if exchange.settings().internal {
+            let text = format!("cannot publish to internal {}", session.vhost.exchange_name(name));
+            return Err(ChannelError::Refused(text).into());
+        }
+        let Checked { extra_keys, rewritten } =
+            message_properties::check(properties, self, session)?;
+        let mut keys = vec![self.assembly.routing_key()];
+        keys.extend(extra_keys.iter().map(String::as_str));
+        let routed = Routed { routing_keys: &keys, headers: properties.headers };
+        let Route { queues, cacheable } = session.vhost.route(&exchange, &routed);
+        let targets = session.routes.targets(queues);
+        if cacheable && extra_keys.is_empty() {
+            session.routes.remember(self.assembly.envelope(), &targets);
+        }
+        Ok((targets, rewritten))
+    }
+
+    fn enqueue(&mut self, session: &mut Session, targets: &Arc<Targets>, message: Message) {
+        let mandatory = self.assembly.mandatory;
+        if let Some(transaction) = &mut self.transaction {
+            transaction.publish(session.routes.queues(targets), message, mandatory);
+            return;
+        }
+        if let Some(confirms) = &mut self.confirms {
+            confirms.published();
+            session.note_confirms(self.number);
+        }
+        // A requester that is gone is no reason to return its answer: RabbitMQ drops it.
+        let is_reply = || std::str::from_utf8(message.routing_key()).is_ok_and(is_reply_queue);
+        if targets.is_empty() && mandatory && !is_reply() {
+            session.return_message(self.number, &message);
+        }
+        let awaited = self.confirms.is_some();
+        if session.routes.is_stored(targets, &message) && session.broker.messages().refuses() {
+            self.refuse();
+        } else if session.routes.may_refuse(targets) {
+            self.offer(session, targets, &message);
+        } else {
+            session.routes.push(targets, message, awaited);
+        }
+    }
+
+    /// A queue is full, or the disk is and so is what waits for it. Without confirms a client is not
+    /// promised anything; with them it is told.
+    fn refuse(&mut self) {
+        if let Some(confirms) = &mut self.confirms {
+            confirms.refused();
+        }
+    }
+
+    /// Some queue refuses messages when it is full: hands the message over at once, to learn
+    /// whether the publisher is told ack or nack.
+    fn offer(&mut self, session: &mut Session, targets: &Targets, message: &Message) {
+        let Session { routes, effects, .. } = session;
+        routes.hand_over(effects);
+        let taken = routes.offer(targets, message, self.confirms.is_some(), effects);
+        if !taken {
+            self.refuse();
+        }
+    }
+
+    /// Enqueues a message of a committed transaction.
+    pub(super) fn enqueue_now(
+        &self,
+        session: &mut Session,
+        queues: &[Arc<Queue>],
+        message: &Message,
+        mandatory: bool,
+    ) {
+        if queues.is_empty() && mandatory {
+            session.return_message(self.number, message);
+        }
+        let mut places = SmallVec::new();
+        for queue in queues {
+            let first = queue.publish(std::iter::once(message.clone()), &mut session.effects);
+            if let Some(sequence) = first {
+                session.effects.note_place(queue, sequence, message, &mut places);
+            }
+        }
+        // The commit waits for all of it.
+        session.effects.store_message(message, places, false);
+    }
+}
+
+impl Session {
+    /// `basic.return` for a mandatory message without a queue (312).
+    fn return_message(&self, channel: u16, message: &Message) {
+        let mut outbox = self.handle.outbox();
+        let exchange = String::from_utf8_lossy(message.exchange());
+        let routing_key = String::from_utf8_lossy(message.routing_key());
+        let method = basic::Return {
+            reply_code: ReplyCode::NO_ROUTE.get(),
+            reply_text: ReplyCode::NO_ROUTE.name(),
+            exchange: &exchange,
+            routing_key: &routing_key,
+        };
+        leveret_protocol::encoder::write_method(outbox.frames(), channel, &method);
+        outbox.content(channel, message);
+    }
+}
+
+/// The default exchange goes by this name where permissions are concerned.
+fn shown(exchange: &str) -> &str {
+    if exchange.is_empty() { "amq.default" } else { exchange }
+}

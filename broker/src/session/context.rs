@@ -1,0 +1,228 @@
+//! What the channels of one connection share, and what they may ask of it.
+//!
+//! Owned by the connection's task and lent to each channel method. Stays true: everything that was
+//! collected here (messages to hand over, settlements, confirms, effects) is carried
+//! out before the task waits for its socket again.
+
+use std::sync::Arc;
+
+use leveret_protocol::encoder::write_method;
+use leveret_protocol::methods::MethodFrame;
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use super::routes::Routes;
+use super::settlements::Settlements;
+use crate::auth::permissions::{Permission, UserPermissions};
+use crate::broker::{Broker, Limits};
+use crate::error::{ChannelError, ResourceName};
+use crate::keys::QueueId;
+use crate::outgoing::ConnectionHandle;
+use crate::queue::{Effects, Queue};
+use crate::vhost::Vhost;
+
+/// The extensions a client says it understands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ClientCapabilities {
+    /// Wants basic.cancel from the server when a consumer's queue goes.
+    pub consumer_cancel_notify: bool,
+    /// Wants connection.blocked and connection.unblocked.
+    pub connection_blocked: bool,
+    /// Wants connection.close, not silence, when its login fails.
+    pub authentication_failure_close: bool,
+}
+
+/// Who is logged in.
+#[derive(Clone, Debug)]
+pub(crate) struct LoggedIn {
+    /// The user's name.
+    pub user: String,
+    /// Whether it may set any user-id on messages (tag `impersonator`).
+    pub may_impersonate: bool,
+    /// What it may do in the vhost.
+    pub permissions: Arc<UserPermissions>,
+}
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The broker.
+    pub broker: Arc<Broker>,
+    /// The vhost the connection opened.
+    pub vhost: Arc<Vhost>,
+    /// This connection, as others see it.
+    pub handle: Arc<ConnectionHandle>,
+    /// What the client understands.
+    pub capabilities: ClientCapabilities,
+    /// What commands to queues left to be done.
+    pub effects: Effects,
+    /// Known routes, and routed messages on their way.
+    pub(crate) routes: Routes,
+    /// Memory for settling.
+    pub(crate) settlements: Settlements,
+    login: LoggedIn,
+    exclusive_queues: FxHashMap<QueueId, Arc<Queue>>,
+    /// Channels with publishes to confirm.
+    unconfirmed: SmallVec<[u16; 4]>,
+    published: bool,
+    published_under_alarm: u32,
+}
+
+/// Publishes taken from a connection after an alarm was raised, so that acks behind them are read.
+const PUBLISHES_UNDER_ALARM_MAX: u32 = 1000;
+
+impl Session {
+    /// For a connection that has just been opened.
+    pub(crate) fn new(
+        broker: Arc<Broker>,
+        vhost: Arc<Vhost>,
+        handle: Arc<ConnectionHandle>,
+        capabilities: ClientCapabilities,
+        login: LoggedIn,
+    ) -> Self {
+        Self {
+            broker,
+            vhost,
+            handle,
+            capabilities,
+            effects: Effects::default(),
+            routes: Routes::default(),
+            settlements: Settlements::default(),
+            login,
+            exclusive_queues: FxHashMap::default(),
+            unconfirmed: SmallVec::new(),
+            published: false,
+            published_under_alarm: 0,
+        }
+    }
+
+    /// The user's name.
+    pub(crate) fn user_name(&self) -> &str {
+        &self.login.user
+    }
+
+    /// Whether the user may publish in others' names.
+    pub(crate) fn may_impersonate(&self) -> bool {
+        self.login.may_impersonate
+    }
+
+    /// The configured limits.
+    pub(crate) fn limits(&self) -> &Limits {
+        self.broker.limits()
+    }
+
+    /// Encodes a reply.
+    pub(crate) fn reply<M: MethodFrame>(&self, channel: u16, method: &M) {
+        write_method(self.handle.outbox().frames(), channel, method);
+    }
+
+    /// Adds whole frames that were encoded elsewhere.
+    pub(crate) fn send(&self, frames: &[u8]) {
+        self.handle.outbox().frames().extend_from_slice(frames);
+    }
+
+    /// 403 unless the user has this permission on the name.
+    pub(crate) fn check(
+        &self,
+        permission: Permission,
+        resource: &ResourceName,
+        name: &str,
+    ) -> Result<(), ChannelError> {
+        if self.login.permissions.allows(permission, name) {
+            return Ok(());
+        }
+        Err(ChannelError::AccessRefused {
+            permission: permission.name(),
+            resource: resource.clone(),
+            user: self.login.user.clone(),
+        })
+    }
+
+    /// 403 unless the user has some permission on the name: what a passive declare asks for.
+    pub(crate) fn check_any(
+        &self,
+        resource: &ResourceName,
+        name: &str,
+    ) -> Result<(), ChannelError> {
+        let allows = |permission| self.login.permissions.allows(permission, name);
+        if allows(Permission::Write) || allows(Permission::Read) {
+            return Ok(());
+        }
+        self.check(Permission::Configure, resource, name)
+    }
+
+    /// The queue, if this connection may use it.
+    pub(crate) fn open_queue(&self, name: &str) -> Result<Arc<Queue>, ChannelError> {
+        let queue = self.vhost.expect_queue(name)?;
+        self.assert_open(&queue)?;
+        Ok(queue)
+    }
+
+    /// 405 when the queue belongs to another connection.
+    pub(crate) fn assert_open(&self, queue: &Queue) -> Result<(), ChannelError> {
+        if queue.is_open_to(self.handle.id()) {
+            return Ok(());
+        }
+        Err(ChannelError::Locked(self.vhost.queue_name(queue.name())))
+    }
+
+    /// Remembers an exclusive queue of this connection.
+    pub(crate) fn owns(&mut self, queue: &Arc<Queue>) {
+        let queues = &mut self.exclusive_queues;
+        if queues.len() == queues.capacity() {
+            // Those that were deleted meanwhile make room; doubled, so that it is rarely done.
+            queues.retain(|_, known| !known.is_deleted());
+            queues.reserve(queues.len() + 1);
+        }
+        queues.insert(queue.id(), Arc::clone(queue));
+    }
+
+    /// Deletes this connection's exclusive queues: it ends.
+    pub(crate) fn delete_exclusive_queues(&mut self) {
+        for queue in std::mem::take(&mut self.exclusive_queues).into_values() {
+            // Its deletion costs no write: an exclusive queue is in no store of definitions.
+            drop(self.vhost.delete_queue(&queue, false, false));
+        }
+    }
+
+    /// A channel has a publish to confirm.
+    pub(crate) fn note_confirms(&mut self, channel: u16) {
+        if self.unconfirmed.last() != Some(&channel) && !self.unconfirmed.contains(&channel) {
+            self.unconfirmed.push(channel);
+        }
+    }
+
+    /// The client published something: resource alarms concern it.
+    pub(crate) fn note_published(&mut self) {
+        self.published = true;
+    }
+
+    /// Whether a publish has to wait for a resource alarm to end. A client that was only just told
+    /// may have a little more under way, unless it could neither be stored nor be refused.
+    pub(crate) fn must_park(&mut self, may_refuse: bool) -> bool {
+        if !may_refuse && self.broker.messages().refuses() {
+            return true;
+        }
+        if self.broker.alarms().reason().is_none() {
+            self.published_under_alarm = 0;
+            return false;
+        }
+        self.published_under_alarm += 1;
+        self.published_under_alarm > PUBLISHES_UNDER_ALARM_MAX
+    }
+
+    /// Whether the connection holds unsettled deliveries.
+    pub(crate) fn has_unacked(&self) -> bool {
+        self.handle.outbox().has_unacked()
+    }
+
+    /// Whether the client ever published.
+    pub(crate) fn has_published(&self) -> bool {
+        self.published
+    }
+
+    /// The channels with publishes to confirm; forgets them.
+    pub(crate) fn take_unconfirmed(&mut self) -> SmallVec<[u16; 4]> {
+        std::mem::take(&mut self.unconfirmed)
+    }
+}

@@ -1,0 +1,427 @@
+//! From frames to channels: what each frame is, whose it is, and what is collected before it.
+//!
+//! Files in the order of a frame's way: this dispatch, `channel_table`, `channel` (one file a
+//! concern), what the channels share (`context`, with `routes` and `settlements`), and what is left
+//! to be done (`step`) or went wrong (`close`, the only place that writes close frames).
+//!
+//! Called by the connection's task for every whole frame. Publishes and settlements are collected
+//! and carried out in batches; any other method carries out first what came before it, so a client
+//! sees the effects of its methods in the order it sent them. Stays true: publishes and
+//! settlements are never both collected at once.
+
+pub(crate) mod channel;
+pub(crate) mod channel_table;
+pub(crate) mod close;
+pub(crate) mod context;
+pub(crate) mod resume;
+pub(crate) mod routes;
+pub(crate) mod settlements;
+pub(crate) mod step;
+
+#[cfg(test)]
+mod settlements_model;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use leveret_protocol::content::ContentHeader;
+use leveret_protocol::error::{DecodeError, Snippet};
+use leveret_protocol::frame::{Frame, FrameKind};
+use leveret_protocol::methods::{Method, basic, channel as channel_class};
+use leveret_storage::messages::Ticket;
+use smallvec::SmallVec;
+use tracing::warn;
+
+use self::channel::Channel;
+use self::channel::confirms::Confirm;
+use self::channel::publish::method_in_content;
+use self::channel::settle::SettleRequest;
+use self::channel_table::{ChannelTable, Lookup};
+use self::context::Session;
+use self::resume::Turn;
+use self::step::Step;
+use crate::error::{AmqpError, ChannelError, ConnectionError, FailingMethod, Failure};
+use crate::queue::Queue;
+
+/// The channels of a connection and what is collected for them.
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    /// What the channels share.
+    pub session: Session,
+    channels: ChannelTable,
+    /// The channel with noted settlements.
+    settling: Option<u16>,
+    gated: SmallVec<[Arc<Queue>; 1]>,
+    /// Channels with publishes that wait to be durable.
+    awaiting: SmallVec<[u16; 4]>,
+    /// Whose turn it is when there is room for deliveries again.
+    turn: Turn,
+}
+
+impl Dispatch {
+    /// For a connection that negotiated `channel_max` channels.
+    pub(crate) fn new(session: Session, channel_max: u16) -> Self {
+        let channels = ChannelTable::new(channel_max);
+        Self {
+            session,
+            channels,
+            settling: None,
+            gated: SmallVec::new(),
+            awaiting: SmallVec::new(),
+            turn: Turn::default(),
+        }
+    }
+
+    /// Handles one frame.
+    pub(crate) fn frame(&mut self, frame: Frame<'_>) -> Result<Step, Failure> {
+        let Frame { kind, channel, payload } = frame;
+        match kind {
+            FrameKind::Method => {
+                let method = Method::decode(payload);
+                let method = method.map_err(|error| undecodable(channel, error))?;
+                self.make_way(channel, &method)?;
+                self.method(channel, &method)
+            }
+            FrameKind::Header | FrameKind::Body if channel == 0 => Err(misplaced(kind, payload)),
+            FrameKind::Header => self.content(channel, |channel, session| {
+                channel.content_header(session, &ContentHeader::decode(payload)?)
+            }),
+            FrameKind::Body => {
+                self.content(channel, |channel, session| channel.content_body(session, payload))
+            }
+            FrameKind::Heartbeat if channel != 0 => Err(misplaced(kind, payload)),
+            FrameKind::Heartbeat => Ok(Step::Next),
+        }
+    }
+
+    /// Handles a body frame that need not be copied.
+    pub(crate) fn large_body(&mut self, channel: u16, part: Bytes) -> Result<Step, Failure> {
+        self.content(channel, |channel, session| channel.large_content_body(session, part))
+    }
+
+    fn content(
+        &mut self,
+        number: u16,
+        take: impl FnOnce(&mut Channel, &mut Session) -> Result<(), AmqpError>,
+    ) -> Result<Step, Failure> {
+        match self.channels.get(number) {
+            Lookup::Open(channel) => {
+                // Without a basic.publish before it, the frame is no method's.
+                let expected = !channel.assembly().expects_method();
+                let failing = if expected { PUBLISH } else { FailingMethod::default() };
+                take(channel, &mut self.session).map(|()| Step::Next).map_err(|error| Failure {
+                    channel: number,
+                    error,
+                    method: failing,
+                })
+            }
+            Lookup::Closing => Ok(Step::Next),
+            Lookup::Unknown => Err(Failure::of_frame(number, expected_channel_open())),
+        }
+    }
+
+    /// Carries out what was collected before a method, as far as the method does not join it. When
+    /// that closes a channel, the method's own or another, the method is looked at afterwards.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the rest carries out everything")]
+    fn make_way(&mut self, number: u16, method: &Method<'_>) -> Result<(), Failure> {
+        let result = match method {
+            Method::BasicPublish(_) => self.settle_noted(),
+            Method::BasicAck(_) | Method::BasicNack(_) | Method::BasicReject(_) => {
+                self.hand_over();
+                if self.settling == Some(number) { Ok(()) } else { self.settle_noted() }
+            }
+            _ => self.finish_batch(),
+        };
+        match result {
+            Err(failure) => match &failure.error {
+                AmqpError::Channel(error) => {
+                    self.close_channel(&failure, error);
+                    Ok(())
+                }
+                AmqpError::Connection(_) => Err(failure),
+            },
+            Ok(()) => Ok(()),
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the rest goes its usual way")]
+    fn method(&mut self, number: u16, method: &Method<'_>) -> Result<Step, Failure> {
+        let here = |error| Failure::of_method(number, error, method);
+        if number == 0 {
+            return self.connection_method(method).map_err(here);
+        }
+        let channel = match self.channels.get(number) {
+            Lookup::Open(channel) => channel,
+            Lookup::Closing => return Ok(self.while_closing(number, method)),
+            Lookup::Unknown => return self.open_channel(number, method),
+        };
+        if !channel.assembly().expects_method() {
+            let error = method_in_content(channel.assembly()).into();
+            return Err(Failure { channel: number, error, method: PUBLISH });
+        }
+        match method {
+            Method::BasicPublish(publish) => {
+                if self.session.must_park(channel.confirms_publishes()) {
+                    return Ok(Step::Park);
+                }
+                self.session.note_published();
+                channel.basic_publish(publish).map_err(here)?;
+                return Ok(Step::Next);
+            }
+            Method::BasicAck(ack) => channel.note(SettleRequest::ack(ack)),
+            Method::BasicNack(nack) => channel.note(SettleRequest::nack(nack)),
+            Method::BasicReject(reject) => channel.note(SettleRequest::reject(reject)),
+            other => return self.rare_method(number, other).map_err(here),
+        }
+        self.settling = Some(number);
+        Ok(Step::Next)
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the rest goes its usual way")]
+    fn rare_method(&mut self, number: u16, method: &Method<'_>) -> Result<Step, AmqpError> {
+        match method {
+            Method::ChannelOpen(_) => {
+                let text = "second 'channel.open' seen".to_owned();
+                Err(ConnectionError::Channel(text).into())
+            }
+            Method::ChannelClose(_) => {
+                self.end_channel(number);
+                self.session.reply(number, &channel_class::CloseOk {});
+                Ok(Step::Next)
+            }
+            // Nothing to close: RabbitMQ ignores it, too.
+            Method::ChannelCloseOk(_) => Ok(Step::Next),
+            other => {
+                let Some(channel) = self.channels.open(number) else { return Ok(Step::Next) };
+                match channel.handle(&mut self.session, other)? {
+                    Step::Once(durable, frames) if durable.is_now() => {
+                        self.session.send(&frames);
+                        Ok(Step::Next)
+                    }
+                    Step::Next if self.session.handle.outbox().unsent() > REPLY_BYTES_MAX => {
+                        Ok(Step::Yield)
+                    }
+                    step => Ok(step),
+                }
+            }
+        }
+    }
+
+    fn hand_over(&mut self) {
+        if self.session.routes.is_dirty() {
+            let gated = self.session.routes.hand_over(&mut self.session.effects);
+            self.gated.extend(gated);
+        }
+    }
+
+    fn settle_noted(&mut self) -> Result<(), Failure> {
+        let Some(number) = self.settling.take() else { return Ok(()) };
+        let Some(channel) = self.channels.open(number) else { return Ok(()) };
+        channel.settle_noted(&mut self.session)
+    }
+
+    /// Carries out everything collected: messages into queues, settlements, what is to be stored,
+    /// confirms.
+    fn finish_batch(&mut self) -> Result<(), Failure> {
+        self.hand_over();
+        let settled = self.settle_noted();
+        self.store();
+        settled
+    }
+
+    /// Stores what is to be stored, and tells the publishers or lets them wait for it.
+    fn store(&mut self) {
+        let Session { effects, broker, .. } = &mut self.session;
+        let ticket = effects.store(broker.messages());
+        for number in self.session.take_unconfirmed() {
+            let Some(channel) = self.channels.open(number) else { continue };
+            if channel.handed_over(ticket) && !self.awaiting.contains(&number) {
+                self.awaiting.push(number);
+            }
+            self.confirm(number);
+        }
+    }
+
+    fn confirm(&mut self, number: u16) {
+        let Some(channel) = self.channels.open(number) else { return };
+        while let Some(Confirm { delivery_tag, multiple, taken }) = channel.next_confirm() {
+            if taken {
+                self.session.reply(number, &basic::Ack { delivery_tag, multiple });
+            } else {
+                let nack = basic::Nack { delivery_tag, multiple, requeue: false };
+                self.session.reply(number, &nack);
+            }
+        }
+    }
+
+    /// Whether publishes wait to be durable.
+    pub(crate) fn awaits_durability(&self) -> bool {
+        !self.awaiting.is_empty()
+    }
+
+    /// Confirms what became durable.
+    pub(crate) fn durable(&mut self, ticket: Ticket) {
+        for number in std::mem::take(&mut self.awaiting) {
+            let Some(channel) = self.channels.open(number) else { continue };
+            if channel.durable(ticket) {
+                self.awaiting.push(number);
+            }
+            self.confirm(number);
+        }
+        self.session.handle.flush();
+    }
+
+    /// The end of a read: carries out everything collected and flushes every touched connection.
+    pub(crate) fn finish_read(&mut self) -> Result<(), Failure> {
+        let result = self.finish_batch();
+        self.flush();
+        result
+    }
+
+    /// Messages put into queues since everything was last carried out.
+    pub(crate) fn work(&self) -> usize {
+        self.session.routes.pending()
+    }
+
+    /// Writes what this connection and those it delivered to have pending.
+    pub(crate) fn flush(&mut self) {
+        let Session { effects, broker, .. } = &mut self.session;
+        effects.carry_out(broker.messages());
+        self.session.handle.flush();
+    }
+
+    /// The queues whose publishers should wait a moment.
+    pub(crate) fn take_gated(&mut self) -> SmallVec<[Arc<Queue>; 1]> {
+        std::mem::take(&mut self.gated)
+    }
+
+    /// Whether waiting for a queue could wait for this very connection.
+    pub(crate) fn consumes(&self) -> bool {
+        self.channels.iter().any(Channel::has_consumers) || self.session.has_unacked()
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the rest goes its usual way")]
+    fn connection_method(&self, method: &Method<'_>) -> Result<Step, AmqpError> {
+        match method {
+            Method::ConnectionClose(_) => Ok(Step::ClientClosed),
+            Method::ConnectionUpdateSecret(_) => {
+                self.session.reply(0, &leveret_protocol::methods::connection::UpdateSecretOk {});
+                Ok(Step::Next)
+            }
+            _ => Err(unexpected_on_channel_0().into()),
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else opens a channel")]
+    fn open_channel(&mut self, number: u16, method: &Method<'_>) -> Result<Step, Failure> {
+        match method {
+            Method::ChannelOpen(_) => {
+                let free = self.channels.assert_free(number);
+                free.map_err(|error| Failure::of_frame(number, error))?;
+                let slot = self.session.handle.outbox().open_channel(number);
+                self.channels.insert(Channel::new(number, slot));
+                self.session.reply(number, &channel_class::OpenOk {});
+                Ok(Step::Next)
+            }
+            _ => Err(Failure::of_method(number, expected_channel_open(), method)),
+        }
+    }
+
+    /// A channel that the server closed listens only for the end of the closing.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "everything else is ignored")]
+    fn while_closing(&mut self, number: u16, method: &Method<'_>) -> Step {
+        match method {
+            Method::ChannelCloseOk(_) => {
+                self.channels.remove(number);
+            }
+            Method::ChannelClose(_) => self.session.reply(number, &channel_class::CloseOk {}),
+            _ => {}
+        }
+        Step::Next
+    }
+
+    fn end_channel(&mut self, number: u16) {
+        if let Some(mut channel) = self.channels.remove(number) {
+            channel.end(&mut self.session);
+        }
+    }
+
+    /// Closes one channel because of an error on it.
+    pub(crate) fn close_channel(&mut self, failure: &Failure, error: &ChannelError) {
+        if self.settling == Some(failure.channel) {
+            self.settling = None;
+        }
+        self.hand_over();
+        self.store();
+        if let Some(mut channel) = self.channels.start_closing(failure.channel) {
+            channel.end(&mut self.session);
+        }
+        let mut outbox = self.session.handle.outbox();
+        let text = close::close_channel(outbox.frames(), failure.channel, error, failure.method);
+        drop(outbox);
+        warn!(
+            channel = failure.channel,
+            vhost = self.session.vhost.name(),
+            "channel closed: {text}"
+        );
+    }
+
+    /// The queue of a consumer was deleted.
+    pub(crate) fn consumer_cancelled(&mut self, number: u16, consumer_tag: &str) {
+        if let Some(channel) = self.channels.open(number) {
+            channel.consumer_cancelled(&self.session, consumer_tag);
+        }
+    }
+
+    /// There is room for deliveries again: all consumers go on.
+    pub(crate) fn resume_consumers(&mut self) {
+        let consumers = self.channels.iter().flat_map(Channel::consumer_keys).collect();
+        let Session { handle, effects, .. } = &mut self.session;
+        self.turn.resume(consumers, MESSAGES_A_TURN, handle, effects);
+    }
+
+    /// Ends everything the connection has: what it published is handed over, what it has not
+    /// settled goes back, its consumers and its exclusive queues go.
+    pub(crate) fn end(&mut self) {
+        self.hand_over();
+        for mut channel in self.channels.drain() {
+            channel.end(&mut self.session);
+        }
+        self.session.delete_exclusive_queues();
+        let Session { effects, broker, .. } = &mut self.session;
+        effects.carry_out(broker.messages());
+    }
+
+    /// Gives back memory that an idle connection does not need.
+    pub(crate) fn release_memory(&mut self) {
+        self.session.routes.release_memory();
+        self.session.handle.outbox().release_memory();
+    }
+}
+
+/// What a consumer gets at a time when the outgoing buffer has room again.
+const MESSAGES_A_TURN: usize = 16;
+/// A client that does not read its replies is not read from while this many bytes wait for it.
+pub(crate) const REPLY_BYTES_MAX: usize = 16 << 20;
+const PUBLISH: FailingMethod = FailingMethod::of(60, 40);
+
+/// Some errors of decoding name the method, as RabbitMQ does.
+fn undecodable(channel: u16, error: DecodeError) -> Failure {
+    let (class_id, method_id) = error.method().unwrap_or_default();
+    let method = FailingMethod::of(class_id, method_id);
+    Failure { channel, error: ConnectionError::from(error).into(), method }
+}
+
+fn misplaced(kind: FrameKind, payload: &[u8]) -> Failure {
+    let frame_type = kind.octet();
+    let error = DecodeError::MisplacedFrame { frame_type, payload: Snippet::new(payload) };
+    Failure::of_frame(0, error)
+}
+
+fn expected_channel_open() -> ConnectionError {
+    ConnectionError::Channel("expected 'channel.open'".to_owned())
+}
+
+fn unexpected_on_channel_0() -> ConnectionError {
+    ConnectionError::Channel("unexpected method in connection state running".to_owned())
+}
