@@ -38,8 +38,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Options of `leveret bench compare`.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub(crate) struct CompareArguments {
-    /// The broker of interest [default: amqp://guest:guest@127.0.0.1:5672/, with --against this
-    /// binary, started like the others]
+    /// The broker of interest; without one the broker at the default port of this machine or, with
+    /// --against, this binary, started like the others
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<Address>,
     /// A broker to compare it with; may be given several times
