@@ -150,6 +150,7 @@ mod tests {
     use super::*;
     use crate::client::address::Address;
     use crate::clock::Start;
+    use crate::load::Exchange;
     use std::num::NonZeroU32;
 
     const AFTER_PATIENCE: u64 = PATIENCE_NS + 2;
@@ -181,7 +182,7 @@ mod tests {
         assert_eq!(end(&load, [5, 4], [2, 2], true), None);
         assert_eq!(end(&load, [5, 5], [2, 2], false), None, "a confirm is outstanding");
         assert_eq!(end(&load, [5, 5], [2, 2], true), Some(End::Complete));
-        let fanout = Load { exchange: crate::load::Exchange::Fanout, queues: 3, ..Load::default() };
+        let fanout = Load { exchange: Exchange::Fanout, queues: 3, ..Load::default() };
         assert_eq!(end(&fanout, [5, 14], [2, 2], true), None);
         assert_eq!(end(&fanout, [5, 15], [2, 2], true), Some(End::Complete));
     }
