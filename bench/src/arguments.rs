@@ -97,6 +97,9 @@ pub(crate) struct RunArguments {
     /// Exclusive queues a second that one more connection declares and deletes
     #[arg(long, value_name = "QUEUES/S")]
     pub(crate) churn: Option<NonZeroU32>,
+    /// A publisher sends its next message when the one before has been delivered
+    #[arg(long, conflicts_with_all = ["fill", "drain"])]
+    pub(crate) lockstep: bool,
     /// Messages a second each publisher sends at most
     #[arg(long, value_name = "MSG/S")]
     pub(crate) rate: Option<NonZeroU32>,
@@ -160,6 +163,7 @@ impl RunArguments {
             }),
             overtime: OVERTIME,
             messages: self.messages,
+            lockstep: self.lockstep,
             phases: match (self.fill, self.drain) {
                 (true, _) => Phases::Fill,
                 (false, true) => Phases::Drain,
@@ -243,6 +247,11 @@ mod tests {
         assert!(load("--ack-every 50 --prefetch 0").is_ok());
         assert_eq!(load("--fanout-queues 3").unwrap_err(), LoadError::FanoutQueues);
         assert_eq!(load("--extra-bindings 3").unwrap_err(), LoadError::ExtraBindings);
+        for line in ["--publishers 2", "--ack-every 2", "--exchange fanout --fanout-queues 2"] {
+            let line = format!("--lockstep {line}");
+            assert_eq!(load(&line).unwrap_err(), LoadError::Lockstep, "{line}");
+        }
+        assert!(load("--lockstep --publishers 2 --consumers 2 --queues 2").is_ok());
         for line in ["--routing-keys 3", "--routing-keys 3 --exchange direct --queues 4"] {
             assert_eq!(load(line).unwrap_err(), LoadError::RoutingKeys, "{line}");
         }

@@ -8,12 +8,15 @@
 //! ```text
 //!   arguments -> load -> run   topology      queues, exchange, bindings
 //!                              client        a connection that waits for answers
-//!                              engine        threads that drive many publishers and consumers
+//!                              crew          threads, each with an
+//!                                engine      that drives many connections
 //!                                publisher   laid out frames, stamped in place
 //!                                consumer    frames read in place, stamps checked
+//!                                churner     queues that come and go
 //!                              watch         progress, cost, when it is over
 //!                              summary -> outcome (table or JSON)
-//!   compare: the same scenarios against two brokers in turn, `durable` beside the disk's own rate
+//!   compare: named scenarios against several brokers in turn, `durable` beside the disk's own rate;
+//!            sides that are binaries are launched for every run
 //!   backlog: one long queue, filled and drained, with a restart in between if wanted
 //!   disk: what a disk allows, without any broker
 //! ```

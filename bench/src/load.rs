@@ -83,6 +83,9 @@ pub(crate) struct Load {
     pub(crate) overtime: Duration,
     /// Messages of all publishers together.
     pub(crate) messages: Option<u64>,
+    /// A publisher sends its next message when the one before has been delivered; there are as many
+    /// consumers and queues as publishers.
+    pub(crate) lockstep: bool,
     pub(crate) phases: Phases,
     pub(crate) threads: u16,
 }
@@ -107,6 +110,12 @@ pub(crate) enum LoadError {
     /// Every queue needs a key, and only a direct exchange is bound by several.
     #[error("--routing-keys needs --exchange direct, and at least as many as there are --queues")]
     RoutingKeys,
+    /// A publisher waits for one consumer, which has one queue.
+    #[error(
+        "--lockstep needs as many --consumers and --queues as --publishers, no fanout exchange \
+             and --ack-every 1"
+    )]
+    Lockstep,
 }
 
 impl Default for Load {
@@ -133,6 +142,7 @@ impl Default for Load {
             duration: DURATION_DEFAULT,
             overtime: OVERTIME,
             messages: None,
+            lockstep: false,
             phases: Phases::Together,
             threads: 1,
         }
@@ -156,6 +166,11 @@ impl Load {
             && (self.exchange != Exchange::Direct || keys < self.queues)
         {
             return Err(LoadError::RoutingKeys);
+        }
+        let paired = self.publishers == self.consumers && self.publishers == self.queues;
+        let one_by_one = self.ack_every.is_none_or(|every| every == NonZeroU32::MIN);
+        if self.lockstep && !(paired && one_by_one && self.copies() == 1) {
+            return Err(LoadError::Lockstep);
         }
         Ok(self)
     }

@@ -38,8 +38,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Options of `leveret bench compare`.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub(crate) struct CompareArguments {
-    /// The broker of interest [default: amqp://guest:guest@127.0.0.1:5672/, with --against this
-    /// binary, started like the others]
+    /// The broker of interest; without one the broker at the default port of this machine or, with
+    /// --against, this binary, started like the others
     #[arg(long, value_name = "URL")]
     pub(crate) url: Option<Address>,
     /// A broker to compare it with; may be given several times
@@ -63,7 +63,8 @@ pub(crate) struct CompareArguments {
     /// which should be the one that the brokers write to
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) disk_dir: PathBuf,
-    /// Only scenarios whose name contains this; may be given several times
+    /// Only the scenario of this name and its plainer twin, or those whose names contain this; may
+    /// be given several times
     #[arg(long, value_name = "TEXT")]
     pub(crate) only: Vec<String>,
     /// Process of the broker of interest [default: who listens on the port]
@@ -81,7 +82,7 @@ pub(crate) struct CompareArguments {
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CompareError {
-    #[error("no scenario's name contains what --only says; there are: {}", .0.join("; "))]
+    #[error("no scenario is meant by --only; there are: {}", .0.join("; "))]
     NoScenario(Vec<String>),
     #[error("{peers} peers need as many --peer-pid or none, not {pids}")]
     PeerPids { peers: usize, pids: usize },
@@ -89,8 +90,8 @@ pub(crate) enum CompareError {
     OwnBinary(#[source] io::Error),
     #[error("{0}")]
     Launch(#[from] LaunchError),
-    #[error("{0}")]
-    Run(#[from] RunError),
+    #[error("{side}: {cause}")]
+    Run { side: String, cause: RunError },
     #[error("{0}")]
     Disk(#[from] DiskError),
     #[error("the result cannot be written as JSON: {0}")]
@@ -158,7 +159,7 @@ impl Turns<'_> {
             eprint!("round {}: {}: {letter} ... ", round + 1, row.load.label);
             let places = self.sides.get(number).zip(row.sides.get_mut(number));
             let Some((side, outcomes)) = places else { break };
-            let outcome = self.broker(side, &row.load)?;
+            let outcome = self.broker(side, &row.load).inspect_err(|_| eprintln!("no result"))?;
             eprintln!("{}", story(&outcome));
             if !outcome.interrupted {
                 outcomes.push(outcome);
@@ -171,7 +172,8 @@ impl Turns<'_> {
     /// One run.
     fn broker(&self, side: &Side, load: &Load) -> Result<Outcome, CompareError> {
         let opened = side.open(&self.arguments.disk_dir)?;
-        let outcome = run::run(load, &opened.target, self.interrupt, false)?;
+        let failed = |cause| CompareError::Run { side: side.name.clone(), cause };
+        let outcome = run::run(load, &opened.target, self.interrupt, false).map_err(failed)?;
         let outcome = Outcome { broker: side.name.clone(), ..outcome };
         if self.arguments.json {
             print_json(&outcome)?;

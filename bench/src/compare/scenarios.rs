@@ -1,5 +1,6 @@
 //! What `leveret bench compare` puts brokers through.
 
+use crate::compare::twins::{TWINS, Twins};
 use crate::compare::{CompareArguments, CompareError};
 use crate::load::{Exchange, Load, Phases, Properties};
 use std::num::NonZeroU32;
@@ -19,14 +20,27 @@ const OVERTIME: Duration = Duration::from_secs(120);
 /// When no name fits.
 pub(crate) fn scenarios(arguments: &CompareArguments) -> Result<Vec<Load>, CompareError> {
     let all = if arguments.durable { durable() } else { transient() };
-    let names = || all.iter().map(|load| load.label.clone()).collect();
+    let names: Vec<&str> = all.iter().map(|load| load.label.as_str()).collect();
     let is_wanted = |load: &&Load| {
-        let only = &arguments.only;
-        only.is_empty() || only.iter().any(|text| load.label.contains(text))
+        let fits = |text: &String| fits(&load.label, text, names.contains(&text.as_str()));
+        arguments.only.is_empty() || arguments.only.iter().any(fits)
     };
     let wanted = all.iter().filter(is_wanted).map(|load| bounded(load, arguments.duration));
     let wanted: Vec<Load> = wanted.collect();
-    if wanted.is_empty() { Err(CompareError::NoScenario(names())) } else { Ok(wanted) }
+    if wanted.is_empty() {
+        return Err(CompareError::NoScenario(names.into_iter().map(str::to_owned).collect()));
+    }
+    Ok(wanted)
+}
+
+/// Whether a scenario is meant by `text`: a whole name, and the plainer twin with it, or else a part
+/// of several.
+fn fits(label: &str, text: &str, is_name: bool) -> bool {
+    if !is_name {
+        return label.contains(text);
+    }
+    let is_twin = |twins: &Twins| twins.name == text && twins.plain == label;
+    label == text || TWINS.iter().any(is_twin)
 }
 
 fn bounded(load: &Load, duration: Duration) -> Load {
@@ -130,12 +144,13 @@ fn one_outstanding() -> Load {
         size: 256,
         confirm: Some(NonZeroU32::MIN),
         prefetch: 1,
+        lockstep: true,
         ..Load::default()
     };
     named("one-outstanding", load)
 }
 
-/// A backlog that is in memory when it is consumed.
+/// A backlog of 100 MB that is consumed: enough for a broker to have put a part of it away.
 fn drain() -> Load {
     let load = Load {
         size: 512,
@@ -172,7 +187,6 @@ fn durable() -> Vec<Load> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::twins::TWINS;
     use clap::Parser;
 
     #[derive(Debug, Parser)]
@@ -210,6 +224,8 @@ mod tests {
         assert_eq!(names("--only fanout"), ["fanout to 20 queues"]);
         let some = ["typical-plain", "typical", "one-outstanding"];
         assert_eq!(names("--only one- --only typical"), some);
+        assert_eq!(names("--only drain"), ["drain"], "a whole name");
+        assert_eq!(names("--only rain"), ["backlog drain, 1 KiB", "drain"]);
         assert!(names("--only nothing")[0].contains("bystander-alone; bystander; "));
     }
 

@@ -18,7 +18,7 @@ impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}; minimum / median of interleaved rounds.\n", legend(self.names))?;
         writeln!(f, "{}", self.costs())?;
-        write!(f, "Latencies in us, medians of the rounds' p50 / p99:\n\n{}", self.latencies())?;
+        write!(f, "Latencies in us, medians of the rounds:\n\n{}", self.latencies())?;
         let lines = TWINS.iter().filter_map(|twins| twins.line(self.rows, self.names.len()));
         let lines: Vec<String> = lines.collect();
         if lines.is_empty() { Ok(()) } else { write!(f, "\n{}", lines.join("\n")) }
@@ -47,8 +47,11 @@ impl Table<'_> {
     fn latencies(&self) -> Grid {
         let mut grid = Grid::of("scenario", self.rows.iter().map(Row::label));
         let figures: [(&str, [Figure; 2]); 2] = [
-            ("delivery", [|o| Some(o.latency?.p50_us), |o| Some(o.latency?.p99_us)]),
-            ("confirm", [|o| Some(o.confirm_latency?.p50_us), |o| Some(o.confirm_latency?.p99_us)]),
+            ("delivery p50 / p99", [|o| Some(o.latency?.p50_us), |o| Some(o.latency?.p99_us)]),
+            (
+                "confirm p50 / p99",
+                [|o| Some(o.confirm_latency?.p50_us), |o| Some(o.confirm_latency?.p99_us)],
+            ),
         ];
         for (name, figures) in figures {
             for (side, letter) in self.sides() {

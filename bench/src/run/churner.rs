@@ -8,11 +8,12 @@ use crate::client::frames::Incoming;
 use crate::client::link::Link;
 use crate::client::session::{CHANNEL, unexpected};
 use crate::clock::Pace;
-use crate::run::engine::{Next, Party, Signals};
+use crate::run::engine::{Next, Party, Progress, Signals};
 use leveret_protocol::encoder::write_method;
 use leveret_protocol::methods::{MethodFrame, queue};
 use std::io;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 /// Queues that are declared and whose deletion is not answered yet, at most: what a broker that
 /// lags behind by 100 ms at 10,000 a second leaves.
@@ -30,13 +31,27 @@ pub(crate) struct Churner {
     deleted: u64,
     requests: Vec<u8>,
     written: usize,
+    progress: Arc<Progress>,
 }
 
 impl Churner {
     /// Declares `per_second` queues whose names begin with `prefix`.
     pub(crate) fn new(link: Link, prefix: String, per_second: NonZeroU32, now: u64) -> Self {
         let pace = Pace::new(per_second.get(), now);
-        Self { link, prefix, pace, asked: 0, deleted: 0, requests: Vec::new(), written: 0 }
+        Self {
+            link,
+            prefix,
+            pace,
+            asked: 0,
+            deleted: 0,
+            requests: Vec::new(),
+            written: 0,
+            progress: Arc::default(),
+        }
+    }
+
+    pub(crate) fn progress_of(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
     }
 
     /// Queues that the broker has declared and deleted.
@@ -111,6 +126,7 @@ impl Party for Churner {
         let count = self.pace.allowed(signals.start.nanoseconds()).min(room);
         (0..count).for_each(|_| self.append_requests());
         self.pace.spend(count);
+        self.progress.set(self.deleted, signals.start.nanoseconds());
         if !self.send()? || room == count {
             return Ok(Next::Socket);
         }

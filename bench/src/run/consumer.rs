@@ -2,6 +2,7 @@
 
 use crate::client::frames::Incoming;
 use crate::client::link::Link;
+use crate::client::session::{CHANNEL, unexpected};
 use crate::clock::Pace;
 use crate::run::engine::{Next, Party, Progress, Signals};
 use crate::sequence::{Arrivals, Stamp};
@@ -155,7 +156,7 @@ impl Consumer {
                 }
                 Incoming::Ignorable => false,
                 other @ (Incoming::Confirm { .. } | Incoming::Method(_)) => {
-                    return Err(crate::client::session::unexpected(other));
+                    return Err(unexpected(other));
                 }
             };
             self.link.consume(length);
@@ -197,7 +198,7 @@ impl Consumer {
     fn append_ack(&mut self) {
         let delivery_tag = self.current.delivery_tag;
         let ack = basic::Ack { delivery_tag, multiple: self.unacked > 1 };
-        write_method(&mut self.acks, crate::client::session::CHANNEL, &ack);
+        write_method(&mut self.acks, CHANNEL, &ack);
         self.unacked = 0;
     }
 

@@ -61,12 +61,23 @@ pub(crate) struct Progress {
     messages: AtomicU64,
     /// Nanoseconds after the start when the latest was.
     at: AtomicU64,
+    /// Nothing is left to do.
+    ended: AtomicBool,
 }
 
 impl Progress {
     pub(crate) fn set(&self, messages: u64, at: u64) {
         self.messages.store(messages, Ordering::Relaxed);
         self.at.store(at, Ordering::Relaxed);
+    }
+
+    /// Notes that the party is done; its counts are final.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     pub(crate) fn messages(&self) -> u64 {

@@ -11,6 +11,7 @@
 //! [watches](crate::run::watch).
 
 mod engine;
+mod crew;
 
 mod parties;
 
@@ -36,12 +37,12 @@ use crate::topology::Topology;
 use churner::Churner;
 use consumer::Consumer;
 use cost::Cost;
-use engine::{Party, Signals, drive};
-use parties::Parties;
+use crew::{Crew, Parties};
+use engine::Signals;
 use publisher::{Publisher, Sent};
 use std::io;
 use std::sync::atomic::Ordering;
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 use std::time::Duration;
 use summary::Summary;
 use watch::{Counts, LOOK, PATIENCE_NS, Watch};
@@ -174,7 +175,6 @@ impl Run<'_> {
 
     /// Drives all parties until the phase is over. `waiting` messages are in the queues already.
     fn work(&self, parties: Parties, waiting: u64) -> Result<Worked, RunError> {
-        let Parties { publishers, consumers, churners } = parties;
         let signals = Signals::new(self.start);
         let mut cost = Cost::begin(self.target);
         let began = self.start.nanoseconds();
@@ -183,27 +183,22 @@ impl Run<'_> {
             target: self.target,
             interrupt: self.interrupt,
             talk: self.talk,
-            published: Counts(publishers.iter().map(Publisher::progress_of).collect()),
-            delivered: Counts(consumers.iter().map(Consumer::progress_of).collect()),
+            published: Counts(parties.publishers.iter().map(Publisher::progress_of).collect()),
+            delivered: Counts(parties.consumers.iter().map(Consumer::progress_of).collect()),
             signals: &signals,
             began,
             waiting,
         };
-        let (publishers, mut consumers, churners, end) = thread::scope(|scope| {
-            let publishing = self.crew(scope, publishers, &signals)?;
-            let consuming = self.crew(scope, consumers, &signals)?;
-            let churning = self.crew(scope, churners, &signals)?;
-            let end = watch.until_over(
-                || publishing.iter().all(ScopedJoinHandle::is_finished),
-                || {
-                    consuming.iter().any(ScopedJoinHandle::is_finished)
-                        || churning.iter().any(ScopedJoinHandle::is_finished)
-                },
-                &mut cost,
-            );
+        let (parties, end) = thread::scope(|scope| {
+            let rule = (self.load.threads, self.load.lockstep);
+            // Those that have started must not outlive one that could not.
+            let crew = Crew::start(parties, rule, scope, &signals)
+                .inspect_err(|_| signals.stop.store(true, Ordering::Relaxed))?;
+            let end = watch.until_over(|| crew.has_failed(), &mut cost);
             signals.stop.store(true, Ordering::Relaxed);
-            Ok::<_, RunError>((join(publishing)?, join(consuming)?, join(churning)?, end))
+            Ok::<_, RunError>((crew.join()?, end))
         })?;
+        let Parties { publishers, mut consumers, churners } = parties;
         cost.stop(self.target);
         if end == End::Complete {
             consumers.iter_mut().try_for_each(Consumer::finish)?;
@@ -218,26 +213,6 @@ impl Run<'_> {
         }
         let churned = self.load.churn.map(|_| churners.iter().map(Churner::deleted).sum());
         Ok(Worked { sent, arrived, end, churned, cost, began })
-    }
-
-    /// Starts the threads for one kind of party.
-    fn crew<'scope, P: Party + Send + 'scope>(
-        &self,
-        scope: &'scope thread::Scope<'scope, '_>,
-        parties: Vec<P>,
-        signals: &'scope Signals,
-    ) -> io::Result<Vec<Crew<'scope, P>>> {
-        let mut groups: Vec<Vec<P>> = Vec::new();
-        groups.resize_with(usize::from(self.load.threads).min(parties.len()), Vec::new);
-        let count = groups.len().max(1);
-        for (number, party) in parties.into_iter().enumerate() {
-            if let Some(group) = groups.get_mut(number % count) {
-                group.push(party);
-            }
-        }
-        let spawn =
-            |group| thread::Builder::new().spawn_scoped(scope, move || drive(group, signals));
-        groups.into_iter().map(spawn).collect()
     }
 
     /// How many messages should arrive in all queues together.
@@ -272,16 +247,6 @@ impl Run<'_> {
         }
         Ok(depth)
     }
-}
-
-type Crew<'scope, P> = ScopedJoinHandle<'scope, io::Result<Vec<P>>>;
-
-fn join<P>(crew: Vec<Crew<'_, P>>) -> Result<Vec<P>, RunError> {
-    let mut parties = Vec::new();
-    for thread in crew {
-        parties.extend(thread.join().map_err(|_| RunError::Thread)??);
-    }
-    Ok(parties)
 }
 
 /// Closes connections and so waits until the broker has dealt with everything sent on them.

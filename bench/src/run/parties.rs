@@ -3,22 +3,21 @@
 use crate::client::session::{Session, SessionError};
 use crate::run::churner::Churner;
 use crate::run::consumer::{self, Consumer};
+use crate::run::crew::Parties;
 use crate::run::publisher::{self, Publisher};
 use crate::run::{CONNECTION_NAME, Run};
-
-/// Everyone who takes part in a phase.
-#[derive(Debug)]
-pub(crate) struct Parties {
-    pub(crate) publishers: Vec<Publisher>,
-    pub(crate) consumers: Vec<Consumer>,
-    pub(crate) churners: Vec<Churner>,
-}
 
 impl Run<'_> {
     /// The parties of a phase that publishes and consumes: consumers first.
     pub(crate) fn all(&self) -> Result<Parties, SessionError> {
         let consumers = self.consumers()?;
-        Ok(Parties { publishers: self.publishers()?, consumers, churners: self.churners()? })
+        let mut publishers = self.publishers()?;
+        if self.load.lockstep {
+            for (publisher, consumer) in publishers.iter_mut().zip(&consumers) {
+                publisher.follow(consumer.progress_of());
+            }
+        }
+        Ok(Parties { publishers, consumers, churners: self.churners()? })
     }
 
     /// The parties of a phase that only publishes.

@@ -6,6 +6,7 @@
 
 use crate::client::frames::Incoming;
 use crate::client::link::Link;
+use crate::client::session::unexpected;
 use crate::clock::Pace;
 use crate::message::Template;
 use crate::run::engine::{Next, Party, Progress, Signals};
@@ -66,6 +67,8 @@ pub(crate) struct Publisher {
     window: Option<Window>,
     pace: Option<Pace>,
     progress: Arc<Progress>,
+    /// In lockstep: who takes the messages.
+    follows: Option<Arc<Progress>>,
 }
 
 /// Many messages' frames in one piece, in the order of the templates.
@@ -127,7 +130,14 @@ impl Publisher {
             window: confirm.map(Window::new),
             pace: rate.map(|rate| Pace::new(rate.get(), now)),
             progress: Arc::default(),
+            follows: None,
         }
+    }
+
+    /// From now on sends a message only when the one before has arrived, by the count of who takes
+    /// them, in the same thread and before this one.
+    pub(crate) fn follow(&mut self, consumer: Arc<Progress>) {
+        self.follows = Some(consumer);
     }
 
     pub(crate) fn progress_of(&self) -> Arc<Progress> {
@@ -154,7 +164,7 @@ impl Publisher {
                         window.settle(delivery_tag, multiple, positive, now);
                     }
                     (Incoming::Ignorable, _) => {}
-                    (other, _) => return Err(crate::client::session::unexpected(other)),
+                    (other, _) => return Err(unexpected(other)),
                 }
                 self.link.consume(length);
             }
@@ -172,7 +182,13 @@ impl Publisher {
         if let Some(pace) = &mut self.pace {
             allowed = allowed.min(pace.allowed(now));
         }
-        allowed
+        allowed.min(self.ahead())
+    }
+
+    /// How many messages it may be ahead of whom it follows, less those it is.
+    fn ahead(&self) -> u64 {
+        let arrived = self.follows.as_ref().map(|consumer| consumer.messages());
+        arrived.map_or(u64::MAX, |arrived| (arrived + 1).saturating_sub(self.total))
     }
 
     /// Stamps the next messages up to the end of the layout; they become the unsent ones.
@@ -236,7 +252,11 @@ impl Party for Publisher {
             }
             let allowed = self.allowance(signals.start.nanoseconds());
             if allowed == 0 {
-                return Ok(self.wait());
+                let next = self.wait();
+                if next == Next::Done {
+                    self.progress.end();
+                }
+                return Ok(next);
             }
             self.stamp(allowed, signals);
             turn += self.unsent.len();
@@ -253,6 +273,7 @@ impl Publisher {
             return Next::Done;
         }
         let has_room = self.window.as_ref().is_none_or(|window| window.room() > 0);
+        let has_room = has_room && self.ahead() > 0;
         match &self.pace {
             Some(pace) if has_room && self.quota > self.total => Next::At(pace.next_at()),
             Some(_) | None => Next::Socket,
@@ -263,6 +284,9 @@ impl Publisher {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Start;
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
 
     #[test]
     fn a_layout_repeats_the_destinations_in_turn() {
@@ -276,5 +300,25 @@ mod tests {
         layout.stamp(layout.slots[1], stamp);
         assert_eq!(Stamp::read(&layout.bytes[101..]), Some(stamp));
         assert_eq!((layout.bytes[100], layout.bytes[117]), (7, 7));
+    }
+
+    #[test]
+    fn in_lockstep_the_next_message_waits_for_the_one_before() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let link = Link::new(stream, Duration::from_secs(1)).unwrap();
+        let templates = vec![(0, Template { frames: vec![0; 20], stamp_at: Some(1) })];
+        let (confirm, rate, messages) = (None, None, Some(2));
+        let order = Order { number: 0, destinations: 1, templates, confirm, rate, messages };
+        let mut publisher = Publisher::new(link, order, 0);
+        let consumer = Arc::<Progress>::default();
+        publisher.follow(Arc::clone(&consumer));
+        let signals = Signals::new(Start::now());
+        publisher.link.set_blocking(false).unwrap();
+        assert_eq!(publisher.progress(&signals).unwrap(), Next::Socket);
+        assert_eq!(publisher.progress_of().messages(), 1, "and no further");
+        consumer.set(1, 0);
+        assert_eq!(publisher.progress(&signals).unwrap(), Next::Done);
+        assert!(publisher.progress_of().messages() == 2 && publisher.progress_of().has_ended());
     }
 }

@@ -27,6 +27,10 @@ const SECOND_NS: u64 = 1_000_000_000;
 pub(crate) struct Counts(pub(crate) Vec<Arc<Progress>>);
 
 impl Counts {
+    fn have_ended(&self) -> bool {
+        self.0.iter().all(|progress| progress.has_ended())
+    }
+
     fn sum(&self) -> u64 {
         self.0.iter().map(|progress| progress.messages()).sum()
     }
@@ -57,20 +61,15 @@ struct Look {
 }
 
 impl Watch<'_> {
-    /// Looks until the phase is over. `all_published` says that every publisher ended, and
-    /// `one_failed` that another party did before it was told to, which only an error explains.
-    pub(crate) fn until_over(
-        &self,
-        all_published: impl Fn() -> bool,
-        one_failed: impl Fn() -> bool,
-        cost: &mut Cost,
-    ) -> End {
+    /// Looks until the phase is over. `one_failed` says that a party ended
+    /// before it was done.
+    pub(crate) fn until_over(&self, one_failed: impl Fn() -> bool, cost: &mut Cost) -> End {
         let mut moved = self.look();
         let (mut spoke, mut measured) = (moved, moved.at);
         let mut stopped_at = None;
         loop {
             thread::sleep(LOOK);
-            let published_all = all_published();
+            let published_all = self.published.have_ended();
             let look = self.look();
             if (look.published, look.delivered) != (moved.published, moved.delivered) {
                 moved = look;
@@ -151,6 +150,7 @@ mod tests {
     use super::*;
     use crate::client::address::Address;
     use crate::clock::Start;
+    use crate::load::Exchange;
     use std::num::NonZeroU32;
 
     const AFTER_PATIENCE: u64 = PATIENCE_NS + 2;
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(end(&load, [5, 4], [2, 2], true), None);
         assert_eq!(end(&load, [5, 5], [2, 2], false), None, "a confirm is outstanding");
         assert_eq!(end(&load, [5, 5], [2, 2], true), Some(End::Complete));
-        let fanout = Load { exchange: crate::load::Exchange::Fanout, queues: 3, ..Load::default() };
+        let fanout = Load { exchange: Exchange::Fanout, queues: 3, ..Load::default() };
         assert_eq!(end(&fanout, [5, 14], [2, 2], true), None);
         assert_eq!(end(&fanout, [5, 15], [2, 2], true), Some(End::Complete));
     }
