@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
-use leveret_protocol::types::{FieldTable, FieldValue};
 use rustc_hash::FxBuildHasher;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +15,7 @@ use crate::alarms::Alarms;
 use crate::auth::Users;
 use crate::config::Config;
 use crate::definitions::store::DefinitionStore;
+use crate::identity::server_properties;
 use crate::keys::ConnectionId;
 use crate::outgoing::ConnectionHandle;
 use crate::stores::Messages;
@@ -109,7 +109,7 @@ impl Broker {
             )),
             users,
             mechanisms: mechanisms(config),
-            server_properties: server_properties(&config.cluster_name),
+            server_properties: server_properties(&config.identity),
             vhosts: DashMap::default(),
             connections: DashMap::default(),
             definitions,
@@ -211,33 +211,4 @@ impl Broker {
 fn mechanisms(config: &Config) -> String {
     let names: Vec<_> = config.authentication.mechanisms.iter().map(|m| m.name()).collect();
     names.join(" ")
-}
-
-/// What connection.start tells of the server, with the extensions it has.
-fn server_properties(cluster_name: &str) -> Vec<u8> {
-    const CAPABILITIES: [&str; 9] = [
-        "publisher_confirms",
-        "exchange_exchange_bindings",
-        "basic.nack",
-        "consumer_cancel_notify",
-        "connection.blocked",
-        "consumer_priorities",
-        "authentication_failure_close",
-        "per_consumer_qos",
-        "direct_reply_to",
-    ];
-    let capabilities: FieldTable =
-        CAPABILITIES.iter().map(|name| ((*name).to_owned(), FieldValue::Bool(true))).collect();
-    let text = |value: &str| FieldValue::LongString(value.as_bytes().to_vec());
-    let mut table = FieldTable::new();
-    table.insert("capabilities", FieldValue::Table(capabilities));
-    table.insert("cluster_name", text(cluster_name));
-    table.insert("copyright", text("Copyright (c) the Leveret authors"));
-    table.insert("information", text("Licensed under the Apache License 2.0"));
-    table.insert("platform", text(concat!("Rust ", env!("CARGO_PKG_RUST_VERSION"))));
-    table.insert("product", text("Leveret"));
-    table.insert("version", text(env!("CARGO_PKG_VERSION")));
-    let mut encoded = Vec::new();
-    table.encode_entries(&mut encoded);
-    encoded
 }

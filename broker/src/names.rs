@@ -3,6 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+/// Characters of a name that are drawn: 16 random bytes in base 64.
+pub(crate) const DRAWN: usize = 22;
+
 /// `prefix` and 22 characters for 16 random bytes, as RabbitMQ builds `amq.gen-…`.
 pub(crate) fn generated(prefix: &str) -> String {
     let random: [u8; 16] = rand::random();
@@ -27,7 +30,7 @@ mod tests {
     fn generated_names_are_long_and_differ() {
         let (a, b) = (generated("amq.gen-"), generated("amq.gen-"));
         assert_ne!(a, b);
-        assert_eq!(a.len(), "amq.gen-".len() + 22);
+        assert_eq!(a.len(), "amq.gen-".len() + DRAWN);
     }
 
     #[test]

@@ -68,7 +68,7 @@ async fn serve(config: Config) -> Result<(), Error> {
         let listener = listen(address, &config.listeners)?;
         info!("started Prometheus listener on {}", listener.local_addr()?);
         let (broker, limits) = (Arc::clone(&broker), watermarks.clone());
-        let source = metrics::Source::new(broker, limits, config.cluster_name.clone());
+        let source = metrics::Source::new(broker, limits, config.identity.cluster_name.clone());
         tokio::spawn(metrics::serve(listener, move || source.snapshot()));
     }
     let connections = TaskTracker::new();

@@ -3,10 +3,11 @@
 
 use leveret_tests::broker_under_test::BrokerUnderTest;
 use leveret_tests::deadline::wait_for;
-use leveret_tests::raw_client::method::{basic, connection, exchange, queue};
+use leveret_tests::raw_client::method::{basic, channel, connection, exchange, queue};
 use leveret_tests::raw_client::{Flag, Message};
 
 use crate::row::{Needs, Row};
+use crate::scene::Scene;
 
 const REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
@@ -107,6 +108,78 @@ pub(crate) const ROWS: &[Row] = &[
         server.publish(&Message::to_queue(&address).body("answer"));
         assert_eq!(scene.client.expect_delivery().text(), "answer");
     }),
+    Row::new("90", "nobody but the requester has anything of its reply queue", |scene| {
+        let address = wait_for_answers(scene);
+        let volatile = format!("queue '{address}' in vhost '/'");
+        let mut other = scene.connect();
+        other.send(basic::consume(&address, "").with(Flag::NoAck));
+        let text =
+            format!("PRECONDITION_FAILED - only creator channel may consume from {volatile}");
+        other.expect_channel_close(1, 406, &text, basic::CONSUME);
+        other.open_channel(1);
+        assert_eq!(other.call(queue::purge(&address)).message_count(), 0);
+        assert_eq!(other.call(queue::delete(&address)).message_count(), 0);
+        let state = other.queue_state(&address);
+        assert_eq!((state.message_count, state.consumer_count), (0, 1));
+        for method in [
+            queue::bind(&address, "amq.direct", "key"),
+            queue::unbind(&address, "amq.direct", "key"),
+        ] {
+            let id = method.id;
+            other.send(method);
+            let text =
+                "ACCESS_REFUSED - cannot bind or unbind to a volatile (direct reply-to) queue";
+            other.expect_channel_close(1, 403, text, id);
+            other.open_channel(1);
+        }
+        other.send(basic::get(&address).with(Flag::NoAck));
+        let text = format!("NOT_IMPLEMENTED - basic.get not supported by volatile {volatile}");
+        other.expect_connection_close(540, &text, basic::GET);
+        scene.connect().publish(&Message::to_queue(&address).body("answer"));
+        assert_eq!(scene.client.expect_delivery().text(), "answer");
+    }),
+    Row::new("90", "the requester has one consumer of its answers", |scene| {
+        let address = wait_for_answers(scene);
+        scene.client.send(basic::consume(&address, "").with(Flag::NoAck));
+        let text = format!(
+            "PRECONDITION_FAILED - multiple consumers are unsupported for queue '{address}' in \
+             vhost '/'"
+        );
+        scene.client.expect_channel_close(1, 406, &text, basic::CONSUME);
+    }),
+    Row::new("90", "the pseudo queue itself is no queue", |scene| {
+        let state = scene.client.queue_state(REPLY_TO);
+        assert_eq!((state.message_count, state.consumer_count), (0, 1));
+        assert_eq!(scene.client.call(queue::delete(REPLY_TO)).message_count(), 0);
+        for method in [
+            basic::get(REPLY_TO),
+            queue::purge(REPLY_TO),
+            queue::bind(REPLY_TO, "amq.direct", "key"),
+        ] {
+            let id = method.id;
+            scene.client.send(method);
+            let text = format!("NOT_FOUND - no queue '{REPLY_TO}' in vhost '/'");
+            scene.client.expect_channel_close(1, 404, &text, id);
+            scene.client.open_channel(1);
+        }
+        scene.client.publish(&Message::to_queue(REPLY_TO).body("?").with(Flag::Mandatory));
+        assert_eq!(scene.client.expect_return().code, 312);
+    }),
+    Row::new("90", "an answer to a requester that is gone is dropped and no error", |scene| {
+        let address = wait_for_answers(scene);
+        scene.client.call(channel::close());
+        scene.client.open_channel(1);
+        scene.client.select_confirms();
+        scene.client.publish(&Message::to_queue(&address).body("late").with(Flag::Mandatory));
+        assert!(scene.client.expect_confirm().acked);
+        let elsewhere = Message::to("amq.direct", &address).body("astray");
+        scene.client.publish(&elsewhere.with(Flag::Mandatory));
+        assert_eq!(scene.client.expect_return().code, 312);
+        assert!(scene.client.expect_confirm().acked);
+        scene.client.send(queue::declare(&address).with(Flag::Passive));
+        let text = format!("NOT_FOUND - no queue '{address}' in vhost '/'");
+        scene.client.expect_channel_close(1, 404, &text, queue::DECLARE);
+    }),
     Row::new("89", "a reply consumer cannot acknowledge", |scene| {
         scene.client.send(basic::consume(REPLY_TO, ""));
     })
@@ -132,3 +205,15 @@ pub(crate) const ROWS: &[Row] = &[
         basic::PUBLISH,
     ),
 ];
+
+/// Leaves the scene's client consuming answers; where they are sent to.
+fn wait_for_answers(scene: &mut Scene) -> String {
+    let requests = scene.queue();
+    scene.client.call(basic::consume(REPLY_TO, "").with(Flag::NoAck));
+    let mut request = Message::to_queue(&requests).body("question");
+    request.properties.reply_to = Some(REPLY_TO.to_owned());
+    scene.client.publish(&request);
+    scene.client.expect_count(&requests, 1);
+    let fetched = scene.connect().get(&requests);
+    fetched.content.properties.reply_to.expect("a place to answer to")
+}

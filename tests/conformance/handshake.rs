@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use leveret_tests::broker_under_test::BrokerUnderTest;
 use leveret_tests::raw_client::method::connection;
 use leveret_tests::raw_client::wire::ArgumentWriter;
 use leveret_tests::raw_client::{Handshake, Table, Value};
@@ -69,6 +70,25 @@ pub(crate) const ROWS: &[Row] = &[
             assert_eq!(capabilities.get(name), Some(&Value::Bool(true)), "{name}");
         }
     }),
+    Row::new("3", "product and version are those that clients know", |scene| {
+        let properties = scene.broker.socket().greet().server_properties;
+        assert_eq!(properties.get("product"), Some(&Value::from("RabbitMQ")));
+        let Some(Value::Text(version)) = properties.get("version") else {
+            panic!("no version: {properties:?}");
+        };
+        let version = String::from_utf8_lossy(version).into_owned();
+        let numbers: Vec<u32> = version.split('.').map_while(|part| part.parse().ok()).collect();
+        assert!(numbers.len() == 3 && numbers >= vec![3, 10, 0], "{version}");
+    }),
+    Row::new("3", "product and version can be configured", |_| {
+        let config = "server_properties.product = Hare\nserver_properties.version = 1.2.3\n";
+        let broker = BrokerUnderTest::start_with(config);
+        let properties = broker.broker().socket().greet().server_properties;
+        assert_eq!(properties.get("product"), Some(&Value::from("Hare")));
+        assert_eq!(properties.get("version"), Some(&Value::from("1.2.3")));
+        assert!(properties.get("leveret_version").is_some(), "{properties:?}");
+    })
+    .needs(Needs::PrivateBroker),
     Row::new("4", "an unfinished handshake is dropped after ten seconds", |scene| {
         scene.client = scene.broker.socket();
         scene.client.greet();

@@ -104,9 +104,12 @@ pub(crate) const ROWS: &[Row] = &[
         scene.client.consume(&name);
         scene.client.expect_deliveries(&["1"]);
         scene.client.expect_nothing_pending(1, &name);
-        scene.client.call(basic::qos(3).with(Flag::Global));
+        // The answer goes before the deliveries.
+        scene.client.send(basic::qos(3).with(Flag::Global));
+        scene.client.expect(basic::QOS_OK);
         scene.client.expect_deliveries(&["2", "3"]);
-        scene.client.call(basic::qos(0).with(Flag::Global));
+        scene.client.send(basic::qos(0).with(Flag::Global));
+        scene.client.expect(basic::QOS_OK);
         scene.client.expect_deliveries(&["4", "5", "6"]);
     }),
     Row::new("67", "recover gives everything back and delivers it again", |scene| {
@@ -114,7 +117,8 @@ pub(crate) const ROWS: &[Row] = &[
         scene.client.fill(&name, &["1", "2", "3"]);
         scene.client.consume(&name);
         scene.client.expect_deliveries(&["1", "2", "3"]);
-        scene.client.call(basic::recover().with(Flag::Requeue));
+        scene.client.send(basic::recover().with(Flag::Requeue));
+        scene.client.expect(basic::RECOVER_OK);
         for body in ["1", "2", "3"] {
             let delivery = scene.client.expect_delivery();
             assert_eq!((delivery.text().as_str(), delivery.redelivered), (body, true));

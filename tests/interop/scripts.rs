@@ -134,6 +134,16 @@ fn celery() {
     holds(python("venv", "celery_client.py"), &steps);
 }
 
+/// A worker raises its prefetch count for each task with an ETA that it holds, by `basic.qos` for the
+/// whole channel, but only where the product is RabbitMQ. Told another name, it asked for a limit
+/// that the consumer it has does not get, and what came behind a few such tasks waited for hours.
+#[test]
+fn celery_workers() {
+    let steps =
+        ["mingle", "gossip", "ping", "eta", "inspect", "events", "revoke", "shutdown", "delete"];
+    holds(python("venv", "celery_workers.py"), &steps);
+}
+
 #[test]
 fn node_amqplib() {
     let modules = target_directory().join("node/node_modules");

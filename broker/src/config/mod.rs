@@ -50,8 +50,8 @@ pub struct Config {
     pub memory: MemoryHighWatermark,
     /// When publishers are blocked for want of disk space.
     pub disk_free_limit: DiskFreeLimit,
-    /// The name told to clients.
-    pub cluster_name: String,
+    /// What clients are told of the broker.
+    pub identity: Identity,
     /// Where metrics can be read, if anywhere. `[::]` stands for every address of both families.
     pub prometheus: Option<SocketAddr>,
     /// What is logged.
@@ -93,6 +93,17 @@ pub struct Negotiation {
     pub initial_frame_max: u32,
     /// 0 is no limit.
     pub channel_max: u16,
+}
+
+/// `cluster_name` and `server_properties.*`: what connection.start tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The cluster's name.
+    pub cluster_name: String,
+    /// The broker whose behaviour clients meet.
+    pub product: String,
+    /// Its version.
+    pub version: String,
 }
 
 /// Limits on numbers and sizes; `None` is no limit.
@@ -156,7 +167,7 @@ impl Config {
             seed: Seed::build(&settings)?,
             memory: MemoryHighWatermark::build(&settings)?,
             disk_free_limit: DiskFreeLimit::build(&settings)?,
-            cluster_name: settings.find(&keys::CLUSTER_NAME)?.unwrap_or_else(default_cluster_name),
+            identity: Identity::build(&settings)?,
             prometheus: prometheus(&settings)?,
             logging: Logging {
                 console: settings.get(&keys::LOG_CONSOLE)?,
@@ -201,6 +212,16 @@ impl Negotiation {
             frame_max: settings.get(&keys::FRAME_MAX_SIZE)?,
             initial_frame_max: settings.get(&keys::INITIAL_FRAME_SIZE)?,
             channel_max: settings.get(&keys::CHANNEL_MAX)?,
+        })
+    }
+}
+
+impl Identity {
+    fn build(settings: &Settings) -> Result<Self, ConfigError> {
+        Ok(Self {
+            cluster_name: settings.find(&keys::CLUSTER_NAME)?.unwrap_or_else(default_cluster_name),
+            product: settings.get(&keys::PRODUCT)?,
+            version: settings.get(&keys::PRODUCT_VERSION)?,
         })
     }
 }

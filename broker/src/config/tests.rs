@@ -72,7 +72,9 @@ fn nothing_set_gives_the_defaults() {
     assert_eq!(config.seed.tags, ["administrator"]);
     assert_eq!(config.memory, MemoryHighWatermark::Relative(0.6));
     assert_eq!(config.disk_free_limit, DiskFreeLimit::Absolute(50_000_000));
-    assert!(config.cluster_name.starts_with("leveret@"));
+    assert!(config.identity.cluster_name.starts_with("leveret@"));
+    let Identity { product, version, .. } = &config.identity;
+    assert_eq!((product.as_str(), version.as_str()), ("RabbitMQ", "4.2.0"));
     assert_eq!(config.logging, Logging { console: true, filter: "info".to_owned() });
     assert_eq!(config.listeners.handshake_timeout, Duration::from_secs(10));
     assert_eq!(config.files, [rig.path("leveret.conf")]);
@@ -197,6 +199,7 @@ fn groups_are_filled_from_their_keys() {
          default_permissions.write = ^q\nvm_memory_high_watermark.relative = 0.5\n\
          vm_memory_high_watermark.absolute = 2GiB\ndisk_free_limit.relative = 1.5\nconnection_max = 7\n\
          max_channels_per_connection = 9\nvhost_max = infinity\ncluster_name = rabbit@x\n\
+         server_properties.product = Leveret\nserver_properties.version = 0.1\n\
          tcp_listen_options.backlog = 5\ntcp_listen_options.nodelay = false\n\
          handshake_timeout = 250\nshutdown_timeout = 1000\nlog.console = false",
     )
@@ -209,7 +212,11 @@ fn groups_are_filled_from_their_keys() {
     assert_eq!(config.disk_free_limit, DiskFreeLimit::Relative(1.5));
     assert_eq!(config.limits.connections, Some(7));
     assert_eq!(config.negotiation.channel_max, 9);
-    assert_eq!(config.cluster_name, "rabbit@x");
+    let Identity { cluster_name, product, version } = &config.identity;
+    assert_eq!(
+        (cluster_name.as_str(), product.as_str(), version.as_str()),
+        ("rabbit@x", "Leveret", "0.1")
+    );
     assert_eq!((config.listeners.backlog, config.listeners.nodelay), (5, false));
     assert_eq!(config.listeners.handshake_timeout, Duration::from_millis(250));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(1));

@@ -15,7 +15,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::{Duration, timeout};
 use tracing::{error, info, warn};
 
-use super::input::READ_BUFFER_MIN;
+use super::input::{CLOSE, READ_BUFFER_MIN};
 use super::{CLOSE_OK_WAIT, Connection, End, wait_for_end};
 use crate::session::close;
 
@@ -52,14 +52,6 @@ impl Connection {
                 self.await_close_ok().await;
             }
         }
-        self.leave();
-    }
-
-    /// The connection is no longer there for anyone.
-    pub(super) fn leave(&self) {
-        self.handle.outbox().close();
-        self.writer.abort();
-        self.broker.unregister(&self.handle);
     }
 
     /// Waits, bounded, until everything is written.
@@ -91,10 +83,9 @@ impl Connection {
                     Ok(_) | Err(_) => return,
                 }
                 while let Ok(Some(frame)) = decode_frame(&input, payload_max) {
-                    // connection.close is (10, 50), connection.close-ok (10, 51).
-                    let ids = frame.payload.get(..4);
-                    let (closes, closed) =
-                        (ids == Some(&[0, 10, 0, 50]), ids == Some(&[0, 10, 0, 51]));
+                    let closes = frame.payload.starts_with(CLOSE);
+                    // connection.close-ok is class 10, method 51.
+                    let closed = frame.payload.starts_with(&[0, 10, 0, 51]);
                     let length = frame.encoded_len();
                     input.advance(length);
                     if closes {

@@ -17,20 +17,25 @@ use crate::session::channel::publish::WholePublish;
 use crate::session::step::Step;
 use crate::session::{Dispatch, Taken};
 
+/// connection.close is class 10, method 50.
+pub(super) const CLOSE: &[u8] = &[0, 10, 0, 50];
 /// Bytes of a frame beside its payload.
 const FRAME_OVERHEAD: u32 = 8;
 /// The first read buffer; a connection that fills it gets larger ones.
 pub(super) const READ_BUFFER_MIN: usize = 4 * 1024;
 /// The largest read buffer. Larger ones make publishers faster and everyone else wait longer.
 pub(super) const READ_BUFFER_MAX: usize = 128 * 1024;
-/// A body in a frame of this size is not copied: it fills at least half of a read buffer, so what
-/// it keeps in memory beside itself is less than itself.
+/// A body in a frame of this size need not be copied, if it fills most of its read buffer: what it
+/// keeps in memory beside itself is a third of itself at most.
 const SLICED_MIN: usize = READ_BUFFER_MAX / 2;
 /// Bytes that came at once, from which on a publisher may be asked to wait for consumers. With less
 /// it sends one message after the other, and would wait for each.
 const BURST_MIN: usize = 8 * 1024;
-/// Messages put into queues before the task lets others run: some milliseconds of work.
+/// Work done before the task lets others run, in messages put into queues: some milliseconds.
 const WORK_MAX: usize = 16 * 1024;
+/// Frames handled before the task lets others run, whatever they ask for. A buffer may hold more,
+/// if they are small.
+const FRAMES_MAX: usize = 4096;
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -38,6 +43,10 @@ pub(super) struct Input {
     bytes: BytesMut,
     buffer_size: usize,
     payload_max: u32,
+    /// Bytes of the buffer, those that were handled included.
+    allocated: usize,
+    /// How far `closes` has looked.
+    looked: usize,
     /// Bytes received so far.
     received: u64,
     received_before: u64,
@@ -48,9 +57,11 @@ impl Input {
     /// `frame_max` bytes.
     pub(super) fn new(bytes: BytesMut, frame_max: u32) -> Self {
         Self {
+            allocated: bytes.capacity(),
             bytes,
             buffer_size: READ_BUFFER_MIN,
             payload_max: frame_max.saturating_sub(FRAME_OVERHEAD),
+            looked: 0,
             received: 0,
             received_before: 0,
         }
@@ -75,13 +86,36 @@ impl Input {
     /// Reads what is there, with room for at least the frame that is due.
     pub(super) async fn read(&mut self, socket: &mut OwnedReadHalf) -> std::io::Result<usize> {
         let wanted = if self.bytes.is_empty() { 0 } else { needed(&self.bytes) };
+        let before = self.bytes.capacity();
         self.bytes.reserve(self.buffer_size.max(wanted));
+        if self.bytes.capacity() != before {
+            self.allocated = self.bytes.capacity();
+        }
         let count = socket.read_buf(&mut self.bytes).await?;
         self.received += count as u64;
         if count >= self.buffer_size {
             self.buffer_size = (self.buffer_size * 2).min(READ_BUFFER_MAX);
         }
         Ok(count)
+    }
+
+    /// Whether more may be read while what is here may not be handled.
+    pub(super) fn has_room(&self) -> bool {
+        self.bytes.len() < READ_BUFFER_MAX
+    }
+
+    /// Whether connection.close stands among the frames that are here.
+    pub(super) fn closes(&mut self) -> bool {
+        let Self { bytes, looked, payload_max, .. } = self;
+        let rest = |at: usize| bytes.get(at..).unwrap_or_default();
+        while let Ok(Some(frame)) = decode_frame(rest(*looked), *payload_max) {
+            let is_method = frame.kind == FrameKind::Method && frame.channel == 0;
+            if is_method && frame.payload.starts_with(CLOSE) {
+                return true;
+            }
+            *looked += frame.encoded_len();
+        }
+        false
     }
 
     /// Gives back the buffer of a connection that sends little.
@@ -108,9 +142,11 @@ impl Input {
     /// Handles whole frames until there are no more, or one asks for something, or it is time to
     /// let others run.
     pub(super) fn frames(&mut self, dispatch: &mut Dispatch) -> Result<Step, Failure> {
-        let Self { bytes, payload_max, .. } = self;
+        let Self { bytes, payload_max, allocated, .. } = self;
         let mut at = 0;
+        let mut frames = 0;
         let result = loop {
+            frames += 1;
             let rest = bytes.get(at..).unwrap_or_default();
             let frame = match decode_frame(rest, *payload_max) {
                 Ok(Some(frame)) => frame,
@@ -135,7 +171,7 @@ impl Input {
                 }
             }
             let length = frame.encoded_len();
-            let step = if frame.kind == FrameKind::Body && length >= SLICED_MIN {
+            let step = if frame.kind == FrameKind::Body && is_sliced(length, *allocated) {
                 let channel = frame.channel;
                 let part = body(bytes.split_to(at + length).freeze(), at);
                 at = 0;
@@ -148,14 +184,20 @@ impl Input {
                 step
             };
             match step {
-                Ok(Step::Next) if dispatch.work() < WORK_MAX => {}
+                Ok(Step::Next) if frames < FRAMES_MAX && dispatch.work() < WORK_MAX => {}
                 Ok(Step::Next) => break Ok(Step::Yield),
                 other => break other,
             }
         };
         bytes.advance(at);
+        self.looked = 0;
         result
     }
+}
+
+/// Whether a body frame of this length is kept as it lies in a buffer of so many bytes.
+fn is_sliced(length: usize, allocated: usize) -> bool {
+    length >= SLICED_MIN && length.saturating_mul(4) >= allocated.saturating_mul(3)
 }
 
 /// The payload of the frame that begins at `at` and ends with the bytes.

@@ -16,6 +16,7 @@ mod input;
 mod waiting;
 
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -195,12 +196,18 @@ impl Connection {
 
     async fn run(&mut self) -> End {
         loop {
+            self.unpark();
             let owes = self.owes_too_much();
             let crowded = self.is_crowded();
             let held = self.parked || self.waiting.is_on();
             let goes_on = self.has_more && !held && !owes;
-            let reads = !self.has_more && !held && !owes && !crowded;
-            let makes_room = crowded || self.parked;
+            // A parked client is listened to: it may close, or vanish.
+            let reads = match self.parked {
+                false => !self.has_more && !held && !owes && !crowded,
+                true => !owes && self.input.has_room(),
+            };
+            // Only while there is none: what is there at once would be there again and again.
+            let makes_room = crowded || self.parked && self.broker.messages().is_crowded();
             let end = tokio::select! {
                 // Time and mail first: a client that keeps its socket full must not keep its
                 // connection from them.
@@ -209,7 +216,6 @@ impl Connection {
                 () = self.handle.mail() => self.on_mail(),
                 Ok(()) = self.alarms.changed() => {
                     self.on_alarms();
-                    self.dispatch.flush();
                     None
                 }
                 Ok(()) = self.durable.changed(), if self.dispatch.awaits_durability() => {
@@ -218,13 +224,9 @@ impl Connection {
                     None
                 }
                 waited = self.waiting.over(), if self.waiting.is_on() => self.on_waited(waited),
-                () = self.broker.messages().room(), if makes_room => {
-                    self.unpark();
-                    None
-                }
+                () = self.broker.messages().room(), if makes_room => None,
                 () = tokio::task::yield_now(), if goes_on => self.on_input(),
                 count = self.input.read(&mut self.socket), if reads => self.on_read(count),
-                () = pause(), if owes => None,
             };
             if let Some(end) = end {
                 return end;
@@ -238,11 +240,24 @@ impl Connection {
             Ok(0) | Err(_) => return Some(End::SocketClosed),
             Ok(count) => count,
         };
+        if self.parked {
+            self.on_listened();
+            return None;
+        }
         let end = self.on_input();
         if end.is_none() && !self.waiting.is_on() && !self.parked {
             self.let_others_catch_up(count);
         }
         end
+    }
+
+    /// Something came while a publish waits for an alarm to end. A client that closes is not kept
+    /// waiting: it publishes nothing more, so the little that it has sent is taken.
+    fn on_listened(&mut self) {
+        if self.input.closes() {
+            self.dispatch.session.let_all_in();
+            self.parked = false;
+        }
     }
 
     /// Handles whole frames of the input, as far as it goes without waiting.
@@ -275,7 +290,6 @@ impl Connection {
                 self.has_more = true;
                 self.parked = true;
                 self.on_alarms();
-                self.dispatch.flush();
             }
             Step::AfterRead(queue) => {
                 self.has_more = true;
@@ -341,11 +355,10 @@ impl Connection {
         }
     }
 
-    /// Whether the client has to read before it is read from. Never when the socket failed: what
-    /// is owed then stays owed.
+    /// Whether the client has to read before it is read from; its connection has mail once it did.
+    /// Never when the socket failed: what is owed then stays owed.
     fn owes_too_much(&self) -> bool {
-        let outbox = self.handle.outbox();
-        outbox.unsent() > REPLY_BYTES_MAX && !outbox.is_closed() && !self.writer.is_finished()
+        !self.writer.is_finished() && self.handle.outbox().owes_more_than(REPLY_BYTES_MAX)
     }
 
     /// Whether the message stores have to write before more is published. A client that consumes
@@ -376,36 +389,37 @@ impl Connection {
     fn on_alarms(&mut self) {
         let session = &self.dispatch.session;
         let reason = session.broker.alarms().reason();
+        let is_told = session.capabilities.connection_blocked;
         match reason {
             Some(reason) if session.has_published() && !self.told_blocked => {
                 self.told_blocked = true;
-                if session.capabilities.connection_blocked {
+                if is_told {
                     session.reply(0, &connection::Blocked { reason });
                 }
             }
-            Some(_) => {}
-            None => {
-                self.parked = false;
-                if std::mem::take(&mut self.told_blocked) && session.capabilities.connection_blocked
-                {
+            None if self.told_blocked => {
+                self.told_blocked = false;
+                if is_told {
                     session.reply(0, &connection::Unblocked {});
                 }
             }
+            Some(_) | None => {}
         }
+        self.dispatch.flush();
     }
 
     /// A client that publishes while an alarm is raised is told at its first publish.
     fn tell_if_blocked(&mut self) {
         if !self.told_blocked && self.broker.alarms().reason().is_some() {
             self.on_alarms();
-            self.dispatch.flush();
         }
     }
 
-    /// There is room in the message stores: a publish that waits for it alone is looked at again.
+    /// Nothing forbids any more what a publish waits for: it is looked at again.
     fn unpark(&mut self) {
-        if self.broker.alarms().reason().is_none() {
-            self.parked = false;
+        if self.parked {
+            let Self { broker, .. } = self;
+            self.parked = broker.alarms().reason().is_some() || broker.messages().refuses();
         }
     }
 
@@ -439,16 +453,18 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// A task that panicked leaves nothing behind either.
+    /// The connection is no longer there for anyone. A task that panicked leaves nothing behind
+    /// either: what it was in the middle of may be lost, what others wait for is not.
     fn drop(&mut self) {
         if !self.finished {
-            self.dispatch.end();
-            self.leave();
+            let dispatch = &mut self.dispatch;
+            // A second panic would end the process.
+            if catch_unwind(AssertUnwindSafe(|| dispatch.end())).is_err() {
+                error!("connection {} could not be cleaned up", self.label);
+            }
         }
+        self.handle.outbox().close();
+        self.writer.abort();
+        self.broker.unregister(&self.handle);
     }
-}
-
-/// Until it is worth looking again whether a client has read what it is owed.
-async fn pause() {
-    tokio::time::sleep(Duration::from_millis(1)).await;
 }

@@ -93,7 +93,7 @@ mod tests {
         let memory = Some(7);
         let watermarks = Watermarks { memory, disk_free: 8, data_dir: directory.path().to_owned() };
         let broker = Arc::clone(&started.broker);
-        let source = Source::new(broker, watermarks, config.cluster_name);
+        let source = Source::new(broker, watermarks, config.identity.cluster_name);
         let snapshot = source.snapshot();
         assert_eq!(snapshot.cluster_name, "here");
         assert_eq!(snapshot.store.statistics.live_messages, 0);

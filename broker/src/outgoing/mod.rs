@@ -24,6 +24,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
+use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
@@ -36,6 +37,9 @@ use crate::keys::ConnectionId;
 /// Up to this many bytes are written by whoever added them: that saves waking a task. More is left
 /// to the writer task, so that parsing and writing overlap.
 const DIRECT_WRITE_MAX: usize = 32 * 1024;
+/// Bytes that `flush` writes before it leaves the rest to the writer task: others may add as fast as
+/// it writes, and it has work of its own.
+const FLUSH_MAX: usize = 2 * DIRECT_WRITE_MAX;
 
 /// What a connection writes to.
 pub(crate) trait WriteHalf {
@@ -146,19 +150,24 @@ impl<W: WriteHalf> ConnectionHandle<W> {
         }
         let mut next = outbox.start_writing();
         drop(outbox);
+        let mut written = 0;
         while let Some(mut batch) = next {
-            let result = self.socket.try_write_vectored(&batch.slices());
+            let result = match written < FLUSH_MAX {
+                true => self.socket.try_write_vectored(&batch.slices()),
+                false => Err(io::ErrorKind::WouldBlock.into()),
+            };
             match result {
-                Ok(count) => batch.advance(count),
+                Ok(0) => return self.fail(io::ErrorKind::WriteZero),
+                Ok(count) => {
+                    written += count;
+                    batch.advance(count);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.outbox().leave_to_writer(batch);
                     self.wake_writer();
                     return;
                 }
-                Err(error) => {
-                    self.fail(error.kind());
-                    return;
-                }
+                Err(error) => return self.fail(error.kind()),
             }
             if batch.remaining() > 0 {
                 next = Some(batch);
@@ -189,19 +198,41 @@ impl<W: WriteHalf> ConnectionHandle<W> {
 
 /// The connections whose outgoing buffers got something, to be flushed once all locks are free.
 #[derive(Debug, Default)]
-pub(crate) struct Touched(SmallVec<[Arc<ConnectionHandle>; 4]>);
+pub(crate) struct Touched {
+    connections: SmallVec<[Arc<ConnectionHandle>; 4]>,
+    /// Their numbers, once they are many.
+    known: FxHashSet<ConnectionId>,
+}
+
+/// So many connections are searched one by one.
+const SEARCHED_MAX: usize = 8;
 
 impl Touched {
     /// Notes a connection, once.
     pub(crate) fn add(&mut self, connection: &Arc<ConnectionHandle>) {
-        if !self.0.iter().any(|known| Arc::ptr_eq(known, connection)) {
-            self.0.push(Arc::clone(connection));
+        let Self { connections, known } = self;
+        let is_known = if known.is_empty() {
+            connections.iter().any(|known| Arc::ptr_eq(known, connection))
+        } else {
+            known.contains(&connection.id())
+        };
+        if is_known {
+            return;
+        }
+        connections.push(Arc::clone(connection));
+        match connections.len() {
+            ..=SEARCHED_MAX => {}
+            _ if known.is_empty() => known.extend(connections.iter().map(|known| known.id())),
+            _ => {
+                known.insert(connection.id());
+            }
         }
     }
 
     /// Flushes them all.
     pub(crate) fn flush(&mut self) {
-        for connection in self.0.drain(..) {
+        self.known.clear();
+        for connection in self.connections.drain(..) {
             connection.flush();
         }
     }

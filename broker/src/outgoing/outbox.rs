@@ -56,6 +56,8 @@ pub(crate) struct Outbox {
     writing: Writing,
     /// A delivery found the buffer full; cleared when half is written.
     congested: bool,
+    /// The client is not read from before it has read.
+    owes: bool,
     closed: bool,
     frame_max: u32,
     channels: Slab<Ledger>,
@@ -72,6 +74,7 @@ impl Outbox {
             in_flight: 0,
             writing: Writing::Idle,
             congested: false,
+            owes: false,
             closed: false,
             frame_max,
             channels: Slab::new(),
@@ -88,6 +91,13 @@ impl Outbox {
     /// Bytes not yet written.
     pub(crate) fn unsent(&self) -> usize {
         self.pending.remaining() + self.in_flight
+    }
+
+    /// Whether more than so many bytes wait for a client that may yet read them. If so, the end of
+    /// a batch is told (`batch_written`).
+    pub(crate) fn owes_more_than(&mut self, bytes: usize) -> bool {
+        self.owes = !self.closed && self.unsent() > bytes;
+        self.owes
     }
 
     /// Grows whenever something is added: the heartbeat sender compares it.
@@ -214,7 +224,8 @@ impl Outbox {
         self.interrupted.take().or_else(|| self.next_batch())
     }
 
-    /// Takes a written batch back. True when a congested connection takes deliveries again.
+    /// Takes a written batch back. True when a congested connection takes deliveries again, or one
+    /// that owed too much may owe less.
     pub(crate) fn batch_written(&mut self, mut batch: Batch) -> bool {
         batch.clear();
         self.spare = Some(batch);
@@ -223,7 +234,7 @@ impl Outbox {
         if relieved {
             self.congested = false;
         }
-        relieved
+        std::mem::take(&mut self.owes) || relieved
     }
 
     /// Gives back the memory of buffers that are not in use: called when a connection is idle.

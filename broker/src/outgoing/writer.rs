@@ -11,6 +11,7 @@ use super::{ConnectionHandle, WriteHalf};
 
 /// Writes for the connection until it is aborted or the socket fails.
 pub(crate) async fn run<W: WriteHalf>(connection: Arc<ConnectionHandle<W>>) {
+    let _ends = Ends(&connection);
     loop {
         connection.writer_wanted().await;
         let mut next = connection.outbox().resume_writing();
@@ -22,6 +23,17 @@ pub(crate) async fn run<W: WriteHalf>(connection: Arc<ConnectionHandle<W>>) {
                     return;
                 }
             }
+        }
+    }
+}
+
+/// A writer that panics ends its connection: nobody else would write on.
+struct Ends<'a, W: WriteHalf>(&'a ConnectionHandle<W>);
+
+impl<W: WriteHalf> Drop for Ends<'_, W> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(io::ErrorKind::BrokenPipe);
         }
     }
 }

@@ -66,6 +66,7 @@ pub(crate) struct Session {
     unconfirmed: SmallVec<[u16; 4]>,
     published: bool,
     published_under_alarm: u32,
+    lets_all_in: bool,
 }
 
 /// Publishes taken from a connection after an alarm was raised, so that acks behind them are read.
@@ -93,6 +94,7 @@ impl Session {
             unconfirmed: SmallVec::new(),
             published: false,
             published_under_alarm: 0,
+            lets_all_in: false,
         }
     }
 
@@ -200,6 +202,9 @@ impl Session {
     /// Whether a publish has to wait for a resource alarm to end. A client that was only just told
     /// may have a little more under way, unless it could neither be stored nor be refused.
     pub(crate) fn must_park(&mut self, may_refuse: bool) -> bool {
+        if self.lets_all_in {
+            return false;
+        }
         if !may_refuse && self.broker.messages().refuses() {
             return true;
         }
@@ -209,6 +214,11 @@ impl Session {
         }
         self.published_under_alarm += 1;
         self.published_under_alarm > PUBLISHES_UNDER_ALARM_MAX
+    }
+
+    /// The client closes: what it sent before is taken, alarms or not.
+    pub(crate) fn let_all_in(&mut self) {
+        self.lets_all_in = true;
     }
 
     /// Whether the connection holds unsettled deliveries.

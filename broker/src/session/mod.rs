@@ -63,6 +63,8 @@ pub(crate) struct Dispatch {
     /// The channel with noted settlements.
     settling: Option<u16>,
     gated: SmallVec<[Arc<Queue>; 1]>,
+    /// Work done since the last end of a read, see `work`.
+    worked: usize,
     /// Channels with publishes that wait to be durable.
     awaiting: SmallVec<[u16; 4]>,
     /// Whose turn it is when there is room for deliveries again.
@@ -78,6 +80,7 @@ impl Dispatch {
             channels,
             settling: None,
             gated: SmallVec::new(),
+            worked: 0,
             awaiting: SmallVec::new(),
             turn: Turn::default(),
         }
@@ -239,6 +242,7 @@ impl Dispatch {
             Method::ChannelCloseOk(_) => Ok(Step::Next),
             other => {
                 let Some(channel) = self.channels.open(number) else { return Ok(Step::Next) };
+                self.worked += METHOD_WORK;
                 match channel.handle(&mut self.session, other)? {
                     Step::Once(durable, frames) if durable.is_now() => {
                         self.session.send(&frames);
@@ -255,8 +259,12 @@ impl Dispatch {
 
     fn hand_over(&mut self) {
         if self.session.routes.is_dirty() {
-            let gated = self.session.routes.hand_over(&mut self.session.effects);
-            self.gated.extend(gated);
+            self.worked += self.session.routes.pending();
+            for queue in self.session.routes.hand_over(&mut self.session.effects) {
+                if self.gated.len() < GATED_MAX && !self.gated.contains(&queue) {
+                    self.gated.push(queue);
+                }
+            }
         }
     }
 
@@ -321,12 +329,13 @@ impl Dispatch {
     pub(crate) fn finish_read(&mut self) -> Result<(), Failure> {
         let result = self.finish_batch();
         self.flush();
+        self.worked = 0;
         result
     }
 
-    /// Messages put into queues since everything was last carried out.
+    /// Work done since the last end of a read, in messages put into queues.
     pub(crate) fn work(&self) -> usize {
-        self.session.routes.pending()
+        self.worked + self.session.routes.pending()
     }
 
     /// Writes what this connection and those it delivered to have pending.
@@ -445,6 +454,11 @@ impl Dispatch {
     }
 }
 
+/// What a method costs that is carried out at once, in messages put into queues: many do much more
+/// than that.
+const METHOD_WORK: usize = 32;
+/// Queues whose consumers a publisher waits for at a time; for those beyond them it does not.
+const GATED_MAX: usize = 64;
 /// What a consumer gets at a time when the outgoing buffer has room again.
 const MESSAGES_A_TURN: usize = 16;
 /// A client that does not read its replies is not read from while this many bytes wait for it.

@@ -10,6 +10,7 @@
 
 pub(crate) mod destination;
 mod records;
+mod reply_queues;
 pub(crate) mod routing;
 pub(crate) mod topology;
 
@@ -54,6 +55,8 @@ pub(crate) struct Vhost {
     name: Arc<str>,
     exchanges: Registry<Exchange>,
     queues: Registry<Queue>,
+    /// Of direct reply-to: see `reply_queues`.
+    reply_queues: Registry<Queue>,
     default_exchange: Arc<Exchange>,
     generation: AtomicU64,
     /// Serialises all changes, and knows which exchanges lead to a destination.
@@ -96,6 +99,7 @@ impl Vhost {
             name: name.into(),
             exchanges,
             queues: Registry::default(),
+            reply_queues: Registry::default(),
             default_exchange: Exchange::new("", settings(ExchangeKind::Direct, false)),
             generation: AtomicU64::new(1),
             topology: Mutex::new(Incoming::default()),

@@ -77,8 +77,9 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn destinations(&mut self, exchange: &Exchange, out: &mut Vec<Destination>) {
         if exchange.name().is_empty() {
-            // The default exchange: every queue is bound to it by its name.
-            let queues = self.message.routing_keys.iter().filter_map(|key| self.vhost.queue(key));
+            // The default exchange: every queue is bound to it by its name, and answers go by theirs.
+            let find = |key: &&str| self.vhost.queue(key).or_else(|| self.vhost.reply_queue(key));
+            let queues = self.message.routing_keys.iter().filter_map(find);
             out.extend(queues.map(Destination::Queue));
             return;
         }

@@ -164,7 +164,7 @@ impl Vhost {
         Ok(DeclaredQueue { queue, durable: self.definitions.propose(changes.into_changes()) })
     }
 
-    fn new_queue(&self, id: QueueId, name: &str, settings: QueueSettings) -> Arc<Queue> {
+    pub(super) fn new_queue(&self, id: QueueId, name: &str, settings: QueueSettings) -> Arc<Queue> {
         Queue::new(id, Arc::clone(&self.name), name, settings, Arc::clone(&self.messages))
     }
 

@@ -12,7 +12,7 @@ use leveret_protocol::methods::basic;
 use tracing::debug;
 
 use super::Channel;
-use super::reply_to::PSEUDO_QUEUE;
+use super::reply_to::{PSEUDO_QUEUE, assert_fetchable};
 use crate::auth::permissions::Permission;
 use crate::definitions::store::Durable;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
@@ -48,8 +48,9 @@ impl Channel {
         } else if let Some(deliveries) = session.handle.outbox().channel(self.slot) {
             deliveries.set_prefetch_count_global(qos.prefetch_count);
         }
-        session.resume_refused(self);
+        // The reply first: a client that asks for more while it waits for it would notice late.
         session.reply(self.number, &basic::QosOk {});
+        session.resume_refused(self);
         Ok(())
     }
 
@@ -62,6 +63,7 @@ impl Channel {
         if consume.queue == PSEUDO_QUEUE {
             return self.consume_replies(session, consume);
         }
+        self.assert_consumable(session, consume.queue)?;
         let queue = self.readable_queue(session, consume.queue)?;
         let arguments = consume.arguments.parse()?;
         let resource = session.vhost.queue_name(queue.name());
@@ -166,11 +168,13 @@ impl Channel {
             return Durable::now();
         };
         let Consumer { queue, key, source } = consumer;
-        if self.reply_queue.as_deref() == Some(queue.name()) {
-            self.reply_queue = None;
-        }
         let abandoned = queue.cancel(key, &mut session.effects);
         self.end_source(session, source);
+        if self.reply_queue.as_deref() == Some(queue.name()) {
+            self.reply_queue = None;
+            session.vhost.close_reply_queue(&queue);
+            return Durable::now();
+        }
         if abandoned {
             return session.vhost.delete_if_abandoned(&queue);
         }
@@ -213,6 +217,7 @@ impl Channel {
         session: &mut Session,
         get: &basic::Get<'_>,
     ) -> Result<Step, AmqpError> {
+        assert_fetchable(session, get.queue)?;
         let queue = self.readable_queue(session, get.queue)?;
         let handle = Arc::clone(&session.handle);
         session.effects.touch(&handle);

@@ -140,10 +140,15 @@ impl Channel {
             Method::BasicCancel(cancel) => return Ok(self.basic_cancel(session, cancel)),
             Method::BasicGet(get) => return self.basic_get(session, get),
             Method::BasicRecover(recover) => {
-                self.basic_recover(session, recover.requeue)?;
+                assert_requeues(recover.requeue)?;
+                // The reply goes before the deliveries that follow.
                 session.reply(self.number, &basic::RecoverOk {});
+                self.requeue_all(session);
             }
-            Method::BasicRecoverAsync(recover) => self.basic_recover(session, recover.requeue)?,
+            Method::BasicRecoverAsync(recover) => {
+                assert_requeues(recover.requeue)?;
+                self.requeue_all(session);
+            }
             Method::ConfirmSelect(select) => self.confirm_select(session, select)?,
             Method::TxSelect(_) => {
                 self.tx_select()?;
@@ -212,18 +217,6 @@ impl Channel {
         Ok(())
     }
 
-    fn basic_recover(
-        &mut self,
-        session: &mut Session,
-        requeue: bool,
-    ) -> Result<(), ConnectionError> {
-        if !requeue {
-            return Err(ConnectionError::NotImplemented("requeue=false".to_owned()));
-        }
-        self.requeue_all(session);
-        Ok(())
-    }
-
     fn confirm_select(
         &mut self,
         session: &Session,
@@ -262,6 +255,13 @@ impl Channel {
         self.requeue_all(session);
         session.handle.outbox().close_channel(self.slot);
     }
+}
+
+fn assert_requeues(requeue: bool) -> Result<(), ConnectionError> {
+    if requeue {
+        return Ok(());
+    }
+    Err(ConnectionError::NotImplemented("requeue=false".to_owned()))
 }
 
 fn unexpected() -> ConnectionError {

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use leveret_protocol::content::ContentHeader;
 use leveret_protocol::methods::basic;
 use leveret_protocol::properties::BasicProperties;
@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 
 use super::Channel;
 use super::message_properties::{self, Checked};
-use super::reply_to::is_reply_queue;
+use super::reply_to::is_reply_address;
 use crate::auth::permissions::Permission;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
 use crate::message::{HeadLayout, INLINE_BODY_MAX, Message};
@@ -29,6 +29,8 @@ use crate::vhost::routing::{Route, Routed};
 const METHOD_IDS: usize = 4;
 /// Scratch memory kept between messages.
 const SCRATCH_KEPT_MAX: usize = 16 * 1024;
+/// What is taken at first for a body that comes in several frames, unless it is smaller.
+const PARTS_FIRST: usize = 256 * 1024;
 /// The basic class, whose content this is.
 const BASIC_CLASS: u16 = 60;
 
@@ -75,8 +77,9 @@ enum Large {
     None,
     /// The whole body came in one frame.
     Whole(Bytes),
-    /// It comes in several.
-    Parts(BytesMut),
+    /// It comes in several. Grows up to the announced size and no further, so that a body that is
+    /// kept takes no more memory than it has bytes.
+    Parts(Vec<u8>),
 }
 
 impl Assembly {
@@ -137,7 +140,7 @@ impl Assembly {
         if self.body_size < INLINE_BODY_MAX as u64 {
             self.head.extend_from_slice(part);
         } else {
-            self.parts().extend_from_slice(part);
+            self.add_part(part);
         }
         Ok(self.received == self.body_size)
     }
@@ -148,7 +151,7 @@ impl Assembly {
         if part.len() as u64 == self.body_size {
             self.large = Large::Whole(part);
         } else {
-            self.parts().extend_from_slice(&part);
+            self.add_part(&part);
         }
         Ok(self.received == self.body_size)
     }
@@ -166,16 +169,20 @@ impl Assembly {
         Ok(())
     }
 
-    fn parts(&mut self) -> &mut BytesMut {
+    /// Adds a part of a body that comes in several. What was announced need not arrive: memory is
+    /// taken as the parts come.
+    fn add_part(&mut self, part: &[u8]) {
         if !matches!(self.large, Large::Parts(_)) {
-            // Grown as the frames come: what was announced need not arrive.
-            let first = usize::try_from(self.body_size).unwrap_or(usize::MAX).min(1 << 20);
-            self.large = Large::Parts(BytesMut::with_capacity(first));
+            self.large = Large::Parts(Vec::new());
         }
-        match &mut self.large {
-            Large::Parts(parts) => parts,
-            Large::None | Large::Whole(_) => unreachable!("set above"),
+        let Large::Parts(parts) = &mut self.large else { return };
+        let needed = parts.len() + part.len();
+        if needed > parts.capacity() {
+            let announced = usize::try_from(self.body_size).unwrap_or(usize::MAX);
+            let grown = needed.max(2 * parts.capacity()).max(PARTS_FIRST).min(announced);
+            parts.reserve_exact(grown.saturating_sub(parts.len()));
         }
+        parts.extend_from_slice(part);
     }
 
     fn envelope(&self) -> &[u8] {
@@ -209,7 +216,7 @@ impl Assembly {
         let large = match std::mem::take(&mut self.large) {
             Large::None => None,
             Large::Whole(body) => Some(body),
-            Large::Parts(parts) => Some(parts.freeze()),
+            Large::Parts(parts) => Some(parts.into()),
         };
         let message = Message::new(&self.head, layout, large, persistent).with_priority(priority);
         self.reset();
@@ -268,7 +275,7 @@ impl Channel {
         if !self.assembly.begin_with(whole.method) {
             return Ok(false);
         }
-        if self.assembly.header(&whole.header)? || self.assembly.body(whole.body)? {
+        if self.begin_content(session, &whole.header)? || self.assembly.body(whole.body)? {
             self.publish(session)?;
         }
         Ok(true)
@@ -280,10 +287,27 @@ impl Channel {
         session: &mut Session,
         header: &ContentHeader<'_>,
     ) -> Result<(), AmqpError> {
-        if self.assembly.header(header)? {
+        if self.begin_content(session, header)? {
             return self.publish(session);
         }
         Ok(())
+    }
+
+    /// Takes a content header. True when the message is complete. A message that is too large is
+    /// refused now, and not when all of it is here: what comes for a closed channel is dropped.
+    fn begin_content(
+        &mut self,
+        session: &Session,
+        header: &ContentHeader<'_>,
+    ) -> Result<bool, AmqpError> {
+        let complete = self.assembly.header(header)?;
+        let (size, limit) = (header.body_size, session.limits().message_size);
+        if size > limit as u64 {
+            self.assembly.reset();
+            let text = format!("message size {size} is larger than configured max size {limit}");
+            return Err(ChannelError::Precondition(text).into());
+        }
+        Ok(complete)
     }
 
     /// A content body frame.
@@ -320,12 +344,6 @@ impl Channel {
     }
 
     fn check_and_route(&mut self, session: &mut Session) -> Result<(), AmqpError> {
-        let limit = session.limits().message_size;
-        if self.assembly.body_size > limit as u64 {
-            let size = self.assembly.body_size;
-            let text = format!("message size {size} is larger than configured max size {limit}");
-            return Err(ChannelError::Precondition(text).into());
-        }
         let properties = BasicProperties::parse(self.assembly.properties())?;
         let persistent = properties.delivery_mode == Some(2);
         let priority = properties.priority.unwrap_or(0);
@@ -385,7 +403,7 @@ impl Channel {
             session.note_confirms(self.number);
         }
         // A requester that is gone is no reason to return its answer: RabbitMQ drops it.
-        let is_reply = || std::str::from_utf8(message.routing_key()).is_ok_and(is_reply_queue);
+        let is_reply = || message.exchange().is_empty() && is_reply_address(message.routing_key());
         if mandatory && session.routes.is_empty(route) && !is_reply() {
             session.return_message(self.number, &message);
         }

@@ -10,7 +10,7 @@ use leveret_protocol::types::{FieldTable, FieldValue};
 
 use super::Channel;
 use super::exchange_methods::assert_not_default;
-use super::reply_to::{assert_bindable, is_reply_queue};
+use super::reply_to::{assert_bindable, is_reply_address, is_reply_queue};
 use crate::auth::permissions::Permission;
 use crate::definitions::store::Durable;
 use crate::error::{AmqpError, ChannelError};
@@ -108,7 +108,11 @@ impl Channel {
     ) -> Result<(), AmqpError> {
         let name = self.queue_or_last(purge.queue)?;
         session.check(Permission::Read, &session.vhost.queue_name(name), name)?;
-        let count = session.open_queue(name)?.purge(&mut session.effects);
+        let count = if is_reply_address(name.as_bytes()) {
+            0
+        } else {
+            session.open_queue(name)?.purge(&mut session.effects)
+        };
         if !purge.no_wait {
             let message_count = u32::try_from(count).unwrap_or(u32::MAX);
             session.reply(self.number, &queue::PurgeOk { message_count });
