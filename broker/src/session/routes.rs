@@ -142,6 +142,7 @@ impl Routes {
     }
 
     /// Adds a message for all queues of a route. `awaited`: its publisher waits for a confirm.
+    #[inline]
     pub(crate) fn push(&mut self, route: RouteKey, message: Message, awaited: bool) {
         let is_stored = self.is_stored(route, &message);
         let Self { targets, queues, dirty, stored, .. } = self;
@@ -254,6 +255,7 @@ impl Routes {
     }
 }
 
+#[inline]
 fn push_one(
     queues: &mut [Pending],
     dirty: &mut Vec<u32>,

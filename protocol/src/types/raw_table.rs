@@ -1,6 +1,7 @@
 //! A field table still on the wire. Methods and properties carry these; they
 //! cost a pointer and a length until someone asks for an entry. The only place
-//! that reads tags: checking, building and looking up go through [`value`].
+//! that reads tags: building and looking up go through [`value`], checking through
+//! [`Cursor`], and a property test holds them to the same answers.
 
 use nom::IResult;
 
@@ -50,12 +51,10 @@ impl<'a> RawTable<'a> {
         octets: &'a [u8],
         mut name: impl FnMut(&'a [u8]),
     ) -> Result<Self, Malformed> {
-        let mut input = octets;
-        while !input.is_empty() {
-            let (rest, (key, value)) = entry(input).map_err(in_table)?;
-            name(key);
-            check_nested(value, TABLE_DEPTH_MAX)?;
-            input = rest;
+        let mut cursor = Cursor(octets);
+        while !cursor.0.is_empty() {
+            name(cursor.pass_name()?);
+            cursor.pass_value(TABLE_DEPTH_MAX)?;
         }
         Ok(Self(octets))
     }
@@ -223,36 +222,88 @@ fn finite<'a>(
     if is_finite { Ok((rest, value)) } else { Err(nom::Err::Error(Malformed::Table)) }
 }
 
+/// What is left of a table that is walked without building anything: every message with headers is,
+/// so this reads no more than lengths.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    #[inline]
+    fn pass(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
+        let (passed, rest) = self.0.split_at_checked(length).ok_or(Malformed::Table)?;
+        self.0 = rest;
+        Ok(passed)
+    }
+
+    #[inline]
+    fn octet(&mut self) -> Result<u8, Malformed> {
+        let (first, rest) = self.0.split_first().ok_or(Malformed::Table)?;
+        self.0 = rest;
+        Ok(*first)
+    }
+
+    /// The octets after their length in four.
+    #[inline]
+    fn pass_long(&mut self) -> Result<&'a [u8], Malformed> {
+        let (length, rest) = self.0.split_first_chunk().ok_or(Malformed::Table)?;
+        self.0 = rest;
+        self.pass(usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX))
+    }
+
+    #[inline]
+    fn pass_name(&mut self) -> Result<&'a [u8], Malformed> {
+        let length = self.octet()?;
+        self.pass(usize::from(length))
+    }
+
+    /// A tag and its value; `levels` of tables and arrays may be nested in it. Takes and refuses what
+    /// `value` and `build_value` do.
+    #[inline]
+    fn pass_value(&mut self, levels: u8) -> Result<(), Malformed> {
+        match self.octet()? {
+            b'S' | b'x' => self.pass_long().map(drop),
+            b't' | b'b' | b'B' => self.pass(1).map(drop),
+            b's' | b'u' => self.pass(2).map(drop),
+            b'I' | b'i' => self.pass(4).map(drop),
+            b'l' | b'L' | b'T' => self.pass(8).map(drop),
+            b'D' => self.pass(5).map(drop),
+            b'V' => Ok(()),
+            tag => self.pass_rare(tag, levels),
+        }
+    }
+
+    fn pass_rare(&mut self, tag: u8, levels: u8) -> Result<(), Malformed> {
+        match tag {
+            b'f' => {
+                let octets = self.pass(4)?.first_chunk().ok_or(Malformed::Table)?;
+                f32::from_be_bytes(*octets).is_finite().then_some(()).ok_or(Malformed::Table)
+            }
+            b'd' => {
+                let octets = self.pass(8)?.first_chunk().ok_or(Malformed::Table)?;
+                f64::from_be_bytes(*octets).is_finite().then_some(()).ok_or(Malformed::Table)
+            }
+            b'F' => check_entries(self.pass_long()?, levels.checked_sub(1).ok_or(Malformed::Depth)?),
+            b'A' => check_values(self.pass_long()?, levels.checked_sub(1).ok_or(Malformed::Depth)?),
+            _ => Err(Malformed::Table),
+        }
+    }
+}
+
 /// Checks the entries of a table; `levels` more may be nested in it.
-fn check_entries(mut input: &[u8], levels: u8) -> Result<(), Malformed> {
-    while !input.is_empty() {
-        let (rest, (_, value)) = entry(input).map_err(in_table)?;
-        check_nested(value, levels)?;
-        input = rest;
+fn check_entries(octets: &[u8], levels: u8) -> Result<(), Malformed> {
+    let mut cursor = Cursor(octets);
+    while !cursor.0.is_empty() {
+        cursor.pass_name()?;
+        cursor.pass_value(levels)?;
     }
     Ok(())
 }
 
-fn check_values(mut input: &[u8], levels: u8) -> Result<(), Malformed> {
-    while !input.is_empty() {
-        let (rest, value) = value(input).map_err(in_table)?;
-        check_nested(value, levels)?;
-        input = rest;
+fn check_values(octets: &[u8], levels: u8) -> Result<(), Malformed> {
+    let mut cursor = Cursor(octets);
+    while !cursor.0.is_empty() {
+        cursor.pass_value(levels)?;
     }
     Ok(())
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "only two kinds of value nest")]
-fn check_nested(value: RawValue<'_>, levels: u8) -> Result<(), Malformed> {
-    match value {
-        RawValue::Table(table) => {
-            check_entries(table.as_bytes(), levels.checked_sub(1).ok_or(Malformed::Depth)?)
-        }
-        RawValue::Array(values) => {
-            check_values(values, levels.checked_sub(1).ok_or(Malformed::Depth)?)
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Builds a table from its entries; `levels` more may be nested in it.

@@ -211,6 +211,7 @@ impl Assembly {
     }
 
     /// The finished message.
+    #[inline]
     fn finish(&mut self, persistent: bool, priority: u8) -> Message {
         let layout = HeadLayout { properties_at: self.properties_at, body_at: self.body_at };
         let large = match std::mem::take(&mut self.large) {
@@ -392,6 +393,7 @@ impl Channel {
         Ok((route, rewritten))
     }
 
+    #[inline]
     fn enqueue(&mut self, session: &mut Session, route: RouteKey, message: Message) {
         let mandatory = self.assembly.mandatory;
         if let Some(transaction) = &mut self.transaction {
