@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use leveret_tests::deadline::Deadline;
 use leveret_tests::raw_client::content::Properties;
 use leveret_tests::raw_client::method::{basic, channel, confirm, queue, tx};
 use leveret_tests::raw_client::{Flag, Message};
@@ -46,7 +47,9 @@ pub(crate) const ROWS: &[Row] = &[
         }
         let mut returned = Vec::new();
         let mut open: BTreeSet<u64> = (1..=20).collect();
+        let deadline = Deadline::of("twenty confirms");
         while !open.is_empty() {
+            deadline.check();
             let reply = scene.client.expect_any();
             if reply.id == basic::RETURN {
                 let body = String::from_utf8_lossy(&reply.returned().content.body).into_owned();
@@ -95,7 +98,9 @@ pub(crate) const ROWS: &[Row] = &[
         }
         for channel in [1, 2] {
             let mut last = 0;
+            let deadline = Deadline::of("two confirms");
             while last < 2 {
+                deadline.check();
                 let confirm = scene.client.expect_on(channel).confirm();
                 assert!(confirm.acked && confirm.delivery_tag <= 2, "{confirm:?}");
                 last = confirm.delivery_tag.max(last);

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use leveret_tests::broker_under_test::BrokerUnderTest;
-use leveret_tests::deadline::{Deadline, wait_until};
+use leveret_tests::deadline::{Deadline, TO_RUN, wait_until};
 use leveret_tests::now;
 use leveret_tests::raw_client::Flag;
 use leveret_tests::raw_client::method::basic;
@@ -82,9 +82,12 @@ impl Rig {
 fn fill(rig: &Rig) -> (Feeder, Said) {
     let broker = rig.broker.broker();
     let mut feeder = Feeder::connect(&broker, LARGE_FROM, Route::Queue(KEPT));
+    let deadline = Deadline::within("the end of the room", TO_RUN);
     while feeder.sent.len() < SENT_MAX {
+        deadline.check();
         feeder.publish();
         while feeder.open() >= WINDOW {
+            deadline.check();
             let said = feeder.hear();
             if said != Said::Confirmed {
                 return (feeder, said);
@@ -99,7 +102,9 @@ fn consume(rig: &Rig, count: usize) -> Stream {
     let name = QUEUES[KEPT].name;
     let mut client = rig.broker.broker().connect();
     let mut taken: Vec<Taken> = Vec::new();
+    let deadline = Deadline::within("all that is to be consumed", TO_RUN);
     while taken.len() < count {
+        deadline.check();
         let some = (count - taken.len()).min(AT_ONCE);
         client.call(basic::qos(u16::try_from(some).expect("a small number")));
         let consumer_tag = client.consume(name);

@@ -3,6 +3,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use leveret_tests::broker_under_test::BrokerUnderTest;
+use leveret_tests::deadline::{Deadline, TO_RUN};
 
 const CONNECTIONS: u64 = 10_000;
 /// With fewer the test says nothing.
@@ -33,12 +34,14 @@ fn ten_thousand_idle_connections_cost_little() {
     other.round_trip(b"before");
     let before = broker.memory();
     let mut idle = Vec::new();
+    let deadline = Deadline::within("all connections", TO_RUN);
     while (idle.len() as u64) < wanted {
         let mut batch: Vec<_> = (0..AT_ONCE).map(|_| reach.socket()).collect();
         batch.iter_mut().for_each(|client| client.send_bytes(&greeting));
         batch.iter_mut().for_each(|client| client.expect_greeting(1));
         idle.extend(batch);
         other.round_trip(b"meanwhile");
+        deadline.check();
     }
     let each = broker.memory().saturating_sub(before) / idle.len();
     println!("{} idle connections cost {each} bytes each (wanted {CONNECTIONS})", idle.len());

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::assert_none;
-use crate::tree::{File, text_files, top};
+use crate::tree::{File, rust_files, text_files, top};
 
 #[test]
 fn links_lead_somewhere() {
@@ -51,4 +51,27 @@ fn scripts_stop_at_an_error() {
         .map(|file| file.path)
         .collect();
     assert_none(&breaches, "a bash script says `set -euo pipefail`");
+}
+
+#[test]
+fn documentation_has_no_code_that_nobody_runs() {
+    let mut breaches = Vec::new();
+    for file in rust_files() {
+        let fences = file.text.lines().enumerate().filter_map(|(number, line)| {
+            let comment = line.trim_start();
+            let said = comment.strip_prefix("//!").or_else(|| comment.strip_prefix("///"))?;
+            Some((number + 1, said.trim().strip_prefix("```")?))
+        });
+        // The first, third and so on open a block.
+        for (number, language) in fences.step_by(2) {
+            if ["text", "sh"].contains(&language) {
+                continue;
+            }
+            breaches.push(format!("{}:{number}: ```{language}", file.path));
+        }
+    }
+    assert_none(
+        &breaches,
+        "code is shown in tests and examples; documentation draws: ```text or ```sh",
+    );
 }

@@ -13,6 +13,7 @@ mod imports;
 mod modules;
 mod source;
 mod tree;
+mod waits;
 mod words;
 
 /// Fails with one line for each breach of a rule.

@@ -82,7 +82,9 @@ impl RawClient {
             self.publish(&message.on(SIDE_CHANNEL));
             open.insert(number);
         }
+        let deadline = Deadline::within("the confirms of what was published", TO_RUN);
         while !open.is_empty() {
+            deadline.check();
             let confirm = self.expect_on(SIDE_CHANNEL).confirm();
             assert!(confirm.acked, "the queue refused a message");
             confirm.settle(&mut open);
@@ -126,7 +128,9 @@ impl RawClient {
     /// Waits until every publish up to `last` is confirmed as stored.
     pub fn expect_confirmed_up_to(&mut self, first: u64, last: u64) {
         let mut open: BTreeSet<u64> = (first..=last).collect();
+        let deadline = Deadline::within("the confirms of what was published", TO_RUN);
         while !open.is_empty() {
+            deadline.check();
             let confirm = self.expect_confirm();
             assert!(confirm.acked, "a publish was refused: {confirm:?}");
             assert!(!confirm.settle(&mut open).is_empty(), "confirmed twice: {confirm:?}");
