@@ -208,6 +208,7 @@ fn body(bytes: Bytes, at: usize) -> Bytes {
 /// A small basic.publish (class 60, method 40) and how long its frames are, if all of them are
 /// there: most messages are, and need not be looked at frame by frame. Whatever is not as usual is
 /// left to be found there.
+#[inline]
 fn whole_publish<'a>(
     bytes: &'a [u8],
     first: &Frame<'a>,

@@ -91,6 +91,12 @@ impl Dispatch {
         let Frame { kind, channel, payload } = frame;
         match kind {
             FrameKind::Method => {
+                if let Some(arguments) = payload.strip_prefix(&ACK)
+                    && let Ok(ack) = basic::Ack::decode(arguments)
+                    && self.note_ack(channel, &ack)?
+                {
+                    return Ok(Step::Next);
+                }
                 let method = Method::decode(payload);
                 let method = method.map_err(|error| undecodable(channel, error))?;
                 self.make_way(channel, &method)?;
@@ -106,6 +112,19 @@ impl Dispatch {
             FrameKind::Heartbeat if channel != 0 => Err(misplaced(kind, payload)),
             FrameKind::Heartbeat => Ok(Step::Next),
         }
+    }
+
+    /// Notes the method that comes most often, without the detour by all there are. False when it
+    /// has to be looked at more closely.
+    fn note_ack(&mut self, number: u16, ack: &basic::Ack) -> Result<bool, Failure> {
+        self.make_way_for_settlement(number)?;
+        let Lookup::Open(channel) = self.channels.get(number) else { return Ok(false) };
+        if !channel.assembly().expects_method() {
+            return Ok(false);
+        }
+        channel.note(SettleRequest::ack(ack));
+        self.settling = Some(number);
+        Ok(true)
     }
 
     /// Handles a small publish of which all frames are there, as if they came one by one.
@@ -163,14 +182,18 @@ impl Dispatch {
         match method {
             Method::BasicPublish(_) => self.settle_before(),
             Method::BasicAck(_) | Method::BasicNack(_) | Method::BasicReject(_) => {
-                self.hand_over();
-                if self.settling == Some(number) { Ok(()) } else { self.settle_before() }
+                self.make_way_for_settlement(number)
             }
             _ => {
                 let result = self.finish_batch();
                 self.survive(result)
             }
         }
+    }
+
+    fn make_way_for_settlement(&mut self, number: u16) -> Result<(), Failure> {
+        self.hand_over();
+        if self.settling == Some(number) { Ok(()) } else { self.settle_before() }
     }
 
     fn settle_before(&mut self) -> Result<(), Failure> {
@@ -459,6 +482,8 @@ impl Dispatch {
 const METHOD_WORK: usize = 32;
 /// Queues whose consumers a publisher waits for at a time; for those beyond them it does not.
 const GATED_MAX: usize = 64;
+/// basic.ack is class 60, method 80.
+const ACK: [u8; 4] = [0, 60, 0, 80];
 /// What a consumer gets at a time when the outgoing buffer has room again.
 const MESSAGES_A_TURN: usize = 16;
 /// A client that does not read its replies is not read from while this many bytes wait for it.
