@@ -1,5 +1,5 @@
 //! A message as the broker holds it: made once by `channel::publish`, shared by every queue it is
-//! routed to, encoded into consumers' outgoing buffers by `connection::outbox`.
+//! routed to, encoded into consumers' outgoing buffers by `outgoing::outbox`.
 //!
 //! One allocation holds what nearly every message needs, laid out as the wire wants it:
 //!

@@ -63,6 +63,9 @@ pub struct BasicProperties<'a> {
     pub app_id: Option<&'a [u8]>,
     /// Reserved by the specification, passed on.
     pub cluster_id: Option<&'a [u8]>,
+    /// Whether the headers, as read, name further routing keys: a `CC` or `BCC` entry (RabbitMQ's
+    /// sender-selected distribution). Written nowhere.
+    pub names_more_keys: bool,
 }
 
 impl<'a> BasicProperties<'a> {
@@ -135,7 +138,12 @@ fn parse(raw: &[u8]) -> Result<BasicProperties<'_>, nom::Err<Malformed>> {
     let (i, flags) = flag_words(raw)?;
     let (i, content_type) = optional(i, flags & flag::CONTENT_TYPE, short_string)?;
     let (i, content_encoding) = optional(i, flags & flag::CONTENT_ENCODING, short_string)?;
-    let (i, headers) = optional(i, flags & flag::HEADERS, table)?;
+    let mut names_more_keys = false;
+    let note = |name: &[u8]| names_more_keys |= name == b"CC" || name == b"BCC";
+    let (i, headers) = match flags & flag::HEADERS {
+        0 => (i, None),
+        _ => table(i, note).map(|(i, table)| (i, Some(table)))?,
+    };
     let (i, delivery_mode) = optional(i, flags & flag::DELIVERY_MODE, be_u8)?;
     let (i, priority) = optional(i, flags & flag::PRIORITY, be_u8)?;
     let (i, correlation_id) = optional(i, flags & flag::CORRELATION_ID, short_string)?;
@@ -165,6 +173,7 @@ fn parse(raw: &[u8]) -> Result<BasicProperties<'_>, nom::Err<Malformed>> {
         user_id,
         app_id,
         cluster_id,
+        names_more_keys,
     })
 }
 
@@ -195,9 +204,12 @@ fn optional<'a, T>(
     Ok((input, Some(value)))
 }
 
-fn table(input: &[u8]) -> IResult<&[u8], RawTable<'_>, Malformed> {
+fn table<'a>(
+    input: &'a [u8],
+    note: impl FnMut(&'a [u8]),
+) -> IResult<&'a [u8], RawTable<'a>, Malformed> {
     let (input, octets) = long_string(input)?;
-    match RawTable::checked(octets) {
+    match RawTable::checked_with(octets, note) {
         Ok(table) => Ok((input, table)),
         Err(malformed) => Err(nom::Err::Error(malformed)),
     }

@@ -1,9 +1,10 @@
 //! The end of a connection, from either side.
 
+use leveret_tests::deadline::PATIENCE;
 use leveret_tests::raw_client::content::{Properties, content_header};
 use leveret_tests::raw_client::method::{Method, basic, channel, connection, queue};
 use leveret_tests::raw_client::wire::ArgumentWriter;
-use leveret_tests::raw_client::{Flag, Message, PATIENCE};
+use leveret_tests::raw_client::{Flag, Message};
 
 use crate::row::Row;
 use crate::scene::Scene;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use leveret_tests::broker_under_test::BrokerUnderTest;
+use leveret_tests::deadline::join;
 use leveret_tests::raw_client::content::Properties;
 use leveret_tests::raw_client::method::{basic, connection, exchange, queue, tx};
 use leveret_tests::raw_client::{Flag, Message, RawClient, Table};
@@ -194,7 +195,7 @@ pub(crate) const ROWS: &[Row] = &[
             client.expect_connection_close(320, text, (0, 0));
         });
         assert!(broker.terminate(TO_TERMINATE).success());
-        assert!(waiting.join().is_ok(), "the client was not told");
+        join("the client is told", waiting);
     }),
     private("98", "SIGTERM does not wait for clients that do not answer", |_| {
         let mut broker = BrokerUnderTest::start();

@@ -2,6 +2,7 @@
 //! limits, priorities, direct reply-to.
 
 use leveret_tests::broker_under_test::BrokerUnderTest;
+use leveret_tests::deadline::wait_for;
 use leveret_tests::raw_client::method::{basic, connection, exchange, queue};
 use leveret_tests::raw_client::{Flag, Message};
 
@@ -35,15 +36,13 @@ pub(crate) const ROWS: &[Row] = &[
         consumer.consume("q");
         let mut publisher = broker.broker().connect();
         // The alarm is raised within a second of the start.
-        let reply = loop {
+        let reply = wait_for("connection.blocked", || {
             publisher.publish(&Message::to_queue("q").body("1"));
             assert_eq!(consumer.expect_delivery().text(), "1");
             publisher.send(queue::declare("q").with(Flag::Passive));
             let reply = publisher.expect_any();
-            if reply.id == connection::BLOCKED {
-                break reply;
-            }
-        };
+            (reply.id == connection::BLOCKED).then_some(reply)
+        });
         assert_eq!(reply.arguments, b"\x0dlow on memory");
         consumer.expect_nothing_pending(1, "q");
     })

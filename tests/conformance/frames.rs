@@ -7,7 +7,7 @@ use leveret_tests::raw_client::content::{
 };
 use leveret_tests::raw_client::method::{Method, basic, channel, connection};
 use leveret_tests::raw_client::wire::ArgumentWriter;
-use leveret_tests::raw_client::{Handshake, Message, encode};
+use leveret_tests::raw_client::{Handshake, Message};
 
 use crate::row::{Expectation, Row};
 use crate::scene::Scene;
@@ -26,7 +26,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::new("12", "a body frame above frame_max is refused", |scene| {
         small_frames(scene);
         let queue = scene.queue();
-        let mut frames = encode(&basic::publish("", &queue));
+        let mut frames = basic::publish("", &queue).frame();
         frames.extend(content_header(1, 9000, &Properties::default()));
         frames.extend(frame(FRAME_BODY, 1, &[0; 9000]));
         scene.client.try_send_bytes(&frames);
@@ -45,7 +45,7 @@ pub(crate) const ROWS: &[Row] = &[
         assert_eq!(scene.client.largest_frame(), 8192);
     }),
     Row::new("12", "a wrong end octet", |scene| {
-        let mut bytes = encode(&channel::open(2));
+        let mut bytes = channel::open(2).frame();
         bytes.pop();
         bytes.push(0xCD);
         scene.client.send_bytes(&bytes);
@@ -146,7 +146,7 @@ pub(crate) const ROWS: &[Row] = &[
         scene.client.open_channel(2);
         let mut bytes = Vec::new();
         for channel in [1, 2] {
-            bytes.extend(encode(&basic::publish("", &queue).on(channel)));
+            bytes.extend(basic::publish("", &queue).on(channel).frame());
             bytes.extend(content_header(channel, 4, &Properties::default()));
         }
         for (channel, half) in [(1, b"on"), (2, b"tw"), (1, b"e1"), (2, b"o2")] {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use leveret_tests::deadline::PATIENCE;
+use leveret_tests::raw_client::Handshake;
 use leveret_tests::raw_client::content::{FRAME_HEARTBEAT, frame};
-use leveret_tests::raw_client::{Handshake, PATIENCE};
 
 use crate::row::Row;
 use crate::scene::Scene;

@@ -3,7 +3,7 @@
 use leveret_tests::broker_under_test::BrokerUnderTest;
 use leveret_tests::raw_client::content::{FRAME_BODY, Properties, content_header, frame};
 use leveret_tests::raw_client::method::{basic, exchange, queue};
-use leveret_tests::raw_client::{Flag, Message, Table, Value, encode};
+use leveret_tests::raw_client::{Flag, Message, Table, Value};
 
 use crate::row::{Needs, Row};
 use crate::scene::Scene;
@@ -164,7 +164,7 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     Row::new("57", "a body may come in pieces of any size, even of none", |scene| {
         let queue = scene.queue();
-        let mut bytes = encode(&basic::publish("", &queue));
+        let mut bytes = basic::publish("", &queue).frame();
         bytes.extend(content_header(1, 6, &Properties::default()));
         for piece in ["a", "", "bcd", "", "ef"] {
             bytes.extend(frame(FRAME_BODY, 1, piece.as_bytes()));

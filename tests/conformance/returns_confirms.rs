@@ -184,7 +184,7 @@ pub(crate) const ROWS: &[Row] = &[
             scene.client.publish(&Message::to_queue(&queue).persistent());
         }
         scene.client.send(channel::close());
-        while scene.client.expect_any().id != channel::CLOSE_OK {}
+        scene.client.skip_to(channel::CLOSE_OK);
         scene.client.open_channel(1);
         scene.client.expect_nothing_pending(1, &queue);
         scene.client.expect_count(&queue, 50);

@@ -1,10 +1,11 @@
 //! Clients that stutter, vanish, send garbage, do not read, or come in crowds.
 
+use leveret_tests::deadline::PATIENCE;
 use leveret_tests::raw_client::content::{FRAME_METHOD, Properties, content_header, frame};
 use leveret_tests::raw_client::handshake::PROTOCOL_HEADER;
 use leveret_tests::raw_client::method::{Method, basic, channel, connection, queue};
 use leveret_tests::raw_client::wire::ArgumentWriter;
-use leveret_tests::raw_client::{Flag, Message, PATIENCE, RawClient, Table, Value, encode};
+use leveret_tests::raw_client::{Flag, Message, RawClient, Table, Value};
 
 use crate::row::Row;
 use crate::scene::Scene;
@@ -87,26 +88,26 @@ pub(crate) const ROWS: &[Row] = &[
         let properties = handshake.client_properties();
         let start_ok =
             connection::start_ok(&properties, &handshake.mechanism, &handshake.response, "en_US");
-        each_byte(&mut client, &encode(&start_ok));
+        each_byte(&mut client, &start_ok.frame());
         client.expect(connection::TUNE);
-        each_byte(&mut client, &encode(&connection::tune_ok(2047, 131_072, 0)));
-        each_byte(&mut client, &encode(&connection::open("/")));
+        each_byte(&mut client, &connection::tune_ok(2047, 131_072, 0).frame());
+        each_byte(&mut client, &connection::open("/").frame());
         client.expect(connection::OPEN_OK);
-        each_byte(&mut client, &encode(&channel::open(1)));
+        each_byte(&mut client, &channel::open(1).frame());
         client.expect(channel::OPEN_OK);
-        each_byte(&mut client, &encode(&queue::declare(&name).with(Flag::Durable)));
+        each_byte(&mut client, &queue::declare(&name).with(Flag::Durable).frame());
         client.expect(queue::DECLARE_OK);
         each_byte(&mut client, &Message::to_queue(&name).body("in pieces").encode(4096));
         assert_eq!(client.drain(&name), ["in pieces"]);
     }),
     Row::new("", "a whole session may come in one write after the handshake", |scene| {
         let name = scene.q();
-        let mut bytes = encode(&queue::declare(&name).with(Flag::Durable));
+        let mut bytes = queue::declare(&name).with(Flag::Durable).frame();
         for body in ["1", "2", "3"] {
             bytes.extend(Message::to_queue(&name).body(body).encode(4096));
         }
-        bytes.extend(encode(&basic::get(&name).with(Flag::NoAck)));
-        bytes.extend(encode(&basic::consume(&name, "c").with(Flag::NoAck)));
+        bytes.extend(basic::get(&name).with(Flag::NoAck).frame());
+        bytes.extend(basic::consume(&name, "c").with(Flag::NoAck).frame());
         scene.client.send_bytes(&bytes);
         scene.client.expect(queue::DECLARE_OK);
         assert_eq!(scene.client.expect(basic::GET_OK).fetched().text(), "1");
@@ -240,7 +241,7 @@ fn method(payload: ArgumentWriter) -> Vec<u8> {
 /// queue.declare with one argument of this value.
 fn declare_with(value: Value) -> Vec<u8> {
     let declare: Method = queue::declare("garbage").with(Flag::Passive);
-    encode(&declare.arg("x", value))
+    declare.arg("x", value).frame()
 }
 
 /// A connection for each kind of garbage, which has sent it.

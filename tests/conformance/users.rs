@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::Once;
 
 use leveret_tests::broker_under_test::Broker;
+use leveret_tests::deadline::run;
 use leveret_tests::raw_client::Handshake;
 
 /// A user of vhost `/`, or of no vhost at all.
@@ -93,11 +94,8 @@ pub(crate) fn has_control() -> bool {
 pub(crate) fn control(arguments: &[&str]) -> Result<(), String> {
     let command = std::env::var("LEVERET_CTL").expect("rows that need it are skipped without");
     let mut words = command.split_whitespace();
-    let output = Command::new(words.next().expect("LEVERET_CTL names a command"))
-        .args(words)
-        .args(arguments)
-        .output()
-        .expect("the command in LEVERET_CTL runs");
+    let mut command = Command::new(words.next().expect("LEVERET_CTL names a command"));
+    let output = run(command.args(words).args(arguments));
     let printed = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() { Ok(()) } else { Err(printed) }
 }

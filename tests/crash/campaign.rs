@@ -6,6 +6,7 @@ use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use leveret_tests::broker_under_test::{Broker, BrokerUnderTest};
+use leveret_tests::deadline::{join_scoped, let_pass, wait_at_most};
 use leveret_tests::now;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -134,8 +135,8 @@ impl Campaign {
             let publishing: Vec<_> = (confirming.iter_mut().zip(links))
                 .map(|(publisher, link)| scope.spawn(|| publisher.publish(link, &confirmed)))
                 .collect();
-            wait_for(&confirmed, target);
-            thread::sleep(grace);
+            wait_at_most(LOAD_MAX, || confirmed.load(Ordering::Relaxed) >= target);
+            let_pass(grace);
             is_ending.store(true, Ordering::SeqCst);
             let end_began = now();
             end(&mut self.broker);
@@ -150,15 +151,7 @@ fn child_of(random: &mut StdRng) -> StdRng {
     StdRng::from_rng(random)
 }
 
-/// Until so many messages are confirmed, or the time is over.
-fn wait_for(confirmed: &AtomicU64, target: u64) {
-    let deadline = now() + LOAD_MAX;
-    while confirmed.load(Ordering::Relaxed) < target && now() < deadline {
-        thread::sleep(Duration::from_millis(1));
-    }
-}
-
 /// What the thread returned; its panic is this test's.
 fn join<T>(handle: ScopedJoinHandle<'_, T>) -> T {
-    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    join_scoped("the end of a client of an ended broker", handle)
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use leveret_tests::broker_under_test::Broker;
+use leveret_tests::deadline::{Deadline, TO_RUN};
 use leveret_tests::now;
 use leveret_tests::raw_client::method::{Method, basic, queue};
 use leveret_tests::raw_client::reply::Delivery;
@@ -61,7 +62,9 @@ impl<'a> Consumer<'a> {
 
     /// Consumes until the connection ends.
     pub(crate) fn consume(mut self) -> Stream {
+        let deadline = Deadline::within("the end of the broker", TO_RUN);
         loop {
+            deadline.check();
             let goes_on = match self.link.listen() {
                 Ok(reply) if reply.id == basic::DELIVER => self.take(&reply.delivery()),
                 Ok(reply) => {

@@ -4,10 +4,11 @@
 use std::path::PathBuf;
 
 use leveret_tests::broker_under_test::BrokerUnderTest;
+use leveret_tests::deadline::{Deadline, wait_until};
 use leveret_tests::now;
+use leveret_tests::raw_client::Flag;
 use leveret_tests::raw_client::method::basic;
 use leveret_tests::raw_client::reply::Delivery;
-use leveret_tests::raw_client::{Flag, PATIENCE};
 
 use crate::feeder::{Feeder, Said};
 use crate::inventory::{self, Inventory};
@@ -122,13 +123,13 @@ fn consume(rig: &Rig, count: usize) -> Stream {
 /// by bit, so that it is stopped again in between.
 fn go_on(feeder: &mut Feeder, said: Said) {
     if said == Said::Blocked {
-        while feeder.hear() != Said::Unblocked {}
+        wait_until("the end of the block", || feeder.hear() == Said::Unblocked);
     }
-    let deadline = now() + PATIENCE;
+    let deadline = Deadline::of("publishes are taken again");
     let mut stored = 0;
     while stored < AFTERWARDS {
         stored += usize::from(feeder.is_stored_again());
-        assert!(now() < deadline, "publishes are still refused or slow");
+        deadline.check();
     }
 }
 

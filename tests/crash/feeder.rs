@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 
 use leveret_tests::broker_under_test::Broker;
+use leveret_tests::deadline::{Deadline, TO_RUN};
 use leveret_tests::now;
 use leveret_tests::raw_client::method::connection;
 use leveret_tests::raw_client::reply::Reply;
@@ -62,16 +63,20 @@ impl Feeder {
     /// Publishes so many messages and waits until all are confirmed.
     pub(crate) fn publish_confirmed(&mut self, count: usize) {
         (0..count).for_each(|_| self.publish());
+        let deadline = Deadline::within("the confirms of what was fed", TO_RUN);
         while self.open() > 0 {
             assert_eq!(self.hear(), Said::Confirmed);
+            deadline.check();
         }
     }
 
     /// Publishes one message, waits until nothing is open, and tells whether it was confirmed.
     pub(crate) fn is_stored_again(&mut self) -> bool {
         self.publish();
+        let deadline = Deadline::of("an answer to everything that was fed");
         while self.open() > 0 {
             self.hear();
+            deadline.check();
         }
         self.sent.last().is_some_and(|sent| sent.confirmed_at.is_some())
     }

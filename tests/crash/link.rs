@@ -3,10 +3,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use leveret_tests::deadline::PATIENCE;
 use leveret_tests::now;
 use leveret_tests::raw_client::method::{Method, connection};
 use leveret_tests::raw_client::reply::Reply;
-use leveret_tests::raw_client::{PATIENCE, RawClient, ReadEnd, encode};
+use leveret_tests::raw_client::{RawClient, ReadEnd};
 
 /// A connection with channel 1 open.
 pub(crate) struct Link<'a> {
@@ -38,7 +39,7 @@ impl<'a> Link<'a> {
 
     /// Writes a method; false when the connection is no more.
     pub(crate) fn ask(&mut self, method: &Method) -> bool {
-        self.say(&encode(method))
+        self.say(&method.frame())
     }
 
     /// The next thing the broker says, or that it says nothing more or nothing in time.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use leveret_tests::broker_under_test::BrokerUnderTest;
+use leveret_tests::deadline::let_pass;
 use leveret_tests::raw_client::content::Properties;
 use leveret_tests::raw_client::method::{basic, queue, tx};
 use leveret_tests::raw_client::{Flag, Message, RawClient, Table, Value};
@@ -127,7 +128,7 @@ fn acks_are_written_though_nobody_waits_for_them() {
         let first = client.get("q").delivery_tag;
         client.send(basic::ack(first));
         client.queue_state("q");
-        std::thread::sleep(TO_WRITE);
+        let_pass(TO_WRITE);
         broker.kill();
         broker.start_again();
         let mut client = broker.broker().connect();

@@ -4,9 +4,10 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::spawn;
 use std::time::Duration;
 
-use leveret_tests::now;
+use leveret_tests::deadline::{self, Deadline, TO_RUN, join, wait_for};
 use rustix::process::geteuid;
 use tempfile::TempDir;
 
@@ -82,14 +83,11 @@ impl Volume {
     }
 
     fn detach(&self) -> Result<(), String> {
-        let deadline = now() + TO_UNMOUNT;
-        loop {
+        let deadline = Deadline::within("nobody uses the volume any more", TO_UNMOUNT);
+        wait_for("an answer of umount", || {
             let outcome = run(Command::new("umount").arg(self.path()));
-            if outcome.is_ok() || now() > deadline {
-                return outcome;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            (outcome.is_ok() || deadline.has_passed()).then_some(outcome)
+        })
     }
 }
 
@@ -103,7 +101,7 @@ impl Drop for Volume {
 
 /// Runs a command; what it printed if it failed.
 fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let output = deadline::run(command);
     let reason = || format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
     output.status.success().then_some(()).ok_or_else(reason)
 }
@@ -122,10 +120,10 @@ impl PowerSwitch {
             .stdout(Stdio::piped())
             .spawn()
             .expect("python3 can be run");
-        let mut line = String::new();
         let stdout = child.stdout.take().expect("stdout is a pipe");
-        BufReader::new(stdout).read_line(&mut line).expect("text");
-        assert_eq!(line, "armed\n");
+        let armed = spawn(move || BufReader::new(stdout).lines().next());
+        let line = join("the power switch", armed).expect("a line").expect("text");
+        assert_eq!(line, "armed");
         Self(child)
     }
 
@@ -133,14 +131,14 @@ impl PowerSwitch {
     pub(crate) fn cut(mut self) {
         let mut stdin = self.0.stdin.take().expect("stdin is a pipe");
         stdin.write_all(b"\n").expect("the process waits for a line");
-        assert!(self.0.wait().expect("a child").success(), "the shutdown ioctl failed");
+        let status = deadline::exit_of("the shutdown ioctl", &mut self.0, TO_RUN);
+        assert!(status.success(), "the shutdown ioctl failed");
     }
 }
 
 impl Drop for PowerSwitch {
     fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
+        deadline::end(&mut self.0);
     }
 }
 

@@ -1,8 +1,6 @@
 //! amqprs: the other Rust client, with callbacks for what the broker says
 //! unasked.
 
-use std::time::Duration;
-
 use amqprs::callbacks::{ChannelCallback, DefaultConnectionCallback};
 use amqprs::channel::{
     BasicAckArguments, BasicCancelArguments, BasicConsumeArguments, BasicGetArguments,
@@ -13,12 +11,9 @@ use amqprs::connection::{Connection, OpenConnectionArguments};
 use amqprs::error::Error;
 use amqprs::{Ack, BasicProperties, Cancel, CloseChannel, DELIVERY_MODE_PERSISTENT, Nack, Return};
 use async_trait::async_trait;
+use leveret_tests::broker_under_test::Lent;
+use leveret_tests::deadline::{in_time, run_in_time};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
-
-use crate::broker::Broker;
-
-/// How long one conversation may take on a busy machine.
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// What the broker said on a channel without being asked.
 #[derive(Debug, PartialEq)]
@@ -74,20 +69,18 @@ impl ChannelCallback for Listener {
 
 /// Runs a conversation on a connection of its own, within the limit.
 fn converse<F: Future<Output = Result<(), Error>>>(conversation: impl FnOnce(Connection) -> F) {
-    let broker = Broker::start();
+    let broker = Lent::start();
     let url = broker.url();
     let authority = url.split(['@', '/']).nth(3).expect("the URL has an authority");
     let (host, port) = authority.rsplit_once(':').expect("the authority has a port");
     let port = port.parse().expect("the port is a number");
-    let runtime = tokio::runtime::Runtime::new().expect("a tokio runtime");
     let session = async {
         let arguments = OpenConnectionArguments::new(host, port, "guest", "guest");
         let connection = Connection::open(&arguments).await?;
         connection.register_callback(DefaultConnectionCallback).await?;
         conversation(connection).await
     };
-    let outcome = runtime.block_on(async { tokio::time::timeout(LIMIT, session).await });
-    outcome.expect("the conversation ends in time").expect("the broker says yes");
+    run_in_time("the conversation", session).expect("the broker says yes");
 }
 
 /// Opens a channel, with an ear for what the broker says on it.
@@ -127,7 +120,7 @@ fn consumes_and_settles() {
 
         let expected = [("one", false, true), ("two", false, false), ("two", true, true)];
         for (body, redelivered, ack) in expected {
-            let message = deliveries.recv().await.expect("a delivery");
+            let message = in_time("a delivery", deliveries.recv()).await.expect("a delivery");
             let deliver = message.deliver.expect("a delivery has its method");
             assert_eq!(message.content.as_deref(), Some(body.as_bytes()));
             assert_eq!(deliver.redelivered(), redelivered, "{body}");
@@ -153,10 +146,10 @@ fn is_told_of_confirms_and_returns() {
         let queue = bound_queue(&channel).await?;
         channel.confirm_select(ConfirmSelectArguments::default()).await?;
         publish(&channel, &queue, b"kept").await?;
-        assert_eq!(said.recv().await, Some(Said::Acked(1)));
+        assert_eq!(in_time("news", said.recv()).await, Some(Said::Acked(1)));
         publish(&channel, "interop.nowhere", b"lost").await?;
-        assert_eq!(said.recv().await, Some(Said::Returned(312, b"lost".to_vec())));
-        assert_eq!(said.recv().await, Some(Said::Acked(2)));
+        assert_eq!(in_time("news", said.recv()).await, Some(Said::Returned(312, b"lost".to_vec())));
+        assert_eq!(in_time("news", said.recv()).await, Some(Said::Acked(2)));
 
         let got = channel.basic_get(BasicGetArguments::new(&queue).no_ack(true).finish()).await?;
         let (method, _, body) = got.expect("a message");
@@ -193,7 +186,7 @@ fn goes_on_after_a_missing_queue() {
         let refused = channel.queue_declare(passive).await;
         assert!(refused.is_err(), "there is no such queue: {refused:?}");
         let text = "NOT_FOUND - no queue 'interop.missing' in vhost '/'".to_owned();
-        assert_eq!(said.recv().await, Some(Said::Closed(404, text)));
+        assert_eq!(in_time("news", said.recv()).await, Some(Said::Closed(404, text)));
 
         let (works, _said) = open(&connection).await?;
         bound_queue(&works).await?;

@@ -1,7 +1,6 @@
 //! lapin: the usual Rust client.
 
 use std::future::Future;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use lapin::message::Delivery;
@@ -12,18 +11,14 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer};
-
-use crate::broker::Broker;
-
-/// How long one conversation may take on a busy machine.
-const LIMIT: Duration = Duration::from_secs(60);
+use leveret_tests::broker_under_test::Lent;
+use leveret_tests::deadline::run_in_time;
 
 /// Runs a conversation on a connection of its own, within the limit.
 fn converse<F: Future<Output = lapin::Result<()>>>(
     conversation: impl FnOnce(Connection, Channel, String) -> F,
 ) {
-    let broker = Broker::start();
-    let runtime = tokio::runtime::Runtime::new().expect("a tokio runtime");
+    let broker = Lent::start();
     let session = async {
         let properties = ConnectionProperties::default();
         let connection = Connection::connect(&broker.url(), properties).await?;
@@ -35,8 +30,7 @@ fn converse<F: Future<Output = lapin::Result<()>>>(
         assert!(name.starts_with("amq.gen-"), "{name} is a name of the broker's choice");
         conversation(connection, channel, name).await
     };
-    let outcome = runtime.block_on(async { tokio::time::timeout(LIMIT, session).await });
-    outcome.expect("the conversation ends in time").expect("the broker says yes");
+    run_in_time("the conversation", session).expect("the broker says yes");
 }
 
 /// Publishes and waits for the confirm.

@@ -2,8 +2,15 @@
 //!
 //! All of it follows from a seed, so that a conversation that did harm can be had again.
 
+use leveret_tests::raw_client::content::{FRAME_BODY, FRAME_HEADER, frame};
+use leveret_tests::raw_client::handshake::{PROTOCOL_HEADER, plain_response};
+use leveret_tests::raw_client::method::{
+    Method, MethodId, basic, channel as channels, confirm, connection, exchange, queue, tx,
+};
+use leveret_tests::raw_client::wire::ArgumentWriter;
+use leveret_tests::raw_client::{Flag, Table};
+
 use crate::random::Random;
-use crate::wire::{self, Id, long, method, short};
 
 /// Few names, so that conversations meet.
 pub(crate) const QUEUES: &[&str] = &["fuzz-0", "fuzz-1", "fuzz-2"];
@@ -20,6 +27,23 @@ const METHODS: &[(u16, &[u16])] = &[
     (85, &[10, 11]),
     (90, &[10, 11, 20, 21, 30, 31]),
 ];
+
+/// The largest piece of a body that the handshake allows, in bytes.
+const PIECE_MAX: usize = 131_064;
+
+/// A method frame with arguments that no builder would make.
+fn method(channel: u16, id: MethodId, arguments: ArgumentWriter) -> Vec<u8> {
+    Method::new(id, arguments).on(channel).frame()
+}
+
+fn arguments() -> ArgumentWriter {
+    ArgumentWriter::default()
+}
+
+/// Arguments that begin with the reserved ticket.
+fn ticket() -> ArgumentWriter {
+    arguments().short(0)
+}
 
 /// What to send, in one or more writes.
 pub(crate) fn conversation(seed: u64) -> Vec<Vec<u8>> {
@@ -54,44 +78,54 @@ fn cut(random: &mut Random, bytes: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn valid(random: &mut Random) -> Vec<Vec<u8>> {
-    let mut frames = vec![wire::HEADER.to_vec(), wire::start_ok(), wire::tune_ok(), wire::open()];
+    let response = plain_response("guest", "guest");
+    let mut frames = vec![
+        PROTOCOL_HEADER.to_vec(),
+        connection::start_ok(&Table::new(), "PLAIN", &response, "en_US").frame(),
+        connection::tune_ok(2047, 131_072, 0).frame(),
+        connection::open("/").frame(),
+    ];
     let channels = [1, 2, 3, 4 + u16::from(random.byte())];
-    frames.extend(channels.map(wire::channel_open));
+    frames.extend(channels.map(|channel| channels::open(channel).frame()));
     for _ in 0..3 + random.below(25) {
         let channel = random.pick(&channels);
         frames.extend(operation(random, channel));
     }
     if random.once_in(3) {
-        frames.push(wire::close());
+        frames.push(connection::close(200, "bye", (0, 0)).frame());
     }
     frames
 }
 
 /// The frames of something that a client may do.
 fn operation(random: &mut Random, channel: u16) -> Vec<Vec<u8>> {
-    let queue = random.pick(QUEUES);
+    let name = random.pick(QUEUES);
     match random.below(12) {
-        0..4 => publish(random, channel, queue),
-        4 | 5 => vec![consume(random, channel, queue)],
-        6 => vec![wire::get(channel, queue, random.once_in(2))],
+        0..4 => publish(random, channel, name),
+        4 | 5 => vec![consume(random, channel, name)],
+        6 => vec![get(random, channel, name)],
         7 | 8 => vec![settle(random, channel)],
-        9 => vec![topology(random, channel, queue)],
+        9 => vec![topology(random, channel, name)],
         10 => vec![mode(random, channel)],
-        _ => vec![wire::declare(channel, queue, 0)],
+        _ => vec![queue::declare(name).on(channel).frame()],
     }
+}
+
+fn get(random: &mut Random, channel: u16, name: &str) -> Vec<u8> {
+    let get = basic::get(name).on(channel);
+    if random.once_in(2) { get.with(Flag::NoAck).frame() } else { get.frame() }
 }
 
 fn publish(random: &mut Random, channel: u16, queue: &str) -> Vec<Vec<u8>> {
     let exchange = if random.once_in(2) { "" } else { random.pick(EXCHANGES) };
-    let flags = [u8::from(random.once_in(3))];
+    let flags = u8::from(random.once_in(3));
     let body = match random.below(8) {
         0 => vec![7; 4000 + random.below(200)],
         1 => vec![8; 100_000 + random.below(100_000)],
         _ => random.bytes(60),
     };
-    let mut frames =
-        vec![method(channel, wire::PUBLISH, &[&[0; 2], &short(exchange), &short(queue), &flags])];
-    let size = (body.len() as u64).to_be_bytes();
+    let publish = ticket().short_string(exchange).short_string(queue).octet(flags);
+    let mut frames = vec![method(channel, basic::PUBLISH, publish)];
     let properties = random.pick(&[
         // None; delivery_mode and priority; headers; expiration; correlation_id and reply_to.
         &b"\0\0"[..],
@@ -100,91 +134,91 @@ fn publish(random: &mut Random, channel: u16, queue: &str) -> Vec<Vec<u8>> {
         b"\x01\0\x041000",
         b"\x06\0\x02id\x05reply",
     ]);
-    let header = [&[0, 60, 0, 0], &size[..], properties].concat();
-    frames.push(wire::frame(wire::CONTENT_HEADER, channel, &header));
-    let pieces = body.chunks(131_064);
-    frames.extend(pieces.map(|piece| wire::frame(wire::BODY, channel, piece)));
+    frames.push(content_header(channel, (60, 0), body.len() as u64, properties));
+    let pieces = body.chunks(PIECE_MAX);
+    frames.extend(pieces.map(|piece| frame(FRAME_BODY, channel, piece)));
     frames
 }
 
 fn consume(random: &mut Random, channel: u16, queue: &str) -> Vec<u8> {
     let tag = random.pick(&["", "c1", "c2"]);
-    let flags = [random.byte() & 0b0000_1110];
+    let flags = random.byte() & 0b0000_1110;
     let table = if random.once_in(3) { &b"\x0ax-priorityI\0\0\0\x05"[..] } else { b"" };
     match random.below(6) {
-        0 => method(channel, wire::CANCEL, &[&short(tag), &[0]]),
-        1 => wire::qos(channel, random.byte().into()),
+        0 => basic::cancel(tag).on(channel).frame(),
+        1 => basic::qos(random.byte().into()).on(channel).frame(),
         _ => {
-            let arguments = [&[0; 2], &short(queue)[..], &short(tag), &flags, &long(table)];
-            method(channel, wire::CONSUME, &arguments)
+            let names = ticket().short_string(queue).short_string(tag);
+            method(channel, basic::CONSUME, names.octet(flags).long_string(table))
         }
     }
 }
 
 fn settle(random: &mut Random, channel: u16) -> Vec<u8> {
     // Tag 0 with multiple, all there are, is never unknown.
-    let tag = (random.below(5) as u64).to_be_bytes();
+    let tag = arguments().long_long(random.below(5) as u64);
     match random.below(9) {
-        5.. => wire::ack(channel, 0, true),
-        0 => method(channel, (60, 90), &[&tag, &[random.byte() & 1]]),
-        1 => method(channel, (60, 120), &[&tag, &[random.byte() & 3]]),
-        2 => method(channel, (60, 110), &[&[u8::from(!random.once_in(9))]]),
-        _ => method(channel, wire::ACK, &[&tag, &[random.byte() & 1]]),
+        5.. => basic::ack(0).with(Flag::Multiple).on(channel).frame(),
+        0 => method(channel, basic::REJECT, tag.octet(random.byte() & 1)),
+        1 => method(channel, basic::NACK, tag.octet(random.byte() & 3)),
+        2 => method(channel, basic::RECOVER, arguments().octet(u8::from(!random.once_in(9)))),
+        _ => method(channel, basic::ACK, tag.octet(random.byte() & 1)),
     }
 }
 
 fn topology(random: &mut Random, channel: u16, queue: &str) -> Vec<u8> {
-    let exchange = short(random.pick(EXCHANGES));
-    let other = short(random.pick(EXCHANGES));
-    let key = short(random.pick(&["", "a.b.c", "a.*.c", "#", "a.#.#"]));
-    let queue = short(queue);
-    let flags = [random.byte() & 0b11110];
+    let exchange = random.pick(EXCHANGES);
+    let other = random.pick(EXCHANGES);
+    let key = random.pick(&["", "a.b.c", "a.*.c", "#", "a.#.#"]);
+    let flags = random.byte() & 0b11110;
     let table = match random.below(4) {
         0 => nested(random.pick(&[1, 5, 20, 2000])),
         1 => b"\x0dx-message-ttlI\0\0\x03\xe8".to_vec(),
         2 => b"\x0ex-max-priorityb\x05".to_vec(),
         _ => Vec::new(),
     };
-    let table = long(&table);
-    let zero = &[0; 2][..];
-    match random.below(9) {
-        0 => method(
-            channel,
-            (40, 10),
-            &[zero, &exchange, &short(random.pick(TYPES)), &flags, &table],
-        ),
-        1 => method(channel, (40, 20), &[zero, &exchange, &flags]),
-        2 => method(channel, (40, 30), &[zero, &exchange, &other, &key, &[0], &table]),
-        3 => method(channel, (40, 40), &[zero, &exchange, &other, &key, &[0], &table]),
-        4 => method(channel, (50, 20), &[zero, &queue, &exchange, &key, &[0], &table]),
-        5 => method(channel, (50, 50), &[zero, &queue, &exchange, &key, &table]),
-        6 => method(channel, (50, 30), &[zero, &queue, &[0]]),
-        7 => method(channel, (50, 40), &[zero, &queue, &[random.byte() & 7]]),
-        _ => method(channel, wire::DECLARE, &[zero, &queue, &flags, &table]),
-    }
+    let exchanges = || ticket().short_string(exchange).short_string(other).short_string(key);
+    let ends = || ticket().short_string(queue).short_string(exchange).short_string(key);
+    let (exchange, queue) = (ticket().short_string(exchange), ticket().short_string(queue));
+    let (id, arguments) = match random.below(9) {
+        0 => {
+            let kind = exchange.short_string(random.pick(TYPES));
+            (exchange::DECLARE, kind.octet(flags).long_string(&table))
+        }
+        1 => (exchange::DELETE, exchange.octet(flags)),
+        2 => (exchange::BIND, exchanges().octet(0).long_string(&table)),
+        3 => (exchange::UNBIND, exchanges().octet(0).long_string(&table)),
+        4 => (queue::BIND, ends().octet(0).long_string(&table)),
+        5 => (queue::UNBIND, ends().long_string(&table)),
+        6 => (queue::PURGE, queue.octet(0)),
+        7 => (queue::DELETE, queue.octet(random.byte() & 7)),
+        _ => (queue::DECLARE, queue.octet(flags).long_string(&table)),
+    };
+    method(channel, id, arguments)
 }
 
 /// confirm.select, tx.*, channel.flow, channel.close and so on: methods with few arguments.
 fn mode(random: &mut Random, channel: u16) -> Vec<u8> {
-    match random.below(9) {
-        0 | 1 => method(channel, (85, 10), &[&[0]]),
-        2 => method(channel, (90, 10), &[]),
-        3 => method(channel, (90, 20), &[]),
-        4 => method(channel, (90, 30), &[]),
-        5 => method(channel, (20, 20), &[&[1]]),
-        6 if random.once_in(4) => wire::channel_open(channel),
+    let method = match random.below(9) {
+        0 | 1 => confirm::select(),
+        2 => tx::select(),
+        3 => tx::commit(),
+        4 => tx::rollback(),
+        5 => channels::flow(true),
+        6 if random.once_in(4) => channels::open(channel),
         _ => {
-            let close = method(channel, wire::CHANNEL_CLOSE, &[&[0, 200], &short(""), &[0; 4]]);
-            [close, wire::channel_open(channel)].concat()
+            let reopened = channels::open(channel).frame();
+            return [channels::close().on(channel).frame(), reopened].concat();
         }
-    }
+    };
+    method.on(channel).frame()
 }
 
 /// A table in a table in a table.
 fn nested(depth: usize) -> Vec<u8> {
     let mut table = Vec::new();
     for _ in 0..depth {
-        table = [b"\x01tF", &long(&table)[..]].concat();
+        table = arguments().raw(b"\x01tF").long_string(&table).into_bytes();
     }
     table
 }
@@ -241,20 +275,20 @@ fn random_frame(random: &mut Random) -> Vec<u8> {
     let channel = some_channel(random);
     if random.once_in(8) {
         let kind = random.byte();
-        return wire::frame(kind, channel, &random.bytes(20));
+        return frame(kind, channel, &random.bytes(20));
     }
     let (class, methods) = random.pick(METHODS);
-    let id: Id = match random.below(8) {
+    let id: MethodId = match random.below(8) {
         0 => (random.byte().into(), random.byte().into()),
         _ => (class, random.pick(methods)),
     };
     let arguments = match random.below(4) {
-        0 => random.bytes(100),
-        1 => vec![0; random.below(30)],
-        2 => vec![0xFF; random.below(30)],
-        _ => [&[0; 2], &short(random.pick(QUEUES))[..], &random.bytes(12)].concat(),
+        0 => arguments().raw(&random.bytes(100)),
+        1 => arguments().raw(&vec![0; random.below(30)]),
+        2 => arguments().raw(&vec![0xFF; random.below(30)]),
+        _ => ticket().short_string(random.pick(QUEUES)).raw(&random.bytes(12)),
     };
-    method(channel, id, &[&arguments])
+    method(channel, id, arguments)
 }
 
 /// A content header or body where none may belong, of sizes that may not fit.
@@ -262,16 +296,26 @@ fn random_content(random: &mut Random) -> Vec<u8> {
     let channel = some_channel(random);
     if random.once_in(2) {
         let length = random.pick(&[0, 1, 4095, 4096, 131_064]);
-        return wire::frame(wire::BODY, channel, &vec![9; length]);
+        return frame(FRAME_BODY, channel, &vec![9; length]);
     }
     let size: u64 = random.pick(&[0, 1, 4096, 1 << 29, (1 << 29) + 1, 1 << 63, u64::MAX]);
     let class = random.pick(&[60_u16, 60, 60, 10, 0]);
-    let weight = [0, u8::from(random.once_in(5))];
+    let weight = u16::from(random.once_in(5));
     let properties = match random.below(3) {
         0 => vec![0, 0],
         1 => vec![0xFF; random.below(60)],
         _ => random.bytes(60),
     };
-    let payload = [&class.to_be_bytes(), &weight, &size.to_be_bytes()[..], &properties].concat();
-    wire::frame(wire::CONTENT_HEADER, channel, &payload)
+    content_header(channel, (class, weight), size, &properties)
+}
+
+/// A content header of this class and weight, with properties that may be none.
+fn content_header(
+    channel: u16,
+    (class, weight): (u16, u16),
+    size: u64,
+    properties: &[u8],
+) -> Vec<u8> {
+    let header = arguments().short(class).short(weight).long_long(size).raw(properties);
+    frame(FRAME_HEADER, channel, &header.into_bytes())
 }

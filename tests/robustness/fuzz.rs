@@ -8,12 +8,17 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::broker::Broker;
-use crate::client::Frame;
+use leveret_tests::broker_under_test::{Broker, BrokerUnderTest};
+use leveret_tests::deadline::{Deadline, TO_RUN, join_scoped};
+use leveret_tests::now;
+use leveret_tests::raw_client::Flag;
+use leveret_tests::raw_client::content::Frame;
+use leveret_tests::raw_client::handshake::PROTOCOL_HEADER;
+use leveret_tests::raw_client::method::queue;
+
 use crate::conversation::{QUEUES, conversation};
-use crate::wire;
 
 const THREADS: usize = 4;
 /// Conversations between two looks at the broker.
@@ -31,35 +36,32 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text}: want a number")))
 }
 
-#[expect(clippy::disallowed_methods, reason = "how long to fuzz is real time")]
-fn now() -> Instant {
-    Instant::now()
-}
-
 #[test]
 fn garbage_harms_nobody_but_its_sender() {
-    let mut broker = Broker::start();
+    let mut broker = BrokerUnderTest::start();
     let mut seed = number("LEVERET_FUZZ_SEED").unwrap_or(0);
     let first = seed;
     let end = number("LEVERET_FUZZ_SECONDS").map(|seconds| now() + Duration::from_secs(seconds));
     while end.map_or(seed < first + BATCHES * BATCH, |end| now() < end) {
         println!("seeds {seed} to {}", seed + BATCH - 1);
-        renew_queues(&broker);
-        batch(&broker, seed);
+        let reach = broker.broker();
+        renew_queues(&reach);
+        batch(&reach, seed);
         seed += BATCH;
         broker.assert_sound();
         if (seed - first).is_multiple_of(BATCHES_EACH * BATCH) {
-            end_broker(std::mem::replace(&mut broker, Broker::start()));
+            end_broker(std::mem::replace(&mut broker, BrokerUnderTest::start()));
         }
     }
     end_broker(broker);
     println!("{} conversations", seed - first);
 }
 
-fn end_broker(broker: Broker) {
+fn end_broker(mut broker: BrokerUnderTest) {
     let memory = broker.memory();
     assert!(memory < MEMORY_MAX, "{memory} bytes");
-    broker.terminate();
+    assert!(broker.terminate(TO_RUN).success());
+    broker.assert_no_panic();
 }
 
 fn batch(broker: &Broker, first: u64) {
@@ -72,7 +74,7 @@ fn batch(broker: &Broker, first: u64) {
                     if seed >= first + BATCH {
                         return;
                     }
-                    converse(broker.socket(), seed);
+                    converse(broker.socket().into_socket(), seed);
                 }
             });
         }
@@ -91,7 +93,7 @@ fn converse(mut socket: TcpStream, seed: u64) {
             }
         }
         let _ = socket.shutdown(Shutdown::Write);
-        listen.join().unwrap_or_else(|_| panic!("seed {seed}"));
+        join_scoped(&format!("the end of the conversation of seed {seed}"), listen);
     });
 }
 
@@ -99,18 +101,20 @@ fn converse(mut socket: TcpStream, seed: u64) {
 fn listen(socket: &mut TcpStream, seed: u64) {
     let mut input = Vec::new();
     let mut piece = [0; 16 * 1024];
+    let deadline = Deadline::of(&format!("the end of the connection of seed {seed}"));
     loop {
+        deadline.check();
         match socket.read(&mut piece) {
             Ok(0) => return,
             Ok(count) => input.extend(&piece[..count]),
             Err(error) if error.kind() == ErrorKind::ConnectionReset => return,
             Err(error) => panic!("seed {seed}: the broker did not end the connection: {error}"),
         }
-        if input == wire::HEADER {
+        if input == PROTOCOL_HEADER {
             // The answer to a wrong protocol header.
             input.clear();
         }
-        while !input.is_empty() && !wire::HEADER.starts_with(&input) {
+        while !input.is_empty() && !PROTOCOL_HEADER.starts_with(&input) {
             if Frame::cut(&mut input).is_none() {
                 break;
             }
@@ -121,11 +125,10 @@ fn listen(socket: &mut TcpStream, seed: u64) {
 /// Makes the queues that conversations share anew, with nothing in them. The consumers of ended
 /// conversations are gone, so none is in use.
 fn renew_queues(broker: &Broker) {
-    let mut client = broker.client();
-    for queue in QUEUES {
-        let if_unused = wire::method(1, wire::DELETE, &[&[0; 2], &wire::short(queue), &[1]]);
-        client.ask(&if_unused, 1, wire::DELETE_OK);
-        client.ask(&wire::declare(1, queue, 0), 1, wire::DECLARE_OK);
+    let mut client = broker.connect_bare();
+    for name in QUEUES {
+        client.call(queue::delete(name).with(Flag::IfUnused));
+        client.call(queue::declare(name));
     }
     client.close();
 }

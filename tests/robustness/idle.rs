@@ -2,9 +2,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::broker::Broker;
-use crate::client::Client;
-use crate::wire;
+use leveret_tests::broker_under_test::BrokerUnderTest;
 
 const CONNECTIONS: u64 = 10_000;
 /// With fewer the test says nothing.
@@ -28,14 +26,16 @@ fn affordable() -> u64 {
 fn ten_thousand_idle_connections_cost_little() {
     let wanted = affordable();
     assert!(wanted >= CONNECTIONS_MIN, "the limit of open files allows only {wanted} connections");
-    let mut broker = Broker::start();
-    let mut other = broker.client();
+    let mut broker = BrokerUnderTest::start();
+    let reach = broker.broker();
+    let greeting = reach.handshake().without_capabilities().greeting(1);
+    let mut other = reach.connect_bare();
     other.round_trip(b"before");
     let before = broker.memory();
     let mut idle = Vec::new();
     while (idle.len() as u64) < wanted {
-        let mut batch: Vec<_> = (0..AT_ONCE).map(|_| Client::on(broker.socket())).collect();
-        batch.iter_mut().for_each(|client| client.send(&wire::greeting(1)));
+        let mut batch: Vec<_> = (0..AT_ONCE).map(|_| reach.socket()).collect();
+        batch.iter_mut().for_each(|client| client.send_bytes(&greeting));
         batch.iter_mut().for_each(|client| client.expect_greeting(1));
         idle.extend(batch);
         other.round_trip(b"meanwhile");

@@ -1,9 +1,10 @@
 //! What clients do over and over leaves nothing behind in the broker, on connections that live long
 //! and of connections that do not.
 
-use crate::broker::Broker;
-use crate::client::Client;
-use crate::wire::{self, long, method, short};
+use leveret_tests::broker_under_test::{Broker, BrokerUnderTest};
+use leveret_tests::deadline::Deadline;
+use leveret_tests::raw_client::method::{Method, basic, channel, exchange, queue};
+use leveret_tests::raw_client::{Flag, Message, RawClient};
 
 /// Cycles before memory is looked at: caches fill, buffers grow.
 const WARM_UP: usize = 1500;
@@ -14,107 +15,112 @@ const AT_ONCE: usize = 100;
 /// a client can make in the broker takes more.
 const LOST_MAX: usize = 100;
 
-/// Frames of one cycle, by its number.
+/// What is sent in one cycle, by its number.
 type Cycle = fn(usize) -> Vec<Vec<u8>>;
+
+fn declare(queue: &str) -> Vec<u8> {
+    queue::declare(queue).frame()
+}
+
+fn declare_own(queue: &str) -> Vec<u8> {
+    queue::declare(queue).with(Flag::Exclusive).frame()
+}
+
+fn publish(channel: u16, queue: &str) -> Vec<u8> {
+    Message::to_queue(queue).body("?").on(channel).encode(131_072)
+}
+
+fn consume(channel: u16, queue: &str, tag: &str) -> Vec<u8> {
+    basic::consume(queue, tag).on(channel).frame()
+}
+
+fn ack_all() -> Vec<u8> {
+    basic::ack(0).with(Flag::Multiple).frame()
+}
+
+fn frames(methods: &[Method]) -> Vec<Vec<u8>> {
+    methods.iter().map(Method::frame).collect()
+}
 
 const ROWS: &[(&str, Cycle)] = &[
     ("an exclusive queue is declared and deleted", |_| {
-        vec![wire::declare(1, "own", wire::EXCLUSIVE), wire::delete(1, "own")]
+        vec![declare_own("own"), queue::delete("own").frame()]
     }),
     ("exclusive queues of all names are declared and deleted", |number| {
         let queue = format!("own-{number}");
-        vec![wire::declare(1, &queue, wire::EXCLUSIVE), wire::delete(1, &queue)]
+        vec![declare_own(&queue), queue::delete(&queue).frame()]
     }),
     ("a queue is read without acknowledgement and deleted", |_| {
-        vec![
-            wire::declare(1, "read", 0),
-            wire::publish(1, "read", b"?"),
-            wire::get(1, "read", true),
-            wire::delete(1, "read"),
-        ]
+        let get = basic::get("read").with(Flag::NoAck);
+        vec![declare("read"), publish(1, "read"), get.frame(), queue::delete("read").frame()]
     }),
     ("a queue is deleted under its consumer and its unsettled messages", |_| {
         vec![
-            wire::declare(1, "under", 0),
-            wire::consume(1, "under", ""),
-            wire::publish(1, "under", b"?"),
-            wire::delete(1, "under"),
-            wire::ack(1, 0, true),
+            declare("under"),
+            consume(1, "under", ""),
+            publish(1, "under"),
+            queue::delete("under").frame(),
+            ack_all(),
         ]
     }),
     ("an auto-delete queue goes with its consumer", |_| {
-        vec![
-            wire::declare(1, "auto", AUTO_DELETE),
-            wire::consume(1, "auto", "tag"),
-            method(1, wire::CANCEL, &[&short("tag"), &[0]]),
-        ]
+        frames(&[
+            queue::declare("auto").with(Flag::AutoDelete),
+            basic::consume("auto", "tag"),
+            basic::cancel("tag"),
+        ])
     }),
     ("a channel is opened, consumes and is closed", |_| {
-        let close = method(2, wire::CHANNEL_CLOSE, &[&[0, 200], &short(""), &[0; 4]]);
         vec![
-            wire::declare(1, "kept", 0),
-            wire::channel_open(2),
-            wire::consume(2, "kept", ""),
-            wire::publish(2, "kept", b"?"),
-            close,
-            method(1, PURGE, &[&[0; 2], &short("kept"), &[0]]),
+            declare("kept"),
+            channel::open(2).frame(),
+            consume(2, "kept", ""),
+            publish(2, "kept"),
+            channel::close().on(2).frame(),
+            queue::purge("kept").frame(),
         ]
     }),
     ("a message is fetched and acknowledged", |_| {
-        vec![
-            wire::declare(1, "kept", 0),
-            wire::publish(1, "kept", b"?"),
-            wire::get(1, "kept", false),
-            wire::ack(1, 0, true),
-        ]
+        vec![declare("kept"), publish(1, "kept"), basic::get("kept").frame(), ack_all()]
     }),
     ("messages go to routing keys without a queue", |number| {
         // Several, so that a cache of some thousand routes is full when memory is first looked at.
         let key = |part: usize| format!("nowhere-{number}-{part}");
-        (0..4).map(|part| wire::publish(1, &key(part), b"?")).collect()
+        (0..4).map(|part| publish(1, &key(part))).collect()
     }),
     ("a queue is bound and unbound with new keys", |number| {
-        let (queue, exchange) = (short("kept"), short("amq.topic"));
-        let key = short(&format!("a.*.{number}.#"));
-        let arguments = [&[0; 2], &queue[..], &exchange, &key];
-        vec![
-            wire::declare(1, "kept", 0),
-            method(1, BIND, &[&arguments.concat(), &[0], &long(b"")]),
-            method(1, UNBIND, &[&arguments.concat(), &long(b"")]),
-        ]
+        let key = format!("a.*.{number}.#");
+        frames(&[
+            queue::declare("kept"),
+            queue::bind("kept", "amq.topic", &key),
+            queue::unbind("kept", "amq.topic", &key),
+        ])
     }),
     ("an exchange is declared, bound and deleted", |number| {
-        let exchange = short(&format!("exchange-{number}"));
-        let bind = [&[0; 2], &short("kept")[..], &exchange, &short("key")].concat();
-        vec![
-            wire::declare(1, "kept", 0),
-            method(1, (40, 10), &[&[0; 2], &exchange, &short("direct"), &[0], &long(b"")]),
-            method(1, BIND, &[&bind, &[0], &long(b"")]),
-            method(1, (40, 20), &[&[0; 2], &exchange, &[0]]),
-        ]
+        let exchange = format!("exchange-{number}");
+        frames(&[
+            queue::declare("kept"),
+            exchange::declare(&exchange, "direct"),
+            queue::bind("kept", &exchange, "key"),
+            exchange::delete(&exchange),
+        ])
     }),
 ];
 
-const AUTO_DELETE: u8 = 8;
-const BIND: wire::Id = (50, 20);
-const PURGE: wire::Id = (50, 30);
-const PURGE_OK: wire::Id = (50, 31);
-const UNBIND: wire::Id = (50, 50);
-
 /// Runs cycles and reads all that is answered.
-fn run(client: &mut Client, cycle: Cycle, numbers: std::ops::Range<usize>) {
+fn run(client: &mut RawClient, cycle: Cycle, numbers: std::ops::Range<usize>) {
     for first in numbers.step_by(AT_ONCE) {
         let frames: Vec<_> = (first..first + AT_ONCE).flat_map(cycle).collect();
-        client.send(&frames.concat());
-        client.send(&wire::qos(1, 0));
+        client.send_bytes(&frames.concat());
+        client.send(basic::qos(0));
+        let deadline = Deadline::of("the answers to all cycles");
         loop {
-            let frame = client.frame();
-            let text = String::from_utf8_lossy(&frame.payload);
-            let refused = [Some(wire::CLOSE), Some(wire::CHANNEL_CLOSE)].contains(&frame.id());
-            assert!(!refused, "{text}");
-            if frame.id() == Some(wire::QOS_OK) {
+            let reply = client.expect_any();
+            assert!(!reply.is_close(), "{reply}");
+            if reply.id == basic::QOS_OK {
                 break;
             }
+            deadline.check();
         }
     }
 }
@@ -123,8 +129,8 @@ fn run(client: &mut Client, cycle: Cycle, numbers: std::ops::Range<usize>) {
 fn what_is_done_over_and_over_leaves_nothing_behind() {
     let mut leaks = Vec::new();
     for (what, cycle) in ROWS {
-        let mut broker = Broker::start();
-        let mut client = broker.client();
+        let mut broker = BrokerUnderTest::start();
+        let mut client = broker.broker().connect_bare();
         run(&mut client, *cycle, 0..WARM_UP);
         let before = broker.memory();
         run(&mut client, *cycle, WARM_UP..WARM_UP + CYCLES);
@@ -140,32 +146,29 @@ fn what_is_done_over_and_over_leaves_nothing_behind() {
 
 /// A connection with a consumer, an unsettled message and a queue of its own, over and over.
 fn come_and_go(broker: &Broker, times: usize) {
-    let said = [
-        wire::greeting(1),
-        wire::declare(1, "", wire::EXCLUSIVE),
-        wire::publish(1, "kept", b"?"),
-        wire::consume(1, "kept", ""),
-    ];
+    let greeting = broker.handshake().greeting(1);
+    let said = [greeting, declare_own(""), publish(1, "kept"), consume(1, "kept", "")].concat();
     for _ in 0..times {
-        let mut client = Client::on(broker.socket());
-        client.send(&said.concat());
+        let mut client = broker.socket();
+        client.send_bytes(&said);
         client.expect_greeting(1);
-        client.expect(1, wire::DECLARE_OK);
-        client.expect(1, wire::CONSUME_OK);
-        client.message(1, wire::DELIVER);
-        client.ask(&method(1, PURGE, &[&[0; 2], &short("kept"), &[0]]), 1, PURGE_OK);
-        client.send(&wire::ack(1, 0, true));
+        client.expect(queue::DECLARE_OK);
+        client.expect(basic::CONSUME_OK);
+        client.expect_delivery();
+        client.call(queue::purge("kept"));
+        client.send_bytes(&ack_all());
         client.close();
     }
 }
 
 #[test]
 fn connections_leave_nothing_behind() {
-    let mut broker = Broker::start();
-    broker.client().ask(&wire::declare(1, "kept", 0), 1, wire::DECLARE_OK);
-    come_and_go(&broker, WARM_UP);
+    let mut broker = BrokerUnderTest::start();
+    let reach = broker.broker();
+    reach.connect().call(queue::declare("kept"));
+    come_and_go(&reach, WARM_UP);
     let before = broker.memory();
-    come_and_go(&broker, CYCLES);
+    come_and_go(&reach, CYCLES);
     let lost = broker.memory().saturating_sub(before) / CYCLES;
     println!("{lost} bytes: a connection comes and goes");
     assert!(lost <= LOST_MAX, "{lost} bytes for each connection");

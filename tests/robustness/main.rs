@@ -1,8 +1,7 @@
 //! Robustness over real sockets: the real binary, and clients that are slow, many, gone, or mad.
 //!
-//! `broker` starts a broker for each test and watches its output, `wire` writes frames, `client` is
-//! a client that waits for every answer. Whatever a test does, at its end the broker must be alive,
-//! must not have panicked, and must serve the next client.
+//! Whatever a test does, at its end the broker must be alive, must not have panicked, and must serve
+//! the next client. `conversation` makes what the fuzzer says, from seeds.
 
 #![expect(
     clippy::expect_used,
@@ -10,8 +9,6 @@
     reason = "a test fails by panicking, wherever it notices"
 )]
 
-mod broker;
-mod client;
 mod conversation;
 mod fuzz;
 mod idle;
@@ -21,4 +18,3 @@ mod regressions;
 mod slow;
 mod storm;
 mod vanishing;
-mod wire;

@@ -1,53 +1,50 @@
 //! Clients whose bytes come one at a time.
 
-use std::io::Write;
-
-use crate::broker::Broker;
-use crate::client::Client;
-use crate::wire;
+use leveret_tests::broker_under_test::BrokerUnderTest;
+use leveret_tests::raw_client::content::{FRAME_BODY, Properties, content_header, frame};
+use leveret_tests::raw_client::method::{basic, queue};
+use leveret_tests::raw_client::{Flag, Message};
 
 #[test]
 fn a_conversation_may_come_byte_by_byte() {
-    let mut broker = Broker::start();
-    let mut socket = broker.socket();
+    let mut broker = BrokerUnderTest::start();
+    let reach = broker.broker();
+    let mut client = reach.socket();
     // Around the length at which bodies are no longer copied.
     let bodies = [vec![b'a'; 10], vec![b'b'; 4095], vec![b'c'; 4096]];
-    let mut said = wire::greeting(1);
-    said.extend(wire::declare(1, "slow", wire::EXCLUSIVE));
+    let mut said = reach.handshake().greeting(1);
+    said.extend(queue::declare("slow").with(Flag::Exclusive).frame());
     for body in &bodies {
-        said.extend(wire::publish(1, "slow", body));
-        said.extend(wire::get(1, "slow", false));
+        said.extend(Message::to_queue("slow").body(body).encode(131_072));
+        said.extend(basic::get("slow").frame());
     }
-    said.extend(wire::ack(1, 3, true));
+    said.extend(basic::ack(3).with(Flag::Multiple).frame());
     for byte in said {
-        socket.write_all(&[byte]).expect("the broker reads");
+        client.send_bytes(&[byte]);
     }
-    let mut client = Client::on(socket);
     client.expect_greeting(1);
-    client.expect(1, wire::DECLARE_OK);
+    client.expect_from(1, queue::DECLARE_OK);
     for body in &bodies {
-        assert!(client.message(1, wire::GET_OK).body == *body);
+        assert!(client.expect(basic::GET_OK).fetched().content.body == *body);
     }
-    client.ask(&wire::get(1, "slow", true), 1, wire::GET_EMPTY);
+    assert_eq!(client.call(basic::get("slow")).id, basic::GET_EMPTY);
     client.close();
     broker.assert_sound();
 }
 
 #[test]
 fn a_body_may_come_in_the_smallest_frames() {
-    let mut broker = Broker::start();
-    let mut client = broker.client();
-    client.ask(&wire::declare(1, "crumbs", wire::EXCLUSIVE), 1, wire::DECLARE_OK);
+    let mut broker = BrokerUnderTest::start();
+    let mut client = broker.broker().connect();
+    client.call(queue::declare("crumbs").with(Flag::Exclusive));
     let body: Vec<u8> = (0..=255).cycle().take(9000).collect();
-    let publish = wire::method(1, wire::PUBLISH, &[&[0; 3], &wire::short("crumbs"), &[0]]);
-    client.send(&publish);
-    client.send(&wire::content(1, body.len() as u64, b""));
+    client.send(basic::publish("", "crumbs"));
+    client.send_bytes(&content_header(1, body.len() as u64, &Properties::default()));
     for piece in body.chunks(3) {
         // An empty frame is no piece, and no error either.
-        client.send(&wire::frame(wire::BODY, 1, b""));
-        client.send(&wire::frame(wire::BODY, 1, piece));
+        client.send_bytes(&frame(FRAME_BODY, 1, b""));
+        client.send_bytes(&frame(FRAME_BODY, 1, piece));
     }
-    client.send(&wire::get(1, "crumbs", true));
-    assert!(client.message(1, wire::GET_OK).body == body);
+    assert!(client.get("crumbs").content.body == body);
     broker.assert_sound();
 }

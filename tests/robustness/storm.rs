@@ -2,20 +2,21 @@
 
 use std::thread;
 
-use crate::broker::Broker;
-use crate::client::Client;
-use crate::wire;
+use leveret_tests::broker_under_test::{Broker, BrokerUnderTest};
+use leveret_tests::raw_client::method::{basic, connection, queue};
+use leveret_tests::raw_client::{Flag, Message, RawClient};
 
 const SOCKETS: usize = 1000;
 const THREADS: usize = 4;
 
 #[test]
 fn a_thousand_sockets_at_once() {
-    let mut broker = Broker::start();
+    let mut broker = BrokerUnderTest::start();
+    let reach = broker.broker();
     thread::scope(|scope| {
         for thread in 0..THREADS {
-            let broker = &broker;
-            scope.spawn(move || storm(broker, thread));
+            let reach = &reach;
+            scope.spawn(move || storm(reach, thread));
         }
     });
     broker.assert_sound();
@@ -23,28 +24,27 @@ fn a_thousand_sockets_at_once() {
 
 /// Each step is taken by all sockets before any takes the next, so all of them are always open.
 fn storm(broker: &Broker, thread: usize) {
-    let clients = (0..SOCKETS / THREADS).map(|_| Client::on(broker.socket()));
-    let mut clients: Vec<(usize, Client)> = clients.enumerate().collect();
-    let queue = |number: usize| format!("storm-{thread}-{number}");
+    let name = |number: usize| format!("storm-{thread}-{number}");
+    let clients = (0..SOCKETS / THREADS).map(|number| (name(number), broker.socket()));
+    let mut clients: Vec<(String, RawClient)> = clients.collect();
+    let greeting = broker.handshake().greeting(1);
     for (_, client) in &mut clients {
-        client.send(&wire::greeting(1));
+        client.send_bytes(&greeting);
     }
-    for (number, client) in &mut clients {
+    for (queue, client) in &mut clients {
         client.expect_greeting(1);
-        let queue = queue(*number);
-        client.send(&wire::declare(1, &queue, wire::EXCLUSIVE));
-        client.send(&wire::publish(1, &queue, queue.as_bytes()));
+        client.send(queue::declare(queue).with(Flag::Exclusive));
+        client.publish(&Message::to_queue(queue).body(&*queue));
     }
-    for (number, client) in &mut clients {
-        client.expect(1, wire::DECLARE_OK);
-        client.send(&wire::get(1, &queue(*number), true));
+    for (queue, client) in &mut clients {
+        client.expect(queue::DECLARE_OK);
+        client.send(basic::get(queue).with(Flag::NoAck));
     }
-    for (number, client) in &mut clients {
-        let body = client.message(1, wire::GET_OK).body;
-        assert_eq!(body, queue(*number).as_bytes());
-        client.send(&wire::close());
+    for (queue, client) in &mut clients {
+        assert_eq!(client.expect(basic::GET_OK).fetched().text(), *queue);
+        client.send(connection::close(200, "bye", (0, 0)));
     }
     for (_, mut client) in clients {
-        client.expect(0, wire::CLOSE_OK);
+        client.expect_from(0, connection::CLOSE_OK);
     }
 }

@@ -5,14 +5,17 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use leveret_protocol::constants::FRAME_HEADER_SIZE;
+use leveret_protocol::content::ContentHeader;
 use leveret_protocol::decoder::{decode_frame, needed};
-use leveret_protocol::frame::FrameKind;
+use leveret_protocol::frame::{Frame, FrameKind};
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedReadHalf;
 
 use crate::error::{ConnectionError, Failure};
-use crate::session::Dispatch;
+use crate::message::INLINE_BODY_MAX;
+use crate::session::channel::publish::WholePublish;
 use crate::session::step::Step;
+use crate::session::{Dispatch, Taken};
 
 /// Bytes of a frame beside its payload.
 const FRAME_OVERHEAD: u32 = 8;
@@ -110,6 +113,23 @@ impl Input {
                 Ok(None) => break Ok(Step::Next),
                 Err(error) => break Err(Failure::of_frame(0, ConnectionError::from(error))),
             };
+            if let Some((whole, length)) = whole_publish(rest, &frame, *payload_max) {
+                match dispatch.whole_publish(frame.channel, &whole) {
+                    Ok(Taken::Yes) => {
+                        at += length;
+                        if dispatch.work() < WORK_MAX {
+                            continue;
+                        }
+                        break Ok(Step::Yield);
+                    }
+                    Ok(Taken::Parked) => break Ok(Step::Park),
+                    Ok(Taken::No) => {}
+                    Err(failure) => {
+                        at += length;
+                        break Err(failure);
+                    }
+                }
+            }
             let length = frame.encoded_len();
             let step = if frame.kind == FrameKind::Body && length >= SLICED_MIN {
                 let channel = frame.channel;
@@ -137,4 +157,34 @@ impl Input {
 /// The payload of the frame that begins at `at` and ends with the bytes.
 fn body(bytes: Bytes, at: usize) -> Bytes {
     bytes.slice(at + FRAME_HEADER_SIZE..bytes.len() - 1)
+}
+
+/// A small basic.publish (class 60, method 40) and how long its frames are, if all of them are
+/// there: most messages are, and need not be looked at frame by frame. Whatever is not as usual is
+/// left to be found there.
+fn whole_publish<'a>(
+    bytes: &'a [u8],
+    first: &Frame<'a>,
+    payload_max: u32,
+) -> Option<(WholePublish<'a>, usize)> {
+    let method = first.payload;
+    if first.kind != FrameKind::Method || !method.starts_with(&[0, 60, 0, 40]) {
+        return None;
+    }
+    let next = |at: usize, kind| {
+        let frame = decode_frame(bytes.get(at..)?, payload_max).ok()??;
+        (frame.kind == kind && frame.channel == first.channel).then_some(frame)
+    };
+    let mut length = first.encoded_len();
+    let header_frame = next(length, FrameKind::Header)?;
+    let header = ContentHeader::decode(header_frame.payload).ok()?;
+    length += header_frame.encoded_len();
+    if header.body_size == 0 {
+        return Some((WholePublish { method, header, body: &[] }, length));
+    }
+    let frame = next(length, FrameKind::Body)?;
+    let is_whole = frame.payload.len() as u64 == header.body_size;
+    length += frame.encoded_len();
+    (is_whole && frame.payload.len() < INLINE_BODY_MAX)
+        .then_some((WholePublish { method, header, body: frame.payload }, length))
 }

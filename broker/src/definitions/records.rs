@@ -1,7 +1,7 @@
 //! The durable definitions as records: what the metadata store holds under which
 //! key, and how it is read back at start.
 //!
-//! `auth` and `persistence` write them; the broker builds its registries from
+//! `auth` and `vhost` write them; the broker builds its registries from
 //! [`load`]. Values are JSON; new fields get a default, so that an older store
 //! can be read. Arguments are kept as AMQP encodes them, in base64: JSON cannot
 //! carry every number a client may send.

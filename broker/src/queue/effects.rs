@@ -1,7 +1,7 @@
 //! What commands to queues leave to be done once no lock is held: connections to flush, batches for
 //! the message stores, bodies to read.
 //!
-//! Collected by the connection's task (`connection::session`) or by whoever else gives a queue a
+//! Collected by the connection's task (`session::context`) or by whoever else gives a queue a
 //! command, and carried out before that task waits. Stays true: everything collected is carried out
 //! once; the durable store is told before anyone is flushed.
 

@@ -34,7 +34,7 @@ use tracing::warn;
 
 use self::channel::Channel;
 use self::channel::confirms::Confirm;
-use self::channel::publish::method_in_content;
+use self::channel::publish::{WholePublish, method_in_content};
 use self::channel::settle::SettleRequest;
 use self::channel_table::{ChannelTable, Lookup};
 use self::context::Session;
@@ -42,6 +42,17 @@ use self::resume::Turn;
 use self::step::Step;
 use crate::error::{AmqpError, ChannelError, ConnectionError, FailingMethod, Failure};
 use crate::queue::Queue;
+
+/// What became of a publish of which all frames are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is done.
+    Yes,
+    /// The client may not publish now: look at it again later.
+    Parked,
+    /// Its frames have to be handled one by one.
+    No,
+}
 
 /// The channels of a connection and what is collected for them.
 #[derive(Debug)]
@@ -94,6 +105,28 @@ impl Dispatch {
         }
     }
 
+    /// Handles a small publish of which all frames are there, as if they came one by one.
+    pub(crate) fn whole_publish(
+        &mut self,
+        number: u16,
+        whole: &WholePublish<'_>,
+    ) -> Result<Taken, Failure> {
+        self.settle_before()?;
+        let Lookup::Open(channel) = self.channels.get(number) else { return Ok(Taken::No) };
+        if !channel.assembly().expects_method() {
+            return Ok(Taken::No);
+        }
+        if self.session.must_park(channel.confirms_publishes()) {
+            return Ok(Taken::Parked);
+        }
+        self.session.note_published();
+        match channel.publish_whole(&mut self.session, whole) {
+            Ok(true) => Ok(Taken::Yes),
+            Ok(false) => Ok(Taken::No),
+            Err(error) => Err(Failure { channel: number, error, method: PUBLISH }),
+        }
+    }
+
     /// Handles a body frame that need not be copied.
     pub(crate) fn large_body(&mut self, channel: u16, part: Bytes) -> Result<Step, Failure> {
         self.content(channel, |channel, session| channel.large_content_body(session, part))
@@ -124,23 +157,36 @@ impl Dispatch {
     /// that closes a channel, the method's own or another, the method is looked at afterwards.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the rest carries out everything")]
     fn make_way(&mut self, number: u16, method: &Method<'_>) -> Result<(), Failure> {
-        let result = match method {
-            Method::BasicPublish(_) => self.settle_noted(),
+        match method {
+            Method::BasicPublish(_) => self.settle_before(),
             Method::BasicAck(_) | Method::BasicNack(_) | Method::BasicReject(_) => {
                 self.hand_over();
-                if self.settling == Some(number) { Ok(()) } else { self.settle_noted() }
+                if self.settling == Some(number) { Ok(()) } else { self.settle_before() }
             }
-            _ => self.finish_batch(),
-        };
-        match result {
-            Err(failure) => match &failure.error {
-                AmqpError::Channel(error) => {
-                    self.close_channel(&failure, error);
-                    Ok(())
-                }
-                AmqpError::Connection(_) => Err(failure),
-            },
-            Ok(()) => Ok(()),
+            _ => {
+                let result = self.finish_batch();
+                self.survive(result)
+            }
+        }
+    }
+
+    fn settle_before(&mut self) -> Result<(), Failure> {
+        if self.settling.is_none() {
+            return Ok(());
+        }
+        let result = self.settle_noted();
+        self.survive(result)
+    }
+
+    /// Closes a channel because of what was collected for it.
+    fn survive(&mut self, result: Result<(), Failure>) -> Result<(), Failure> {
+        let Err(failure) = result else { return Ok(()) };
+        match &failure.error {
+            AmqpError::Channel(error) => {
+                self.close_channel(&failure, error);
+                Ok(())
+            }
+            AmqpError::Connection(_) => Err(failure),
         }
     }
 

@@ -23,7 +23,11 @@ use crate::vhost::Vhost;
 const CACHED_MAX: usize = 4096;
 
 /// Queues of a route, as places in `Routes::queues`.
-pub(crate) type Targets = SmallVec<[u32; 4]>;
+type Targets = SmallVec<[u32; 4]>;
+
+/// A route, until the next `lookup`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RouteKey(u32);
 
 #[derive(Debug)]
 struct Pending {
@@ -41,9 +45,13 @@ const NOT_STORED: u32 = u32::MAX;
 pub(crate) struct Routes {
     generation: u64,
     /// By exchange and routing key, as they stand in a message's envelope.
-    cached: HashMap<Box<[u8]>, Arc<Targets>, RandomState>,
+    cached: HashMap<Box<[u8]>, RouteKey, RandomState>,
     /// The route found last: many publishers have only one, and need not be hashed.
-    last: Option<(Box<[u8]>, Arc<Targets>)>,
+    last: Option<(Box<[u8]>, RouteKey)>,
+    /// By `RouteKey`. A route that is not cached gives its place to the next one.
+    targets: Vec<Targets>,
+    /// The place of a route that is not cached.
+    passing: Option<RouteKey>,
     queues: Vec<Pending>,
     places: FxHashMap<QueueId, u32>,
     /// Places in `queues` with messages.
@@ -65,7 +73,7 @@ impl Routes {
         vhost: &Vhost,
         envelope: &[u8],
         effects: &mut Effects,
-    ) -> Option<Arc<Targets>> {
+    ) -> Option<RouteKey> {
         let generation = vhost.generation();
         if generation != self.generation {
             self.hand_over(effects);
@@ -73,24 +81,40 @@ impl Routes {
             self.generation = generation;
             return None;
         }
-        if let Some((known, targets)) = &self.last
+        if let Some((known, route)) = &self.last
             && **known == *envelope
         {
-            return Some(Arc::clone(targets));
+            return Some(*route);
         }
-        self.cached.get(envelope).map(Arc::clone)
+        self.cached.get(envelope).copied()
     }
 
     fn forget(&mut self) {
-        self.cached.clear();
-        self.last = None;
+        self.forget_routes();
         self.queues.clear();
         self.places.clear();
     }
 
-    /// Places for these queues.
-    pub(crate) fn targets(&mut self, queues: Vec<Arc<Queue>>) -> Arc<Targets> {
-        Arc::new(queues.into_iter().map(|queue| self.place(queue)).collect())
+    fn forget_routes(&mut self) {
+        self.cached.clear();
+        self.last = None;
+        self.targets.clear();
+        self.passing = None;
+    }
+
+    /// The route to these queues, for one message.
+    pub(crate) fn route(&mut self, queues: Vec<Arc<Queue>>) -> RouteKey {
+        let targets: Targets = queues.into_iter().map(|queue| self.place(queue)).collect();
+        if let Some(place) = self.passing
+            && let Some(known) = self.targets.get_mut(place.0 as usize)
+        {
+            *known = targets;
+            return place;
+        }
+        let place = RouteKey(u32::try_from(self.targets.len()).unwrap_or(u32::MAX));
+        self.targets.push(targets);
+        self.passing = Some(place);
+        place
     }
 
     fn place(&mut self, queue: Arc<Queue>) -> u32 {
@@ -102,52 +126,60 @@ impl Routes {
         })
     }
 
-    /// Remembers a route.
-    pub(crate) fn remember(&mut self, envelope: &[u8], targets: &Arc<Targets>) {
+    /// Remembers the route found last for messages with this envelope.
+    pub(crate) fn remember(&mut self, envelope: &[u8], route: RouteKey) -> RouteKey {
+        let mut route = route;
         if self.cached.len() >= CACHED_MAX {
-            self.cached.clear();
+            let targets = self.targets.get_mut(route.0 as usize).map(std::mem::take);
+            self.forget_routes();
+            self.targets.extend(targets);
+            route = RouteKey(0);
         }
-        self.cached.insert(envelope.into(), Arc::clone(targets));
-        self.last = Some((envelope.into(), Arc::clone(targets)));
+        self.passing = None;
+        self.cached.insert(envelope.into(), route);
+        self.last = Some((envelope.into(), route));
+        route
     }
 
     /// Adds a message for all queues of a route. `awaited`: its publisher waits for a confirm.
-    pub(crate) fn push(&mut self, targets: &Targets, message: Message, awaited: bool) {
+    pub(crate) fn push(&mut self, route: RouteKey, message: Message, awaited: bool) {
+        let is_stored = self.is_stored(route, &message);
+        let Self { targets, queues, dirty, stored, .. } = self;
+        let targets = targets.get(route.0 as usize).map_or(&[][..], |targets| targets.as_slice());
         let Some((&last, others)) = targets.split_last() else { return };
-        let stored = if self.is_stored(targets, &message) {
+        let mut place_in_stored = NOT_STORED;
+        if is_stored {
             self.awaited |= awaited;
-            self.stored.push(Publish { content: message.content(), places: SmallVec::new() });
-            u32::try_from(self.stored.len() - 1).unwrap_or(NOT_STORED)
-        } else {
-            NOT_STORED
-        };
-        for &place in others {
-            self.push_one(place, message.clone(), stored);
+            place_in_stored = u32::try_from(stored.len()).unwrap_or(NOT_STORED);
+            stored.push(Publish { content: message.content(), places: SmallVec::new() });
         }
-        self.push_one(last, message, stored);
+        self.pending += targets.len();
+        for &place in others {
+            push_one(queues, dirty, place, message.clone(), place_in_stored);
+        }
+        push_one(queues, dirty, last, message, place_in_stored);
     }
 
     /// Whether a message is stored for any queue of a route.
-    pub(crate) fn is_stored(&self, targets: &Targets, message: &Message) -> bool {
-        let pending = |&place: &u32| self.queues.get(place as usize);
-        message.is_persistent() && targets.iter().filter_map(pending).any(|p| p.queue.is_stored())
+    pub(crate) fn is_stored(&self, route: RouteKey, message: &Message) -> bool {
+        message.is_persistent() && self.of_route(route).any(|queue| queue.is_stored())
     }
 
     /// Offers a message to the queues of a route that may refuse it, in their turn behind what was
     /// published before. False when any refused.
     pub(crate) fn offer(
         &self,
-        targets: &Targets,
+        route: RouteKey,
         message: &Message,
         awaited: bool,
         effects: &mut Effects,
     ) -> bool {
         let mut taken = true;
         let mut places = SmallVec::new();
-        for queue in self.queues(targets) {
+        for queue in self.of_route(route) {
             match queue.offer(message.clone(), effects) {
                 Err(Full) => taken = false,
-                Ok(Some(sequence)) => effects.note_place(&queue, sequence, message, &mut places),
+                Ok(Some(sequence)) => effects.note_place(queue, sequence, message, &mut places),
                 Ok(None) => {}
             }
         }
@@ -156,27 +188,23 @@ impl Routes {
     }
 
     /// Whether a queue of a route may refuse messages.
-    pub(crate) fn may_refuse(&self, targets: &Targets) -> bool {
-        let pending = |&place: &u32| self.queues.get(place as usize);
-        self.rejecting && targets.iter().filter_map(pending).any(|p| p.queue.rejects_publishes())
+    pub(crate) fn may_refuse(&self, route: RouteKey) -> bool {
+        self.rejecting && self.of_route(route).any(|queue| queue.rejects_publishes())
     }
 
-    fn push_one(&mut self, place: u32, message: Message, stored: u32) {
-        let Some(pending) = self.queues.get_mut(place as usize) else { return };
-        if pending.messages.is_empty() {
-            self.dirty.push(place);
-        }
-        pending.messages.push(message);
-        self.pending += 1;
-        if pending.queue.is_stored() {
-            pending.stored.push(stored);
-        }
+    /// Whether a route leads nowhere.
+    pub(crate) fn is_empty(&self, route: RouteKey) -> bool {
+        self.targets.get(route.0 as usize).is_none_or(SmallVec::is_empty)
     }
 
     /// The queues behind a route.
-    pub(crate) fn queues(&self, targets: &Targets) -> Vec<Arc<Queue>> {
-        let queue = |&place: &u32| self.queues.get(place as usize).map(|p| Arc::clone(&p.queue));
-        targets.iter().filter_map(queue).collect()
+    pub(crate) fn queues(&self, route: RouteKey) -> Vec<Arc<Queue>> {
+        self.of_route(route).map(Arc::clone).collect()
+    }
+
+    fn of_route(&self, route: RouteKey) -> impl Iterator<Item = &Arc<Queue>> {
+        let targets = self.targets.get(route.0 as usize).into_iter().flatten();
+        targets.filter_map(|&place| self.queues.get(place as usize)).map(|pending| &pending.queue)
     }
 
     /// How many messages wait to be handed over, each as often as it has queues.
@@ -223,5 +251,22 @@ impl Routes {
         if !self.is_dirty() {
             *self = Self::default();
         }
+    }
+}
+
+fn push_one(
+    queues: &mut [Pending],
+    dirty: &mut Vec<u32>,
+    place: u32,
+    message: Message,
+    stored: u32,
+) {
+    let Some(pending) = queues.get_mut(place as usize) else { return };
+    if pending.messages.is_empty() {
+        dirty.push(place);
+    }
+    pending.messages.push(message);
+    if pending.queue.is_stored() {
+        pending.stored.push(stored);
     }
 }

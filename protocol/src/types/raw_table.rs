@@ -37,8 +37,25 @@ impl<'a> RawTable<'a> {
     /// The octets are malformed, or nested too deeply.
     #[inline]
     pub fn checked(octets: &'a [u8]) -> Result<Self, Malformed> {
-        if !octets.is_empty() {
-            check_entries(octets, TABLE_DEPTH_MAX)?;
+        Self::checked_with(octets, |_| {})
+    }
+
+    /// As [`RawTable::checked`], and shows the name of every entry on the way: whoever needs to know
+    /// whether some name is there need not walk the table again.
+    ///
+    /// # Errors
+    /// The octets are malformed, or nested too deeply.
+    #[inline]
+    pub fn checked_with(
+        octets: &'a [u8],
+        mut name: impl FnMut(&'a [u8]),
+    ) -> Result<Self, Malformed> {
+        let mut input = octets;
+        while !input.is_empty() {
+            let (rest, (key, value)) = entry(input).map_err(in_table)?;
+            name(key);
+            check_nested(value, TABLE_DEPTH_MAX)?;
+            input = rest;
         }
         Ok(Self(octets))
     }

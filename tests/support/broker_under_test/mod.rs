@@ -12,13 +12,13 @@ use std::fs::File;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
-use std::sync::Once;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::now;
-use crate::raw_client::{Handshake, PATIENCE, RawClient};
+use crate::deadline::{TO_BUILD, exit_of, let_pass, run, wait_until};
+use crate::raw_client::{Handshake, RawClient};
 use process::{Places, RunningBroker};
 
 /// How to reach a broker and whom it knows.
@@ -64,6 +64,18 @@ impl Broker {
     #[must_use]
     pub fn connect(&self) -> RawClient {
         self.connect_as(&self.handshake())
+    }
+
+    /// As [`Self::connect`], of a client that tells of no capability.
+    #[must_use]
+    pub fn connect_bare(&self) -> RawClient {
+        self.connect_as(&self.handshake().without_capabilities())
+    }
+
+    /// The URL of the vhost `/`, in the form that every client reads.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("amqp://{}:{}@{}/%2F", self.user, self.password, self.address)
     }
 
     /// A connection with channel 1 open, after a handshake of the test's making.
@@ -149,7 +161,7 @@ impl BrokerUnderTest {
     /// Starts it, and sends SIGKILL this long after, ready or not.
     pub fn kill_while_starting(&mut self, after: Duration) {
         let launched = self.launch();
-        std::thread::sleep(after);
+        let_pass(after);
         drop(launched);
         self.wait_until_released();
     }
@@ -190,11 +202,30 @@ impl BrokerUnderTest {
         String::from_utf8_lossy(&[text("stdout"), text("stderr")].concat()).into_owned()
     }
 
-    /// Asserts that none of its tasks has panicked since it was last started. Such a panic shows
-    /// nowhere else: the process lives on.
+    /// Asserts that none of its tasks has panicked since it was last started, and none stayed behind
+    /// at its end. Such a panic shows nowhere else: the process lives on.
     pub fn assert_no_panic(&self) {
         let printed = self.printed();
-        assert!(!printed.contains("panicked at"), "{printed}");
+        let complaints = ["panicked at", "did not close in time"];
+        assert!(!complaints.iter().any(|complaint| printed.contains(complaint)), "{printed}");
+    }
+
+    /// Asserts that the process lives, has not panicked, and serves a new client.
+    pub fn assert_sound(&mut self) {
+        let (running, _) = self.running.as_mut().expect("the broker runs");
+        let ended = running.has_ended();
+        assert!(ended.is_none(), "the broker ended: {ended:?}\n{}", self.printed());
+        self.assert_no_panic();
+        self.broker().connect_bare().round_trip(b"sound");
+    }
+
+    /// Its resident memory, in bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let path = format!("/proc/{}/statm", self.pid());
+        let text = std::fs::read_to_string(path).expect("the process is there");
+        let resident = text.split(' ').nth(1).and_then(|word| word.parse::<usize>().ok());
+        resident.expect("a number of pages") * rustix::param::page_size()
     }
 
     /// Sends SIGTERM and waits for the end, at most `within`.
@@ -212,41 +243,88 @@ impl BrokerUnderTest {
     /// files of a killed process some time after the process is gone.
     fn wait_until_released(&self) {
         let Ok(lock) = File::open(self.data.join("leveret.lock")) else { return };
-        let deadline = now() + PATIENCE;
-        while lock.try_lock_shared().is_err() {
-            assert!(now() < deadline, "a killed broker still holds {}", self.data.display());
-            std::thread::sleep(Duration::from_millis(1));
+        wait_until("a killed broker lets go of its data", || lock.try_lock_shared().is_ok());
+    }
+}
+
+/// A broker for a test that asks for one: one of ours, or the outside one, which is lent to one test
+/// at a time, because tests share names on it.
+#[derive(Debug)]
+pub struct Lent {
+    broker: Broker,
+    _started: Option<BrokerUnderTest>,
+    _outside: Option<MutexGuard<'static, ()>>,
+}
+
+impl Lent {
+    /// Starts ours, or waits for the outside broker to be free.
+    #[must_use]
+    pub fn start() -> Self {
+        /// Guards the outside broker against two tests at once.
+        static OUTSIDE: Mutex<()> = Mutex::new(());
+        if let Some(broker) = Broker::peer() {
+            let lent = OUTSIDE.lock().unwrap_or_else(PoisonError::into_inner);
+            return Self { broker, _started: None, _outside: Some(lent) };
         }
+        let started = BrokerUnderTest::start();
+        Self { broker: started.broker(), _started: Some(started), _outside: None }
+    }
+
+    /// The URL of the vhost `/`, in the form that every client reads.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.broker.url()
     }
 }
 
 /// Runs `leveret` with these arguments to its end.
 #[must_use]
 pub fn run_leveret<S: AsRef<OsStr>>(arguments: &[S]) -> Output {
-    Command::new(binary()).args(arguments).output().expect("leveret can be run")
+    run(Command::new(binary()).args(arguments))
 }
 
-/// `LEVERET_BIN`, or what cargo builds: the first call sees to it that no test drives a stale one.
+/// `LEVERET_BIN`, or what cargo builds.
 fn binary() -> PathBuf {
-    static BUILT: Once = Once::new();
-    if let Some(path) = std::env::var_os("LEVERET_BIN") {
-        return path.into();
-    }
-    let test = std::env::current_exe().expect("the path of this test");
-    let profile = test.ancestors().nth(2).expect("tests lie in target/<profile>/deps");
-    BUILT.call_once(|| build(profile.ends_with("release")));
-    profile.join("leveret")
+    std::env::var_os("LEVERET_BIN").map_or_else(|| built("leveret"), PathBuf::from)
 }
 
-/// Builds with the features that `cargo test --workspace` gives to the dependencies, lest both build
-/// everything in turn.
+/// The path of a program of the workspace, `leveret` or `examples/NAME`. The first call builds them
+/// all, so that no test drives a stale one, and with the features that `cargo test --workspace` gives
+/// to the dependencies, lest both build everything in turn.
+#[must_use]
+pub fn built(program: &str) -> PathBuf {
+    static BUILT: Once = Once::new();
+    let profile = profile_directory();
+    BUILT.call_once(|| build(profile.ends_with("release")));
+    profile.join(program)
+}
+
 fn build(release: bool) {
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--workspace", "--bins", "--examples"]);
-    build.current_dir(env!("CARGO_MANIFEST_DIR"));
+    build.current_dir(repository());
     if release {
         build.arg("--release");
     }
-    let status = build.status().expect("cargo runs");
+    let mut building = build.spawn().expect("cargo starts");
+    let status = exit_of("the build of the programs under test", &mut building, TO_BUILD);
     assert!(status.success(), "{build:?}: {status}");
+}
+
+/// The top of the repository.
+#[must_use]
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests is a folder of the repository")
+}
+
+/// `target/debug` or `target/release`: a test runs from its `deps` folder.
+fn profile_directory() -> PathBuf {
+    let test = std::env::current_exe().expect("a running test has a path");
+    test.ancestors().nth(2).expect("tests lie in target/<profile>/deps").to_owned()
+}
+
+/// Where cargo puts what it builds: the folder above `debug` and `release`.
+#[must_use]
+pub fn target_directory() -> PathBuf {
+    profile_directory().parent().expect("a profile folder is in the target folder").to_owned()
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::now;
+use crate::deadline::{end, exit_of};
 
 /// The line before the port.
 const LISTENING: &str = "started TCP listener on ";
@@ -82,14 +82,12 @@ impl RunningBroker {
 
     /// Waits for the end, at most `within`.
     fn wait(&mut self, within: Duration) -> ExitStatus {
-        let deadline = now() + within;
-        loop {
-            if let Some(status) = self.process.try_wait().expect("the broker is our child") {
-                return status;
-            }
-            assert!(now() < deadline, "the broker still runs after {within:?}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        exit_of("the end of the broker", &mut self.process, within)
+    }
+
+    /// How it ended, if it did.
+    pub(super) fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.process.try_wait().expect("the broker is our child")
     }
 }
 
@@ -97,8 +95,7 @@ impl Drop for RunningBroker {
     fn drop(&mut self) {
         // The watchdog goes first: after the broker is reaped its id may belong to another process.
         for child in [&mut self.watchdog, &mut self.process] {
-            child.kill().ok();
-            child.wait().ok();
+            end(child);
         }
     }
 }

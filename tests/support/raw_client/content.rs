@@ -237,6 +237,19 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// The first whole frame of `input`, cut off it. Fails when these are no frames.
+    #[must_use]
+    pub fn cut(input: &mut Vec<u8>) -> Option<Self> {
+        let mut header = ArgumentReader::new(input.get(..7)?);
+        let (kind, channel, size) = (header.octet(), header.short(), header.long() as usize);
+        assert!([1, 2, 3, 8].contains(&kind), "the broker sent a frame of type {kind}");
+        let whole = input.get(..size + 8)?;
+        assert_eq!(whole[size + 7], FRAME_END, "a frame of the broker ends wrongly: {whole:?}");
+        let payload = whole[7..size + 7].to_vec();
+        input.drain(..size + 8);
+        Some(Self { kind, channel, payload })
+    }
+
     /// The method in this frame.
     #[must_use]
     pub fn method_id(&self) -> MethodId {

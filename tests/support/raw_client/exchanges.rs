@@ -1,15 +1,15 @@
 //! Whole exchanges of methods that many tests need: declare, publish with a confirm, get, consume.
 
-use super::{PATIENCE, RawClient};
-use crate::now;
+use std::collections::BTreeSet;
+
+use super::RawClient;
+use super::content::Message;
+use super::method::{Flag, MethodId, basic, channel, confirm, connection, exchange, queue};
+use super::reply::{Confirm, Declared, Delivery, Fetched, Reply, Returned, name_of};
+use crate::deadline::{Deadline, TO_RUN, wait_until};
 
 /// The channel [`RawClient::fill`] and [`RawClient::queue_exists`] open for themselves.
 const SIDE_CHANNEL: u16 = 1999;
-use std::collections::BTreeSet;
-
-use super::content::Message;
-use super::method::{Flag, basic, channel, confirm, connection, exchange, queue};
-use super::reply::{Confirm, Declared, Delivery, Fetched, Returned};
 
 impl RawClient {
     /// Declares a durable queue.
@@ -53,10 +53,7 @@ impl RawClient {
 
     /// Waits until the queue is gone.
     pub fn expect_no_queue(&mut self, name: &str) {
-        let deadline = now() + PATIENCE;
-        while self.queue_exists(name) {
-            assert!(now() < deadline, "the queue {name} is still there");
-        }
+        wait_until(&format!("the end of the queue {name}"), || !self.queue_exists(name));
     }
 
     /// Turns confirms on for channel 1.
@@ -95,13 +92,13 @@ impl RawClient {
 
     /// Waits until the queue has so many ready messages.
     pub fn expect_count(&mut self, queue: &str, count: u32) {
-        let deadline = now() + PATIENCE;
+        let deadline = Deadline::of(&format!("{count} messages in {queue}"));
         loop {
             let state = self.queue_state(queue);
             if state.message_count == count {
                 return;
             }
-            assert!(now() < deadline, "{queue} should have {count} messages, has {state:?}");
+            assert!(!deadline.has_passed(), "{queue} should have {count} messages, has {state:?}");
         }
     }
 
@@ -149,12 +146,35 @@ impl RawClient {
     /// Gets and settles everything there is; the bodies.
     pub fn drain(&mut self, queue: &str) -> Vec<String> {
         let mut bodies = Vec::new();
+        let deadline = Deadline::within(&format!("the last message of {queue}"), TO_RUN);
         loop {
             let reply = self.call(basic::get(queue).with(Flag::NoAck));
             if reply.id == basic::GET_EMPTY {
                 return bodies;
             }
             bodies.push(reply.fetched().text());
+            deadline.check();
+        }
+    }
+
+    /// Sends a message through a queue of its own on channel 1, and gets it back.
+    pub fn round_trip(&mut self, body: &[u8]) {
+        let queue = self.call(queue::declare("").with(Flag::Exclusive)).declared().queue;
+        self.publish(&Message::to_queue(&queue).body(body));
+        let fetched = self.call(basic::get(&queue).with(Flag::NoAck)).fetched();
+        assert!(fetched.content.body == body, "not the message that was sent");
+        self.call(queue::delete(&queue));
+    }
+
+    /// Reads until this method comes, and drops what comes before it.
+    pub fn skip_to(&mut self, id: MethodId) -> Reply {
+        let deadline = Deadline::of(&name_of(id));
+        loop {
+            let reply = self.expect_any();
+            if reply.id == id {
+                return reply;
+            }
+            deadline.check();
         }
     }
 

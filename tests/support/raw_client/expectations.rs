@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::method::{Method, MethodId, channel, connection};
 use super::reply::{Close, Reply, name_of};
-use super::{PATIENCE, RawClient, ReadEnd};
+use super::{RawClient, ReadEnd};
+use crate::deadline::PATIENCE;
 use crate::now;
 
 impl RawClient {
@@ -30,6 +31,13 @@ impl RawClient {
             Ok(reply) => panic!("expected {}, got {reply}", name_of(id)),
             Err(end) => panic!("expected {}, got {end:?}", name_of(id)),
         }
+    }
+
+    /// The next thing the broker says must be this method on this channel.
+    pub fn expect_from(&mut self, channel: u16, id: MethodId) -> Reply {
+        let reply = self.expect(id);
+        assert_eq!(reply.channel, channel, "the channel of {reply}");
+        reply
     }
 
     /// The next thing the broker says on this channel; what it says on others is kept.
@@ -86,7 +94,7 @@ impl RawClient {
         let wanted = format!("connection.close {code} {text}");
         assert_eq!(reply.id, connection::CLOSE, "expected {wanted}, got {reply}");
         assert_eq!(reply.close(), Close { code, text: text.to_owned(), cause });
-        self.try_send_bytes(&super::encode(&connection::close_ok()));
+        self.try_send_bytes(&connection::close_ok().frame());
         self.expect_socket_closed(PATIENCE);
     }
 

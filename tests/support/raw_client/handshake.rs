@@ -1,7 +1,7 @@
 //! From the protocol header to connection.open-ok, each step by itself or all of them at once.
 
 use super::RawClient;
-use super::method::{channel, connection};
+use super::method::{Method, channel, connection};
 use super::reply::{Start, Tune};
 use super::table::{Table, Value};
 
@@ -50,6 +50,31 @@ impl Handshake {
             heartbeat: 0,
             vhost: "/".to_owned(),
         }
+    }
+
+    /// The same handshake of a client that tells of no capability: it is not told when its consumers
+    /// are cancelled, for one.
+    #[must_use]
+    pub fn without_capabilities(mut self) -> Self {
+        self.capabilities = Table::new();
+        self
+    }
+
+    /// All that a client says up to an open channel, for one that waits for no answer.
+    #[must_use]
+    pub fn greeting(&self, number: u16) -> Vec<u8> {
+        let properties = self.client_properties();
+        let channel_max = self.channel_max.unwrap_or(2047);
+        let frame_max = self.frame_max.unwrap_or(131_072);
+        let start_ok = connection::start_ok(&properties, &self.mechanism, &self.response, "en_US");
+        let methods = [
+            start_ok,
+            connection::tune_ok(channel_max, frame_max, self.heartbeat),
+            connection::open(&self.vhost),
+            channel::open(number),
+        ];
+        let frames = methods.iter().flat_map(Method::frame);
+        PROTOCOL_HEADER.iter().copied().chain(frames).collect()
     }
 
     /// The client properties that go into start-ok.
@@ -106,6 +131,14 @@ impl RawClient {
         self.authenticate(handshake);
         self.send(connection::open(&handshake.vhost));
         self.expect(connection::OPEN_OK);
+    }
+
+    /// Reads the answers to [`Handshake::greeting`].
+    pub fn expect_greeting(&mut self, number: u16) {
+        self.expect(connection::START);
+        self.frame_max = self.expect(connection::TUNE).tune().frame_max as usize;
+        self.expect(connection::OPEN_OK);
+        self.expect_from(number, channel::OPEN_OK);
     }
 
     /// Opens a channel.

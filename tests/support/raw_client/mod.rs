@@ -19,14 +19,13 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use crate::deadline::PATIENCE;
 use crate::now;
-use content::{FRAME_BODY, FRAME_END, FRAME_HEADER, FRAME_HEARTBEAT, Frame, Properties, frame};
+use content::{FRAME_BODY, FRAME_HEADER, FRAME_HEARTBEAT, Frame, Properties};
 use method::{Method, basic};
 use reply::{Content, Reply};
+use socket2::SockRef;
 use wire::ArgumentReader;
-
-/// How long a test waits for what must come. Long, for a busy machine: no passing test waits it out.
-pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Why no frame could be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +63,7 @@ impl RawClient {
     pub fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("the broker accepts connections");
         stream.set_nodelay(true).expect("the socket takes options");
+        stream.set_read_timeout(Some(PATIENCE)).expect("the socket takes options");
         stream.set_write_timeout(Some(PATIENCE)).expect("the socket takes options");
         Self {
             stream,
@@ -106,14 +106,24 @@ impl RawClient {
 
     /// Sends a method.
     pub fn send(&mut self, method: Method) {
-        let bytes = encode(&method);
-        self.send_bytes(&bytes);
+        self.send_bytes(&method.frame());
     }
 
     /// Sends a message.
     pub fn publish(&mut self, message: &Message) {
         let bytes = message.encode(self.frame_max);
         self.send_bytes(&bytes);
+    }
+
+    /// Ends the connection with a reset, as a machine does that forgot it.
+    pub fn reset(self) {
+        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("a socket option");
+    }
+
+    /// The socket alone, to mistreat it; what came and was not read is lost.
+    #[must_use]
+    pub fn into_socket(self) -> TcpStream {
+        self.stream
     }
 
     /// Ends this client's half of the socket.
@@ -162,15 +172,9 @@ impl RawClient {
     }
 
     fn take_frame(&mut self) -> Option<Frame> {
-        let envelope: [u8; 7] = self.incoming.get(..7)?.try_into().ok()?;
-        let mut input = ArgumentReader::new(&envelope);
-        let (kind, channel, size) = (input.octet(), input.short(), input.long() as usize);
-        let whole = self.incoming.get(..size + 8)?;
-        assert_eq!(whole[size + 7], FRAME_END, "a frame of the broker ends wrongly: {whole:?}");
-        let payload = whole[7..size + 7].to_vec();
-        self.largest_frame = self.largest_frame.max(size + 8);
-        self.incoming.drain(..size + 8);
-        Some(Frame { kind, channel, payload })
+        let frame = Frame::cut(&mut self.incoming)?;
+        self.largest_frame = self.largest_frame.max(frame.payload.len() + 8);
+        Some(frame)
     }
 
     /// The next method with all its content, from the socket only, by `deadline`.
@@ -255,12 +259,6 @@ fn end_of_read(error: &std::io::Error) -> Option<ReadEnd> {
     }
     assert_eq!(kind, ErrorKind::Interrupted, "reading from the broker failed");
     None
-}
-
-/// The frame around a method.
-#[must_use]
-pub fn encode(method: &Method) -> Vec<u8> {
-    frame(content::FRAME_METHOD, method.channel, &method.payload())
 }
 
 pub use content::Message;

@@ -1,6 +1,6 @@
 //! Publisher confirms of one channel: which publishes the client has been told about.
 //!
-//! Counted by `channel::publish`, told by `connection::session` once per batch, so that one
+//! Counted by `channel::publish`, told by the dispatch once per batch, so that one
 //! `basic.ack` with `multiple` covers everything a read brought in. Stays true: publishes are
 //! confirmed in order, each after it is in its queues, after it is durable if it has to be, and
 //! after its basic.return if it has one; one that any of its queues refused is nacked. See

@@ -1,6 +1,7 @@
 //! The properties of a published message that the broker itself reads.
 //!
-//! Called by `channel::publish` for messages that have any of them. Checks and texts are
+//! Called by `channel::publish` for every message: `check_plain` where the route is known and the
+//! message cannot change it, `check` where it may. Checks and texts are
 //! RabbitMQ's: expiration, CC and BCC (sender-selected distribution), user-id.
 
 use leveret_protocol::properties::BasicProperties;
@@ -22,6 +23,26 @@ pub(crate) struct Checked {
     pub extra_keys: Vec<String>,
     /// The encoded properties without BCC, when there was one.
     pub rewritten: Option<Vec<u8>>,
+}
+
+/// Whether a message with these properties goes where its exchange and routing key lead, and is
+/// stored as it came.
+pub(crate) fn is_plain(properties: &BasicProperties<'_>) -> bool {
+    !properties.names_more_keys && properties.reply_to != Some(PSEUDO_QUEUE.as_bytes())
+}
+
+/// Checks the properties of a plain message. Allocates for errors alone.
+pub(crate) fn check_plain(
+    properties: &BasicProperties<'_>,
+    session: &Session,
+) -> Result<(), ChannelError> {
+    if let Some(expiration) = properties.expiration {
+        check_expiration(&String::from_utf8_lossy(expiration))?;
+    }
+    if let Some(user_id) = properties.user_id {
+        check_user_id(&String::from_utf8_lossy(user_id), session)?;
+    }
+    Ok(())
 }
 
 /// Checks the properties of a message to be published.

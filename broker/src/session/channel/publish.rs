@@ -16,15 +16,17 @@ use smallvec::SmallVec;
 
 use super::Channel;
 use super::message_properties::{self, Checked};
-use super::reply_to::{PSEUDO_QUEUE, is_reply_queue};
+use super::reply_to::is_reply_queue;
 use crate::auth::permissions::Permission;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
 use crate::message::{HeadLayout, INLINE_BODY_MAX, Message};
 use crate::queue::Queue;
 use crate::session::context::Session;
-use crate::session::routes::Targets;
+use crate::session::routes::RouteKey;
 use crate::vhost::routing::{Route, Routed};
 
+/// Bytes before the arguments of a method.
+const METHOD_IDS: usize = 4;
 /// Scratch memory kept between messages.
 const SCRATCH_KEPT_MAX: usize = 16 * 1024;
 /// The basic class, whose content this is.
@@ -38,10 +40,24 @@ enum Expect {
     Body,
 }
 
+/// A small publish of which all frames are there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WholePublish<'a> {
+    /// The payload of the method frame: a basic.publish.
+    pub method: &'a [u8],
+    /// The content header.
+    pub header: ContentHeader<'a>,
+    /// The body: as long as the header says, and below `INLINE_BODY_MAX` bytes.
+    pub body: &'a [u8],
+}
+
 /// A message while its frames arrive.
 #[derive(Debug, Default)]
 pub(crate) struct Assembly {
     expect: Expect,
+    /// The payload of the method frame whose envelope stands in `head`: most publishers send the
+    /// same one again and again.
+    method: Vec<u8>,
     /// Envelope, properties and a small body, as `Message` wants them.
     head: Vec<u8>,
     properties_at: u16,
@@ -69,7 +85,27 @@ impl Assembly {
         self.expect == Expect::Method
     }
 
+    /// Begins with the payload of a method frame that is a basic.publish; false when it has to be
+    /// looked at more closely.
+    fn begin_with(&mut self, method: &[u8]) -> bool {
+        if self.method == method {
+            self.head.truncate(usize::from(self.properties_at));
+            self.expect = Expect::Header;
+            return true;
+        }
+        let arguments = method.get(METHOD_IDS..).unwrap_or_default();
+        match basic::Publish::decode(arguments) {
+            Ok(publish) if !publish.immediate => {
+                self.begin(&publish);
+                self.method.extend_from_slice(method);
+                true
+            }
+            Ok(_) | Err(_) => false,
+        }
+    }
+
     fn begin(&mut self, publish: &basic::Publish<'_>) {
+        self.method.clear();
         self.head.clear();
         for name in [publish.exchange, publish.routing_key] {
             self.head.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
@@ -186,6 +222,7 @@ impl Assembly {
         self.large = Large::None;
         if self.head.capacity() > SCRATCH_KEPT_MAX {
             self.head = Vec::new();
+            self.method.clear();
         }
     }
 }
@@ -220,6 +257,21 @@ impl Channel {
         }
         self.assembly.begin(publish);
         Ok(())
+    }
+
+    /// All frames of a small publish, as if they came one by one. False when they have to.
+    pub(crate) fn publish_whole(
+        &mut self,
+        session: &mut Session,
+        whole: &WholePublish<'_>,
+    ) -> Result<bool, AmqpError> {
+        if !self.assembly.begin_with(whole.method) {
+            return Ok(false);
+        }
+        if self.assembly.header(&whole.header)? || self.assembly.body(whole.body)? {
+            self.publish(session)?;
+        }
+        Ok(true)
     }
 
     /// A content header frame.
@@ -277,22 +329,22 @@ impl Channel {
         let properties = BasicProperties::parse(self.assembly.properties())?;
         let persistent = properties.delivery_mode == Some(2);
         let priority = properties.priority.unwrap_or(0);
-        let plain = properties.headers.is_none()
-            && properties.expiration.is_none()
-            && properties.reply_to != Some(PSEUDO_QUEUE.as_bytes())
-            && properties.user_id.is_none();
         let Session { vhost, routes, effects, .. } = session;
         let cached = routes.lookup(vhost, self.assembly.envelope(), effects);
-        let (targets, rewritten) = match cached {
-            // Permissions, existence and internal were checked when the route was found.
-            Some(targets) if plain => (targets, None),
+        let (route, rewritten) = match cached {
+            // Permissions, existence and internal were checked when the route was found, and no
+            // exchange on it looks at headers.
+            Some(route) if message_properties::is_plain(&properties) => {
+                message_properties::check_plain(&properties, session)?;
+                (route, None)
+            }
             Some(_) | None => self.check_and_find(session, &properties)?,
         };
         if let Some(properties) = rewritten {
             self.assembly.set_properties(&properties);
         }
         let message = self.assembly.finish(persistent, priority);
-        self.enqueue(session, &targets, message);
+        self.enqueue(session, route, message);
         Ok(())
     }
 
@@ -301,7 +353,7 @@ impl Channel {
         &self,
         session: &mut Session,
         properties: &BasicProperties<'_>,
-    ) -> Result<(Arc<Targets>, Option<Vec<u8>>), AmqpError> {
+    ) -> Result<(RouteKey, Option<Vec<u8>>), AmqpError> {
         let name = self.assembly.exchange();
         session.check(Permission::Write, &session.vhost.exchange_name(shown(name)), shown(name))?;
         let exchange = session.vhost.expect_exchange(name)?;
@@ -315,17 +367,17 @@ impl Channel {
         keys.extend(extra_keys.iter().map(String::as_str));
         let routed = Routed { routing_keys: &keys, headers: properties.headers };
         let Route { queues, cacheable } = session.vhost.route(&exchange, &routed);
-        let targets = session.routes.targets(queues);
+        let mut route = session.routes.route(queues);
         if cacheable && extra_keys.is_empty() {
-            session.routes.remember(self.assembly.envelope(), &targets);
+            route = session.routes.remember(self.assembly.envelope(), route);
         }
-        Ok((targets, rewritten))
+        Ok((route, rewritten))
     }
 
-    fn enqueue(&mut self, session: &mut Session, targets: &Arc<Targets>, message: Message) {
+    fn enqueue(&mut self, session: &mut Session, route: RouteKey, message: Message) {
         let mandatory = self.assembly.mandatory;
         if let Some(transaction) = &mut self.transaction {
-            transaction.publish(session.routes.queues(targets), message, mandatory);
+            transaction.publish(session.routes.queues(route), message, mandatory);
             return;
         }
         if let Some(confirms) = &mut self.confirms {
@@ -334,16 +386,16 @@ impl Channel {
         }
         // A requester that is gone is no reason to return its answer: RabbitMQ drops it.
         let is_reply = || std::str::from_utf8(message.routing_key()).is_ok_and(is_reply_queue);
-        if targets.is_empty() && mandatory && !is_reply() {
+        if mandatory && session.routes.is_empty(route) && !is_reply() {
             session.return_message(self.number, &message);
         }
         let awaited = self.confirms.is_some();
-        if session.routes.is_stored(targets, &message) && session.broker.messages().refuses() {
+        if session.routes.is_stored(route, &message) && session.broker.messages().refuses() {
             self.refuse();
-        } else if session.routes.may_refuse(targets) {
-            self.offer(session, targets, &message);
+        } else if session.routes.may_refuse(route) {
+            self.offer(session, route, &message);
         } else {
-            session.routes.push(targets, message, awaited);
+            session.routes.push(route, message, awaited);
         }
     }
 
@@ -357,10 +409,10 @@ impl Channel {
 
     /// Some queue refuses messages when it is full: hands the message over at once, to learn
     /// whether the publisher is told ack or nack.
-    fn offer(&mut self, session: &mut Session, targets: &Targets, message: &Message) {
+    fn offer(&mut self, session: &mut Session, route: RouteKey, message: &Message) {
         let Session { routes, effects, .. } = session;
         routes.hand_over(effects);
-        let taken = routes.offer(targets, message, self.confirms.is_some(), effects);
+        let taken = routes.offer(route, message, self.confirms.is_some(), effects);
         if !taken {
             self.refuse();
         }

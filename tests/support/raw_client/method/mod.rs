@@ -7,6 +7,7 @@ mod classes;
 
 pub use classes::{basic, channel, confirm, connection, exchange, queue, tx};
 
+use super::content::{FRAME_METHOD, frame};
 use super::table::{Table, Value};
 use super::wire::ArgumentWriter;
 
@@ -86,6 +87,12 @@ impl Method {
         let table = self.table.take().expect("the method has an arguments table");
         self.table = Some(table.with(name, value));
         self
+    }
+
+    /// The whole frame.
+    #[must_use]
+    pub fn frame(&self) -> Vec<u8> {
+        frame(FRAME_METHOD, self.channel, &self.payload())
     }
 
     /// The payload of the method frame.

@@ -3,12 +3,12 @@
 
 use std::process::Command;
 
-use crate::broker::{repository, target_directory};
-use crate::patterns::{
+use super::patterns::{
     LIMIT, LOGS_READY, MESSAGES_READY, fresh_broker, heard, listening, says,
     work_goes_to_who_is_free, work_survives_a_worker,
 };
-use crate::program::require;
+use leveret_tests::broker_under_test::{repository, target_directory};
+use leveret_tests::program::require;
 
 pub(crate) fn python(script: &str, arguments: &[&str]) -> Command {
     let interpreter = target_directory().join("venv/bin/python");

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::{Connection, ConnectionProperties};
-
-use crate::broker::Broker;
-use crate::program::Program;
+use leveret_tests::broker_under_test::Lent;
+use leveret_tests::deadline::run_in_time;
+use leveret_tests::program::Program;
 
 /// How long any one line may take on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -19,10 +19,10 @@ pub(crate) const LOGS_READY: &str = " [*] Waiting for logs. To exit press CTRL+C
 pub(crate) const MESSAGES_READY: &str = " [*] Waiting for messages. To exit press CTRL+C";
 
 /// A broker without leftovers of earlier runs.
-pub(crate) fn fresh_broker() -> Broker {
-    let broker = Broker::start();
-    let runtime = tokio::runtime::Runtime::new().expect("a tokio runtime");
-    runtime.block_on(forget_names(&broker.url())).expect("the broker can be cleaned");
+pub(crate) fn fresh_broker() -> Lent {
+    let broker = Lent::start();
+    let cleaned = run_in_time("a clean broker", forget_names(&broker.url()));
+    cleaned.expect("the broker can be cleaned");
     broker
 }
 
@@ -40,14 +40,14 @@ async fn forget_names(url: &str) -> lapin::Result<()> {
 }
 
 /// Starts a program that waits for messages, and waits until it does.
-pub(crate) fn listening(mut command: Command, broker: &Broker, ready: &str) -> Program {
+pub(crate) fn listening(mut command: Command, broker: &Lent, ready: &str) -> Program {
     let program = Program::start(command.env("AMQP_URL", broker.url()));
     program.wait_for_line(ready, LIMIT);
     program
 }
 
 /// Runs a program that ends by itself, and checks all that it prints.
-pub(crate) fn says(mut command: Command, broker: &Broker, expected: &[&str]) {
+pub(crate) fn says(mut command: Command, broker: &Lent, expected: &[&str]) {
     let finished = Program::start(command.env("AMQP_URL", broker.url())).finish(LIMIT);
     assert_eq!(finished.stdout, expected, "{command:?} said otherwise: {}", finished.stderr);
     assert!(finished.status.success(), "{command:?} ended badly: {}", finished.stderr);
@@ -61,7 +61,7 @@ pub(crate) fn heard(program: &Program, expected: &[&str]) {
 }
 
 /// A worker that dies in the middle of a task leaves it to the next one.
-pub(crate) fn work_survives_a_worker(broker: &Broker, work: fn() -> Command, add: fn() -> Command) {
+pub(crate) fn work_survives_a_worker(broker: &Lent, work: fn() -> Command, add: fn() -> Command) {
     let dying = listening(work(), broker, MESSAGES_READY);
     let mut slow_task = add();
     slow_task.arg("Slow task..............................");
@@ -74,11 +74,7 @@ pub(crate) fn work_survives_a_worker(broker: &Broker, work: fn() -> Command, add
 }
 
 /// With a prefetch of one, a second task goes to the worker that is free.
-pub(crate) fn work_goes_to_who_is_free(
-    broker: &Broker,
-    work: fn() -> Command,
-    add: fn() -> Command,
-) {
+pub(crate) fn work_goes_to_who_is_free(broker: &Lent, work: fn() -> Command, add: fn() -> Command) {
     let busy = listening(work(), broker, MESSAGES_READY);
     let mut first = add();
     first.arg("Long.........................");

@@ -2,12 +2,6 @@
 //! print with what their readers are led to expect, to the letter.
 //!
 //! Every test has a broker to itself, since the examples use fixed names.
-#![expect(clippy::expect_used, reason = "a test reports a broken environment by panicking")]
-
-#[path = "../interop/broker.rs"]
-mod broker;
-#[path = "../interop/program.rs"]
-mod program;
 
 mod patterns;
 mod python;

@@ -1,8 +1,8 @@
 //! A client program run as a child process: what it prints, line by line, and
 //! how it ends, each within a time limit.
 //!
-//! Used by the tests that drive programs in other languages and the examples.
-//! A program never outlives the [`Program`] that started it.
+//! Used by the tests that drive clients in other languages and the examples. A
+//! program never outlives the [`Program`] that started it.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -11,14 +11,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::deadline::{end, exit_of, join, run};
+
 /// Fails with the way out if a prerequisite is missing: a test that cannot run
 /// must not pass.
-pub(crate) fn require(path: &Path) {
+pub fn require(path: &Path) {
     assert!(path.exists(), "{} is missing: run ./tests/setup first", path.display());
 }
 
 /// A running program and the lines it has printed so far.
-pub(crate) struct Program {
+#[derive(Debug)]
+pub struct Program {
     name: String,
     child: Child,
     stdout: Arc<Lines>,
@@ -27,18 +30,20 @@ pub(crate) struct Program {
 }
 
 /// How a program ended.
-pub(crate) struct Finished {
+#[derive(Debug)]
+pub struct Finished {
     /// Its exit status.
-    pub(crate) status: ExitStatus,
+    pub status: ExitStatus,
     /// What it printed, by line.
-    pub(crate) stdout: Vec<String>,
+    pub stdout: Vec<String>,
     /// What it complained about.
-    pub(crate) stderr: String,
+    pub stderr: String,
 }
 
 impl Program {
     /// Starts `command` with its output captured.
-    pub(crate) fn start(command: &mut Command) -> Self {
+    #[must_use]
+    pub fn start(command: &mut Command) -> Self {
         let name = format!("{command:?}");
         let mut child = command
             .stdin(Stdio::null())
@@ -55,7 +60,8 @@ impl Program {
     }
 
     /// Waits until the program has printed at least `count` lines; gives all.
-    pub(crate) fn wait_for_lines(&self, count: usize, limit: Duration) -> Vec<String> {
+    #[must_use]
+    pub fn wait_for_lines(&self, count: usize, limit: Duration) -> Vec<String> {
         let lines = self.stdout.wait(limit, |lines| lines.len() >= count);
         let complaint = self.stderr.now().join("\n");
         assert!(
@@ -67,7 +73,7 @@ impl Program {
     }
 
     /// Waits for a line that equals `line`.
-    pub(crate) fn wait_for_line(&self, line: &str, limit: Duration) {
+    pub fn wait_for_line(&self, line: &str, limit: Duration) {
         let lines = self.stdout.wait(limit, |lines| lines.iter().any(|printed| printed == line));
         let complaint = self.stderr.now().join("\n");
         assert!(
@@ -78,22 +84,23 @@ impl Program {
     }
 
     /// Sends SIGINT, as CTRL+C does.
-    pub(crate) fn interrupt(&self) {
-        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        assert!(status.expect("kill starts").success(), "{} is not running", self.name);
+    pub fn interrupt(&self) {
+        let sent = run(Command::new("kill").args(["-INT", &self.child.id().to_string()]));
+        assert!(sent.status.success(), "{} is not running", self.name);
     }
 
     /// Waits for the program to end by itself.
-    pub(crate) fn finish(mut self, limit: Duration) -> Finished {
+    #[must_use]
+    pub fn finish(mut self, limit: Duration) -> Finished {
         // Its output ends when it does: wait for that, not for a clock.
         self.stdout.wait(limit, |_| false);
         if !self.stdout.ended() {
             let (printed, complaint) = (self.stdout.now(), self.stderr.now().join("\n"));
             panic!("{} did not end within {limit:?}; printed {printed:?}\n{complaint}", self.name);
         }
-        let status = self.child.wait().expect("the program can be waited for");
+        let status = exit_of(&self.name, &mut self.child, limit);
         for reader in self.readers.drain(..) {
-            reader.join().expect("the reader of the output does not panic");
+            join(&self.name, reader);
         }
         Finished { status, stdout: self.stdout.now(), stderr: self.stderr.now().join("\n") }
     }
@@ -101,20 +108,19 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end(&mut self.child);
     }
 }
 
 /// The lines of one stream, and a bell that rings when one is added.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Lines {
     /// Guards the lines between the reader thread and the test.
     read: Mutex<Output>,
     bell: Condvar,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Output {
     lines: Vec<String>,
     ended: bool,

@@ -2,12 +2,12 @@
 
 use std::process::Command;
 
-use crate::broker::built;
-use crate::patterns::{
+use super::patterns::{
     LOGS_READY, MESSAGES_READY, fresh_broker, heard, listening, says, work_goes_to_who_is_free,
     work_survives_a_worker,
 };
-use crate::python::python;
+use super::python::python;
+use leveret_tests::broker_under_test::built;
 
 fn rust(example: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(built("examples").join(example));
