@@ -157,6 +157,61 @@ pub(crate) const ROWS: &[Row] = &[
         scene.client.publish(&Message::to("", &scene.x()).header("CC", mixed).body("copy"));
         assert_eq!(scene.client.drain(&queue), ["copy"]);
     }),
+    Row::new("49 50", "a route that is known passes over no check of the properties", |scene| {
+        let queue = scene.queue();
+        scene.client.fill(&queue, &["known"]);
+        let expiration = Some("soon".to_owned());
+        let properties = Properties { expiration, ..Properties::default() };
+        scene.client.publish(&Message::to_queue(&queue).properties(properties).header("a", "b"));
+        let text = "PRECONDITION_FAILED - invalid expiration 'soon': no_integer";
+        scene.client.expect_channel_close(1, 406, text, basic::PUBLISH);
+        scene.client.open_channel(1);
+        let user_id = Some("somebody".to_owned());
+        let properties = Properties { user_id, ..Properties::default() };
+        scene.client.publish(&Message::to_queue(&queue).properties(properties));
+        let own = &scene.broker.user;
+        let text = format!(
+            "PRECONDITION_FAILED - user_id property set to 'somebody' but authenticated user was '{own}'"
+        );
+        scene.client.expect_channel_close(1, 406, &text, basic::PUBLISH);
+        scene.client.open_channel(1);
+        assert_eq!(scene.client.drain(&queue), ["known"]);
+    }),
+    Row::new("51", "CC and BCC are read on a route that is known", |scene| {
+        let queue = scene.queue();
+        let copies = scene.name("copies");
+        scene.client.declare_queue(&copies);
+        scene.client.fill(&queue, &["known"]);
+        let header = |name| Message::to_queue(&queue).header(name, Value::texts(&[&copies]));
+        scene.client.publish(&header("CC").body("cc"));
+        scene.client.publish(&header("BCC").body("bcc"));
+        scene.client.publish(&header("cc").body("only CC in capitals copies"));
+        scene.client.expect_count(&copies, 2);
+        assert_eq!(scene.client.drain(&copies), ["cc", "bcc"]);
+    }),
+    Row::new(
+        "57 33",
+        "whole publishes and frames of other channels between those of one",
+        |scene| {
+            let queue = scene.queue();
+            scene.client.open_channel(2);
+            let whole = |body: &str| Message::to_queue(&queue).body(body).encode(4096);
+            let header = |channel, size| content_header(channel, size, &Properties::default());
+            let mut bytes = whole("1");
+            bytes.extend(basic::publish("", &queue).frame());
+            bytes.extend(Message::to_queue(&queue).on(2).body("2").encode(4096));
+            bytes.extend(header(1, 1));
+            bytes.extend(Message::to_queue(&queue).on(2).body("3").encode(4096));
+            bytes.extend(frame(FRAME_BODY, 1, b"4"));
+            bytes.extend(whole(""));
+            bytes.extend(whole(&"5".repeat(5000)));
+            bytes.extend(whole("6"));
+            scene.client.send_bytes(&bytes);
+            let expected = ["1", "2", "3", "4", "", &"5".repeat(5000), "6"];
+            scene.client.expect_count(&queue, 7);
+            assert_eq!(scene.client.drain(&queue), expected);
+        },
+    ),
     Row::new("57", "an empty body has no body frame", |scene| {
         let queue = scene.queue();
         scene.client.publish(&Message::to_queue(&queue));

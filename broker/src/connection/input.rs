@@ -26,6 +26,9 @@ pub(super) const READ_BUFFER_MAX: usize = 128 * 1024;
 /// A body in a frame of this size is not copied: it fills at least half of a read buffer, so what
 /// it keeps in memory beside itself is less than itself.
 const SLICED_MIN: usize = READ_BUFFER_MAX / 2;
+/// Bytes that came at once, from which on a publisher may be asked to wait for consumers. With less
+/// it sends one message after the other, and would wait for each.
+const BURST_MIN: usize = 8 * 1024;
 /// Messages put into queues before the task lets others run: some milliseconds of work.
 const WORK_MAX: usize = 16 * 1024;
 
@@ -63,9 +66,10 @@ impl Input {
         self.payload_max
     }
 
-    /// Whether the client sends faster than it is read from, to judge by a read of `count` bytes.
-    pub(super) fn is_outrun(&self, count: usize) -> bool {
-        self.buffer_size == READ_BUFFER_MAX && count >= READ_BUFFER_MAX / 2
+    /// Whether a read of `count` bytes is more than a client sends that waits for each answer: only
+    /// such clients can outrun the consumers of a queue.
+    pub(super) fn is_burst(count: usize) -> bool {
+        count >= BURST_MIN
     }
 
     /// Reads what is there, with room for at least the frame that is due.

@@ -336,7 +336,7 @@ impl Connection {
             if self.broker.messages().is_crowded() {
                 self.waiting.room(Arc::clone(self.broker.messages()));
             }
-        } else if !gated.is_empty() && self.input.is_outrun(count) {
+        } else if !gated.is_empty() && Input::is_burst(count) {
             self.waiting.gated(gated);
         }
     }
