@@ -13,7 +13,7 @@ pub(crate) struct Twins {
     /// What the ratio is of.
     what: &'static str,
     figure: Figure,
-    aim: Aim,
+    aim: Option<Aim>,
 }
 
 /// What a ratio should be.
@@ -24,20 +24,28 @@ enum Aim {
 }
 
 /// All pairs there are.
-pub(crate) const TWINS: [Twins; 2] = [
+pub(crate) const TWINS: [Twins; 3] = [
     Twins {
         name: "typical",
         plain: "typical-plain",
         what: "CPU per message",
         figure: cost_us,
-        aim: Aim::AtMost(1.25),
+        aim: Some(Aim::AtMost(1.25)),
     },
     Twins {
         name: "bystander",
         plain: "bystander-alone",
         what: "messages a second",
         figure: throughput,
-        aim: Aim::AtLeast(0.95),
+        aim: Some(Aim::AtLeast(0.95)),
+    },
+    // What the other client asks for is part of it; it tells more than a rate on a busy machine.
+    Twins {
+        name: "bystander",
+        plain: "bystander-alone",
+        what: "CPU per message",
+        figure: cost_us,
+        aim: None,
     },
 ];
 
@@ -51,7 +59,8 @@ impl Twins {
             .map(|(letter, side)| format!("{letter} {}", cell(self.ratio(with, plain, side), 2)))
             .collect();
         let Self { name, plain, what, aim, .. } = self;
-        Some(format!("- {name} / {plain}, {what}: {} (aim: {aim})", ratios.join(", ")))
+        let aim = aim.map(|aim| format!(" (aim: {aim})")).unwrap_or_default();
+        Some(format!("- {name} / {plain}, {what}: {}{aim}", ratios.join(", ")))
     }
 
     /// The median over rounds of what a round's two runs are to each other: they were run shortly
