@@ -36,6 +36,8 @@ proptest! {
             user_id: text(7),
             app_id: text(8),
             cluster_id: text(9),
+            // Neither CC nor BCC is among the headers.
+            names_more_keys: false,
         };
         let mut octets = Vec::new();
         properties.encode(&mut octets);
