@@ -9,6 +9,8 @@ use leveret_tests::raw_client::{Flag, Message, RawClient};
 /// Cycles before memory is looked at: caches fill, buffers grow.
 const WARM_UP: usize = 1500;
 const CYCLES: usize = 3000;
+/// Rounds of so many cycles, if memory is lost in each before the last.
+const ROUNDS_MAX: usize = 3;
 /// Cycles that are sent before their answers are read.
 const AT_ONCE: usize = 100;
 /// Memory that may be lost to each cycle, in bytes. What leaks is larger: the smallest thing that
@@ -125,6 +127,21 @@ fn run(client: &mut RawClient, cycle: Cycle, numbers: std::ops::Range<usize>) {
     }
 }
 
+/// Memory that each of [`CYCLES`] cycles costs the broker, in bytes. The allocator takes memory from
+/// the system in steps, of which one may fall into any round; what leaks is lost in every round.
+fn lost_each(broker: &BrokerUnderTest, mut cycles: impl FnMut(usize)) -> usize {
+    let mut least = usize::MAX;
+    for round in 0..ROUNDS_MAX {
+        let before = broker.memory();
+        cycles(round);
+        least = least.min(broker.memory().saturating_sub(before) / CYCLES);
+        if least <= LOST_MAX {
+            break;
+        }
+    }
+    least
+}
+
 #[test]
 fn what_is_done_over_and_over_leaves_nothing_behind() {
     let mut leaks = Vec::new();
@@ -132,9 +149,10 @@ fn what_is_done_over_and_over_leaves_nothing_behind() {
         let mut broker = BrokerUnderTest::start();
         let mut client = broker.broker().connect_bare();
         run(&mut client, *cycle, 0..WARM_UP);
-        let before = broker.memory();
-        run(&mut client, *cycle, WARM_UP..WARM_UP + CYCLES);
-        let lost = broker.memory().saturating_sub(before) / CYCLES;
+        let lost = lost_each(&broker, |round| {
+            let first = WARM_UP + round * CYCLES;
+            run(&mut client, *cycle, first..first + CYCLES);
+        });
         println!("{lost} bytes: {what}");
         if lost > LOST_MAX {
             leaks.push(format!("{what}: {lost} bytes each time"));
@@ -167,9 +185,7 @@ fn connections_leave_nothing_behind() {
     let reach = broker.broker();
     reach.connect().call(queue::declare("kept"));
     come_and_go(&reach, WARM_UP);
-    let before = broker.memory();
-    come_and_go(&reach, CYCLES);
-    let lost = broker.memory().saturating_sub(before) / CYCLES;
+    let lost = lost_each(&broker, |_| come_and_go(&reach, CYCLES));
     println!("{lost} bytes: a connection comes and goes");
     assert!(lost <= LOST_MAX, "{lost} bytes for each connection");
     broker.assert_sound();
