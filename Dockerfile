@@ -3,10 +3,6 @@
 # over.
 
 FROM rust:1.95-slim-bookworm AS build
-# jemalloc is built from C.
-RUN apt-get update \
- && apt-get install -y --no-install-recommends make \
- && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 # rust-toolchain.toml stays outside: the tag above is the toolchain.
 COPY Cargo.toml Cargo.lock ./
