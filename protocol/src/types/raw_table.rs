@@ -281,7 +281,9 @@ impl<'a> Cursor<'a> {
                 let octets = self.pass(8)?.first_chunk().ok_or(Malformed::Table)?;
                 f64::from_be_bytes(*octets).is_finite().then_some(()).ok_or(Malformed::Table)
             }
-            b'F' => check_entries(self.pass_long()?, levels.checked_sub(1).ok_or(Malformed::Depth)?),
+            b'F' => {
+                check_entries(self.pass_long()?, levels.checked_sub(1).ok_or(Malformed::Depth)?)
+            }
             b'A' => check_values(self.pass_long()?, levels.checked_sub(1).ok_or(Malformed::Depth)?),
             _ => Err(Malformed::Table),
         }
