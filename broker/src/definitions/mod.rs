@@ -7,3 +7,6 @@
 pub(crate) mod command;
 pub(crate) mod records;
 pub(crate) mod store;
+
+#[cfg(test)]
+pub(crate) mod held;

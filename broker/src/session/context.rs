@@ -22,7 +22,7 @@ use crate::keys::QueueId;
 use crate::outgoing::ConnectionHandle;
 use crate::queue::{Effects, Queue};
 use crate::vhost::Vhost;
-use crate::vhost::topology::Refusal;
+use crate::vhost::topology::{Refusal, Refused};
 
 /// The extensions a client says it understands.
 #[derive(Clone, Copy, Debug, Default)]
@@ -178,7 +178,8 @@ impl Session {
         match step {
             Ok(step) => Ok(step),
             Err(Refusal::Later) => Ok(Step::Again),
-            Err(Refusal::Error(error, durable)) => {
+            Err(Refusal::Error(refused)) => {
+                let Refused { error, durable } = *refused;
                 if !durable.is_now() {
                     self.answers.push(durable, Vec::new());
                 }

@@ -20,6 +20,8 @@ pub(crate) mod settlements;
 pub(crate) mod step;
 
 #[cfg(test)]
+mod answers_test;
+#[cfg(test)]
 mod settlements_model;
 
 use std::sync::Arc;

@@ -16,6 +16,9 @@ mod reply_queues;
 pub(crate) mod routing;
 pub(crate) mod topology;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 

@@ -67,8 +67,9 @@ impl Topology {
 impl Vhost {
     /// An exchange is no longer to be found; its bindings and its definition go in steps.
     pub(super) fn begin_removal(&self, exchange: &Arc<Exchange>, topology: &mut Topology) {
-        let is_this = |_: &Box<str>, known: &Arc<Exchange>| Arc::ptr_eq(known, exchange);
-        if self.exchanges.remove_if(exchange.name(), is_this).is_some() {
+        let this =
+            self.exchanges.remove_if(exchange.name(), |_, known| Arc::ptr_eq(known, exchange));
+        if this.is_some() {
             self.limits.exchanges.fetch_sub(1, Ordering::Relaxed);
             topology.leaving.push_back(Destination::Exchange(Arc::clone(exchange)));
         }
@@ -76,8 +77,8 @@ impl Vhost {
 
     /// A queue is deleted and no longer to be found; its bindings and its definition go in steps.
     pub(super) fn begin_queue_removal(&self, queue: &Arc<Queue>, topology: &mut Topology) {
-        let is_this = |_: &Box<str>, known: &Arc<Queue>| Arc::ptr_eq(known, queue);
-        if self.queues.remove_if(queue.name(), is_this).is_some() {
+        let this = self.queues.remove_if(queue.name(), |_, known| Arc::ptr_eq(known, queue));
+        if this.is_some() {
             self.limits.queues.fetch_sub(1, Ordering::Relaxed);
             topology.leaving.push_back(Destination::Queue(Arc::clone(queue)));
         }

@@ -36,13 +36,22 @@ pub(crate) type Changed<T> = Result<(T, Durable), Refusal>;
 pub(crate) enum Refusal {
     /// Something large is being removed, and went on by a step: ask again.
     Later,
-    /// It may not be. The client is told once what this speaks of is on disk.
-    Error(AmqpError, Durable),
+    /// It may not be.
+    Error(Box<Refused>),
+}
+
+/// A refusal, and when the client may be told: once what it speaks of is on disk.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// What the client is told.
+    pub error: AmqpError,
+    /// When.
+    pub durable: Durable,
 }
 
 impl<E: Into<AmqpError>> From<E> for Refusal {
     fn from(error: E) -> Self {
-        Self::Error(error.into(), Durable::now())
+        Self::Error(Box::new(Refused { error: error.into(), durable: Durable::now() }))
     }
 }
 
@@ -132,7 +141,7 @@ impl Vhost {
         }
         match result {
             Ok(value) => Ok((value, durable)),
-            Err(error) => Err(Refusal::Error(error.into(), durable)),
+            Err(error) => Err(Refusal::Error(Box::new(Refused { error: error.into(), durable }))),
         }
     }
 
