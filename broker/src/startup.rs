@@ -8,11 +8,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use leveret_storage::messages::{Options, Recovered};
-use leveret_storage::{StorageError, Store, boot_epoch};
+use leveret_storage::metadata::boot_epoch;
+use leveret_storage::{StorageError, Store};
 use thiserror::Error;
 use tracing::{info, warn};
 
-use crate::auth::{self, Users};
+use crate::auth::{SeedError, Users, seed_if_empty};
 use crate::broker::Broker;
 use crate::config::Config;
 use crate::definitions::records::{
@@ -36,6 +37,9 @@ pub(crate) enum Error {
     /// A definition cannot be read.
     #[error(transparent)]
     Definition(#[from] DefinitionError),
+    /// The first users could not be made.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
     /// A definition makes no sense.
     #[error("the stored definition of {0} cannot be used: {1}")]
     Unusable(ResourceName, String),
@@ -68,22 +72,33 @@ pub(crate) fn start(config: &Config) -> Result<Started, Error> {
     let store = Store::open(&config.data_dir)?;
     info!("data directory: {}", store.directory().display());
     let metadata = store.metadata();
-    if auth::seed_if_empty(&*metadata, &config.seed)? {
-        info!("created vhost '{}' and user '{}'", config.seed.vhost, config.seed.user);
-    }
-    let epoch = boot_epoch(&*metadata)?;
     let stored = records::load(&metadata.read()?)?;
-    let users = Users::new(Arc::clone(&metadata), &stored, &config.authentication.loopback_users);
-    let durable = Arc::new(DefinitionStore::new(metadata, epoch));
     let (messages, recovered) = open_messages(&store, config, &stored)?;
-    let broker = Arc::new(Broker::new(config, users, durable, messages));
-    for vhost in &stored.vhosts {
+    let epoch = boot_epoch(&*metadata, highest_queue(&stored, &recovered))?;
+    let definitions = Arc::new(DefinitionStore::new(metadata, epoch));
+    let loopback_users = &config.authentication.loopback_users;
+    let users = Users::new(Arc::clone(&definitions), &stored, loopback_users);
+    let seeded = seed_if_empty(&users, &stored, &config.seed)?;
+    let broker = Arc::new(Broker::new(config, users, definitions, messages));
+    if let Some(vhost) = &seeded {
+        info!("created vhost '{}' and user '{}'", vhost.name, config.seed.user);
+    }
+    for vhost in stored.vhosts.iter().chain(&seeded) {
         broker.add_vhost(&vhost.name);
     }
     // What was handed out before a crash, nobody knows: all of it may have been.
     let all_redelivered = !store.was_closed();
     restore(&broker, &stored, &recovered, all_redelivered)?;
     Ok(Started { broker, store })
+}
+
+/// The highest queue number that anything stored still knows. New queues must be above it: the
+/// definitions may have been moved away, while the messages of their queues are still there.
+fn highest_queue(stored: &records::Definitions, recovered: &Recovered) -> Option<u64> {
+    let defined = stored.queues.iter().map(|queue| queue.id);
+    let recovered_queues = recovered.queues.keys().copied();
+    let quarantined = recovered.quarantined.iter().map(|queue| queue.queue);
+    defined.chain(recovered_queues).chain(quarantined).max()
 }
 
 fn open_messages(

@@ -29,9 +29,6 @@ pub use directory::{FORMAT_VERSION, StoreId};
 pub mod messages;
 pub mod metadata;
 
-mod epoch;
-pub use epoch::boot_epoch;
-
 mod error;
 pub use error::StorageError;
 

@@ -40,6 +40,7 @@ mod returns_confirms;
 mod robustness;
 mod settle;
 mod topic_matching;
+mod topology_order;
 mod transactions;
 
 use std::any::Any;
@@ -66,6 +67,7 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("queue_arguments", queue_arguments::ROWS),
     ("queue_delete_purge_bind", queue_delete_purge_bind::ROWS),
     ("exchange_bindings", exchange_bindings::ROWS),
+    ("topology_order", topology_order::ROWS),
     ("topic_matching", topic_matching::ROWS),
     ("headers_matching", headers_matching::ROWS),
     ("permissions", permissions::ROWS),

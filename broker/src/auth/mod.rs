@@ -2,8 +2,8 @@
 //!
 //! The handshake asks `sasl` what the client says and [`Users`] whether it is
 //! true; channels ask `permissions`, through the handle that the handshake got,
-//! before every operation. Users and permissions are durable: changes go through
-//! the metadata store.
+//! before every operation. Users and permissions are durable: changes are commands
+//! of `definitions`.
 
 pub(crate) mod sasl;
 
@@ -15,4 +15,4 @@ pub(crate) mod permissions;
 pub(crate) mod password;
 
 mod seed;
-pub(crate) use seed::seed_if_empty;
+pub(crate) use seed::{SeedError, seed_if_empty};

@@ -2,29 +2,41 @@
 //! directory: `default_vhost`, `default_user`, `default_users` and the keys beside them.
 
 use leveret_storage::StorageError;
-use leveret_storage::metadata::{Change, Collection, MetadataStore};
 use regex::Regex;
+use thiserror::Error;
 
 use super::password;
+use super::users::{AuthError, Users};
 use crate::config::{Seed, SeedPermissions, SeedUser};
+use crate::definitions::command::Access;
 use crate::definitions::records::{
-    HashingAlgorithm, PermissionRecord, Record, UserRecord, VhostRecord,
+    Definitions, HashingAlgorithm, PermissionRecord, UserRecord, VhostRecord,
 };
 use crate::secret::Secret;
 
-/// Makes the first definitions if there is neither a vhost nor a user; says
-/// whether it did. Blocks until they are durable. Called before definitions are
-/// loaded.
+/// Why the first definitions were not made.
+#[derive(Debug, Error)]
+pub(crate) enum SeedError {
+    /// The configured permissions make no sense.
+    #[error("the default user or one of default_users: {0}")]
+    Auth(#[from] AuthError),
+    /// They could not be stored.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Makes the first vhost and users, if what is stored has neither a vhost nor a user. Returns the
+/// vhost if it did. Blocks until they are durable.
 ///
 /// # Errors
-/// The store cannot be read or written.
-pub(crate) fn seed_if_empty(store: &dyn MetadataStore, seed: &Seed) -> Result<bool, StorageError> {
-    let snapshot = store.read()?;
-    let defined = [Collection::Vhost, Collection::User]
-        .into_iter()
-        .any(|collection| snapshot.collection(collection).next().is_some());
-    if defined {
-        return Ok(false);
+/// The configured permissions cannot be compiled, or the store cannot be written.
+pub(crate) fn seed_if_empty(
+    users: &Users,
+    stored: &Definitions,
+    seed: &Seed,
+) -> Result<Option<VhostRecord>, SeedError> {
+    if !stored.vhosts.is_empty() || !stored.users.is_empty() {
+        return Ok(None);
     }
     let vhost = VhostRecord {
         name: seed.vhost.clone(),
@@ -32,7 +44,7 @@ pub(crate) fn seed_if_empty(store: &dyn MetadataStore, seed: &Seed) -> Result<bo
         tags: Vec::new(),
     };
     let mut changes = vec![
-        vhost.put(),
+        Access::PutVhost(vhost.clone()),
         user(&seed.user, Some(&seed.password), &seed.tags),
         permission(&seed.user, &seed.vhost, &seed.permissions),
     ];
@@ -47,31 +59,31 @@ pub(crate) fn seed_if_empty(store: &dyn MetadataStore, seed: &Seed) -> Result<bo
             changes.push(permission(&further.name, &seed.vhost, &further.permissions));
         }
     }
-    store.propose(changes).wait()?;
-    Ok(true)
+    if let Some(proposal) = users.change(changes)? {
+        proposal.wait()?;
+    }
+    Ok(Some(vhost))
 }
 
 /// A user without a password has a hash that no password matches.
-fn user(name: &str, password: Option<&Secret>, tags: &[String]) -> Change {
+fn user(name: &str, password: Option<&Secret>, tags: &[String]) -> Access {
     let hash = |password: &Secret| password::hash(password.expose().as_bytes());
-    UserRecord {
+    Access::PutUser(UserRecord {
         name: name.to_owned(),
         password_hash: password.map(hash).unwrap_or_default(),
         hashing_algorithm: HashingAlgorithm::Sha256,
         tags: tags.to_vec(),
-    }
-    .put()
+    })
 }
 
-fn permission(user: &str, vhost: &str, permissions: &SeedPermissions) -> Change {
-    PermissionRecord {
+fn permission(user: &str, vhost: &str, permissions: &SeedPermissions) -> Access {
+    Access::SetPermissions(PermissionRecord {
         user: user.to_owned(),
         vhost: vhost.to_owned(),
         configure: permissions.configure.clone(),
         write: permissions.write.clone(),
         read: permissions.read.clone(),
-    }
-    .put()
+    })
 }
 
 /// RabbitMQ makes such a user with the first vhost that matches. Here users are
@@ -84,12 +96,15 @@ fn may_enter(user: &SeedUser, vhost: &str) -> bool {
 mod tests {
     use std::path::PathBuf;
 
-    use leveret_storage::metadata::{MemoryMetadata, Snapshot};
+    use std::sync::Arc;
+
+    use leveret_storage::metadata::{MemoryMetadata, MetadataStore, Snapshot};
 
     use super::*;
     use crate::config::Config;
     use crate::config::ServeOptions;
     use crate::definitions::records;
+    use crate::definitions::store::DefinitionStore;
 
     fn seed(variables: &[(&str, &str)]) -> Seed {
         let options =
@@ -101,6 +116,14 @@ mod tests {
         Config::load(&options, lookup).unwrap().seed
     }
 
+    /// Whether the seed was sown.
+    fn sow(store: &Arc<MemoryMetadata>, seed: &Seed) -> bool {
+        let stored = records::load(&store.read().unwrap()).unwrap();
+        let definitions = DefinitionStore::new(Arc::clone(store) as _, 1);
+        let users = Users::new(Arc::new(definitions), &stored, &[]);
+        seed_if_empty(&users, &stored, seed).unwrap().is_some()
+    }
+
     fn names(snapshot: &Snapshot) -> (Vec<String>, Vec<String>) {
         let loaded = records::load(snapshot).unwrap();
         let vhosts = loaded.vhosts.into_iter().map(|vhost| vhost.name).collect();
@@ -109,8 +132,8 @@ mod tests {
 
     #[test]
     fn an_empty_store_gets_guest_with_every_right() {
-        let store = MemoryMetadata::new();
-        assert!(seed_if_empty(&store, &seed(&[])).unwrap());
+        let store = Arc::new(MemoryMetadata::new());
+        assert!(sow(&store, &seed(&[])));
         let loaded = records::load(&store.read().unwrap()).unwrap();
         assert_eq!(loaded.vhosts[0].name, "/");
         assert!(loaded.users[0].has_tag("administrator"));
@@ -122,13 +145,13 @@ mod tests {
 
     #[test]
     fn with_another_default_user_there_is_no_guest() {
-        let store = MemoryMetadata::new();
+        let store = Arc::new(MemoryMetadata::new());
         let variables = [("RABBITMQ_DEFAULT_USER", "bob"), ("RABBITMQ_DEFAULT_VHOST", "v")];
-        assert!(seed_if_empty(&store, &seed(&variables)).unwrap());
+        assert!(sow(&store, &seed(&variables)));
         let expected = (vec!["v".to_owned()], vec!["bob".to_owned()]);
         assert_eq!(names(&store.read().unwrap()), expected);
         // Later starts do not look at the defaults any more.
-        assert!(!seed_if_empty(&store, &seed(&[])).unwrap());
+        assert!(!sow(&store, &seed(&[])));
         assert_eq!(names(&store.read().unwrap()), expected);
     }
 
@@ -148,11 +171,11 @@ mod tests {
 
     #[test]
     fn further_users_enter_the_vhosts_that_match() {
-        let store = MemoryMetadata::new();
+        let store = Arc::new(MemoryMetadata::new());
         let mut seed = seed(&[]);
         seed.further_users =
             vec![further("bob", Some("secret"), ".*"), further("eve", None, "^other$")];
-        assert!(seed_if_empty(&store, &seed).unwrap());
+        assert!(sow(&store, &seed));
         let loaded = records::load(&store.read().unwrap()).unwrap();
         let [bob, eve, guest] = loaded.users.as_slice() else { panic!("{loaded:?}") };
         assert_eq!([&bob.name, &eve.name, &guest.name], ["bob", "eve", "guest"]);
@@ -164,16 +187,16 @@ mod tests {
         assert_eq!([&of_bob.configure, &of_bob.write, &of_bob.read], ["^c", "^w", "^r"]);
         // Later starts make no users.
         seed.further_users.push(further("late", None, ".*"));
-        assert!(!seed_if_empty(&store, &seed).unwrap());
+        assert!(!sow(&store, &seed));
         assert_eq!(names(&store.read().unwrap()).1, ["bob", "eve", "guest"]);
     }
 
     #[test]
     fn the_default_user_is_not_made_anew() {
-        let store = MemoryMetadata::new();
+        let store = Arc::new(MemoryMetadata::new());
         let mut seed = seed(&[]);
         seed.further_users = vec![further("guest", Some("other"), ".*")];
-        assert!(seed_if_empty(&store, &seed).unwrap());
+        assert!(sow(&store, &seed));
         let loaded = records::load(&store.read().unwrap()).unwrap();
         let [guest] = loaded.users.as_slice() else { panic!("{loaded:?}") };
         assert!(password::verify(&guest.password_hash, b"guest"));

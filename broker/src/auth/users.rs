@@ -1,30 +1,24 @@
-//! The registry of users and their permissions, in memory and in the metadata store.
+//! The registry of users and their permissions, in memory and among the definitions.
 //!
-//! The handshake logs in against it; management changes it. A change counts at
-//! once and is durable when the returned proposal resolves: whoever asked for it
-//! is answered only then. Changes are proposed in the order they are made.
-
-#![cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "changes of users are applied as at start; no operator gives them yet"
-    )
-)]
+//! The handshake logs in against it; the first start and management change it, with the commands of
+//! `definitions::command`. Changes are checked, proposed and applied one batch at a time, so the
+//! store has them in the order they took effect; whoever asked is answered once they are durable.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use leveret_storage::metadata::{Change, MetadataStore, Proposal};
-use parking_lot::{RwLock, RwLockWriteGuard};
+use leveret_storage::metadata::Proposal;
+use parking_lot::RwLock;
 
 use super::password;
-use super::permissions::{PatternError, Permission, Rules, UserPermissions};
+use super::permissions::{PatternError, Rules, UserPermissions};
 use super::sasl::Identity;
+use crate::definitions::command::{Access, Command};
 use crate::definitions::records::{
-    Definitions, HashingAlgorithm, PermissionRecord, Record, UserRecord,
+    Definitions, HashingAlgorithm, PermissionKey, PermissionRecord, UserRecord,
 };
+use crate::definitions::store::DefinitionStore;
 
 /// Why a login is refused: for the log only, the client is never told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,12 +51,14 @@ pub(crate) enum AuthError {
 /// See the module documentation.
 #[derive(Debug)]
 pub(crate) struct Users {
-    store: Arc<dyn MetadataStore>,
+    definitions: Arc<DefinitionStore>,
     loopback_users: HashSet<String>,
     /// Guards all users and permissions together: a user goes with its
     /// permissions. Held while a change is proposed, which does not block.
-    entries: RwLock<HashMap<String, Entry>>,
+    entries: RwLock<Entries>,
 }
+
+type Entries = HashMap<String, Entry>;
 
 #[derive(Debug)]
 struct Entry {
@@ -82,22 +78,19 @@ impl Users {
     /// machine only.
     #[must_use]
     pub(crate) fn new(
-        store: Arc<dyn MetadataStore>,
-        definitions: &Definitions,
+        definitions: Arc<DefinitionStore>,
+        stored: &Definitions,
         loopback_users: &[String],
     ) -> Self {
-        let mut entries: HashMap<String, Entry> = definitions
-            .users
-            .iter()
-            .map(|user| (user.name.clone(), Entry::new(user.clone())))
-            .collect();
-        for record in &definitions.permissions {
+        let mut entries: Entries =
+            stored.users.iter().map(|user| (user.name.clone(), Entry::new(user.clone()))).collect();
+        for record in &stored.permissions {
             if let Some(entry) = entries.get_mut(&record.user) {
                 entry.permissions.insert(record.vhost.clone(), Granted::restored(record));
             }
         }
         Self {
-            store,
+            definitions,
             loopback_users: loopback_users.iter().cloned().collect(),
             entries: RwLock::new(entries),
         }
@@ -145,129 +138,129 @@ impl Users {
         Some(Arc::clone(&granted.rules))
     }
 
-    /// Whether the user has the right to the resource in the vhost. For a single
-    /// question; a connection keeps the handle of [`Users::permissions`].
-    #[must_use]
-    pub(crate) fn check(
-        &self,
-        user: &str,
-        vhost: &str,
-        permission: Permission,
-        resource: &str,
-    ) -> bool {
-        self.permissions(user, vhost).is_some_and(|rules| rules.allows(permission, resource))
-    }
-
     /// The user of that name.
     #[must_use]
     pub(crate) fn user(&self, name: &str) -> Option<Arc<UserRecord>> {
         self.entries.read().get(name).map(|entry| Arc::clone(&entry.user))
     }
 
-    /// All users, by name.
-    #[must_use]
-    pub(crate) fn users(&self) -> Vec<Arc<UserRecord>> {
-        let mut users: Vec<_> =
-            self.entries.read().values().map(|entry| Arc::clone(&entry.user)).collect();
-        users.sort_by(|left, right| left.name.cmp(&right.name));
-        users
-    }
-
-    /// All permissions, by user and vhost.
-    #[must_use]
-    pub(crate) fn all_permissions(&self) -> Vec<PermissionRecord> {
-        let entries = self.entries.read();
-        let granted = entries.values().flat_map(|entry| entry.permissions.values());
-        let mut records: Vec<_> = granted.map(|granted| granted.record.clone()).collect();
-        records.sort_by(|left, right| (&left.user, &left.vhost).cmp(&(&right.user, &right.vhost)));
-        records
-    }
-
-    /// Adds the user, or replaces password and tags of the one there.
-    pub(crate) fn put_user(&self, user: UserRecord) -> Proposal {
+    /// Makes these changes, all or none, in their order. A user goes with its permissions, and so
+    /// does a vhost. They are durable when the proposal says so.
+    ///
+    /// # Errors
+    /// A user that is named does not exist, or an expression cannot be compiled.
+    pub(crate) fn change(&self, changes: Vec<Access>) -> Result<Option<Proposal>, AuthError> {
         let mut entries = self.entries.write();
-        let change = user.put();
-        match entries.get_mut(&user.name) {
+        let checked = check(&entries, changes)?;
+        let commands: Vec<_> = checked.iter().cloned().map(Command::from).collect();
+        let proposal = self.definitions.propose(&commands);
+        for change in checked {
+            apply(&mut entries, change)?;
+        }
+        Ok(proposal)
+    }
+}
+
+/// Everything that these changes mean: whatever goes with something else is named, too.
+fn check(entries: &Entries, changes: Vec<Access>) -> Result<Vec<Access>, AuthError> {
+    let mut foreseen = Foreseen::new(entries);
+    let mut checked = Vec::new();
+    for change in changes {
+        match &change {
+            Access::PutVhost(_) => {}
+            Access::DeleteVhost(vhost) => {
+                checked.extend(foreseen.clear(|of| of.vhost == vhost.name));
+            }
+            Access::PutUser(user) => drop(foreseen.users.insert(user.name.clone())),
+            Access::DeleteUser(user) => {
+                foreseen.assert_known(&user.name)?;
+                foreseen.users.remove(&user.name);
+                checked.extend(foreseen.clear(|of| of.user == user.name));
+            }
+            Access::SetPermissions(record) => {
+                foreseen.assert_known(&record.user)?;
+                Rules::compile(&record.configure, &record.write, &record.read)?;
+                foreseen.granted.push(PermissionKey::from(record));
+            }
+            Access::ClearPermissions(key) => {
+                foreseen.assert_known(&key.user)?;
+                drop(foreseen.clear(|of| of == key));
+            }
+        }
+        checked.push(change);
+    }
+    Ok(checked)
+}
+
+/// Who there is, with rights where, once the changes looked at so far are made.
+struct Foreseen {
+    users: HashSet<String>,
+    granted: Vec<PermissionKey>,
+}
+
+impl Foreseen {
+    fn new(entries: &Entries) -> Self {
+        let granted = entries.values().flat_map(|entry| entry.permissions.values());
+        Self {
+            users: entries.keys().cloned().collect(),
+            granted: granted.map(|granted| PermissionKey::from(&granted.record)).collect(),
+        }
+    }
+
+    fn assert_known(&self, name: &str) -> Result<(), AuthError> {
+        let known = self.users.contains(name);
+        if known { Ok(()) } else { Err(AuthError::NoSuchUser(name.to_owned())) }
+    }
+
+    /// The end of those permissions that there are.
+    fn clear(&mut self, of: impl Fn(&PermissionKey) -> bool) -> Vec<Access> {
+        let (cleared, left) = std::mem::take(&mut self.granted).into_iter().partition(of);
+        self.granted = left;
+        cleared.into_iter().map(Access::ClearPermissions).collect()
+    }
+}
+
+fn apply(entries: &mut Entries, change: Access) -> Result<(), AuthError> {
+    match change {
+        Access::PutVhost(_) | Access::DeleteVhost(_) => {}
+        Access::PutUser(user) => match entries.get_mut(&user.name) {
             Some(entry) => entry.user = Arc::new(user),
             None => drop(entries.insert(user.name.clone(), Entry::new(user))),
+        },
+        Access::DeleteUser(user) => drop(entries.remove(&user.name)),
+        Access::SetPermissions(record) => {
+            let rules = Rules::compile(&record.configure, &record.write, &record.read)?;
+            if let Some(entry) = entries.get_mut(&record.user) {
+                entry.grant(record, rules);
+            }
         }
-        self.propose(entries, vec![change])
+        Access::ClearPermissions(key) => {
+            let entry = entries.get_mut(&key.user);
+            if let Some(granted) = entry.and_then(|entry| entry.permissions.remove(&key.vhost)) {
+                // Ends the rights of connections that hold the handle.
+                granted.rules.replace(Rules::nothing());
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Entry {
+    fn new(user: UserRecord) -> Self {
+        Self { user: Arc::new(user), permissions: BTreeMap::new() }
     }
 
-    /// Removes the user with all its permissions.
-    ///
-    /// # Errors
-    /// There is no such user.
-    pub(crate) fn delete_user(&self, name: &str) -> Result<Proposal, AuthError> {
-        let mut entries = self.entries.write();
-        let entry = entries.remove(name).ok_or_else(|| AuthError::NoSuchUser(name.to_owned()))?;
-        let mut changes = vec![entry.user.delete()];
-        changes.extend(entry.permissions.values().map(Granted::revoke));
-        Ok(self.propose(entries, changes))
-    }
-
-    /// Gives the user exactly these rights in the vhost.
-    ///
-    /// # Errors
-    /// There is no such user, or an expression cannot be compiled.
-    pub(crate) fn set_permissions(&self, record: PermissionRecord) -> Result<Proposal, AuthError> {
-        let rules = Rules::compile(&record.configure, &record.write, &record.read)?;
-        let mut entries = self.entries.write();
-        let entry = entries
-            .get_mut(&record.user)
-            .ok_or_else(|| AuthError::NoSuchUser(record.user.clone()))?;
-        let change = record.put();
-        match entry.permissions.get_mut(&record.vhost) {
+    fn grant(&mut self, record: PermissionRecord, rules: Rules) {
+        match self.permissions.get_mut(&record.vhost) {
             Some(granted) => {
                 granted.rules.replace(rules);
                 granted.record = record;
             }
             None => {
                 let rules = Arc::new(UserPermissions::new(rules));
-                entry.permissions.insert(record.vhost.clone(), Granted { record, rules });
+                self.permissions.insert(record.vhost.clone(), Granted { record, rules });
             }
         }
-        Ok(self.propose(entries, vec![change]))
-    }
-
-    /// Takes every right in the vhost from the user. No error if there is none.
-    ///
-    /// # Errors
-    /// There is no such user.
-    pub(crate) fn clear_permissions(&self, user: &str, vhost: &str) -> Result<Proposal, AuthError> {
-        let mut entries = self.entries.write();
-        let entry = entries.get_mut(user).ok_or_else(|| AuthError::NoSuchUser(user.to_owned()))?;
-        let changes = entry.permissions.remove(vhost).iter().map(Granted::revoke).collect();
-        Ok(self.propose(entries, changes))
-    }
-
-    /// Takes every right in the vhost from everybody: it is being deleted.
-    pub(crate) fn forget_vhost(&self, vhost: &str) -> Proposal {
-        let mut entries = self.entries.write();
-        let changes = entries
-            .values_mut()
-            .filter_map(|entry| entry.permissions.remove(vhost))
-            .map(|granted| granted.revoke())
-            .collect();
-        self.propose(entries, changes)
-    }
-
-    /// Proposes before the lock is released, so that changes are stored in the
-    /// order they were made.
-    fn propose(
-        &self,
-        entries: RwLockWriteGuard<'_, HashMap<String, Entry>>,
-        changes: Vec<Change>,
-    ) -> Proposal {
-        let proposal = self.store.propose(changes);
-        drop(entries);
-        proposal
-    }
-}
-
-impl Entry {
-    fn new(user: UserRecord) -> Self {
-        Self { user: Arc::new(user), permissions: BTreeMap::new() }
     }
 }
 
@@ -282,22 +275,17 @@ impl Granted {
         );
         Self { record: record.clone(), rules: Arc::new(UserPermissions::new(rules)) }
     }
-
-    /// Ends the rights of connections that hold the handle.
-    fn revoke(&self) -> Change {
-        self.rules.replace(Rules::nothing());
-        self.record.delete()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
-    use leveret_storage::metadata::MemoryMetadata;
+    use leveret_storage::metadata::{MemoryMetadata, MetadataStore};
 
     use super::*;
-    use crate::definitions::records;
+    use crate::auth::permissions::Permission;
+    use crate::definitions::records::{self, UserKey, VhostKey};
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -321,33 +309,70 @@ mod tests {
         }
     }
 
-    fn empty() -> Users {
-        let store = Arc::new(MemoryMetadata::new());
-        Users::new(store, &Definitions::default(), &["guest".to_owned()])
+    /// Users and where they are stored.
+    struct Rig {
+        store: Arc<MemoryMetadata>,
+        users: Users,
     }
 
-    fn with_users() -> Users {
-        let users = empty();
-        users.put_user(user("guest", "guest")).wait().unwrap();
-        users.put_user(user("bob", "secret")).wait().unwrap();
-        users
+    impl Rig {
+        fn start(store: Arc<MemoryMetadata>) -> Self {
+            let stored = records::load(&store.read().unwrap()).unwrap();
+            let definitions = DefinitionStore::new(Arc::clone(&store) as _, 1);
+            let users = Users::new(Arc::new(definitions), &stored, &["guest".to_owned()]);
+            Self { store, users }
+        }
+
+        /// The registry as the next start of the broker would build it.
+        fn restarted(self) -> Self {
+            Self::start(self.store)
+        }
+
+        fn change(&self, changes: Vec<Access>) {
+            self.users.change(changes).unwrap().unwrap().wait().unwrap();
+        }
+
+        fn put(&self, user: UserRecord) {
+            self.change(vec![Access::PutUser(user)]);
+        }
+
+        fn allow(&self, user: &str, vhost: &str, all: &str) {
+            self.change(vec![Access::SetPermissions(rights(user, vhost, all))]);
+        }
+
+        fn check(&self, user: &str, vhost: &str, permission: Permission, resource: &str) -> bool {
+            let rules = self.users.permissions(user, vhost);
+            rules.is_some_and(|rules| rules.allows(permission, resource))
+        }
+
+        fn stored(&self) -> Definitions {
+            records::load(&self.store.read().unwrap()).unwrap()
+        }
     }
 
-    /// The registry as the next start of the broker would build it.
-    fn restarted(users: &Users) -> Users {
-        let snapshot = users.store.read().unwrap();
-        let definitions = records::load(&snapshot).unwrap();
-        Users::new(Arc::clone(&users.store), &definitions, &["guest".to_owned()])
+    fn empty() -> Rig {
+        Rig::start(Arc::new(MemoryMetadata::new()))
     }
 
-    fn login(
-        users: &Users,
-        name: &str,
-        password: &str,
-        peer: IpAddr,
-    ) -> Result<String, LoginRefused> {
+    fn with_users() -> Rig {
+        let rig = empty();
+        rig.put(user("guest", "guest"));
+        rig.put(user("bob", "secret"));
+        rig
+    }
+
+    fn delete_user(name: &str) -> Access {
+        Access::DeleteUser(UserKey { name: name.to_owned() })
+    }
+
+    fn clear(user: &str, vhost: &str) -> Access {
+        let (user, vhost) = (user.to_owned(), vhost.to_owned());
+        Access::ClearPermissions(PermissionKey { user, vhost })
+    }
+
+    fn login(rig: &Rig, name: &str, password: &str, peer: IpAddr) -> Result<String, LoginRefused> {
         let identity = Identity { user: name.to_owned(), password: password.into() };
-        users.authenticate(&identity, peer).map(|user| user.name.clone())
+        rig.users.authenticate(&identity, peer).map(|user| user.name.clone())
     }
 
     #[test]
@@ -363,9 +388,9 @@ mod tests {
     #[test]
     fn a_blank_password_is_never_right() {
         let users = empty();
-        users.put_user(user("bob", "")).wait().unwrap();
+        users.put(user("bob", ""));
         let without = UserRecord { password_hash: String::new(), ..user("eve", "x") };
-        users.put_user(without).wait().unwrap();
+        users.put(without);
         for name in ["bob", "eve"] {
             let refused = Err(LoginRefused::BlankPassword(name.to_owned()));
             assert_eq!(login(&users, name, "", HERE), refused);
@@ -390,80 +415,86 @@ mod tests {
     fn hashes_of_other_kinds_are_refused_with_the_reason() {
         let users = empty();
         let hashing_algorithm = HashingAlgorithm::Sha512;
-        users.put_user(UserRecord { hashing_algorithm, ..user("bob", "x") }).wait().unwrap();
+        users.put(UserRecord { hashing_algorithm, ..user("bob", "x") });
         let refused = Err(LoginRefused::UnknownHash("bob".to_owned()));
         assert_eq!(login(&users, "bob", "x", HERE), refused);
     }
 
     #[test]
     fn rights_are_per_user_and_vhost() {
-        let users = with_users();
-        users.set_permissions(rights("bob", "v", "^b")).unwrap().wait().unwrap();
-        assert!(users.check("bob", "v", Permission::Write, "b1"));
-        assert!(!users.check("bob", "v", Permission::Write, "c1"));
-        assert!(!users.check("bob", "w", Permission::Write, "b1"));
-        assert!(!users.check("guest", "v", Permission::Write, "b1"));
-        assert!(users.permissions("bob", "w").is_none());
+        let rig = with_users();
+        rig.allow("bob", "v", "^b");
+        assert!(rig.check("bob", "v", Permission::Write, "b1"));
+        assert!(!rig.check("bob", "v", Permission::Write, "c1"));
+        assert!(!rig.check("bob", "w", Permission::Write, "b1"));
+        assert!(!rig.check("guest", "v", Permission::Write, "b1"));
+        assert!(rig.users.permissions("bob", "w").is_none());
     }
 
     #[test]
     fn a_held_handle_follows_every_change() {
-        let users = with_users();
-        users.set_permissions(rights("bob", "v", "^a")).unwrap().wait().unwrap();
-        let held = users.permissions("bob", "v").unwrap();
-        users.set_permissions(rights("bob", "v", "^b")).unwrap().wait().unwrap();
+        let rig = with_users();
+        rig.allow("bob", "v", "^a");
+        let held = rig.users.permissions("bob", "v").unwrap();
+        rig.allow("bob", "v", "^b");
         assert!(held.allows(Permission::Read, "b") && !held.allows(Permission::Read, "a"));
-        users.clear_permissions("bob", "v").unwrap().wait().unwrap();
+        rig.change(vec![clear("bob", "v")]);
         assert!(!held.allows(Permission::Read, "b"));
-        for forget in [
-            |users: &Users| users.forget_vhost("v"),
-            |users: &Users| users.delete_user("bob").unwrap(),
-        ] {
-            users.put_user(user("bob", "secret")).wait().unwrap();
-            users.set_permissions(rights("bob", "v", ".*")).unwrap().wait().unwrap();
-            let held = users.permissions("bob", "v").unwrap();
-            forget(&users).wait().unwrap();
+        let vhost = VhostKey { name: "v".to_owned() };
+        for forget in [Access::DeleteVhost(vhost), delete_user("bob")] {
+            rig.put(user("bob", "secret"));
+            rig.allow("bob", "v", ".*");
+            let held = rig.users.permissions("bob", "v").unwrap();
+            rig.change(vec![forget]);
             assert!(!held.allows(Permission::Read, "b"));
+            assert_eq!(rig.stored().permissions, [], "what goes with it is forgotten, too");
         }
     }
 
     #[test]
     fn changes_survive_a_restart() {
-        let users = with_users();
-        users.set_permissions(rights("bob", "v", "^b")).unwrap().wait().unwrap();
-        users.set_permissions(rights("bob", "w", "")).unwrap().wait().unwrap();
-        users.put_user(user("bob", "changed")).wait().unwrap();
-        let again = restarted(&users);
-        assert_eq!(login(&again, "bob", "changed", HERE), Ok("bob".to_owned()));
-        assert_eq!(again.all_permissions(), users.all_permissions());
-        assert_eq!(again.users(), users.users());
-        again.delete_user("bob").unwrap().wait().unwrap();
-        let last = restarted(&again);
-        assert!(last.user("bob").is_none() && last.all_permissions().is_empty());
-        assert!(last.user("guest").is_some_and(|guest| guest.has_tag("management")));
+        let rig = with_users();
+        rig.allow("bob", "v", "^b");
+        rig.allow("bob", "w", "");
+        rig.put(user("bob", "changed"));
+        let rig = rig.restarted();
+        assert_eq!(login(&rig, "bob", "changed", HERE), Ok("bob".to_owned()));
+        assert!(rig.check("bob", "v", Permission::Read, "b"));
+        assert!(rig.users.permissions("bob", "w").is_some());
+        rig.change(vec![delete_user("bob")]);
+        let rig = rig.restarted();
+        assert!(rig.users.user("bob").is_none() && rig.stored().permissions.is_empty());
+        assert!(rig.users.user("guest").is_some_and(|guest| guest.has_tag("management")));
     }
 
     #[test]
-    fn changes_that_cannot_be_made_change_nothing() {
-        let users = with_users();
+    fn of_changes_that_cannot_be_made_none_is() {
+        let rig = with_users();
         let missing = AuthError::NoSuchUser("eve".to_owned());
-        assert_eq!(users.delete_user("eve").unwrap_err(), missing);
-        assert_eq!(users.clear_permissions("eve", "v").unwrap_err(), missing);
-        assert_eq!(users.set_permissions(rights("eve", "v", "")).unwrap_err(), missing);
-        let refused = users.set_permissions(rights("bob", "v", "(")).unwrap_err();
+        let eves = Access::SetPermissions(rights("eve", "v", ""));
+        for refused in [delete_user("eve"), clear("eve", "v"), eves.clone()] {
+            let changes = vec![Access::PutUser(user("new", "x")), refused];
+            assert_eq!(rig.users.change(changes).unwrap_err(), missing);
+        }
+        let bad = Access::SetPermissions(rights("bob", "v", "("));
+        let refused = rig.users.change(vec![Access::PutUser(user("new", "x")), bad]).unwrap_err();
         assert!(matches!(refused, AuthError::Pattern(_)));
-        assert!(users.permissions("bob", "v").is_none());
+        assert!(rig.users.permissions("bob", "v").is_none() && rig.users.user("new").is_none());
+        assert_eq!(rig.stored().users.len(), 2);
+        rig.change(vec![Access::PutUser(user("eve", "x")), eves, delete_user("eve")]);
+        assert_eq!(rig.stored().permissions, [], "within one batch, too");
     }
 
     #[test]
     fn stored_rights_that_cannot_be_compiled_allow_nothing() {
-        let definitions = Definitions {
+        let stored = Definitions {
             users: vec![user("bob", "x")],
             permissions: vec![rights("bob", "v", "a(?=b)")],
             ..Definitions::default()
         };
-        let users = Users::new(Arc::new(MemoryMetadata::new()), &definitions, &[]);
-        assert!(!users.check("bob", "v", Permission::Read, "ab"));
-        assert!(users.permissions("bob", "v").is_some());
+        let definitions = DefinitionStore::new(Arc::new(MemoryMetadata::new()), 1);
+        let users = Users::new(Arc::new(definitions), &stored, &[]);
+        let rules = users.permissions("bob", "v").unwrap();
+        assert!(!rules.allows(Permission::Read, "ab"));
     }
 }

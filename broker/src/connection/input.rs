@@ -153,6 +153,9 @@ impl Input {
                 Ok(None) => break Ok(Step::Next),
                 Err(error) => break Err(Failure::of_frame(0, ConnectionError::from(error))),
             };
+            if dispatch.is_behind(&frame) {
+                break Ok(Step::Behind);
+            }
             if let Some((whole, length)) = whole_publish(rest, &frame, *payload_max) {
                 match dispatch.whole_publish(frame.channel, &whole) {
                     Ok(Taken::Yes) => {
@@ -178,7 +181,7 @@ impl Input {
                 dispatch.large_body(channel, part)
             } else {
                 let step = dispatch.frame(frame);
-                if !matches!(step, Ok(Step::Park | Step::AfterRead(_))) {
+                if !matches!(step, Ok(Step::Park | Step::AfterRead(_) | Step::Again)) {
                     at += length;
                 }
                 step

@@ -35,7 +35,7 @@ use tracing::{error, info};
 use self::handshake::{Negotiated, Refused, canonical};
 use self::heartbeat::Heartbeat;
 use self::input::Input;
-use self::waiting::{Waited, Waiting};
+use self::waiting::Waiting;
 use crate::broker::Broker;
 use crate::error::{AmqpError, ConnectionError, FailingMethod, Failure};
 use crate::outgoing::{ConnectionHandle, writer};
@@ -141,6 +141,10 @@ struct Connection {
     waiting: Waiting,
     /// There may be whole frames in the input that were not looked at, so that others could run.
     has_more: bool,
+    /// The next frame waits until all answers are out.
+    behind: bool,
+    /// What went wrong behind answers that are not out yet, in its order.
+    failures: Vec<Failure>,
     /// A publish waits for a resource alarm to end: nothing is read.
     parked: bool,
     told_blocked: bool,
@@ -188,6 +192,8 @@ impl Connection {
             waiting: Waiting::default(),
             // The client may have sent more along with its last handshake frame.
             has_more: true,
+            behind: false,
+            failures: Vec::new(),
             parked: false,
             told_blocked: false,
             finished: false,
@@ -199,7 +205,8 @@ impl Connection {
             self.unpark();
             let owes = self.owes_too_much();
             let crowded = self.is_crowded();
-            let held = self.parked || self.waiting.is_on();
+            let answering = self.dispatch.is_answering();
+            let held = self.parked || self.waiting.is_on() || self.behind;
             let goes_on = self.has_more && !held && !owes;
             // A parked client is listened to: it may close, or vanish.
             let reads = match self.parked {
@@ -223,7 +230,8 @@ impl Connection {
                     self.dispatch.durable(ticket);
                     None
                 }
-                waited = self.waiting.over(), if self.waiting.is_on() => self.on_waited(waited),
+                () = self.waiting.over(), if self.waiting.is_on() => None,
+                answers = self.dispatch.next_answers(), if answering => self.on_answers(answers),
                 () = self.broker.messages().room(), if makes_room => None,
                 () = tokio::task::yield_now(), if goes_on => self.on_input(),
                 count = self.input.read(&mut self.socket), if reads => self.on_read(count),
@@ -274,7 +282,14 @@ impl Connection {
                 // What fails on a channel that failed before is no longer heard.
                 (Err(failure), _) | (Ok(()), Err(failure)) => [Some(failure), None],
             };
-            let end = failures.into_iter().flatten().find_map(|failure| self.fail(failure));
+            let failures = failures.into_iter().flatten();
+            if self.dispatch.is_answering() {
+                self.failures.extend(failures);
+                self.has_more = true;
+                self.behind = true;
+                return None;
+            }
+            let end = failures.into_iter().find_map(|failure| self.fail(failure));
             if end.is_some() {
                 return end;
             }
@@ -284,7 +299,11 @@ impl Connection {
     fn on_step(&mut self, step: Step) -> Option<End> {
         match step {
             Step::Next => self.tell_if_blocked(),
-            Step::Yield => self.has_more = true,
+            Step::Yield | Step::Again => self.has_more = true,
+            Step::Behind => {
+                self.has_more = true;
+                self.behind = true;
+            }
             Step::ClientClosed => return Some(End::ClientClosed),
             Step::Park => {
                 self.has_more = true;
@@ -297,24 +316,28 @@ impl Connection {
             }
             Step::Once(durable, frames) => {
                 self.has_more = true;
-                self.waiting.stored(durable, frames);
+                self.dispatch.answer_once(durable, frames);
             }
         }
         None
     }
 
-    fn on_waited(&mut self, waited: Waited) -> Option<End> {
-        match waited {
-            Waited::Over => None,
-            Waited::Stored(Ok(()), frames) => {
-                self.dispatch.session.send(&frames);
-                if !self.has_more {
-                    self.dispatch.flush();
-                }
-                None
-            }
-            Waited::Stored(Err(error), _) => Some(self.not_stored(&error)),
+    fn on_answers(&mut self, answers: Result<Vec<u8>, StorageError>) -> Option<End> {
+        match answers {
+            Ok(frames) => self.dispatch.answer(&frames),
+            Err(error) => return Some(self.not_stored(&error)),
         }
+        if !self.dispatch.is_answering() {
+            self.behind = false;
+            let failures = std::mem::take(&mut self.failures);
+            if let Some(end) = failures.into_iter().find_map(|failure| self.fail(failure)) {
+                return Some(end);
+            }
+        }
+        if !self.has_more {
+            self.dispatch.flush();
+        }
+        None
     }
 
     fn not_stored(&self, error: &StorageError) -> End {
@@ -433,6 +456,7 @@ impl Connection {
         let sent = self.handle.outbox().activity();
         let unread = self.parked
             || self.waiting.is_on()
+            || self.behind
             || self.has_more
             || self.owes_too_much()
             || self.is_crowded();

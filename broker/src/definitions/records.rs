@@ -1,7 +1,7 @@
 //! The durable definitions as records: what the metadata store holds under which
 //! key, and how it is read back at start.
 //!
-//! `auth` and `vhost` write them; the broker builds its registries from
+//! `definitions::command` carries them; the broker builds its registries from
 //! [`load`]. Values are JSON; new fields get a default, so that an older store
 //! can be read. Arguments are kept as AMQP encodes them, in base64: JSON cannot
 //! carry every number a client may send.
@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::exchange::ExchangeKind;
 
-/// A definition with a place in the metadata store.
-pub(crate) trait Record: Serialize + DeserializeOwned {
+/// What names a definition in the metadata store.
+pub(crate) trait RecordKey {
     /// Where definitions of this kind are kept.
     const COLLECTION: Collection;
 
@@ -28,6 +28,14 @@ pub(crate) trait Record: Serialize + DeserializeOwned {
         Key::compound(Self::COLLECTION, &parts)
     }
 
+    /// The change that removes it.
+    fn delete(&self) -> Change {
+        Change::Delete { key: self.key() }
+    }
+}
+
+/// A definition with a place in the metadata store.
+pub(crate) trait Record: RecordKey + Serialize + DeserializeOwned {
     /// The change that stores it.
     fn put(&self) -> Change {
         // Records are structs of strings, numbers and flags: serialising them into
@@ -35,12 +43,9 @@ pub(crate) trait Record: Serialize + DeserializeOwned {
         let value = serde_json::to_vec(self).unwrap_or_default();
         Change::Put { key: self.key(), value }
     }
-
-    /// The change that removes it.
-    fn delete(&self) -> Change {
-        Change::Delete { key: self.key() }
-    }
 }
+
+impl<R: RecordKey + Serialize + DeserializeOwned> Record for R {}
 
 /// A virtual host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,47 +177,79 @@ pub(crate) struct BindingRecord {
     pub arguments: FieldTable,
 }
 
-impl Record for VhostRecord {
-    const COLLECTION: Collection = Collection::Vhost;
+/// Names a vhost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct VhostKey {
+    /// Its name.
+    pub name: String,
+}
 
-    fn identity(&self) -> Vec<Vec<u8>> {
-        vec![self.name.clone().into()]
+/// Names a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UserKey {
+    /// Its name.
+    pub name: String,
+}
+
+/// Names what a user may do in a vhost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PermissionKey {
+    /// The user's name.
+    pub user: String,
+    /// The vhost's name.
+    pub vhost: String,
+}
+
+impl From<&PermissionRecord> for PermissionKey {
+    fn from(record: &PermissionRecord) -> Self {
+        Self { user: record.user.clone(), vhost: record.vhost.clone() }
     }
 }
 
-impl Record for UserRecord {
-    const COLLECTION: Collection = Collection::User;
-
-    fn identity(&self) -> Vec<Vec<u8>> {
-        vec![self.name.clone().into()]
-    }
+/// Names an exchange.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ExchangeKey {
+    /// The vhost's name.
+    pub vhost: String,
+    /// Its name within the vhost.
+    pub name: String,
 }
 
-impl Record for PermissionRecord {
-    const COLLECTION: Collection = Collection::Permission;
-
-    fn identity(&self) -> Vec<Vec<u8>> {
-        vec![self.vhost.clone().into(), self.user.clone().into()]
-    }
+/// Names a queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct QueueKey {
+    /// Its number.
+    pub id: u64,
+    /// The vhost's name.
+    pub vhost: String,
+    /// Its name within the vhost.
+    pub name: String,
 }
 
-impl Record for ExchangeRecord {
-    const COLLECTION: Collection = Collection::Exchange;
+macro_rules! named_by {
+    ($collection:ident, $record:ident, $($field:ident),+) => {
+        impl RecordKey for $record {
+            const COLLECTION: Collection = Collection::$collection;
 
-    fn identity(&self) -> Vec<Vec<u8>> {
-        vec![self.vhost.clone().into(), self.name.clone().into()]
-    }
+            fn identity(&self) -> Vec<Vec<u8>> {
+                vec![$(self.$field.clone().into()),+]
+            }
+        }
+    };
 }
 
-impl Record for QueueRecord {
-    const COLLECTION: Collection = Collection::Queue;
+named_by!(Vhost, VhostRecord, name);
+named_by!(Vhost, VhostKey, name);
+named_by!(User, UserRecord, name);
+named_by!(User, UserKey, name);
+named_by!(Permission, PermissionRecord, vhost, user);
+named_by!(Permission, PermissionKey, vhost, user);
+named_by!(Exchange, ExchangeRecord, vhost, name);
+named_by!(Exchange, ExchangeKey, vhost, name);
+named_by!(Queue, QueueRecord, vhost, name);
+named_by!(Queue, QueueKey, vhost, name);
 
-    fn identity(&self) -> Vec<Vec<u8>> {
-        vec![self.vhost.clone().into(), self.name.clone().into()]
-    }
-}
-
-impl Record for BindingRecord {
+impl RecordKey for BindingRecord {
     const COLLECTION: Collection = Collection::Binding;
 
     fn identity(&self) -> Vec<Vec<u8>> {
@@ -444,6 +481,23 @@ mod tests {
         }
         let error = load(&stored(vec![change])).unwrap_err().to_string();
         assert!(error.starts_with("definition Queue /\\x00\\x01q"), "{error}");
+    }
+
+    #[test]
+    fn keys_name_what_records_store() {
+        let (vhost, user, name) = ("/".to_owned(), "bob".to_owned(), "q".to_owned());
+        let record = queue("q", FieldTable::new());
+        let key = QueueKey { id: record.id, vhost: vhost.clone(), name };
+        assert_eq!(stored(vec![record.put(), key.delete()]).len(), 0);
+        let permission = PermissionRecord {
+            user: user.clone(),
+            vhost: vhost.clone(),
+            configure: String::new(),
+            write: String::new(),
+            read: String::new(),
+        };
+        let key = PermissionKey { user, vhost };
+        assert_eq!(stored(vec![permission.put(), key.delete()]).len(), 0);
     }
 
     #[test]

@@ -1,32 +1,46 @@
-//! What becomes of definitions: handed to the metadata store, and waited for.
+//! What becomes of definitions: proposed to the metadata store, and waited for.
 //!
-//! `vhost::topology` proposes changes while it holds its lock, so the store sees them in the order
-//! they were made; channels wait for the returned `Durable` before they answer. Stays true: a
-//! declare, bind or delete of something durable is answered only after it is on disk, and nothing
+//! `vhost` and `auth` propose commands while they hold the lock that orders their changes, so the
+//! store sees them in the order they take effect; channels wait for the `Durable` of what they speak
+//! of before they answer. Stays true: nothing durable is answered before it is on disk, and nothing
 //! that is not durable costs a write.
 
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use leveret_storage::StorageError;
 use leveret_storage::messages::Ticket;
-use leveret_storage::metadata::{Change, MetadataStore, Proposal};
+use leveret_storage::metadata::{MetadataStore, Proposal};
 
+use super::command::Command;
 use crate::keys::QueueId;
 use crate::stores::Messages;
 
 /// A moment: when a change is on disk.
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[must_use = "whoever is answered before a change is durable may be told a lie"]
 pub(crate) struct Durable {
     defined: Option<Proposal>,
     stored: Option<(Arc<Messages>, Ticket)>,
+    /// The change is not made as a whole yet: whoever waits makes the rest, and waits for that.
+    rest: Option<Rest>,
 }
+
+type Rest = Pin<Box<dyn Future<Output = Durable> + Send>>;
 
 impl Durable {
     /// There is nothing to wait for.
     pub(crate) fn now() -> Self {
         Self::default()
+    }
+
+    /// When the rest of the change is on disk, too, which is made step by step by waiting.
+    pub(crate) fn and_rest(mut self, rest: impl Future<Output = Self> + Send + 'static) -> Self {
+        self.rest = Some(Box::pin(rest));
+        self
     }
 
     /// When messages are stored as well, if there are any.
@@ -35,9 +49,9 @@ impl Durable {
         self
     }
 
-    /// Whether there is nothing to wait for.
+    /// Whether there is nothing to wait for, or no longer.
     pub(crate) fn is_now(&self) -> bool {
-        self.defined.is_none() && self.stored.is_none()
+        self.rest.is_none() && self.stored.is_none() && self.defined.as_ref().is_none_or(is_done)
     }
 
     /// Waits.
@@ -45,14 +59,41 @@ impl Durable {
     /// # Errors
     /// The change could not be stored.
     pub(crate) async fn wait(self) -> Result<(), StorageError> {
-        if let Some(proposal) = self.defined {
-            proposal.await?;
-        }
-        match self.stored {
-            Some((messages, ticket)) => messages.progress().reached(ticket).await,
-            None => Ok(()),
+        let Self { mut defined, mut stored, mut rest } = self;
+        loop {
+            if let Some(proposal) = defined {
+                proposal.await?;
+            }
+            if let Some((messages, ticket)) = stored {
+                messages.progress().reached(ticket).await?;
+            }
+            let Some(more) = rest else { return Ok(()) };
+            Self { defined, stored, rest } = more.await;
         }
     }
+}
+
+impl fmt::Debug for Durable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { defined, stored, rest } = self;
+        let stored = stored.as_ref().map(|(_, ticket)| ticket);
+        f.debug_struct("Durable")
+            .field("defined", defined)
+            .field("stored", &stored)
+            .field("rest", &rest.is_some())
+            .finish()
+    }
+}
+
+impl From<Proposal> for Durable {
+    fn from(proposal: Proposal) -> Self {
+        Self { defined: Some(proposal), ..Self::default() }
+    }
+}
+
+/// Whether a proposal is on disk. One that failed is never done.
+pub(crate) fn is_done(proposal: &Proposal) -> bool {
+    matches!(proposal.outcome(), Some(Ok(_)))
 }
 
 /// Where definitions are kept.
@@ -65,7 +106,7 @@ pub(crate) struct DefinitionStore {
 impl DefinitionStore {
     /// In this store; `boot_epoch` was never used by an earlier start.
     pub(crate) fn new(store: Arc<dyn MetadataStore>, boot_epoch: u32) -> Self {
-        Self { store, next_queue_id: AtomicU64::new(u64::from(boot_epoch) << 32) }
+        Self { store, next_queue_id: AtomicU64::new(u64::from(boot_epoch) << u32::BITS) }
     }
 
     /// A number that no queue ever had: the count of starts, then the count within this one.
@@ -73,11 +114,10 @@ impl DefinitionStore {
         QueueId(self.next_queue_id.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Hands changes to the store, without waiting.
-    pub(crate) fn propose(&self, changes: Vec<Change>) -> Durable {
-        if changes.is_empty() {
-            return Durable::now();
-        }
-        Durable { defined: Some(self.store.propose(changes)), stored: None }
+    /// Hands a batch to the store, without waiting; `None` when it is empty. Applied whole or not
+    /// at all, and after every batch proposed before it.
+    pub(crate) fn propose(&self, commands: &[Command]) -> Option<Proposal> {
+        let changes: Vec<_> = commands.iter().map(Command::change).collect();
+        (!changes.is_empty()).then(|| self.store.propose(changes))
     }
 }

@@ -127,6 +127,23 @@ impl<D: Clone + Eq + Hash> Router<D> {
         self.kind
     }
 
+    /// Whether [`Router::bind`] would add a binding.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn is_new(&self, binding: &Binding<D>) -> Result<bool, BindError> {
+        if let Matcher::Headers(_) = self.matcher {
+            headers::validate(&binding.arguments)?;
+        }
+        Ok(!self.has(&binding.destination, &binding.routing_key, &binding.arguments))
+    }
+
+    /// Whether there is a binding with this destination, key and arguments.
+    #[must_use]
+    pub fn has(&self, destination: &D, routing_key: &str, arguments: &FieldTable) -> bool {
+        self.registry.contains(destination, routing_key, arguments)
+    }
+
     /// Adds a binding. False when there is one with the same destination, key and arguments: then
     /// nothing changes.
     ///

@@ -69,6 +69,16 @@ impl<D: Clone + Eq + Hash> Registry<D> {
         Some(entry.binding)
     }
 
+    pub(super) fn contains(
+        &self,
+        destination: &D,
+        routing_key: &str,
+        arguments: &FieldTable,
+    ) -> bool {
+        let identity = || Identity { routing_key, arguments: fingerprint(arguments) };
+        self.destinations.get(destination).is_some_and(|entries| entries.contains(&identity()))
+    }
+
     pub(super) fn remove_destination(&mut self, destination: &D) -> Vec<Binding<D>> {
         let entries = self.destinations.swap_remove(destination).unwrap_or_default();
         self.len -= entries.len();

@@ -11,15 +11,18 @@ use leveret_protocol::methods::MethodFrame;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use super::answers::Answers;
 use super::routes::Routes;
 use super::settlements::Settlements;
+use super::step::Step;
 use crate::auth::permissions::{Permission, UserPermissions};
 use crate::broker::{Broker, Limits};
-use crate::error::{ChannelError, ResourceName};
+use crate::error::{AmqpError, ChannelError, ResourceName};
 use crate::keys::QueueId;
 use crate::outgoing::ConnectionHandle;
 use crate::queue::{Effects, Queue};
 use crate::vhost::Vhost;
+use crate::vhost::topology::{Refusal, Refused};
 
 /// The extensions a client says it understands.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +57,8 @@ pub(crate) struct Session {
     pub handle: Arc<ConnectionHandle>,
     /// What the client understands.
     pub capabilities: ClientCapabilities,
+    /// What the client is told once it is on disk.
+    pub(super) answers: Answers,
     /// What commands to queues left to be done.
     pub effects: Effects,
     /// Known routes, and routed messages on their way.
@@ -86,6 +91,7 @@ impl Session {
             vhost,
             handle,
             capabilities,
+            answers: Answers::default(),
             effects: Effects::default(),
             routes: Routes::default(),
             settlements: Settlements::default(),
@@ -155,17 +161,31 @@ impl Session {
 
     /// The queue, if this connection may use it.
     pub(crate) fn open_queue(&self, name: &str) -> Result<Arc<Queue>, ChannelError> {
-        let queue = self.vhost.expect_queue(name)?;
-        self.assert_open(&queue)?;
-        Ok(queue)
+        self.vhost.open_queue(name, self.handle.id())
     }
 
-    /// 405 when the queue belongs to another connection.
-    pub(crate) fn assert_open(&self, queue: &Queue) -> Result<(), ChannelError> {
-        if queue.is_open_to(self.handle.id()) {
-            return Ok(());
+    /// Nothing is confirmed before the definitions of these queues are on disk.
+    pub(crate) fn await_definitions(&mut self, queues: &[Arc<Queue>]) {
+        let durable = self.vhost.defined(queues);
+        if !durable.is_now() {
+            self.answers.push(durable, Vec::new());
         }
-        Err(ChannelError::Locked(self.vhost.queue_name(queue.name())))
+    }
+
+    /// What is left to be done after a change of the topology. One that was refused because of
+    /// something that is not on disk yet is told so only once that is.
+    pub(crate) fn after_change(&mut self, step: Result<Step, Refusal>) -> Result<Step, AmqpError> {
+        match step {
+            Ok(step) => Ok(step),
+            Err(Refusal::Later) => Ok(Step::Again),
+            Err(Refusal::Error(refused)) => {
+                let Refused { error, durable } = *refused;
+                if !durable.is_now() {
+                    self.answers.push(durable, Vec::new());
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Remembers an exclusive queue of this connection.
@@ -179,11 +199,13 @@ impl Session {
         queues.insert(queue.id(), Arc::clone(queue));
     }
 
-    /// Deletes this connection's exclusive queues: it ends.
-    pub(crate) fn delete_exclusive_queues(&mut self) {
+    /// Deletes this connection's exclusive queues, and ends the changes it began: it ends.
+    pub(crate) fn end_changes(&mut self) {
         for queue in std::mem::take(&mut self.exclusive_queues).into_values() {
-            // Its deletion costs no write: an exclusive queue is in no store of definitions.
-            drop(self.vhost.delete_queue(&queue, false, false));
+            self.vhost.delete_with_connection(&queue);
+        }
+        if self.answers.are_waiting() {
+            self.vhost.settle();
         }
     }
 

@@ -9,6 +9,7 @@
 //! sees the effects of its methods in the order it sent them. Stays true: publishes and
 //! settlements are never both collected at once.
 
+mod answers;
 pub(crate) mod channel;
 pub(crate) mod channel_table;
 pub(crate) mod close;
@@ -19,6 +20,8 @@ pub(crate) mod settlements;
 pub(crate) mod step;
 
 #[cfg(test)]
+mod answers_test;
+#[cfg(test)]
 mod settlements_model;
 
 use std::sync::Arc;
@@ -28,6 +31,7 @@ use leveret_protocol::content::ContentHeader;
 use leveret_protocol::error::{DecodeError, Snippet};
 use leveret_protocol::frame::{Frame, FrameKind};
 use leveret_protocol::methods::{Method, basic, channel as channel_class};
+use leveret_storage::StorageError;
 use leveret_storage::messages::Ticket;
 use smallvec::SmallVec;
 use tracing::warn;
@@ -40,6 +44,7 @@ use self::channel_table::{ChannelTable, Lookup};
 use self::context::Session;
 use self::resume::Turn;
 use self::step::Step;
+use crate::definitions::store::Durable;
 use crate::error::{AmqpError, ChannelError, ConnectionError, FailingMethod, Failure};
 use crate::queue::Queue;
 
@@ -69,6 +74,8 @@ pub(crate) struct Dispatch {
     awaiting: SmallVec<[u16; 4]>,
     /// Whose turn it is when there is room for deliveries again.
     turn: Turn,
+    /// When what was stored last is durable: confirms that wait for an answer wait for this, too.
+    unconfirmed_until: Option<Ticket>,
 }
 
 impl Dispatch {
@@ -83,7 +90,41 @@ impl Dispatch {
             worked: 0,
             awaiting: SmallVec::new(),
             turn: Turn::default(),
+            unconfirmed_until: None,
         }
+    }
+
+    /// Whether answers wait to be durable.
+    pub(crate) fn is_answering(&self) -> bool {
+        self.session.answers.are_waiting()
+    }
+
+    /// Waits for the next answers; for ever when there are none. Cancel safe.
+    ///
+    /// # Errors
+    /// What they say could not be stored.
+    pub(crate) async fn next_answers(&mut self) -> Result<Vec<u8>, StorageError> {
+        self.session.answers.next().await
+    }
+
+    /// Sends answers, and behind the last of them the confirms that waited.
+    pub(crate) fn answer(&mut self, frames: &[u8]) {
+        self.session.send(frames);
+        if !self.is_answering() {
+            self.store();
+        }
+    }
+
+    /// Whether a frame has to wait until the answers before it are out.
+    pub(crate) fn is_behind(&self, frame: &Frame<'_>) -> bool {
+        self.is_answering()
+            && match frame.kind {
+                FrameKind::Method => {
+                    !changes_topology(frame.payload) || self.session.answers.are_full()
+                }
+                FrameKind::Header | FrameKind::Body => true,
+                FrameKind::Heartbeat => false,
+            }
     }
 
     /// Handles one frame.
@@ -267,8 +308,8 @@ impl Dispatch {
                 let Some(channel) = self.channels.open(number) else { return Ok(Step::Next) };
                 self.worked += METHOD_WORK;
                 match channel.handle(&mut self.session, other)? {
-                    Step::Once(durable, frames) if durable.is_now() => {
-                        self.session.send(&frames);
+                    Step::Once(durable, frames) => {
+                        self.answer_once(durable, frames);
                         Ok(Step::Next)
                     }
                     Step::Next if self.session.handle.outbox().unsent() > REPLY_BYTES_MAX => {
@@ -277,6 +318,15 @@ impl Dispatch {
                     step => Ok(step),
                 }
             }
+        }
+    }
+
+    /// Sends frames once a change is on disk, behind the answers that wait.
+    pub(crate) fn answer_once(&mut self, durable: Durable, frames: Vec<u8>) {
+        if durable.is_now() && !self.is_answering() {
+            self.session.send(&frames);
+        } else {
+            self.session.answers.push(durable, frames);
         }
     }
 
@@ -310,6 +360,13 @@ impl Dispatch {
     fn store(&mut self) {
         let Session { effects, broker, .. } = &mut self.session;
         let ticket = effects.store(broker.messages());
+        if ticket.is_some() {
+            self.unconfirmed_until = ticket;
+        }
+        if self.is_answering() {
+            return;
+        }
+        let ticket = self.unconfirmed_until.take();
         for number in self.session.take_unconfirmed() {
             let Some(channel) = self.channels.open(number) else { continue };
             if channel.handed_over(ticket) && !self.awaiting.contains(&number) {
@@ -465,7 +522,7 @@ impl Dispatch {
         for mut channel in self.channels.drain() {
             channel.end(&mut self.session);
         }
-        self.session.delete_exclusive_queues();
+        self.session.end_changes();
         let Session { effects, broker, .. } = &mut self.session;
         effects.carry_out(broker.messages());
     }
@@ -489,6 +546,16 @@ const MESSAGES_A_TURN: usize = 16;
 /// A client that does not read its replies is not read from while this many bytes wait for it.
 pub(crate) const REPLY_BYTES_MAX: usize = 16 << 20;
 const PUBLISH: FailingMethod = FailingMethod::of(60, 40);
+
+/// Whether a method frame declares, deletes, binds or unbinds, by its class and method ids.
+fn changes_topology(payload: &[u8]) -> bool {
+    const PURGE: u8 = 30;
+    match payload {
+        [0, 40, ..] => true,
+        [0, 50, 0, method, ..] => *method != PURGE,
+        _ => false,
+    }
+}
 
 /// Some errors of decoding name the method, as RabbitMQ does.
 fn undecodable(channel: u16, error: DecodeError) -> Failure {

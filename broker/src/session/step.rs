@@ -18,8 +18,12 @@ pub(crate) enum Step {
     Next,
     /// Let others run before the next frame.
     Yield,
-    /// Send these frames once the change is on disk, before anything else is read.
+    /// Send these frames once the change is on disk.
     Once(Durable, Vec<u8>),
+    /// Look at this frame again once the answers before it are out.
+    Behind,
+    /// Look at this frame again after others ran.
+    Again,
     /// The client closed the connection: answer, and end.
     ClientClosed,
     /// The client may not publish now: look at this frame again later.

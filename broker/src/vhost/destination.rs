@@ -51,6 +51,11 @@ impl Exchange {
         Arc::new(Self { id, name: name.into(), settings, router })
     }
 
+    /// Its number: no other exchange of this process has it.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
     /// Its name.
     pub(crate) fn name(&self) -> &str {
         &self.name

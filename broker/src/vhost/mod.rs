@@ -9,10 +9,15 @@
 //! Lock order: topology, registry shard, exchange router, queue, connection outgoing buffer.
 
 pub(crate) mod destination;
+mod newest;
 mod records;
+mod removal;
 mod reply_queues;
 pub(crate) mod routing;
 pub(crate) mod topology;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -22,10 +27,11 @@ use leveret_protocol::types::FieldTable;
 use parking_lot::Mutex;
 
 use self::destination::{Exchange, ExchangeSettings};
-use self::topology::Incoming;
-use crate::definitions::store::DefinitionStore;
+use self::newest::{Newest, Subject};
+use self::removal::Topology;
+use crate::definitions::store::{DefinitionStore, Durable};
 use crate::error::{ChannelError, ResourceName};
-use crate::exchange::ExchangeKind;
+use crate::exchange::{ExchangeKind, Router};
 use crate::queue::Queue;
 use crate::stores::Messages;
 
@@ -60,7 +66,9 @@ pub(crate) struct Vhost {
     default_exchange: Arc<Exchange>,
     generation: AtomicU64,
     /// Serialises all changes, and knows which exchanges lead to a destination.
-    topology: Mutex<Incoming>,
+    topology: Mutex<Topology>,
+    /// What of the changes is not on disk yet.
+    newest: Newest,
     definitions: Arc<DefinitionStore>,
     messages: Arc<Messages>,
     limits: Arc<TopologyLimits>,
@@ -102,7 +110,8 @@ impl Vhost {
             reply_queues: Registry::default(),
             default_exchange: Exchange::new("", settings(ExchangeKind::Direct, false)),
             generation: AtomicU64::new(1),
-            topology: Mutex::new(Incoming::default()),
+            topology: Mutex::new(Topology::default()),
+            newest: Newest::default(),
             definitions,
             messages,
             limits,
@@ -159,5 +168,22 @@ impl Vhost {
     /// An exchange's name as error texts show it.
     pub(crate) fn exchange_name(&self, name: &str) -> ResourceName {
         ResourceName::exchange(&self.name, name)
+    }
+
+    /// When the definitions of all these queues are on disk: nothing published into them may be
+    /// confirmed before.
+    pub(crate) fn defined(&self, queues: &[Arc<Queue>]) -> Durable {
+        self.newest.of(queues.iter().map(|queue| (Subject::Queue, queue.name())))
+    }
+}
+
+impl Drop for Vhost {
+    /// Exchanges hold what they are bound to, which may be a chain of any length or a ring: each
+    /// lets go while the registry still holds the others, so that none goes inside another.
+    fn drop(&mut self) {
+        for exchange in &self.exchanges {
+            let empty = Router::new(exchange.settings().kind);
+            *exchange.router().write() = empty;
+        }
     }
 }

@@ -1,59 +1,78 @@
-//! What of a vhost's topology is kept as definitions, as the records that say so.
+//! What of a vhost's topology is kept as definitions, as the commands that say so.
 //!
-//! Filled by `vhost::topology`, handed to `definitions::store`. Stays true: what is not durable is
-//! passed over here, so callers name everything that happened.
-
-use leveret_storage::metadata::Change;
+//! Filled by `vhost::topology` and `vhost::removal`, proposed in one batch. Stays true: what is not
+//! durable is passed over here, so callers name everything that happens.
 
 use super::destination::{Destination, Exchange};
+use super::newest::Subject;
+use crate::definitions::command::{Command, Topology};
 use crate::definitions::records::{
-    BindingRecord, DestinationKind, ExchangeRecord, QueueRecord, Record,
+    BindingRecord, DestinationKind, ExchangeKey, ExchangeRecord, QueueKey, QueueRecord,
 };
 use crate::exchange::Binding;
 use crate::queue::Queue;
 
-/// The durable part of one change to a vhost's topology.
+/// The durable part of one change to a vhost's topology, and what it is about.
 #[derive(Debug, Default)]
-pub(super) struct TopologyChanges(Vec<Change>);
+pub(super) struct TopologyChanges {
+    commands: Vec<Command>,
+    subjects: Vec<(Subject, Box<str>)>,
+}
 
 impl TopologyChanges {
-    /// The changes for the metadata store.
-    pub(super) fn into_changes(self) -> Vec<Change> {
-        self.0
+    /// Whether nothing durable happened.
+    pub(super) fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+
+    /// The commands to propose.
+    pub(super) fn commands(&self) -> &[Command] {
+        &self.commands
+    }
+
+    /// What they are about.
+    pub(super) fn into_subjects(self) -> Vec<(Subject, Box<str>)> {
+        self.subjects
     }
 
     /// An exchange is new.
     pub(super) fn exchange_declared(&mut self, vhost: &str, exchange: &Exchange) {
         if exchange.settings().durable {
-            self.0.push(exchange_record(vhost, exchange).put());
+            let command = Topology::DeclareExchange(exchange_record(vhost, exchange));
+            self.add(command, Subject::Exchange, exchange.name());
         }
     }
 
     /// An exchange is gone.
     pub(super) fn exchange_deleted(&mut self, vhost: &str, exchange: &Exchange) {
         if exchange.settings().durable {
-            self.0.push(exchange_record(vhost, exchange).delete());
+            let name = exchange.name().to_owned();
+            let command = Topology::DeleteExchange(ExchangeKey { vhost: vhost.to_owned(), name });
+            self.add(command, Subject::Exchange, exchange.name());
         }
     }
 
     /// A queue is new.
     pub(super) fn queue_declared(&mut self, queue: &Queue) {
         if queue.settings().durable {
-            self.0.push(queue_record(queue).put());
+            self.add(Topology::DeclareQueue(queue_record(queue)), Subject::Queue, queue.name());
         }
     }
 
     /// A queue is gone.
     pub(super) fn queue_deleted(&mut self, queue: &Queue) {
         if queue.settings().durable {
-            self.0.push(queue_record(queue).delete());
+            let (vhost, name) = (queue.vhost().to_owned(), queue.name().to_owned());
+            let command = Topology::DeleteQueue(QueueKey { id: queue.id().0, vhost, name });
+            self.add(command, Subject::Queue, queue.name());
         }
     }
 
     /// A binding is new.
     pub(super) fn bound(&mut self, vhost: &str, source: &Exchange, binding: &Binding<Destination>) {
         if is_durable(source, binding) {
-            self.0.push(binding_record(vhost, source, binding).put());
+            let command = Topology::Bind(binding_record(vhost, source, binding));
+            self.add(command, Subject::Bindings, source.name());
         }
     }
 
@@ -65,7 +84,16 @@ impl TopologyChanges {
         binding: &Binding<Destination>,
     ) {
         if is_durable(source, binding) {
-            self.0.push(binding_record(vhost, source, binding).delete());
+            let command = Topology::Unbind(binding_record(vhost, source, binding));
+            self.add(command, Subject::Bindings, source.name());
+        }
+    }
+
+    fn add(&mut self, command: Topology, subject: Subject, name: &str) {
+        self.commands.push(command.into());
+        let repeated = self.subjects.last().is_some_and(|(s, n)| *s == subject && **n == *name);
+        if !repeated {
+            self.subjects.push((subject, name.into()));
         }
     }
 }

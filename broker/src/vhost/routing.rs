@@ -38,11 +38,13 @@ impl Vhost {
     /// Where a message published to this exchange goes.
     pub(crate) fn route(&self, exchange: &Arc<Exchange>, message: &Routed<'_>) -> Route {
         let mut walk = Walk { vhost: self, message, headers: None, cacheable: true };
-        let mut seen = vec![Arc::clone(exchange)];
+        let mut reached = vec![Arc::clone(exchange)];
+        let mut seen = FxHashSet::default();
+        seen.insert(exchange.id());
         let mut queues = Vec::new();
         let mut found = Vec::new();
         let mut next = 0;
-        while let Some(exchange) = seen.get(next).cloned() {
+        while let Some(exchange) = reached.get(next).cloned() {
             next += 1;
             walk.destinations(&exchange, &mut found);
             if found.is_empty() {
@@ -52,14 +54,14 @@ impl Vhost {
                 match destination {
                     Destination::Queue(queue) => queues.push(queue),
                     Destination::Exchange(exchange) => {
-                        if !seen.iter().any(|known| Arc::ptr_eq(known, &exchange)) {
-                            seen.push(exchange);
+                        if seen.insert(exchange.id()) {
+                            reached.push(exchange);
                         }
                     }
                 }
             }
         }
-        if seen.len() > 1 || message.routing_keys.len() > 1 {
+        if reached.len() > 1 || message.routing_keys.len() > 1 {
             let mut known = FxHashSet::default();
             queues.retain(|queue| known.insert(queue.id()));
         }

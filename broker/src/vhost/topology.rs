@@ -1,61 +1,197 @@
 //! Changes to a vhost's exchanges, queues and bindings.
 //!
-//! Called by `session::channel` and when connections end. One change at a
-//! time per vhost, under the topology lock; what is durable is handed to the metadata store inside
-//! it, so that the store sees the changes in the order they were made, and the caller waits for the
-//! returned `Durable` before it answers the client. Rules: RabbitMQ's exchange, queue and binding
-//! semantics, with its texts.
+//! Called by `session::channel` and when connections end. One change at a time per vhost, under the
+//! topology lock: names are looked up, the change is checked, what is durable of it is proposed to
+//! the metadata store, and it takes effect, before the lock is free again. So the store has the
+//! changes in the order they took effect, and a client sees its own in the order it sent them
+//! without waiting for the disk; its answers wait, each until the newest change of what it speaks of
+//! is durable, refusals too. Rules: RabbitMQ's exchange, queue and binding semantics, with its texts.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use foldhash::fast::RandomState;
 use leveret_protocol::types::FieldTable;
+use leveret_storage::messages::Ticket;
+use leveret_storage::metadata::Proposal;
+use parking_lot::MutexGuard;
 
 use super::Vhost;
-use super::destination::{
-    ALTERNATE_EXCHANGE, Destination, DestinationId, Exchange, ExchangeSettings,
-};
+use super::destination::{ALTERNATE_EXCHANGE, Destination, Exchange, ExchangeSettings};
+use super::newest::Subject;
 use super::records::TopologyChanges;
+use super::removal::Topology;
+use crate::definitions::records::DestinationKind;
 use crate::definitions::store::Durable;
-use crate::error::{ChannelError, ResourceName};
-use crate::exchange::{Binding, Router};
+use crate::error::{AmqpError, ChannelError, ResourceName};
+use crate::exchange::Binding;
 use crate::keys::{ConnectionId, QueueId};
 use crate::queue::arguments::{self, assert_argument_equivalent};
 use crate::queue::{DeleteRefused, Queue, QueueSettings};
 
-/// For every destination the exchanges that have a binding to it: where to look when it goes.
-pub(super) type Incoming = HashMap<DestinationId, Vec<Arc<Exchange>>, RandomState>;
+/// What became of a change: its result, and when the client may be told.
+pub(crate) type Changed<T> = Result<(T, Durable), Refusal>;
 
-/// A deleted queue: how many ready messages it had.
+/// Why something was not changed.
 #[derive(Debug)]
-pub(crate) struct DeletedQueue {
-    /// Ready messages it had.
-    pub ready: usize,
-    /// When the deletion is on disk.
+pub(crate) enum Refusal {
+    /// Something large is being removed, and went on by a step: ask again.
+    Later,
+    /// It may not be.
+    Error(Box<Refused>),
+}
+
+/// A refusal, and when the client may be told: once what it speaks of is on disk.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// What the client is told.
+    pub error: AmqpError,
+    /// When.
     pub durable: Durable,
 }
 
-/// A declared queue.
-#[derive(Debug)]
-pub(crate) struct DeclaredQueue {
-    /// The queue, new or not.
-    pub queue: Arc<Queue>,
-    /// When the declaration is on disk.
-    pub durable: Durable,
+impl<E: Into<AmqpError>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self::Error(Box::new(Refused { error: error.into(), durable: Durable::now() }))
+    }
+}
+
+/// The ends of a binding, by name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends<'a> {
+    /// The exchange that messages come from.
+    pub source: &'a str,
+    /// What the destination is.
+    pub kind: DestinationKind,
+    /// The destination's name.
+    pub destination: &'a str,
+}
+
+impl Ends<'_> {
+    fn subjects(&self) -> [(Subject, &str); 3] {
+        let destination = match self.kind {
+            DestinationKind::Queue => Subject::Queue,
+            DestinationKind::Exchange => Subject::Exchange,
+        };
+        [
+            (Subject::Exchange, self.source),
+            (Subject::Bindings, self.source),
+            (destination, self.destination),
+        ]
+    }
+}
+
+/// A deleted queue.
+#[derive(Debug, Default)]
+struct DeletedQueue {
+    /// Ready messages it had.
+    ready: usize,
+    /// When its messages are gone from the message store.
+    forgotten: Option<Ticket>,
 }
 
 impl Vhost {
+    /// The right to change something, unless something large is being removed.
+    fn change(&self) -> Result<MutexGuard<'_, Topology>, Refusal> {
+        let mut topology = self.topology.lock();
+        if topology.is_at_rest() {
+            return Ok(topology);
+        }
+        self.step(&mut topology, TopologyChanges::default());
+        if topology.is_at_rest() { Ok(topology) } else { Err(Refusal::Later) }
+    }
+
+    /// Ends what is being removed: a connection ends that would have done so step by step.
+    pub(crate) fn settle(&self) {
+        drop(self.change_now());
+    }
+
+    /// The same for whoever cannot come again.
+    fn change_now(&self) -> MutexGuard<'_, Topology> {
+        let mut topology = self.topology.lock();
+        self.finish_removal(&mut topology);
+        topology
+    }
+
+    /// Hands a batch to the store. Called with the topology lock held, before what it says can be
+    /// seen where that matters to a confirm.
+    pub(super) fn propose(&self, changes: TopologyChanges) -> Option<Proposal> {
+        let proposal = self.definitions.propose(changes.commands())?;
+        self.newest.note(&proposal, changes.into_subjects());
+        Some(proposal)
+    }
+
+    /// What is told of a change, and when: once everything it speaks of is on disk.
+    fn told<T>(
+        self: &Arc<Self>,
+        topology: MutexGuard<'_, Topology>,
+        result: Result<T, ChannelError>,
+        subjects: &[(Subject, &str)],
+    ) -> Changed<T> {
+        let at_rest = topology.is_at_rest();
+        drop(topology);
+        let mut durable = self.newest.of(subjects.iter().copied());
+        if !at_rest {
+            let vhost = Arc::clone(self);
+            let subjects: Vec<(Subject, Box<str>)> =
+                subjects.iter().map(|(subject, name)| (*subject, Box::from(*name))).collect();
+            durable = durable.and_rest(async move {
+                vhost.finish_removal_gently().await;
+                vhost.newest.of(subjects.iter().map(|(subject, name)| (*subject, &**name)))
+            });
+        }
+        match result {
+            Ok(value) => Ok((value, durable)),
+            Err(error) => Err(Refusal::Error(Box::new(Refused { error: error.into(), durable }))),
+        }
+    }
+
+    /// The exchange with this name, for a passive declare.
+    pub(crate) fn look_up_exchange(self: &Arc<Self>, name: &str) -> Changed<Arc<Exchange>> {
+        let topology = self.change()?;
+        self.told(topology, self.expect_exchange(name), &[(Subject::Exchange, name)])
+    }
+
+    /// The queue with this name, for a passive declare.
+    pub(crate) fn look_up_queue(
+        self: &Arc<Self>,
+        name: &str,
+        connection: ConnectionId,
+    ) -> Changed<Arc<Queue>> {
+        let topology = self.change()?;
+        self.told(topology, self.open_queue(name, connection), &[(Subject::Queue, name)])
+    }
+
+    /// The queue, if this connection may use it.
+    pub(crate) fn open_queue(
+        &self,
+        name: &str,
+        connection: ConnectionId,
+    ) -> Result<Arc<Queue>, ChannelError> {
+        let queue = self.expect_queue(name)?;
+        if queue.is_open_to(connection) {
+            return Ok(queue);
+        }
+        Err(ChannelError::Locked(self.queue_name(name)))
+    }
+
     /// Declares an exchange, or checks that the one there is equivalent.
     pub(crate) fn declare_exchange(
+        self: &Arc<Self>,
+        name: &str,
+        settings: ExchangeSettings,
+    ) -> Changed<()> {
+        let topology = self.change()?;
+        let declared = self.declare_exchange_there(name, settings);
+        self.told(topology, declared, &[(Subject::Exchange, name)])
+    }
+
+    fn declare_exchange_there(
         &self,
         name: &str,
         settings: ExchangeSettings,
-    ) -> Result<Durable, ChannelError> {
-        let _topology = self.topology.lock();
+    ) -> Result<(), ChannelError> {
         if let Some(existing) = self.exchange(name) {
-            return self.assert_exchange_equivalent(&existing, &settings).map(|()| Durable::now());
+            return self.assert_exchange_equivalent(&existing, &settings);
         }
         if name.starts_with("amq.") {
             return Err(ChannelError::Refused(format!(
@@ -66,9 +202,10 @@ impl Vhost {
         let exchange = Exchange::new(name, settings);
         let mut changes = TopologyChanges::default();
         changes.exchange_declared(&self.name, &exchange);
+        self.propose(changes);
         self.add_exchange(name, exchange);
         self.topology_changed();
-        Ok(self.definitions.propose(changes.into_changes()))
+        Ok(())
     }
 
     fn assert_exchange_allowed(&self, name: &str) -> Result<(), ChannelError> {
@@ -126,42 +263,58 @@ impl Vhost {
     }
 
     /// Deletes an exchange with all its bindings. One that does not exist is no error.
-    pub(crate) fn delete_exchange(
+    pub(crate) fn delete_exchange(self: &Arc<Self>, name: &str, if_unused: bool) -> Changed<()> {
+        let mut topology = self.change()?;
+        let deleted = self.delete_exchange_there(name, if_unused, &mut topology);
+        let subjects = [(Subject::Exchange, name), (Subject::Bindings, name)];
+        self.told(topology, deleted, &subjects)
+    }
+
+    fn delete_exchange_there(
         &self,
         name: &str,
         if_unused: bool,
-    ) -> Result<Durable, ChannelError> {
-        let mut incoming = self.topology.lock();
-        let Some(exchange) = self.exchange(name) else { return Ok(Durable::now()) };
+        topology: &mut Topology,
+    ) -> Result<(), ChannelError> {
+        let Some(exchange) = self.exchange(name) else { return Ok(()) };
         if if_unused && !exchange.router().read().is_empty() {
             let resource = self.exchange_name(name);
             return Err(ChannelError::Precondition(format!("{resource} in use")));
         }
-        let mut changes = TopologyChanges::default();
-        self.remove_exchange(&exchange, &mut incoming, &mut changes);
-        self.topology_changed();
-        Ok(self.definitions.propose(changes.into_changes()))
+        self.begin_removal(&exchange, topology);
+        self.step(topology, TopologyChanges::default());
+        Ok(())
     }
 
     /// Declares a queue, or checks that the one there is equivalent. `name` is not empty.
     pub(crate) fn declare_queue(
+        self: &Arc<Self>,
+        name: &str,
+        settings: QueueSettings,
+        connection: ConnectionId,
+    ) -> Changed<Arc<Queue>> {
+        let topology = self.change()?;
+        let declared = self.declare_queue_there(name, settings, connection);
+        self.told(topology, declared, &[(Subject::Queue, name)])
+    }
+
+    fn declare_queue_there(
         &self,
         name: &str,
         settings: QueueSettings,
         connection: ConnectionId,
-    ) -> Result<DeclaredQueue, ChannelError> {
-        let _topology = self.topology.lock();
+    ) -> Result<Arc<Queue>, ChannelError> {
         if let Some(queue) = self.queue(name) {
-            self.assert_queue_equivalent(&queue, &settings, connection)?;
-            return Ok(DeclaredQueue { queue, durable: Durable::now() });
+            return self.assert_queue_equivalent(&queue, &settings, connection).map(|()| queue);
         }
         self.assert_queue_allowed(name)?;
         let queue = self.new_queue(self.definitions.next_queue_id(), name, settings);
         let mut changes = TopologyChanges::default();
         changes.queue_declared(&queue);
+        self.propose(changes);
         self.add_queue(name, Arc::clone(&queue));
         self.topology_changed();
-        Ok(DeclaredQueue { queue, durable: self.definitions.propose(changes.into_changes()) })
+        Ok(queue)
     }
 
     pub(super) fn new_queue(&self, id: QueueId, name: &str, settings: QueueSettings) -> Arc<Queue> {
@@ -184,152 +337,164 @@ impl Vhost {
         arguments::assert_equivalent(&received.arguments, &current.arguments, &resource)
     }
 
-    /// Deletes a queue with its bindings; `None` when it is gone already.
+    /// Deletes a queue with its bindings; returns the ready messages it had. One that does not
+    /// exist is no error.
     pub(crate) fn delete_queue(
+        self: &Arc<Self>,
+        name: &str,
+        (if_unused, if_empty): (bool, bool),
+        connection: ConnectionId,
+    ) -> Changed<usize> {
+        let mut topology = self.change()?;
+        let ended = match self.open_queue(name, connection) {
+            Ok(queue) => self.end_queue(&queue, if_unused, if_empty, &mut topology),
+            Err(ChannelError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        };
+        self.step(&mut topology, TopologyChanges::default());
+        let mut forgotten = None;
+        let ready = ended.map(|ended| {
+            let DeletedQueue { ready, forgotten: ticket } = ended.unwrap_or_default();
+            forgotten = ticket;
+            ready
+        });
+        let (ready, durable) = self.told(topology, ready, &[(Subject::Queue, name)])?;
+        Ok((ready, durable.and_stored(&self.messages, forgotten)))
+    }
+
+    /// Deletes a queue whose connection ends.
+    pub(crate) fn delete_with_connection(&self, queue: &Arc<Queue>) {
+        let mut topology = self.change_now();
+        if let Ok(Some(_)) = self.end_queue(queue, false, false, &mut topology) {
+            self.finish_removal(&mut topology);
+        }
+    }
+
+    /// Deletes an auto-delete queue whose last consumer went, unless a new one came meanwhile.
+    pub(crate) fn delete_if_abandoned(&self, queue: &Arc<Queue>) -> Durable {
+        let mut topology = self.change_now();
+        if !queue.delete_if_abandoned() {
+            return Durable::now();
+        }
+        self.begin_queue_removal(queue, &mut topology);
+        let proposal = self.finish_removal(&mut topology);
+        let durable = proposal.map(Durable::from).unwrap_or_default();
+        durable.and_stored(&self.messages, queue.forget_messages())
+    }
+
+    fn end_queue(
         &self,
         queue: &Arc<Queue>,
         if_unused: bool,
         if_empty: bool,
+        topology: &mut Topology,
     ) -> Result<Option<DeletedQueue>, ChannelError> {
-        let mut incoming = self.topology.lock();
-        let deleted = queue.delete(if_unused, if_empty).map_err(|refused| {
+        let ended = queue.delete(if_unused, if_empty).map_err(|refused| {
             let resource = self.queue_name(queue.name());
             ChannelError::Precondition(match refused {
                 DeleteRefused::InUse => format!("{resource} in use"),
                 DeleteRefused::NotEmpty => format!("{resource} not empty"),
             })
         })?;
-        let Some(ready) = deleted else { return Ok(None) };
-        let durable = self.remove_queue(queue, &mut incoming);
-        Ok(Some(DeletedQueue { ready, durable }))
-    }
-
-    /// Deletes an auto-delete queue whose last consumer went, unless a new one came meanwhile.
-    pub(crate) fn delete_if_abandoned(&self, queue: &Arc<Queue>) -> Durable {
-        let mut incoming = self.topology.lock();
-        if !queue.delete_if_abandoned() {
-            return Durable::now();
-        }
-        self.remove_queue(queue, &mut incoming)
-    }
-
-    fn remove_queue(&self, queue: &Arc<Queue>, incoming: &mut Incoming) -> Durable {
-        let mut changes = TopologyChanges::default();
-        changes.queue_deleted(queue);
-        if self.queues.remove(queue.name()).is_some() {
-            self.limits.queues.fetch_sub(1, Ordering::Relaxed);
-        }
-        self.remove_bindings_to(&Destination::Queue(Arc::clone(queue)), incoming, &mut changes);
-        self.topology_changed();
-        let forgotten = queue.forget_messages();
-        self.definitions.propose(changes.into_changes()).and_stored(&self.messages, forgotten)
+        let Some(ready) = ended else { return Ok(None) };
+        self.begin_queue_removal(queue, topology);
+        Ok(Some(DeletedQueue { ready, forgotten: queue.forget_messages() }))
     }
 
     /// Binds; a binding that exists is no error.
     pub(crate) fn bind(
+        self: &Arc<Self>,
+        ends: Ends<'_>,
+        routing_key: &str,
+        arguments: FieldTable,
+        connection: ConnectionId,
+    ) -> Changed<()> {
+        let mut topology = self.change()?;
+        let bound = self.find_ends(ends, connection).and_then(|(source, destination)| {
+            let routing_key = routing_key.to_owned();
+            let binding = Binding { destination, routing_key, arguments };
+            self.bind_there(&source, binding, &mut topology)
+        });
+        self.told(topology, bound, &ends.subjects())
+    }
+
+    fn bind_there(
         &self,
         source: &Arc<Exchange>,
         binding: Binding<Destination>,
-    ) -> Result<Durable, ChannelError> {
-        let mut incoming = self.topology.lock();
-        self.assert_present(source, &binding.destination)?;
-        let destination = binding.destination.clone();
+        topology: &mut Topology,
+    ) -> Result<(), ChannelError> {
+        let invalid =
+            |error: crate::exchange::BindError| ChannelError::Precondition(error.to_string());
+        if !source.router().read().is_new(&binding).map_err(invalid)? {
+            return Ok(());
+        }
         let mut changes = TopologyChanges::default();
         changes.bound(&self.name, source, &binding);
-        let added = source.router().write().bind(binding);
-        if !added.map_err(|error| ChannelError::Precondition(error.to_string()))? {
-            return Ok(Durable::now());
-        }
-        let sources = incoming.entry(destination.id()).or_default();
-        if !sources.iter().any(|known| Arc::ptr_eq(known, source)) {
-            sources.push(Arc::clone(source));
-        }
+        self.propose(changes);
+        topology.lead(source, &binding.destination);
+        source.router().write().bind(binding).map_err(invalid)?;
         self.topology_changed();
-        Ok(self.definitions.propose(changes.into_changes()))
+        Ok(())
     }
 
-    /// The ends of a binding may have been deleted since they were looked up.
-    fn assert_present(
+    /// What the names of a binding's ends stand for, the source first.
+    fn find_ends(
         &self,
-        source: &Arc<Exchange>,
-        destination: &Destination,
-    ) -> Result<(), ChannelError> {
-        self.expect_exchange(source.name())?;
-        match destination {
-            Destination::Queue(queue) => self.expect_queue(queue.name()).map(|_| ()),
-            Destination::Exchange(exchange) => self.expect_exchange(exchange.name()).map(|_| ()),
-        }
+        ends: Ends<'_>,
+        connection: ConnectionId,
+    ) -> Result<(Arc<Exchange>, Destination), ChannelError> {
+        let source = self.expect_exchange(ends.source)?;
+        let name = ends.destination;
+        let destination = match ends.kind {
+            DestinationKind::Queue => Destination::Queue(self.open_queue(name, connection)?),
+            DestinationKind::Exchange => Destination::Exchange(self.expect_exchange(name)?),
+        };
+        Ok((source, destination))
     }
 
-    /// Unbinds; a binding that does not exist is no error.
+    /// Unbinds; a binding that does not exist is no error, nor is an end that does not.
     pub(crate) fn unbind(
-        &self,
-        source: &Arc<Exchange>,
-        destination: &Destination,
+        self: &Arc<Self>,
+        ends: Ends<'_>,
         routing_key: &str,
         arguments: &FieldTable,
-    ) -> Durable {
-        let mut incoming = self.topology.lock();
-        let removed = source.router().write().unbind(destination, routing_key, arguments);
-        let Some(binding) = removed else { return Durable::now() };
+        connection: ConnectionId,
+    ) -> Changed<()> {
+        let mut topology = self.change()?;
+        let unbound = match self.find_ends(ends, connection) {
+            Ok((source, destination)) => {
+                let binding = Binding {
+                    destination,
+                    routing_key: routing_key.to_owned(),
+                    arguments: arguments.clone(),
+                };
+                self.unbind_there(&source, &binding, &mut topology);
+                Ok(())
+            }
+            Err(ChannelError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        };
+        self.told(topology, unbound, &ends.subjects())
+    }
+
+    fn unbind_there(
+        &self,
+        source: &Arc<Exchange>,
+        binding: &Binding<Destination>,
+        topology: &mut Topology,
+    ) {
+        let Binding { destination, routing_key, arguments } = binding;
+        if !source.router().read().has(destination, routing_key, arguments) {
+            return;
+        }
         let mut changes = TopologyChanges::default();
-        changes.unbound(&self.name, source, &binding);
-        if source.router().read().bindings_of(destination).next().is_none() {
-            forget_source(&mut incoming, destination, source);
-        }
-        self.drop_if_unused(source, &mut incoming, &mut changes);
+        changes.unbound(&self.name, source, binding);
+        source.router().write().unbind(destination, routing_key, arguments);
+        topology.forget(source, destination);
+        self.drop_if_unused(source, topology);
         self.topology_changed();
-        self.definitions.propose(changes.into_changes())
-    }
-
-    fn remove_exchange(
-        &self,
-        exchange: &Arc<Exchange>,
-        incoming: &mut Incoming,
-        changes: &mut TopologyChanges,
-    ) {
-        if self.exchanges.remove(exchange.name()).is_some() {
-            self.limits.exchanges.fetch_sub(1, Ordering::Relaxed);
-        }
-        changes.exchange_deleted(&self.name, exchange);
-        let empty = Router::new(exchange.settings().kind);
-        let router = std::mem::replace(&mut *exchange.router().write(), empty);
-        for binding in router.bindings() {
-            forget_source(incoming, &binding.destination, exchange);
-            changes.unbound(&self.name, exchange, binding);
-        }
-        let destination = Destination::Exchange(Arc::clone(exchange));
-        self.remove_bindings_to(&destination, incoming, changes);
-    }
-
-    /// Removes all bindings to a destination that is gone; auto-delete exchanges go with their last
-    /// binding, and so on along the graph.
-    fn remove_bindings_to(
-        &self,
-        destination: &Destination,
-        incoming: &mut Incoming,
-        changes: &mut TopologyChanges,
-    ) {
-        for source in incoming.remove(&destination.id()).unwrap_or_default() {
-            let removed = source.router().write().remove_destination(destination);
-            for binding in &removed {
-                changes.unbound(&self.name, &source, binding);
-            }
-            if !removed.is_empty() {
-                self.drop_if_unused(&source, incoming, changes);
-            }
-        }
-    }
-
-    fn drop_if_unused(
-        &self,
-        exchange: &Arc<Exchange>,
-        incoming: &mut Incoming,
-        changes: &mut TopologyChanges,
-    ) {
-        if exchange.settings().auto_delete && exchange.router().read().is_empty() {
-            self.remove_exchange(exchange, incoming, changes);
-        }
+        self.step(topology, changes);
     }
 
     /// Brings back a durable exchange at start.
@@ -352,22 +517,12 @@ impl Vhost {
     /// Brings back a durable binding at start; false when one of its ends is missing.
     pub(crate) fn restore_binding(&self, source: &str, binding: Binding<Destination>) -> bool {
         let Some(source) = self.exchange(source) else { return false };
-        let destination = binding.destination.id();
+        let destination = binding.destination.clone();
         if source.router().write().bind(binding).is_err() {
             return false;
         }
-        let mut incoming = self.topology.lock();
-        let sources = incoming.entry(destination).or_default();
-        if !sources.iter().any(|known| Arc::ptr_eq(known, &source)) {
-            sources.push(source);
-        }
+        self.topology.lock().lead(&source, &destination);
         true
-    }
-}
-
-fn forget_source(incoming: &mut Incoming, destination: &Destination, source: &Arc<Exchange>) {
-    if let Some(sources) = incoming.get_mut(&destination.id()) {
-        sources.retain(|known| !Arc::ptr_eq(known, source));
     }
 }
 

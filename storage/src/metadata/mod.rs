@@ -18,6 +18,7 @@
 
 use std::fmt;
 
+mod epoch;
 mod export;
 mod key;
 mod memory;
@@ -30,10 +31,10 @@ mod sled_store;
 mod suite;
 mod writer;
 
+pub use epoch::boot_epoch;
 pub use key::{Collection, Key};
 pub use memory::MemoryMetadata;
-pub use proposal::{Outcome, Proposal};
-pub(crate) use published::Image;
+pub use proposal::{Outcome, Proposal, Resolver};
 pub use published::{Snapshot, Update, Watch};
 pub use sled_store::SledMetadata;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use tokio::sync::oneshot;
+use parking_lot::Mutex;
 
 use super::AppliedIndex;
 use crate::StorageError;
@@ -18,26 +18,40 @@ use crate::StorageError;
 /// What became of a proposal.
 pub type Outcome = Result<AppliedIndex, StorageError>;
 
-/// Resolves once the batch is durable, with the index it was applied at.
+/// Resolves once the batch is durable, with the index it was applied at. A clone
+/// resolves with it: any number may wait for one batch.
 ///
 /// Dropping it gives up the answer, not the change.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use = "a proposal may fail, and only its outcome says so"]
 pub struct Proposal {
-    outcome: oneshot::Receiver<Outcome>,
+    shared: Arc<Shared>,
 }
 
-/// The store's end of a [`Proposal`].
+/// The store's end of a [`Proposal`]. Dropped without an outcome, it reads as
+/// [`StorageError::Closed`].
 #[derive(Debug)]
-pub(crate) struct Resolver {
-    outcome: oneshot::Sender<Outcome>,
+pub struct Resolver {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Guards outcome and waiters together: whoever finds no outcome is woken by it.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    outcome: Option<Outcome>,
+    waiters: Vec<Waker>,
 }
 
 impl Proposal {
     /// A proposal that waits for its resolver.
-    pub(crate) fn pending() -> (Resolver, Self) {
-        let (sender, receiver) = oneshot::channel();
-        (Resolver { outcome: sender }, Self { outcome: receiver })
+    pub fn pending() -> (Resolver, Self) {
+        let shared = Arc::new(Shared::default());
+        (Resolver { shared: Arc::clone(&shared) }, Self { shared })
     }
 
     /// A proposal that is decided already.
@@ -45,6 +59,12 @@ impl Proposal {
         let (resolver, proposal) = Self::pending();
         resolver.resolve(outcome);
         proposal
+    }
+
+    /// The outcome, if there is one yet.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.shared.state.lock().outcome.clone()
     }
 
     /// Blocks the calling thread until the batch is durable. For start-up,
@@ -68,17 +88,37 @@ impl Proposal {
 impl Future for Proposal {
     type Output = Outcome;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        Pin::new(&mut self.outcome)
-            .poll(context)
-            .map(|answer| answer.unwrap_or(Err(StorageError::Closed)))
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        let mut state = self.shared.state.lock();
+        if let Some(outcome) = &state.outcome {
+            return Poll::Ready(outcome.clone());
+        }
+        if !state.waiters.iter().any(|waiter| waiter.will_wake(context.waker())) {
+            state.waiters.push(context.waker().clone());
+        }
+        Poll::Pending
     }
 }
 
 impl Resolver {
     /// Gives the outcome; nobody may be waiting for it any more.
-    pub(crate) fn resolve(self, outcome: Outcome) {
-        drop(self.outcome.send(outcome));
+    pub fn resolve(self, outcome: Outcome) {
+        self.settle(outcome);
+    }
+
+    /// The first outcome counts.
+    fn settle(&self, outcome: Outcome) {
+        let mut state = self.shared.state.lock();
+        state.outcome.get_or_insert(outcome);
+        let waiters = std::mem::take(&mut state.waiters);
+        drop(state);
+        waiters.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Drop for Resolver {
+    fn drop(&mut self) {
+        self.settle(Err(StorageError::Closed));
     }
 }
 
@@ -102,6 +142,21 @@ mod tests {
         let waiter = thread::spawn(move || proposal.wait());
         resolver.resolve(Ok(AppliedIndex(7)));
         assert_eq!(waiter.join().unwrap().unwrap(), AppliedIndex(7));
+    }
+
+    #[test]
+    fn everyone_who_waits_gets_the_outcome() {
+        let (resolver, proposal) = Proposal::pending();
+        assert!(proposal.outcome().is_none());
+        let waiters: Vec<_> = (0..3)
+            .map(|_| proposal.clone())
+            .map(|proposal| thread::spawn(move || proposal.wait()))
+            .collect();
+        resolver.resolve(Ok(AppliedIndex(7)));
+        for waiter in waiters {
+            assert_eq!(waiter.join().unwrap().unwrap(), AppliedIndex(7));
+        }
+        assert_eq!(proposal.wait().unwrap(), AppliedIndex(7));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use super::epoch;
 use super::export::{self, Export, Survey};
 use super::published::Image;
 use super::sled_engine::{OpenError, SledEngine};
@@ -19,7 +20,6 @@ use super::writer::Engine;
 use super::{AppliedIndex, Change};
 use crate::StorageError;
 use crate::directory::{StoreId, sync_directory};
-use crate::epoch;
 
 /// An open database with its content.
 #[derive(Debug)]

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::thread;
 
+use crate::Store;
 use crate::metadata::{
     AppliedIndex, Change, Collection, Key, MemoryMetadata, MetadataStore, Snapshot, Update,
+    boot_epoch,
 };
-use crate::{Store, boot_epoch};
 
 fn key(name: &str) -> Key {
     Key::new(Collection::Queue, name)
@@ -164,8 +165,19 @@ fn a_watch_waits_for_what_comes_and_for_the_end() {
 #[test]
 fn boot_epochs_count_from_one() {
     on_every_store(|store| {
-        let epochs: Vec<u32> = (0..3).map(|_| boot_epoch(&*store).unwrap()).collect();
+        let epochs: Vec<u32> = (0..3).map(|_| boot_epoch(&*store, None).unwrap()).collect();
         assert_eq!(epochs, [1, 2, 3]);
+    });
+}
+
+#[test]
+fn boot_epochs_are_above_every_number_that_others_know() {
+    on_every_store(|store| {
+        let number = |epoch: u64| Some((epoch << 32) + 77);
+        assert_eq!(boot_epoch(&*store, number(0)).unwrap(), 1);
+        assert_eq!(boot_epoch(&*store, number(4)).unwrap(), 5);
+        assert_eq!(boot_epoch(&*store, number(2)).unwrap(), 6, "its own count is further");
+        assert!(boot_epoch(&*store, Some(u64::MAX)).is_err(), "there is nothing above");
     });
 }
 

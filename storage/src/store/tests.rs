@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::*;
-use crate::boot_epoch;
+use crate::metadata::boot_epoch;
 use crate::metadata::{AppliedIndex, Change, Collection, Key};
 
 const DATABASE: &str = "definitions.sled";
@@ -202,7 +202,7 @@ fn numbers_are_not_repeated_after_a_rebuild_from_an_old_export() {
     let directory = prepared(&["a"]);
     let old = fs::read(directory.path().join(EXPORT)).unwrap();
     let store = Store::open(directory.path()).unwrap();
-    let epoch = boot_epoch(&*store.metadata()).unwrap();
+    let epoch = boot_epoch(&*store.metadata(), None).unwrap();
     store.close().unwrap();
     break_database(directory.path());
     for file in files(directory.path()) {
@@ -211,7 +211,7 @@ fn numbers_are_not_repeated_after_a_rebuild_from_an_old_export() {
         }
     }
     let store = Store::open(directory.path()).unwrap();
-    assert!(boot_epoch(&*store.metadata()).unwrap() > epoch);
+    assert!(boot_epoch(&*store.metadata(), None).unwrap() > epoch);
 }
 
 #[test]

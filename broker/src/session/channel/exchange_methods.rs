@@ -9,32 +9,32 @@ use leveret_protocol::types::{FieldTable, FieldValue};
 
 use super::Channel;
 use crate::auth::permissions::Permission;
-use crate::definitions::store::Durable;
+use crate::definitions::records::DestinationKind;
 use crate::error::{AmqpError, ChannelError};
-use crate::exchange::{Binding, ExchangeKind};
+use crate::exchange::ExchangeKind;
 use crate::names::cleaned;
 use crate::session::context::Session;
 use crate::session::step::Step;
-use crate::vhost::destination::{ALTERNATE_EXCHANGE, Destination, ExchangeSettings};
+use crate::vhost::destination::{ALTERNATE_EXCHANGE, ExchangeSettings};
+use crate::vhost::topology::{Ends, Refusal};
 
 impl Channel {
     pub(super) fn exchange_declare(
         &self,
         session: &Session,
         declare: &exchange::Declare<'_>,
-    ) -> Result<Step, AmqpError> {
+    ) -> Result<Step, Refusal> {
         let name = &*cleaned(declare.exchange);
         assert_not_default(name)?;
         let durable = if declare.passive {
             session.check_any(&session.vhost.exchange_name(name), name)?;
-            session.vhost.expect_exchange(name)?;
-            Durable::now()
+            session.vhost.look_up_exchange(name)?.1
         } else {
             let settings = exchange_settings(declare)?;
             let resource = session.vhost.exchange_name(name);
             session.check(Permission::Configure, &resource, name)?;
             check_alternate_exchange(session, name, &settings.arguments)?;
-            session.vhost.declare_exchange(name, settings)?
+            session.vhost.declare_exchange(name, settings)?.1
         };
         Ok(Step::unless_nowait(declare.no_wait, durable, self.number, &exchange::DeclareOk {}))
     }
@@ -43,7 +43,7 @@ impl Channel {
         &self,
         session: &Session,
         delete: &exchange::Delete<'_>,
-    ) -> Result<Step, AmqpError> {
+    ) -> Result<Step, Refusal> {
         let name = &*cleaned(delete.exchange);
         assert_not_default(name)?;
         let resource = session.vhost.exchange_name(name);
@@ -52,7 +52,7 @@ impl Channel {
             return Err(ChannelError::Refused(text).into());
         }
         session.check(Permission::Configure, &resource, name)?;
-        let durable = session.vhost.delete_exchange(name, delete.if_unused)?;
+        let ((), durable) = session.vhost.delete_exchange(name, delete.if_unused)?;
         Ok(Step::unless_nowait(delete.no_wait, durable, self.number, &exchange::DeleteOk {}))
     }
 
@@ -60,14 +60,12 @@ impl Channel {
         &self,
         session: &Session,
         bind: &exchange::Bind<'_>,
-    ) -> Result<Step, AmqpError> {
+    ) -> Result<Step, Refusal> {
         let ends = (&*cleaned(bind.destination), &*cleaned(bind.source));
         check_exchange_ends(session, ends)?;
-        let source = session.vhost.expect_exchange(ends.1)?;
-        let destination = Destination::Exchange(session.vhost.expect_exchange(ends.0)?);
-        let routing_key = bind.routing_key.to_owned();
-        let binding = Binding { destination, routing_key, arguments: bind.arguments.parse()? };
-        let durable = session.vhost.bind(&source, binding)?;
+        let arguments = bind.arguments.parse()?;
+        let (connection, key) = (session.handle.id(), bind.routing_key);
+        let ((), durable) = session.vhost.bind(between(ends), key, arguments, connection)?;
         Ok(Step::unless_nowait(bind.no_wait, durable, self.number, &exchange::BindOk {}))
     }
 
@@ -75,20 +73,18 @@ impl Channel {
         &self,
         session: &Session,
         unbind: &exchange::Unbind<'_>,
-    ) -> Result<Step, AmqpError> {
+    ) -> Result<Step, Refusal> {
         let ends = (&*cleaned(unbind.destination), &*cleaned(unbind.source));
         check_exchange_ends(session, ends)?;
         let arguments = unbind.arguments.parse()?;
-        let found = session.vhost.exchange(ends.1).zip(session.vhost.exchange(ends.0));
-        let durable = match found {
-            Some((source, destination)) => {
-                let destination = Destination::Exchange(destination);
-                session.vhost.unbind(&source, &destination, unbind.routing_key, &arguments)
-            }
-            None => Durable::now(),
-        };
+        let (connection, key) = (session.handle.id(), unbind.routing_key);
+        let ((), durable) = session.vhost.unbind(between(ends), key, &arguments, connection)?;
         Ok(Step::unless_nowait(unbind.no_wait, durable, self.number, &exchange::UnbindOk {}))
     }
+}
+
+fn between<'a>((destination, source): (&'a str, &'a str)) -> Ends<'a> {
+    Ends { source, kind: DestinationKind::Exchange, destination }
 }
 
 /// The default exchange cannot be declared, deleted, or be an end of a binding.

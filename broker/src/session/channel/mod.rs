@@ -126,15 +126,39 @@ impl Channel {
             Method::AccessRequest(_) => {
                 session.reply(self.number, &access::RequestOk { ticket: 1 })
             }
-            Method::ExchangeDeclare(declare) => return self.exchange_declare(session, declare),
-            Method::ExchangeDelete(delete) => return self.exchange_delete(session, delete),
-            Method::ExchangeBind(bind) => return self.exchange_bind(session, bind),
-            Method::ExchangeUnbind(unbind) => return self.exchange_unbind(session, unbind),
-            Method::QueueDeclare(declare) => return self.queue_declare(session, declare),
-            Method::QueueBind(bind) => return self.queue_bind(session, bind),
-            Method::QueueUnbind(unbind) => return self.queue_unbind(session, unbind),
+            Method::ExchangeDeclare(declare) => {
+                let step = self.exchange_declare(session, declare);
+                return session.after_change(step);
+            }
+            Method::ExchangeDelete(delete) => {
+                let step = self.exchange_delete(session, delete);
+                return session.after_change(step);
+            }
+            Method::ExchangeBind(bind) => {
+                let step = self.exchange_bind(session, bind);
+                return session.after_change(step);
+            }
+            Method::ExchangeUnbind(unbind) => {
+                let step = self.exchange_unbind(session, unbind);
+                return session.after_change(step);
+            }
+            Method::QueueDeclare(declare) => {
+                let step = self.queue_declare(session, declare);
+                return session.after_change(step);
+            }
+            Method::QueueBind(bind) => {
+                let step = self.queue_bind(session, bind);
+                return session.after_change(step);
+            }
+            Method::QueueUnbind(unbind) => {
+                let step = self.queue_unbind(session, unbind);
+                return session.after_change(step);
+            }
             Method::QueuePurge(purge) => self.queue_purge(session, purge)?,
-            Method::QueueDelete(delete) => return self.queue_delete(session, delete),
+            Method::QueueDelete(delete) => {
+                let step = self.queue_delete(session, delete);
+                return session.after_change(step);
+            }
             Method::BasicQos(qos) => self.basic_qos(session, qos)?,
             Method::BasicConsume(consume) => self.basic_consume(session, consume)?,
             Method::BasicCancel(cancel) => return Ok(self.basic_cancel(session, cancel)),

@@ -386,6 +386,7 @@ impl Channel {
         keys.extend(extra_keys.iter().map(String::as_str));
         let routed = Routed { routing_keys: &keys, headers: properties.headers };
         let Route { queues, cacheable } = session.vhost.route(&exchange, &routed);
+        session.await_definitions(&queues);
         let mut route = session.routes.route(queues);
         if cacheable && extra_keys.is_empty() {
             route = session.routes.remember(self.assembly.envelope(), route);

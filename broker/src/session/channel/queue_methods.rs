@@ -12,28 +12,27 @@ use super::Channel;
 use super::exchange_methods::assert_not_default;
 use super::reply_to::{assert_bindable, is_reply_address, is_reply_queue};
 use crate::auth::permissions::Permission;
-use crate::definitions::store::Durable;
+use crate::definitions::records::DestinationKind;
 use crate::error::{AmqpError, ChannelError};
-use crate::exchange::Binding;
 use crate::keys::ConnectionId;
 use crate::names::{self, cleaned};
 use crate::queue::{Queue, QueueSettings, arguments};
 use crate::session::context::Session;
 use crate::session::step::Step;
-use crate::vhost::destination::Destination;
+use crate::vhost::topology::{Changed, Ends, Refusal};
 
 impl Channel {
     pub(super) fn queue_declare(
         &mut self,
         session: &mut Session,
         declare: &queue::Declare<'_>,
-    ) -> Result<Step, AmqpError> {
+    ) -> Result<Step, Refusal> {
         if is_reply_queue(declare.queue) {
-            return self.declare_reply_queue(session, declare).map_err(AmqpError::from);
+            return self.declare_reply_queue(session, declare).map_err(Refusal::from);
         }
         let name = &*cleaned(declare.queue);
         let (queue, durable) = if declare.passive {
-            (self.existing_queue(session, name)?, Durable::now())
+            self.existing_queue(session, name)?
         } else {
             declare_queue(session, declare, name)?
         };
@@ -47,25 +46,24 @@ impl Channel {
         Ok(Step::unless_nowait(declare.no_wait, durable, self.number, &reply))
     }
 
-    fn existing_queue(&self, session: &Session, name: &str) -> Result<Arc<Queue>, AmqpError> {
+    fn existing_queue(&self, session: &Session, name: &str) -> Changed<Arc<Queue>> {
         let name = self.queue_or_last(name)?;
         session.check_any(&session.vhost.queue_name(name), name)?;
-        session.open_queue(name).map_err(AmqpError::from)
+        session.vhost.look_up_queue(name, session.handle.id())
     }
 
     pub(super) fn queue_bind(
         &self,
         session: &Session,
         bind: &queue::Bind<'_>,
-    ) -> Result<Step, AmqpError> {
+    ) -> Result<Step, Refusal> {
         let source = &*cleaned(bind.exchange);
         let (queue, routing_key) = self.binding_ends(bind.queue, bind.routing_key)?;
         check_queue_ends(session, queue, source)?;
-        let exchange = session.vhost.expect_exchange(source)?;
-        let destination = Destination::Queue(session.open_queue(queue)?);
-        let routing_key = routing_key.to_owned();
-        let binding = Binding { destination, routing_key, arguments: bind.arguments.parse()? };
-        let durable = session.vhost.bind(&exchange, binding)?;
+        let arguments = bind.arguments.parse()?;
+        let ends = Ends { source, kind: DestinationKind::Queue, destination: queue };
+        let connection = session.handle.id();
+        let ((), durable) = session.vhost.bind(ends, routing_key, arguments, connection)?;
         Ok(Step::unless_nowait(bind.no_wait, durable, self.number, &queue::BindOk {}))
     }
 
@@ -73,20 +71,14 @@ impl Channel {
         &self,
         session: &Session,
         unbind: &queue::Unbind<'_>,
-    ) -> Result<Step, AmqpError> {
+    ) -> Result<Step, Refusal> {
         let source = &*cleaned(unbind.exchange);
         let (queue, routing_key) = self.binding_ends(unbind.queue, unbind.routing_key)?;
         check_queue_ends(session, queue, source)?;
         let arguments = unbind.arguments.parse()?;
-        let found = session.vhost.exchange(source).zip(session.vhost.queue(queue));
-        let durable = match found {
-            Some((source, queue)) => {
-                session.assert_open(&queue)?;
-                let destination = Destination::Queue(queue);
-                session.vhost.unbind(&source, &destination, routing_key, &arguments)
-            }
-            None => Durable::now(),
-        };
+        let ends = Ends { source, kind: DestinationKind::Queue, destination: queue };
+        let connection = session.handle.id();
+        let ((), durable) = session.vhost.unbind(ends, routing_key, &arguments, connection)?;
         Ok(Step::method_once(durable, self.number, &queue::UnbindOk {}))
     }
 
@@ -124,19 +116,12 @@ impl Channel {
         &self,
         session: &Session,
         delete: &queue::Delete<'_>,
-    ) -> Result<Step, AmqpError> {
+    ) -> Result<Step, Refusal> {
         let name = self.queue_or_last(delete.queue)?;
         session.check(Permission::Configure, &session.vhost.queue_name(name), name)?;
-        let mut ready = 0;
-        let mut durable = Durable::now();
-        if let Some(queue) = session.vhost.queue(name) {
-            session.assert_open(&queue)?;
-            let deleted = session.vhost.delete_queue(&queue, delete.if_unused, delete.if_empty)?;
-            if let Some(deleted) = deleted {
-                ready = deleted.ready;
-                durable = deleted.durable;
-            }
-        }
+        let conditions = (delete.if_unused, delete.if_empty);
+        let connection = session.handle.id();
+        let (ready, durable) = session.vhost.delete_queue(name, conditions, connection)?;
         let message_count = u32::try_from(ready).unwrap_or(u32::MAX);
         let reply = queue::DeleteOk { message_count };
         Ok(Step::unless_nowait(delete.no_wait, durable, self.number, &reply))
@@ -147,7 +132,7 @@ fn declare_queue(
     session: &mut Session,
     declare: &queue::Declare<'_>,
     name: &str,
-) -> Result<(Arc<Queue>, Durable), AmqpError> {
+) -> Changed<Arc<Queue>> {
     if name.starts_with("amq.") {
         let text = format!("queue name '{name}' contains reserved prefix 'amq.*'");
         return Err(ChannelError::Refused(text).into());
@@ -160,9 +145,9 @@ fn declare_queue(
     let exclusive = settings.owner.is_some();
     let declared = session.vhost.declare_queue(name, settings, session.handle.id())?;
     if exclusive {
-        session.owns(&declared.queue);
+        session.owns(&declared.0);
     }
-    Ok((declared.queue, declared.durable))
+    Ok(declared)
 }
 
 fn queue_settings(

@@ -4,8 +4,9 @@
 //! that none costs a write of its own. If the definitions had to be rebuilt from an export, starts
 //! after it are unknown; [`skip_ahead`] then moves far beyond them.
 
+use super::published::Image;
+use super::{Change, Collection, Key, MetadataStore, Snapshot};
 use crate::StorageError;
-use crate::metadata::{Change, Collection, Image, Key, MetadataStore, Snapshot};
 
 /// How far the count is moved by a rebuild: more starts than there are between two exports.
 const SKIP: u64 = 1 << 12;
@@ -13,10 +14,18 @@ const SKIP: u64 = 1 << 12;
 /// Counts a start of the broker: higher than at every start before. The first is
 /// 1. Blocks until it is durable.
 ///
+/// `highest_number` is the highest number that anything outside the definitions
+/// still knows, such as the message log: definitions may have been moved away, or
+/// come from a backup, and then their own count begins again below it.
+///
 /// # Errors
 /// The store cannot be read or written, or the count has left 32 bits.
-pub fn boot_epoch(store: &dyn MetadataStore) -> Result<u32, StorageError> {
-    let epoch = stored(&store.read()?)? + 1;
+pub fn boot_epoch(
+    store: &dyn MetadataStore,
+    highest_number: Option<u64>,
+) -> Result<u32, StorageError> {
+    let known = highest_number.map_or(0, |number| number >> u32::BITS);
+    let epoch = stored(&store.read()?)?.max(known) + 1;
     let narrow = u32::try_from(epoch).map_err(|_| not_a_number())?;
     store.propose(vec![put(epoch)]).wait()?;
     Ok(narrow)
