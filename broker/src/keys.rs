@@ -6,6 +6,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
+
 /// A connection's number: never used twice while the process lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ConnectionId(pub u64);
@@ -30,12 +32,22 @@ pub(crate) struct SourceKey(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct QueueId(pub u64);
 
-/// A consumer of a queue; stays the same until the consumer is removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct ConsumerKey(pub u32);
+/// A consumer of a queue. A slot is used again, a slot with its generation is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct ConsumerKey {
+    /// Its place among the queue's consumers.
+    pub slot: u32,
+    /// How many consumers the queue had before it.
+    pub generation: u32,
+}
+
+impl ConsumerKey {
+    /// Stands for no consumer: whoever holds a message that `basic.get` fetched.
+    pub(crate) const NONE: Self = Self { slot: u32::MAX, generation: u32::MAX };
+}
 
 /// An unacknowledged message of a queue, until it is settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DeliveryKey(pub u32);
 
 impl DeliveryKey {
@@ -44,7 +56,7 @@ impl DeliveryKey {
 }
 
 /// How an unacknowledged message is settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     /// Done with: gone.
     Ack,

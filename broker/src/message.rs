@@ -16,13 +16,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use leveret_storage::messages::Content;
+use serde::{Deserialize, Serialize};
 
 /// Bodies below this many bytes are copied beside the envelope; larger ones are sliced. A slice of
 /// a small body would pin a whole read buffer for one surviving message.
 pub(crate) const INLINE_BODY_MAX: usize = 4096;
 
 /// A message, immutable. Cloning is a reference count.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(into = "Parts", try_from = "Parts")]
 pub(crate) struct Message {
     head: Arc<[u8]>,
     /// Only for bodies of `INLINE_BODY_MAX` bytes and more. Behind an `Arc` so that the many small
@@ -33,6 +35,36 @@ pub(crate) struct Message {
     body_at: u32,
     persistent: bool,
     priority: u8,
+    /// When it came to the queue that holds it, in milliseconds since the epoch.
+    arrived_ms: u64,
+}
+
+/// A message as bytes, to be written down and read again.
+#[derive(Serialize, Deserialize)]
+struct Parts {
+    note: u64,
+    head: Vec<u8>,
+    tail: Option<Vec<u8>>,
+    arrived_ms: u64,
+}
+
+impl From<Message> for Parts {
+    fn from(message: Message) -> Self {
+        let Content { note, head, tail } = message.content();
+        let tail = tail.map(|tail| tail.to_vec());
+        Self { note, head: head.to_vec(), tail, arrived_ms: message.arrived_ms }
+    }
+}
+
+impl TryFrom<Parts> for Message {
+    type Error = &'static str;
+
+    fn try_from(parts: Parts) -> Result<Self, Self::Error> {
+        let Parts { note, head, tail, arrived_ms } = parts;
+        let tail = tail.map(|tail| Arc::new(Bytes::from(tail)));
+        let message = Self::from_content(Content { note, head: head.into(), tail });
+        Ok(message.ok_or("no message is laid out like this")?.arrived_at(arrived_ms))
+    }
 }
 
 /// Where the parts of a `head` begin.
@@ -64,6 +96,7 @@ impl Message {
             body_at: layout.body_at,
             persistent,
             priority: 0,
+            arrived_ms: 0,
         }
     }
 
@@ -94,6 +127,7 @@ impl Message {
             body_at,
             persistent,
             priority,
+            arrived_ms: 0,
         })
     }
 
@@ -142,6 +176,18 @@ impl Message {
     pub(crate) fn with_priority(mut self, priority: u8) -> Self {
         self.priority = priority;
         self
+    }
+
+    /// The same message, come to a queue at this time in milliseconds since the epoch.
+    #[must_use]
+    pub(crate) fn arrived_at(mut self, arrived_ms: u64) -> Self {
+        self.arrived_ms = arrived_ms;
+        self
+    }
+
+    /// When it came to the queue that holds it, in milliseconds since the epoch.
+    pub(crate) fn arrived_ms(&self) -> u64 {
+        self.arrived_ms
     }
 
     /// Its priority in queues that have priorities.

@@ -30,6 +30,7 @@ mod get;
 mod handshake;
 mod headers_matching;
 mod heartbeat;
+mod length_limits;
 mod permissions;
 mod prefetch_recover_flow;
 mod publish;
@@ -42,6 +43,7 @@ mod settle;
 mod topic_matching;
 mod topology_order;
 mod transactions;
+mod turns;
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -72,6 +74,8 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("headers_matching", headers_matching::ROWS),
     ("permissions", permissions::ROWS),
     ("extensions", extensions::ROWS),
+    ("length_limits", length_limits::ROWS),
+    ("turns", turns::ROWS),
     ("publish", publish::ROWS),
     ("returns_confirms", returns_confirms::ROWS),
     ("consume", consume::ROWS),

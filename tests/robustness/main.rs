@@ -18,3 +18,4 @@ mod regressions;
 mod slow;
 mod storm;
 mod vanishing;
+mod weight;

@@ -22,7 +22,9 @@ use crate::session::close;
 impl Connection {
     /// Ends the connection: its channels, its queues, the last frames, the log line.
     pub(super) async fn finish(mut self, end: End) {
-        self.dispatch.end();
+        while !self.dispatch.end_step() {
+            tokio::task::yield_now().await;
+        }
         self.finished = true;
         let vhost = self.dispatch.session.vhost.name();
         let user = self.dispatch.session.user_name();

@@ -270,12 +270,14 @@ impl Connection {
 
     /// Handles whole frames of the input, as far as it goes without waiting.
     fn on_input(&mut self) -> Option<End> {
-        self.has_more = false;
         loop {
             let progress = self.input.frames(&mut self.dispatch);
             let finished = self.dispatch.finish_read();
             let failures = match (finished, progress) {
-                (Ok(()), Ok(step)) => return self.on_step(step),
+                (Ok(()), Ok(step)) => {
+                    self.has_more = self.dispatch.is_unfinished();
+                    return self.on_step(step);
+                }
                 (Err(first), Err(second)) if first.channel != second.channel => {
                     [Some(first), Some(second)]
                 }

@@ -6,6 +6,8 @@
 //! (`session::settlements`). Stays true: a source lives as long as its consumer or its last
 //! unsettled delivery, and its key is given out again only after its end was told.
 
+use std::collections::VecDeque;
+
 use slab::Slab;
 
 use super::unacked::{Outstanding, UnackedTags};
@@ -16,6 +18,8 @@ struct Source {
     outstanding: u32,
     /// No consumer delivers from it any more: it goes with its last unsettled delivery.
     ended: bool,
+    /// Its consumer is held back, and known to whoever serves it when there is room.
+    held_back: bool,
 }
 
 /// Deliveries that left the ledger, collected under the outbox's lock and settled in their queues
@@ -37,8 +41,8 @@ pub(crate) struct Ledger {
     sources: Slab<Source>,
     prefetch_count_global: u32,
     active: bool,
-    /// A delivery was refused: once there is room, the channel's consumers must be resumed.
-    refused: bool,
+    /// Consumers held back by the channel's limit, in the order of their turns.
+    held_back: VecDeque<SourceKey>,
 }
 
 impl Ledger {
@@ -51,7 +55,7 @@ impl Ledger {
             sources: Slab::new(),
             prefetch_count_global: 0,
             active: true,
-            refused: false,
+            held_back: VecDeque::new(),
         }
     }
 
@@ -76,22 +80,45 @@ impl Ledger {
         self.active = active;
     }
 
-    /// Whether a delivery may go to this channel now. A `false` is remembered: see `take_refused`.
-    pub(crate) fn takes_deliveries(&mut self) -> bool {
+    /// Whether a delivery may go to this channel now.
+    pub(crate) fn takes_deliveries(&self) -> bool {
         let limit = self.prefetch_count_global as usize;
-        let takes = self.active && (limit == 0 || self.unacked.len() < limit);
-        self.refused |= !takes;
-        takes
+        self.active && (limit == 0 || self.unacked.len() < limit)
     }
 
-    /// Whether a delivery was refused and there is room now; clears it.
-    pub(crate) fn take_refused(&mut self) -> bool {
-        let refused = self.refused;
-        let room = refused && self.takes_deliveries();
-        if room {
-            self.refused = false;
+    /// Notes that a source's consumer is held back. False when that was known, or need not be.
+    pub(crate) fn hold_back(&mut self, source: SourceKey) -> bool {
+        let source = self.sources.get_mut(source.0 as usize).filter(|_| self.active);
+        source.is_some_and(|source| !std::mem::replace(&mut source.held_back, true))
+    }
+
+    /// The opposite of `hold_back`: the consumer is served.
+    pub(crate) fn let_go(&mut self, source: SourceKey) {
+        if let Some(source) = self.sources.get_mut(source.0 as usize) {
+            source.held_back = false;
         }
-        room
+    }
+
+    /// A source's consumer waits for room on the channel, behind all others.
+    pub(crate) fn wait_for_room(&mut self, source: SourceKey) {
+        if self.hold_back(source) {
+            self.held_back.push_back(source);
+        }
+    }
+
+    /// Whose turn it is, if there is room on the channel and somebody waits for it.
+    pub(crate) fn next_held_back(&mut self) -> Option<SourceKey> {
+        if self.held_back.is_empty() || !self.takes_deliveries() {
+            return None;
+        }
+        let source = self.held_back.pop_front()?;
+        self.let_go(source);
+        Some(source)
+    }
+
+    /// The tag given out last.
+    pub(crate) fn last_tag(&self) -> u64 {
+        self.last_tag
     }
 
     /// Gives a delivery its tag and, unless it needs no settling, remembers it.
@@ -114,13 +141,13 @@ impl Ledger {
 
     /// A source that a consumer will deliver from, until `end_source`.
     pub(crate) fn add_source(&mut self) -> SourceKey {
-        self.insert(Source { outstanding: 0, ended: false })
+        self.insert(Source { outstanding: 0, ended: false, held_back: false })
     }
 
     /// A source for messages that `basic.get` fetches: it goes when all of them are settled, so
     /// something is recorded from it at once.
     pub(crate) fn add_source_for_get(&mut self) -> SourceKey {
-        self.insert(Source { outstanding: 0, ended: true })
+        self.insert(Source { outstanding: 0, ended: true, held_back: false })
     }
 
     fn insert(&mut self, source: Source) -> SourceKey {
@@ -137,32 +164,30 @@ impl Ledger {
         self.drop_if_done(key)
     }
 
-    /// Moves the delivery with this tag, or all up to it, to `departed`; tag 0 with `multiple`
-    /// means all. False when the tag is not outstanding (406 for the client).
-    pub(crate) fn settle(
-        &mut self,
-        tag: u64,
-        multiple: bool,
-        outcome: Outcome,
-        departed: &mut Departed,
-    ) -> bool {
-        if multiple {
-            if tag != 0 && !self.unacked.contains(tag) {
-                return false;
-            }
-            self.settle_through(if tag == 0 { u64::MAX } else { tag }, outcome, departed);
-            return true;
-        }
+    /// Moves the delivery with this tag to `departed`. False when it is not outstanding.
+    pub(crate) fn settle(&mut self, tag: u64, outcome: Outcome, departed: &mut Departed) -> bool {
         let Some(taken) = self.unacked.take(tag) else { return false };
         self.move_out(taken, outcome, departed);
         true
     }
 
-    /// Moves everything up to `tag` to `departed`.
-    pub(crate) fn settle_through(&mut self, tag: u64, outcome: Outcome, departed: &mut Departed) {
+    /// Whether a tag is outstanding.
+    pub(crate) fn is_outstanding(&self, tag: u64) -> bool {
+        self.unacked.contains(tag)
+    }
+
+    /// Moves everything up to `tag` to `departed`, but at most so many. True when that was all.
+    pub(crate) fn settle_through(
+        &mut self,
+        tag: u64,
+        limit: usize,
+        outcome: Outcome,
+        departed: &mut Departed,
+    ) -> bool {
         let mut unacked = std::mem::take(&mut self.unacked);
-        unacked.take_through(tag, |taken| self.move_out(taken, outcome, departed));
+        let all = unacked.take_through(tag, limit, |taken| self.move_out(taken, outcome, departed));
         self.unacked = unacked;
+        all
     }
 
     /// Takes the delivery with this tag, or all up to it, without settling them: a transaction
@@ -176,7 +201,7 @@ impl Ledger {
         }
         let mut taken = Vec::new();
         let last = if tag == 0 { u64::MAX } else { tag };
-        self.unacked.take_through(last, |delivery| taken.push(delivery));
+        self.unacked.take_through(last, usize::MAX, |delivery| taken.push(delivery));
         Some(taken)
     }
 

@@ -10,6 +10,8 @@
 //!
 //! Lock order: a queue's lock may be held when an outbox is locked, never the other way round.
 
+use std::collections::VecDeque;
+
 use leveret_protocol::constants::FRAME_END;
 use leveret_protocol::encoder;
 use slab::Slab;
@@ -61,6 +63,8 @@ pub(crate) struct Outbox {
     closed: bool,
     frame_max: u32,
     channels: Slab<Ledger>,
+    /// Consumers held back because the buffer was full, in the order of their turns.
+    held_back: VecDeque<(ChannelSlot, SourceKey)>,
     frames_written: u64,
 }
 
@@ -78,6 +82,7 @@ impl Outbox {
             closed: false,
             frame_max,
             channels: Slab::new(),
+            held_back: VecDeque::new(),
             frames_written: 0,
         }
     }
@@ -152,13 +157,18 @@ impl Outbox {
         message: &Message,
         redelivered: bool,
     ) -> Handover {
-        if self.closed || self.congested {
+        if self.closed {
+            return Handover::Refused;
+        }
+        if self.congested {
+            self.hold_back(slot, source);
             return Handover::Refused;
         }
         let Some(channel) = self.channels.get_mut(slot.0 as usize) else {
             return Handover::Refused;
         };
         if !channel.takes_deliveries() {
+            channel.wait_for_room(source);
             return Handover::Refused;
         }
         let tag = channel.record(key, source);
@@ -168,9 +178,29 @@ impl Outbox {
         encode_content(&mut self.pending, number, message, self.frame_max);
         if self.unsent() > DELIVERY_BYTES_MAX {
             self.congested = true;
+            self.hold_back(slot, source);
             return Handover::AcceptedAndFull;
         }
         Handover::Accepted
+    }
+
+    /// A consumer waits until half of the buffer is written, behind all others.
+    pub(crate) fn hold_back(&mut self, slot: ChannelSlot, source: SourceKey) {
+        if self.channel(slot).is_some_and(|channel| channel.hold_back(source)) {
+            self.held_back.push_back((slot, source));
+        }
+    }
+
+    /// The consumers that wait for the buffer, to be served now. Those that are not go back by
+    /// `not_served`.
+    pub(crate) fn take_held_back(&mut self) -> VecDeque<(ChannelSlot, SourceKey)> {
+        std::mem::take(&mut self.held_back)
+    }
+
+    /// The buffer is full again: these wait on, before all others.
+    pub(crate) fn not_served(&mut self, mut waiting: VecDeque<(ChannelSlot, SourceKey)>) {
+        waiting.append(&mut self.held_back);
+        self.held_back = waiting;
     }
 
     /// Encodes the content of a message after a method frame written to `frames`.

@@ -59,29 +59,53 @@ impl UnackedTags {
         self.find(tag).is_some()
     }
 
-    /// Takes all deliveries up to and including this tag, in order.
-    pub(crate) fn take_through(&mut self, tag: u64, mut each: impl FnMut(Outstanding)) {
+    /// Takes all deliveries up to and including this tag, in order, but at most so many. True when
+    /// that was all of them.
+    pub(crate) fn take_through(
+        &mut self,
+        tag: u64,
+        limit: usize,
+        mut each: impl FnMut(Outstanding),
+    ) -> bool {
+        let mut taken = 0;
         while let Some(first) = self.entries.front() {
             if first.tag > tag {
                 break;
             }
             if first.key != DeliveryKey::NONE {
+                if taken == limit {
+                    return false;
+                }
+                taken += 1;
                 self.live -= 1;
                 each(*first);
             }
             self.entries.pop_front();
         }
         self.drop_tombstones();
+        true
     }
 
     /// Puts deliveries back that were taken.
     pub(crate) fn restore(&mut self, deliveries: impl Iterator<Item = Outstanding>) {
-        let before = self.entries.len();
-        self.entries.extend(deliveries);
-        self.live += self.entries.len() - before;
-        // A tombstone may still stand where a restored delivery belongs.
-        self.entries.retain(|entry| entry.key != DeliveryKey::NONE);
-        self.entries.make_contiguous().sort_unstable_by_key(|entry| entry.tag);
+        let mut deliveries: Vec<_> = deliveries.collect();
+        deliveries.sort_unstable_by_key(|delivery| delivery.tag);
+        self.live += deliveries.len();
+        let mut strays = Vec::new();
+        // Most return to their tombstones or to the front, and the others stay where they are.
+        for delivery in deliveries.into_iter().rev() {
+            let place = self.entries.binary_search_by_key(&delivery.tag, |entry| entry.tag);
+            match place.map(|place| self.entries.get_mut(place)) {
+                Ok(Some(tombstone)) => *tombstone = delivery,
+                Err(0) => self.entries.push_front(delivery),
+                Ok(None) | Err(_) => strays.push(delivery),
+            }
+        }
+        if !strays.is_empty() {
+            // Tombstones were dropped: they were many, and so are those that return.
+            self.entries.extend(strays);
+            self.entries.make_contiguous().sort_unstable_by_key(|entry| entry.tag);
+        }
     }
 
     fn find(&self, tag: u64) -> Option<usize> {
@@ -122,7 +146,7 @@ mod tests {
 
     fn through(unacked: &mut UnackedTags, tag: u64) -> Vec<u64> {
         let mut tags = Vec::new();
-        unacked.take_through(tag, |entry| tags.push(entry.tag));
+        unacked.take_through(tag, usize::MAX, |entry| tags.push(entry.tag));
         tags
     }
 
@@ -144,6 +168,16 @@ mod tests {
         assert_eq!(through(&mut unacked, 4), [0_u64; 0]);
         assert_eq!(through(&mut unacked, u64::MAX), [5, 6]);
         assert_eq!(unacked.len(), 0);
+    }
+
+    #[test]
+    fn a_step_takes_so_many_and_says_whether_there_are_more() {
+        let mut unacked = with_tags(1..=6);
+        unacked.take(2);
+        let mut tags = Vec::new();
+        assert!(!unacked.take_through(5, 2, |entry| tags.push(entry.tag)));
+        assert!(unacked.take_through(5, 2, |entry| tags.push(entry.tag)));
+        assert_eq!((tags, unacked.len()), (vec![1, 3, 4, 5], 1));
     }
 
     #[test]

@@ -33,13 +33,6 @@ pub(crate) struct LengthLimit {
     pub bytes: Option<usize>,
 }
 
-impl LengthLimit {
-    /// Whether there is a limit.
-    pub(crate) fn is_some(self) -> bool {
-        self != Self::default()
-    }
-}
-
 const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
 
 type Check = fn(&FieldValue, &FieldTable) -> Result<(), String>;

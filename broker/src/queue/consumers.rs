@@ -4,15 +4,20 @@
 //! consumer priorities and prefetch pages): strict turns, one message each, among the consumers of
 //! the highest priority that have credit; lower priorities only when no higher one can take a
 //! message. Stays true: a consumer is in its level's line exactly when `in_line` says so, and only
-//! consumers with credit are kept there.
+//! consumers with credit are put there. A key carries the generation of its slot, so what an earlier
+//! consumer left behind (a place in line, a message it holds) never counts for a later one, and
+//! nobody has to look for it when the consumer goes.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, VecDeque};
 
-use crate::keys::ConsumerKey;
+use serde::{Deserialize, Serialize};
 use slab::Slab;
 
+use crate::keys::ConsumerKey;
+
 /// What `basic.consume` asked for.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct ConsumerSettings {
     /// `x-priority`: higher first.
     pub priority: i64,
@@ -24,9 +29,10 @@ pub(crate) struct ConsumerSettings {
     pub exclusive: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Consumer {
     settings: ConsumerSettings,
+    generation: u32,
     in_flight: u32,
     paused: bool,
     in_line: bool,
@@ -34,33 +40,50 @@ struct Consumer {
 
 impl Consumer {
     fn has_credit(&self) -> bool {
+        !self.paused && self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
         let limit = u32::from(self.settings.prefetch_count);
-        !self.paused && (self.settings.no_ack || limit == 0 || self.in_flight < limit)
+        self.settings.no_ack || limit == 0 || self.in_flight < limit
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Level {
     priority: i64,
+    /// May hold keys of consumers that are gone.
     line: VecDeque<ConsumerKey>,
+    /// How many such keys it holds.
+    stale: usize,
+    /// Consumers of this priority, in line or not.
+    consumers: usize,
 }
 
+/// Below this many keys of consumers that are gone a line is left alone.
+const STALE_MAX: usize = 32;
+
 /// All consumers of one queue.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Consumers {
     slots: Slab<Consumer>,
-    /// Highest priority first. A level stays when its last consumer goes: there are few.
+    /// Highest priority first, none without consumers.
     levels: Vec<Level>,
+    /// The lines of all levels before this one are empty.
+    first: usize,
+    /// The generation of the next consumer.
+    generation: u32,
+    exclusive: usize,
     /// `x-single-active-consumer`: only one consumer gets messages.
     single_active: Option<SingleActive>,
 }
 
 /// Who gets the messages of a queue with a single active consumer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct SingleActive {
     active: Option<ConsumerKey>,
-    /// All others in the order they came.
-    waiting: Vec<ConsumerKey>,
+    /// All others: the highest priority first, of equals the oldest.
+    waiting: BTreeMap<(Reverse<i64>, u32), ConsumerKey>,
 }
 
 impl Consumers {
@@ -86,54 +109,84 @@ impl Consumers {
 
     /// Whether one of them is exclusive.
     pub(super) fn has_exclusive(&self) -> bool {
-        self.slots.iter().any(|(_, consumer)| consumer.settings.exclusive)
+        self.exclusive > 0
     }
 
     /// Adds a consumer at the end of its priority's line.
     pub(super) fn add(&mut self, settings: ConsumerSettings) -> ConsumerKey {
-        let consumer = Consumer { settings, in_flight: 0, paused: false, in_line: false };
-        let slot = self.slots.insert(consumer);
-        let key = ConsumerKey(u32::try_from(slot).unwrap_or(u32::MAX));
-        if !self.levels.iter().any(|level| level.priority == settings.priority) {
-            self.levels.push(Level { priority: settings.priority, line: VecDeque::new() });
-            self.levels.sort_by_key(|level| std::cmp::Reverse(level.priority));
+        let generation = self.generation;
+        self.generation = generation.wrapping_add(1);
+        let consumer =
+            Consumer { settings, generation, in_flight: 0, paused: false, in_line: false };
+        let slot = u32::try_from(self.slots.insert(consumer)).unwrap_or(u32::MAX);
+        let key = ConsumerKey { slot, generation };
+        self.exclusive += usize::from(settings.exclusive);
+        let place = match self.place(settings.priority) {
+            Ok(place) => place,
+            Err(place) => {
+                let priority = settings.priority;
+                let line = VecDeque::new();
+                self.levels.insert(place, Level { priority, line, stale: 0, consumers: 0 });
+                self.first = self.first.min(place);
+                place
+            }
+        };
+        if let Some(level) = self.levels.get_mut(place) {
+            level.consumers += 1;
         }
         if let Some(single) = &mut self.single_active {
             if single.active.is_none() {
                 single.active = Some(key);
             } else {
-                single.waiting.push(key);
+                single.waiting.insert((Reverse(settings.priority), generation), key);
             }
         }
         self.enter_line(key);
         key
     }
 
+    /// Where a priority's level is, or would be.
+    fn place(&self, priority: i64) -> Result<usize, usize> {
+        self.levels.binary_search_by(|level| priority.cmp(&level.priority))
+    }
+
+    fn get_mut(&mut self, key: ConsumerKey) -> Option<&mut Consumer> {
+        current(&mut self.slots, key)
+    }
+
     /// Removes a consumer; its unacknowledged messages are the caller's.
     pub(super) fn remove(&mut self, key: ConsumerKey) -> bool {
-        if !self.slots.contains(key.0 as usize) {
+        if self.get_mut(key).is_none() {
             return false;
         }
-        let priority = self.slots.remove(key.0 as usize).settings.priority;
-        if let Some(level) = self.levels.iter_mut().find(|level| level.priority == priority) {
-            level.line.retain(|&other| other != key);
+        let Consumer { settings, in_line, .. } = self.slots.remove(key.slot as usize);
+        self.exclusive -= usize::from(settings.exclusive);
+        if let Ok(place) = self.place(settings.priority)
+            && let Some(level) = self.levels.get_mut(place)
+        {
+            level.consumers -= 1;
+            level.stale += usize::from(in_line);
+            if level.consumers == 0 {
+                self.levels.remove(place);
+                self.first = if place < self.first { self.first - 1 } else { self.first };
+            } else if level.stale > STALE_MAX && level.stale > level.line.len() / 2 {
+                let slots = &mut self.slots;
+                level.line.retain(|&key| current(slots, key).is_some());
+                level.stale = 0;
+            }
         }
-        self.pass_on(key);
+        self.pass_on(key, settings.priority);
         true
     }
 
     /// The active consumer went: the highest priority takes over, of equals the oldest.
-    fn pass_on(&mut self, gone: ConsumerKey) {
+    fn pass_on(&mut self, gone: ConsumerKey, priority: i64) {
         let Some(single) = &mut self.single_active else { return };
-        single.waiting.retain(|&other| other != gone);
         if single.active != Some(gone) {
+            single.waiting.remove(&(Reverse(priority), gone.generation));
             return;
         }
-        let slots = &self.slots;
-        let priority = |key: &ConsumerKey| slots.get(key.0 as usize).map(|c| c.settings.priority);
-        // `rev`: of equals `max_by_key` takes the last.
-        single.active = single.waiting.iter().rev().copied().max_by_key(priority);
-        single.waiting.retain(|&other| Some(other) != single.active);
+        single.active = single.waiting.pop_first().map(|(_, next)| next);
         if let Some(next) = single.active {
             self.enter_line(next);
         }
@@ -142,30 +195,44 @@ impl Consumers {
     /// The consumer that takes the next message, charged for it; `None` when none can.
     /// The flag says whether it acknowledges what it gets.
     pub(super) fn next(&mut self) -> Option<(ConsumerKey, bool)> {
-        for level in &mut self.levels {
+        while let Some(level) = self.levels.get_mut(self.first) {
             while let Some(key) = level.line.pop_front() {
-                let Some(consumer) = self.slots.get_mut(key.0 as usize) else { continue };
+                let Some(consumer) = current(&mut self.slots, key) else {
+                    level.stale = level.stale.saturating_sub(1);
+                    continue;
+                };
                 consumer.in_line = false;
                 if !consumer.has_credit() {
                     continue;
                 }
                 let acknowledges = !consumer.settings.no_ack;
-                if acknowledges {
-                    consumer.in_flight += 1;
-                }
+                consumer.in_flight += u32::from(acknowledges);
                 if consumer.has_credit() {
                     consumer.in_line = true;
                     level.line.push_back(key);
                 }
                 return Some((key, acknowledges));
             }
+            self.first += 1;
         }
         None
     }
 
+    /// Charges this very consumer, paused or not, for a message. `None` when it may not have one.
+    /// The flag says whether it acknowledges what it gets.
+    pub(super) fn charge(&mut self, key: ConsumerKey) -> Option<bool> {
+        if !self.may_deliver(key) {
+            return None;
+        }
+        let consumer = self.get_mut(key).filter(|consumer| consumer.has_room())?;
+        let acknowledges = !consumer.settings.no_ack;
+        consumer.in_flight += u32::from(acknowledges);
+        Some(acknowledges)
+    }
+
     /// One message of this consumer is settled or came back. A removed consumer is no error.
     pub(super) fn release(&mut self, key: ConsumerKey) {
-        if let Some(consumer) = self.slots.get_mut(key.0 as usize) {
+        if let Some(consumer) = self.get_mut(key) {
             consumer.in_flight = consumer.in_flight.saturating_sub(1);
             if !consumer.in_line && consumer.has_credit() {
                 self.enter_line(key);
@@ -175,14 +242,14 @@ impl Consumers {
 
     /// Stops deliveries to a consumer whose connection or channel cannot take more.
     pub(super) fn pause(&mut self, key: ConsumerKey) {
-        if let Some(consumer) = self.slots.get_mut(key.0 as usize) {
+        if let Some(consumer) = self.get_mut(key) {
             consumer.paused = true;
         }
     }
 
     /// Undoes `pause`.
     pub(super) fn resume(&mut self, key: ConsumerKey) {
-        if let Some(consumer) = self.slots.get_mut(key.0 as usize) {
+        if let Some(consumer) = self.get_mut(key) {
             consumer.paused = false;
             if !consumer.in_line {
                 self.enter_line(key);
@@ -190,18 +257,40 @@ impl Consumers {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn snapshot(&self) -> String {
+        format!("{:?}", self.slots.iter().collect::<Vec<_>>())
+    }
+
+    fn may_deliver(&self, key: ConsumerKey) -> bool {
+        self.single_active.as_ref().is_none_or(|single| single.active == Some(key))
+    }
+
     fn enter_line(&mut self, key: ConsumerKey) {
-        let may_deliver = self.single_active.as_ref().is_none_or(|s| s.active == Some(key));
-        let Some(consumer) = self.slots.get_mut(key.0 as usize) else { return };
+        let may_deliver = self.may_deliver(key);
+        let Some(consumer) = current(&mut self.slots, key) else { return };
         if !may_deliver || !consumer.has_credit() {
             return;
         }
         let priority = consumer.settings.priority;
-        if let Some(level) = self.levels.iter_mut().find(|level| level.priority == priority) {
+        // Nearly every queue has one level.
+        let place = match self.levels.as_slice() {
+            [_] => 0,
+            levels => match levels.binary_search_by(|level| priority.cmp(&level.priority)) {
+                Ok(place) => place,
+                Err(_) => return,
+            },
+        };
+        if let Some(level) = self.levels.get_mut(place) {
             consumer.in_line = true;
             level.line.push_back(key);
+            self.first = self.first.min(place);
         }
     }
+}
+
+fn current(slots: &mut Slab<Consumer>, key: ConsumerKey) -> Option<&mut Consumer> {
+    slots.get_mut(key.slot as usize).filter(|consumer| consumer.generation == key.generation)
 }
 
 #[cfg(test)]
@@ -213,7 +302,7 @@ mod tests {
     }
 
     fn turns(consumers: &mut Consumers, count: usize) -> Vec<u32> {
-        (0..count).map_while(|_| consumers.next()).map(|(key, _)| key.0).collect()
+        (0..count).map_while(|_| consumers.next()).map(|(key, _)| key.slot).collect()
     }
 
     #[test]
@@ -285,5 +374,32 @@ mod tests {
         let mut consumers = Consumers::default();
         consumers.add(ConsumerSettings { no_ack: true, ..with_prefetch(1) });
         assert_eq!(turns(&mut consumers, 3), [0, 0, 0]);
+    }
+
+    #[test]
+    fn a_slot_that_is_used_again_does_not_inherit_its_place_in_line() {
+        let mut consumers = Consumers::default();
+        let old = consumers.add(with_prefetch(0));
+        consumers.remove(old);
+        let new = consumers.add(with_prefetch(2));
+        assert_eq!((old.slot, old == new), (new.slot, false));
+        assert_eq!(turns(&mut consumers, 9), [0, 0]);
+        consumers.release(old);
+        assert_eq!(turns(&mut consumers, 9), [0_u32; 0], "what the old one held is not its own");
+    }
+
+    #[test]
+    fn consumers_that_come_and_go_leave_no_line_behind() {
+        let mut consumers = Consumers::default();
+        let stays = consumers.add(with_prefetch(0));
+        for priority in 0..1000 {
+            let key =
+                consumers.add(ConsumerSettings { priority: priority % 2, ..with_prefetch(0) });
+            consumers.remove(key);
+        }
+        let in_line: usize = consumers.levels.iter().map(|level| level.line.len()).sum();
+        assert!(in_line <= 2 * STALE_MAX + 2, "{in_line}");
+        assert_eq!(consumers.levels.len(), 1);
+        assert_eq!(consumers.next().map(|(key, _)| key), Some(stays));
     }
 }

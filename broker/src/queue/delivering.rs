@@ -6,8 +6,11 @@
 
 use std::sync::Arc;
 
+use tracing::error;
+
+use super::command::{Command, Reply};
 use super::consumers::ConsumerSettings;
-use super::hand_over::step;
+use super::hand_over::hand_over;
 use super::read_ahead::{self, Found};
 use super::ready::ReadingPlan;
 use super::state::{Fetched, Got};
@@ -32,7 +35,10 @@ impl Queue {
         if consumers.has_exclusive() || (settings.exclusive && crowded) {
             return Err(ConsumeRefused::ExclusiveUse);
         }
-        let key = inner.state.add_consumer(settings);
+        let Reply::Consumer(key) = inner.state.apply(Command::Consume(settings), self.facts())
+        else {
+            return Err(ConsumeRefused::Deleted);
+        };
         inner.set_sink(key, Some(accept()));
         self.pump(&mut inner, 0, effects);
         Ok(key)
@@ -42,7 +48,11 @@ impl Queue {
     /// caller then deletes.
     pub(crate) fn cancel(self: &Arc<Self>, key: ConsumerKey, effects: &mut Effects) -> bool {
         let mut inner = self.inner.lock();
-        if inner.deleted || !inner.state.remove_consumer(key) {
+        if inner.deleted {
+            return false;
+        }
+        let reply = inner.state.apply(Command::Cancel(key), self.facts());
+        if !matches!(reply, Reply::Is(true)) {
             return false;
         }
         inner.set_sink(key, None);
@@ -62,7 +72,9 @@ impl Queue {
         if inner.deleted {
             return Fetched::Empty;
         }
-        let fetched = inner.state.get(no_ack);
+        let Reply::Fetched(fetched) = inner.state.apply(Command::Get(no_ack), self.facts()) else {
+            return Fetched::Empty;
+        };
         if let Fetched::Got(got) = &fetched {
             record(got);
         }
@@ -73,56 +85,88 @@ impl Queue {
         fetched
     }
 
-    /// Waits until the next message is in memory, or there is none.
-    pub(crate) async fn read(&self) {
+    /// Waits until the next message is in memory, or there is none. Whoever waits keeps the reading
+    /// going: others may take what was read for it.
+    pub(crate) async fn read(self: &Arc<Self>) {
         loop {
             let read = self.read.notified();
-            if self.inner.lock().state.is_read_ahead(1) {
+            let mut effects = Effects::default();
+            if self.is_readable(&mut effects) {
                 return;
             }
+            effects.carry_out(&self.messages);
             read.await;
         }
     }
 
-    /// Takes in bodies that were read. Returns what to read again after a moment: nothing of what
-    /// was wanted was there.
+    fn is_readable(self: &Arc<Self>, effects: &mut Effects) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.state.is_read_ahead(1, read_ahead::BYTES) {
+            return true;
+        }
+        if !inner.reading {
+            self.start_reading(&mut inner, effects);
+        }
+        false
+    }
+
+    /// Takes in what was read, in order. Returns what to read next, after a moment: when there was
+    /// trouble, or nothing of what was wanted was there.
     pub(super) fn take_in(
         self: &Arc<Self>,
-        found: Found,
+        found: Vec<Found>,
+        trouble: bool,
         effects: &mut Effects,
     ) -> Option<ReadingPlan> {
         let mut inner = self.inner.lock();
+        let facts = self.facts();
         let mut wanted = false;
-        for (shelf, sequence, message) in found {
-            wanted |= inner.state.take_in(shelf, sequence, message);
+        for Found { shelf, sequence, body } in found {
+            let command = match body {
+                Ok(message) => Command::TakeIn(shelf, sequence, message),
+                Err(reason) => {
+                    // The queue goes on without it; the bytes stay where they are.
+                    let (vhost, queue) = (&*self.vhost, &*self.name);
+                    error!(
+                        vhost,
+                        queue, sequence, "message set aside, it cannot be read: {reason}"
+                    );
+                    Command::SetAside(shelf, sequence)
+                }
+            };
+            wanted |= matches!(inner.state.apply(command, facts), Reply::Is(true));
         }
-        inner.reading = false;
+        inner.reading = trouble;
         self.pump(&mut inner, 0, effects);
-        if !wanted && !inner.reading && !inner.state.is_read_ahead(1) {
-            self.start_reading(&mut inner, effects);
+        let missing = !wanted && !inner.reading && !inner.state.is_read_ahead(1, read_ahead::BYTES);
+        let mut again = None;
+        if trouble || missing {
+            let plan = inner.state.plan_reading(read_ahead::MESSAGES, read_ahead::BYTES);
+            inner.reading = !plan.is_empty();
+            again = Some(plan).filter(|plan| !plan.is_empty());
         }
         drop(inner);
         self.read.notify_waiters();
-        if wanted {
-            return None;
-        }
-        let again = effects.readings.iter().position(|(queue, _)| Arc::ptr_eq(queue, self))?;
-        Some(effects.readings.swap_remove(again).1)
+        again
     }
 
-    /// Lets a consumer go on that was held back by its connection or channel, and hands out so many
-    /// messages at most. Returns how many were accepted.
-    pub(crate) fn resume_for(
+    /// Serves a consumer that was held back by its connection or channel: it gets so many messages
+    /// at most. True when it got as many and there may be more for it; then it stays held back.
+    pub(crate) fn serve(
         self: &Arc<Self>,
         key: ConsumerKey,
         messages: usize,
         effects: &mut Effects,
-    ) -> usize {
+    ) -> bool {
         let mut inner = self.inner.lock();
-        inner.state.resume(key);
-        let accepted = step(&mut inner, messages, effects).unwrap_or(0);
+        if inner.deleted {
+            return false;
+        }
+        let reply = inner.state.apply(Command::Serve(key, messages), self.facts());
+        let accepted = hand_over(&mut inner, effects);
         self.conclude(&mut inner, accepted, effects);
-        accepted
+        // One that was refused some of it waits for its connection or channel again.
+        matches!(reply, Reply::Is(true)) && accepted == messages
     }
 
     pub(super) fn start_reading(self: &Arc<Self>, inner: &mut Inner, effects: &mut Effects) {

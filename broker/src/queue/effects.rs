@@ -1,5 +1,5 @@
 //! What commands to queues leave to be done once no lock is held: connections to flush, batches for
-//! the message stores, bodies to read.
+//! the message stores, bodies to read, more to be handed out.
 //!
 //! Collected by the connection's task (`session::context`) or by whoever else gives a queue a
 //! command, and carried out before that task waits. Stays true: everything collected is carried out
@@ -21,6 +21,8 @@ use crate::stores::Messages;
 pub(crate) struct Effects {
     touched: Touched,
     pub(super) readings: Vec<(Arc<Queue>, ReadingPlan)>,
+    /// Queues that can hand out more than they did at once.
+    pub(super) handing_out: Vec<Arc<Queue>>,
     /// For the store of persistent messages.
     pub durable: Batch,
     /// For the store of bodies that are out of the way.

@@ -7,15 +7,27 @@ use std::sync::Arc;
 
 use leveret_storage::messages::Ticket;
 
+use super::command::{Command, Reply};
+use super::discard::discard;
 use super::state::{QueueKind, QueueState};
+use super::store_changes::StoreChanges;
 use super::{DeleteRefused, Effects, Inner, Queue};
 
 impl Queue {
     /// Drops all ready messages; returns how many.
     pub(crate) fn purge(self: &Arc<Self>, effects: &mut Effects) -> usize {
         let mut inner = self.inner.lock();
-        let count = inner.state.purge();
+        let Reply::Taken(taken) = inner.state.apply(Command::Purge, self.facts()) else {
+            return 0;
+        };
+        let count = taken.len();
         self.conclude(&mut inner, count, effects);
+        drop(inner);
+        // Nobody else sees them any more: the stores are told without the lock.
+        let mut changes = StoreChanges::default();
+        changes.forget_all(self.is_stored(), &taken);
+        changes.drain_into(self.id, &mut effects.durable, &mut effects.scratch);
+        discard(taken.into_messages());
         count
     }
 
@@ -37,9 +49,10 @@ impl Queue {
             return Err(DeleteRefused::NotEmpty);
         }
         let ready = inner.state.ready_count();
-        self.end(&mut inner);
+        let gone = self.end(&mut inner);
         let sinks = std::mem::take(&mut inner.sinks);
         drop(inner);
+        discard(gone.into_messages());
         for sink in sinks.into_iter().flatten() {
             sink.connection.cancel_consumer(sink.channel_number, sink.consumer_tag);
         }
@@ -52,18 +65,23 @@ impl Queue {
         let abandoned =
             !inner.deleted && inner.state.had_consumer() && inner.state.consumers().is_empty();
         if abandoned {
-            self.end(&mut inner);
+            let gone = self.end(&mut inner);
+            drop(inner);
+            discard(gone.into_messages());
         }
         abandoned
     }
 
-    fn end(&self, inner: &mut Inner) {
+    /// Returns what the queue had.
+    fn end(&self, inner: &mut Inner) -> QueueState {
         inner.deleted = true;
         let moved = inner.state.ready_count();
-        inner.state = QueueState::new(QueueKind::default());
+        let empty = QueueState::new(QueueKind::default());
+        let gone = std::mem::replace(&mut inner.state, empty);
         self.messages.report(&mut inner.reported, 0);
         self.gate.update(0, false, moved);
         self.read.notify_waiters();
+        gone
     }
 
     /// Tells the stores that know it that the queue was deleted. Returns when that is durable;

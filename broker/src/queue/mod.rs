@@ -10,8 +10,10 @@
 //!
 //! Lock order: queue, then connection outgoing buffer. Never two queues at once.
 
+mod command;
 mod consumers;
 mod delivering;
+mod discard;
 mod effects;
 mod ending;
 mod gate;
@@ -24,13 +26,15 @@ mod store_changes;
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod naive;
 
 pub(crate) mod arguments;
 
 pub(crate) use consumers::ConsumerSettings;
 pub(crate) use effects::Effects;
 pub(crate) use gate::Gate;
-pub(crate) use state::{Fetched, Got};
+pub(crate) use state::{Fetched, Full, Got};
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,8 +45,10 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use self::arguments::QueueArguments;
-use self::hand_over::step;
-use self::state::{Delivery, QueueKind, QueueState};
+use self::command::{Command, Reply};
+use self::hand_over::{Desk, hand_over, step};
+use self::state::{Facts, QueueKind, QueueState};
+use crate::clock;
 use crate::keys::{
     ChannelSlot, ConnectionId, ConsumerKey, DeliveryKey, Outcome, QueueId, SourceKey,
 };
@@ -98,10 +104,6 @@ pub(crate) enum DeleteRefused {
     NotEmpty,
 }
 
-/// A queue did not take a message, because it has as many as it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Full;
-
 /// A queue's counts at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct QueueCounts {
@@ -117,6 +119,9 @@ pub(crate) struct QueueCounts {
 
 /// Messages handed over to the outgoing buffers between two looks at whether they are full.
 const DISPATCH_STEP: usize = 256;
+/// Messages handed over while a queue's lock is held: some milliseconds of work. What can be handed
+/// out beyond it is, in further steps, by a task of its own.
+const HAND_OUT_MAX: usize = 8192;
 
 /// See the module documentation.
 pub(crate) struct Queue {
@@ -136,9 +141,10 @@ struct Inner {
     state: QueueState,
     /// By `ConsumerKey`.
     sinks: Vec<Option<Sink>>,
-    /// Deliveries on their way, kept for its memory.
-    deliveries: Vec<Delivery>,
+    desk: Desk,
     deleted: bool,
+    /// A task hands out what can be handed out.
+    handing_out: bool,
     /// A reading of bodies is under way.
     reading: bool,
     /// The memory of its messages as it was told last.
@@ -162,12 +168,15 @@ impl Queue {
             max_priority: settings.parsed.max_priority,
             single_active: settings.parsed.single_active,
             is_stored: settings.durable,
+            limit: settings.parsed.length_limit,
+            rejects: settings.parsed.rejects_publishes,
         });
         let inner = Inner {
             state,
             sinks: Vec::new(),
-            deliveries: Vec::new(),
+            desk: Desk::default(),
             deleted: false,
+            handing_out: false,
             reading: false,
             reported: 0,
             in_durable: false,
@@ -185,12 +194,21 @@ impl Queue {
         })
     }
 
-    /// Takes back what was stored, before anyone uses the queue.
+    /// Takes back what was stored, before anyone uses the queue. What is over its limit goes.
     pub(crate) fn restore(&self, recovered: &RecoveredQueue, all_redelivered: bool) {
+        let mut effects = Effects::default();
         let mut inner = self.inner.lock();
         inner.in_durable = true;
+        inner.state.begin(self.facts());
         inner.state.restore(recovered, all_redelivered);
-        self.gate.update(inner.state.ready_count(), false, 0);
+        self.note_changes(&mut inner, 0, &mut effects);
+        drop(inner);
+        effects.store(&self.messages);
+    }
+
+    /// What is true for a command that is given now.
+    fn facts(&self) -> Facts {
+        Facts { now_ms: clock::unix_millis(), room: self.messages.queue_room() }
     }
 
     /// Its number.
@@ -250,7 +268,8 @@ impl Queue {
     }
 
     /// Takes a run of messages, in order, and hands out what consumers can take. Returns the first
-    /// one's sequence number; the others follow without gaps.
+    /// one's sequence number; the others follow without gaps. One that the queue refuses, because it
+    /// is full, is dropped: whoever has to know uses `offer`.
     /// A deleted queue drops them, `None`: for the publisher they are settled.
     pub(crate) fn publish(
         self: &Arc<Self>,
@@ -261,14 +280,17 @@ impl Queue {
         if inner.deleted {
             return None;
         }
-        inner.state.set_room(self.messages.queue_room());
+        inner.state.begin(self.facts());
         inner.in_durable = self.is_stored();
-        let first = inner.state.publish(messages);
-        let moved = hand_out(&mut inner, effects);
-        if self.settings.parsed.length_limit.is_some() {
-            inner.state.drop_overflow(self.settings.parsed.length_limit);
+        let first = inner.state.next_sequence();
+        let mut moved = 0;
+        for message in messages {
+            inner.state.publish(message);
+            if inner.state.under_way().len() >= DISPATCH_STEP {
+                moved += hand_over(&mut inner, effects);
+            }
         }
-        self.conclude(&mut inner, moved, effects);
+        self.pump(&mut inner, moved, effects);
         Some(first)
     }
 
@@ -290,61 +312,89 @@ impl Queue {
         if inner.deleted {
             return Ok(None);
         }
-        if inner.state.is_full(self.settings.parsed.length_limit) {
-            return Err(Full);
-        }
-        inner.state.set_room(self.messages.queue_room());
+        let reply = inner.state.apply(Command::Admit(message), self.facts());
+        let Reply::Admitted(admitted) = reply else { return Ok(None) };
+        let sequence = admitted?;
         inner.in_durable = self.is_stored();
-        let first = inner.state.publish(std::iter::once(message));
         self.pump(&mut inner, 0, effects);
-        Ok(Some(first))
+        Ok(Some(sequence))
     }
 
     /// Settles unacknowledged messages and hands out what that makes room for.
     pub(crate) fn settle(
         self: &Arc<Self>,
-        deliveries: impl Iterator<Item = (DeliveryKey, Outcome)>,
+        deliveries: impl ExactSizeIterator<Item = (DeliveryKey, Outcome)>,
         effects: &mut Effects,
     ) {
         let mut inner = self.inner.lock();
         if inner.deleted {
             return;
         }
-        let mut settled = 0;
-        for (key, outcome) in deliveries {
-            inner.state.settle(key, outcome);
-            settled += 1;
-        }
+        let settled = deliveries.len();
+        inner.state.begin(self.facts());
+        inner.state.settle(deliveries);
         self.pump(&mut inner, settled, effects);
     }
 
-    /// Hands out everything that can be handed out. `moved` messages were settled just before.
+    /// Nothing is handed out until `unsuspend`: a channel gives back messages in several steps, and
+    /// whoever is served next is to find them all.
+    pub(crate) fn suspend(&self) {
+        self.inner.lock().state.apply(Command::Suspend, self.facts());
+    }
+
+    /// Undoes one `suspend`.
+    pub(crate) fn unsuspend(self: &Arc<Self>, effects: &mut Effects) {
+        let mut inner = self.inner.lock();
+        if !inner.deleted {
+            inner.state.apply(Command::Unsuspend, self.facts());
+            self.pump(&mut inner, 0, effects);
+        }
+    }
+
+    /// The end of most commands: hands out what can be handed out, and concludes. `moved` messages
+    /// were settled or accepted just before.
     fn pump(self: &Arc<Self>, inner: &mut Inner, moved: usize, effects: &mut Effects) {
-        let accepted = hand_out(inner, effects);
+        let mut accepted = hand_over(inner, effects);
+        while let Some(count) = step(inner, DISPATCH_STEP, effects) {
+            accepted += count;
+            if accepted >= HAND_OUT_MAX && !inner.handing_out {
+                inner.handing_out = true;
+                effects.handing_out.push(Arc::clone(self));
+                break;
+            }
+        }
         self.conclude(inner, moved + accepted, effects);
     }
 
-    /// The end of every command: what it changed is told to the stores, the publishers' gate and the
-    /// memory budget, and what will be delivered soon is read.
+    /// The end of every command: tells what it changed, and what will be delivered soon is read.
     fn conclude(self: &Arc<Self>, inner: &mut Inner, moved: usize, effects: &mut Effects) {
-        let Inner { state, reading, reported, in_scratch, .. } = inner;
-        self.gate.update(state.ready_count(), !state.consumers().is_empty(), moved);
-        self.messages.report(reported, state.resident_bytes());
-        *in_scratch |= state.changes().pages_out();
-        state.changes().drain_into(self.id, &mut effects.durable, &mut effects.scratch);
-        if !*reading && !state.consumers().is_empty() && !state.is_read_ahead(read_ahead::LOW_WATER)
+        self.note_changes(inner, moved, effects);
+        let Inner { state, reading, .. } = inner;
+        if !*reading
+            && !state.consumers().is_empty()
+            && !state.is_read_ahead(read_ahead::LOW_WATER, read_ahead::BYTES)
         {
             self.start_reading(inner, effects);
         }
     }
-}
 
-fn hand_out(inner: &mut Inner, effects: &mut Effects) -> usize {
-    let mut accepted = 0;
-    while let Some(count) = step(inner, DISPATCH_STEP, effects) {
-        accepted += count;
+    /// Tells the stores, the publishers' gate and the memory budget what a command changed.
+    fn note_changes(&self, inner: &mut Inner, moved: usize, effects: &mut Effects) {
+        let Inner { state, reported, in_scratch, .. } = inner;
+        self.gate.update(state.ready_count(), !state.consumers().is_empty(), moved);
+        self.messages.report(reported, state.resident_bytes());
+        *in_scratch |= state.changes().pages_out();
+        state.changes().drain_into(self.id, &mut effects.durable, &mut effects.scratch);
     }
-    accepted
+
+    /// Hands out more; false when there is no more to be handed out.
+    pub(super) fn hand_out_more(self: &Arc<Self>, effects: &mut Effects) -> bool {
+        let mut inner = self.inner.lock();
+        inner.handing_out = false;
+        inner.state.begin(self.facts());
+        self.pump(&mut inner, 0, effects);
+        inner.handing_out
+    }
 }
 
 impl fmt::Debug for Queue {
@@ -369,7 +419,7 @@ impl std::hash::Hash for Queue {
 
 impl Inner {
     fn set_sink(&mut self, key: ConsumerKey, sink: Option<Sink>) {
-        let slot = key.0 as usize;
+        let slot = key.slot as usize;
         if self.sinks.len() <= slot {
             self.sinks.resize_with(slot + 1, || None);
         }

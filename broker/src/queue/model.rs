@@ -4,15 +4,20 @@
 //! The naive queue is one vector in which every message has exactly one place for ever; whatever it
 //! is asked it finds out by looking at all of it, so there is nothing in it that could get out of
 //! step. The room for bodies is small, so most are paged and read back; the naive queue does not
-//! notice. Checked beyond agreement: the stores are told of every message that is gone, once; no consumer holds more than its prefetch, nobody with credit is
-//! left without a message that waits, and equals take strict turns.
+//! notice. Checked beyond agreement: the stores are told of every message that is gone, once; no
+//! consumer holds more than its prefetch, nobody with credit is left without a message that waits,
+//! equals take strict turns, no limit is exceeded; and the commands, written down and read again,
+//! make the same queue, be runs of publishes one command or many.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::ConsumerSettings;
+use super::arguments::LengthLimit;
+use super::command::{Command, Reply};
+use super::naive::{Naive, NaiveConsumer, Place, Seen};
 use super::paged::Shelf;
-use super::state::{Delivery, Fetched, QueueKind, QueueState};
+use super::state::{Delivery, Facts, Fetched, QueueKind, QueueState, Verdict};
 use crate::keys::{ConsumerKey, DeliveryKey, Outcome};
 use crate::message::Message;
 use crate::message::tests::{message, persistent};
@@ -21,17 +26,21 @@ const HIGHEST_PRIORITY: u8 = 2;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A batch, by priority and body length.
-    Publish(Vec<(u8, usize)>),
+    /// A run, by priority and body length; what is sent on its way at once gets these verdicts.
+    Publish(Vec<(u8, usize)>, Vec<Verdict>),
+    /// A message that may be refused.
+    Admit(u8, usize, Vec<Verdict>),
     Consume(ConsumerSettings),
     Cancel(usize),
-    /// Up to so many deliveries, of which those with a `true` come back, latest first.
-    Dispatch(usize, Vec<bool>),
-    /// One of the unacknowledged messages.
-    Settle(usize, Outcome),
+    /// Up to so many deliveries with these verdicts.
+    Dispatch(usize, Vec<Verdict>),
+    /// The same to one consumer.
+    Serve(usize, usize, Vec<Verdict>),
+    /// Some of the unacknowledged messages.
+    Settle(Vec<usize>, Outcome),
     Get(bool),
-    Pause(usize),
-    Resume(usize),
+    Suspend,
+    Unsuspend,
     Purge,
 }
 
@@ -45,147 +54,33 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![Just(Outcome::Ack), Just(Outcome::Requeue), Just(Outcome::Discard)]
 }
 
+fn verdicts() -> impl Strategy<Value = Vec<Verdict>> {
+    let verdict = prop_oneof![
+        8 => Just(Verdict::Accepted),
+        1 => Just(Verdict::AcceptedAndFull),
+        2 => Just(Verdict::Refused),
+    ];
+    vec(verdict, 8)
+}
+
 fn step() -> impl Strategy<Value = Step> {
-    let refused = vec(prop::bool::weighted(0.2), 8);
+    let priority = || 0..=HIGHEST_PRIORITY + 1;
+    let run = vec((priority(), 0_usize..40), 1..8);
     prop_oneof![
-        6 => vec((0..=HIGHEST_PRIORITY + 1, 0_usize..40), 1..8).prop_map(Step::Publish),
+        6 => (run, verdicts()).prop_map(|(run, verdicts)| Step::Publish(run, verdicts)),
+        2 => (priority(), 0_usize..40, verdicts())
+            .prop_map(|(priority, length, verdicts)| Step::Admit(priority, length, verdicts)),
         3 => settings().prop_map(Step::Consume),
         1 => any::<usize>().prop_map(Step::Cancel),
-        8 => (0_usize..8, refused).prop_map(|(limit, refused)| Step::Dispatch(limit, refused)),
-        8 => (any::<usize>(), outcome()).prop_map(|(which, how)| Step::Settle(which, how)),
+        8 => (0_usize..8, verdicts()).prop_map(|(limit, verdicts)| Step::Dispatch(limit, verdicts)),
+        4 => (any::<usize>(), 0_usize..4, verdicts())
+            .prop_map(|(which, limit, verdicts)| Step::Serve(which, limit, verdicts)),
+        8 => (vec(any::<usize>(), 1..4), outcome()).prop_map(|(which, how)| Step::Settle(which, how)),
         2 => any::<bool>().prop_map(Step::Get),
-        1 => any::<usize>().prop_map(Step::Pause),
-        2 => any::<usize>().prop_map(Step::Resume),
+        1 => Just(Step::Suspend),
+        2 => Just(Step::Unsuspend),
         1 => Just(Step::Purge),
     ]
-}
-
-/// Where a message is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Ready,
-    Unacked(DeliveryKey, Option<ConsumerKey>),
-    Gone,
-}
-
-#[derive(Clone, Debug)]
-struct NaiveMessage {
-    priority: u8,
-    size: usize,
-    redelivered: bool,
-    place: Place,
-}
-
-#[derive(Clone, Debug)]
-struct NaiveConsumer {
-    key: ConsumerKey,
-    settings: ConsumerSettings,
-    paused: bool,
-    /// Since when it stands in line.
-    in_line_since: Option<u64>,
-}
-
-/// A message on its way, as both queues should see it: consumer, number of the message, whether it
-/// needs settling, whether it was handed out before.
-type Seen = (ConsumerKey, usize, bool, bool);
-
-/// The naive queue. A message's number is its index.
-#[derive(Debug, Default)]
-struct Naive {
-    highest: u8,
-    messages: Vec<NaiveMessage>,
-    consumers: Vec<NaiveConsumer>,
-    moment: u64,
-}
-
-impl Naive {
-    fn ready(&self) -> usize {
-        self.messages.iter().filter(|message| message.place == Place::Ready).count()
-    }
-
-    fn unacked(&self) -> Vec<DeliveryKey> {
-        let key = |message: &NaiveMessage| match message.place {
-            Place::Unacked(key, _) => Some(key),
-            Place::Ready | Place::Gone => None,
-        };
-        self.messages.iter().filter_map(key).collect()
-    }
-
-    fn bytes(&self) -> usize {
-        let here = |message: &&NaiveMessage| message.place != Place::Gone;
-        self.messages.iter().filter(here).map(|message| message.size).sum()
-    }
-
-    fn held_by(&self, consumer: ConsumerKey) -> usize {
-        let held =
-            |m: &&NaiveMessage| matches!(m.place, Place::Unacked(_, Some(of)) if of == consumer);
-        self.messages.iter().filter(held).count()
-    }
-
-    fn has_credit(&self, consumer: &NaiveConsumer) -> bool {
-        let limit = usize::from(consumer.settings.prefetch_count);
-        let unlimited = consumer.settings.no_ack || limit == 0;
-        !consumer.paused && (unlimited || self.held_by(consumer.key) < limit)
-    }
-
-    /// The ready message to go next.
-    fn first_ready(&self) -> Option<usize> {
-        let ready = |&number: &usize| self.messages[number].place == Place::Ready;
-        let numbers = (0..self.messages.len()).filter(ready);
-        numbers.min_by_key(|&number| (u8::MAX - self.messages[number].priority, number))
-    }
-
-    /// Whose turn it is. Who is found in line without credit loses the place.
-    fn next_consumer(&mut self) -> Option<usize> {
-        let mut line: Vec<usize> = (0..self.consumers.len()).collect();
-        line.retain(|&at| self.consumers[at].in_line_since.is_some());
-        line.sort_by_key(|&at| {
-            let consumer = &self.consumers[at];
-            (std::cmp::Reverse(consumer.settings.priority), consumer.in_line_since)
-        });
-        for at in line {
-            if self.has_credit(&self.consumers[at]) {
-                return Some(at);
-            }
-            self.consumers[at].in_line_since = None;
-        }
-        None
-    }
-
-    /// Puts a consumer at the end of the line if it can take a message and is not there.
-    fn line_up(&mut self, key: ConsumerKey) {
-        self.moment += 1;
-        let at = self.consumers.iter().position(|consumer| consumer.key == key);
-        if let Some(at) = at.filter(|&at| self.has_credit(&self.consumers[at])) {
-            self.consumers[at].in_line_since.get_or_insert(self.moment);
-        }
-    }
-
-    /// What the next delivery must be. `key` is the one the real queue gave it.
-    fn deliver(&mut self, key: DeliveryKey) -> Option<Seen> {
-        let number = self.first_ready()?;
-        let at = self.next_consumer()?;
-        let NaiveConsumer { key: consumer, settings, .. } = self.consumers[at].clone();
-        let held = Place::Unacked(key, Some(consumer));
-        self.messages[number].place = if settings.no_ack { Place::Gone } else { held };
-        self.consumers[at].in_line_since = None;
-        self.line_up(consumer);
-        Some((consumer, number, !settings.no_ack, self.messages[number].redelivered))
-    }
-
-    /// Moves the message with this key; its consumer has room for another.
-    fn take_back(&mut self, number: usize, place: Place) {
-        let Place::Unacked(_, holder) = self.messages[number].place else { return };
-        self.messages[number].place = place;
-        if let Some(consumer) = holder {
-            self.line_up(consumer);
-        }
-    }
-
-    fn find(&self, wanted: DeliveryKey) -> usize {
-        let holds = |m: &NaiveMessage| matches!(m.place, Place::Unacked(key, _) if key == wanted);
-        self.messages.iter().position(holds).expect("it is unacknowledged")
-    }
 }
 
 /// A message that carries its number in its body.
@@ -203,6 +98,9 @@ fn number(message: &Message) -> usize {
 struct Pair {
     real: QueueState,
     naive: Naive,
+    facts: Facts,
+    /// The commands so far, as they are written down.
+    written: Vec<String>,
     /// By sequence number, which is the naive queue's number of the message, too.
     published: Vec<Message>,
     settled: Vec<u64>,
@@ -211,51 +109,135 @@ struct Pair {
 }
 
 impl Pair {
+    fn new(kind: QueueKind, room: usize) -> Self {
+        Self {
+            real: QueueState::new(kind),
+            naive: Naive { kind, ..Naive::default() },
+            facts: Facts { now_ms: 1_000_000, room },
+            written: Vec::new(),
+            published: Vec::new(),
+            settled: Vec::new(),
+            paged_out: Vec::new(),
+            unpaged: Vec::new(),
+        }
+    }
+
     fn some_consumer(&self, which: usize) -> Option<ConsumerKey> {
         let consumers = &self.naive.consumers;
         consumers.get(which.checked_rem(consumers.len())?).map(|consumer| consumer.key)
     }
 
+    fn command(&mut self, command: Command) -> Reply {
+        self.facts.now_ms += 7;
+        self.written.push(serde_json::to_string(&(self.facts, &command)).expect("serialisable"));
+        self.real.apply(command, self.facts)
+    }
+
     fn run(&mut self, step: &Step) {
         match step {
-            Step::Publish(batch) => self.publish(batch),
+            Step::Publish(batch, verdicts) => self.publish(batch, verdicts),
+            Step::Admit(priority, length, verdicts) => self.admit(*priority, *length, verdicts),
             Step::Consume(settings) => self.consume(*settings),
             Step::Cancel(which) => self.cancel(*which),
-            Step::Dispatch(limit, refused) => self.dispatch(*limit, refused),
+            Step::Dispatch(limit, verdicts) => self.dispatch(*limit, verdicts),
+            Step::Serve(which, limit, verdicts) => self.serve(*which, *limit, verdicts),
             Step::Settle(which, outcome) => {
-                let unacked = self.naive.unacked();
-                if let Some(at) = which.checked_rem(unacked.len()) {
-                    self.settle(unacked[at], *outcome);
+                let mut unacked = self.naive.unacked();
+                let mut some = Vec::new();
+                for which in which {
+                    if let Some(at) = which.checked_rem(unacked.len()) {
+                        some.push(unacked.swap_remove(at));
+                    }
                 }
+                self.settle(some, *outcome);
             }
             Step::Get(no_ack) => _ = self.get(*no_ack),
-            Step::Pause(which) => self.pause(*which, true),
-            Step::Resume(which) => self.pause(*which, false),
+            Step::Suspend => {
+                self.command(Command::Suspend);
+                self.naive.suspended += 1;
+            }
+            Step::Unsuspend => self.unsuspend(),
             Step::Purge => self.purge(),
         }
     }
 
+    fn unsuspend(&mut self) {
+        if self.naive.suspended > 0 {
+            self.command(Command::Unsuspend);
+            self.naive.suspended -= 1;
+            self.naive.enforce_limit();
+        }
+    }
+
     fn purge(&mut self) {
-        assert_eq!(self.real.purge(), self.naive.ready());
+        let Reply::Taken(taken) = self.command(Command::Purge) else { panic!("taken") };
+        assert_eq!(taken.len(), self.naive.ready());
+        self.real.changes().forget_all(true, &taken);
         let all = self.naive.messages.iter_mut();
         all.filter(|m| m.place == Place::Ready).for_each(|m| m.place = Place::Gone);
     }
 
-    fn publish(&mut self, batch: &[(u8, usize)]) {
-        let mut messages = Vec::new();
-        for &(priority, length) in batch {
-            let message = numbered(self.naive.messages.len(), priority, length);
-            self.published.push(message.clone());
-            self.naive.messages.push(NaiveMessage {
-                priority: priority.min(self.naive.highest),
-                size: message.size(),
-                redelivered: false,
-                place: Place::Ready,
-            });
-            messages.push(message);
+    /// A delivery on its way, as both queues should see it.
+    fn seen(&self, delivery: &Delivery) -> Seen {
+        let (message, redelivered) = self.real.parcel(delivery).expect("in memory");
+        let acknowledges = delivery.key() != DeliveryKey::NONE;
+        (delivery.consumer, number(message), acknowledges, redelivered)
+    }
+
+    fn publish(&mut self, batch: &[(u8, usize)], verdicts: &[Verdict]) {
+        let first = self.published.len();
+        assert_eq!(self.real.next_sequence(), first as u64);
+        let numbered = |(at, &(priority, length))| numbered(first + at, priority, length);
+        let messages: Vec<_> = batch.iter().enumerate().map(numbered).collect();
+        self.published.extend(messages.iter().cloned());
+        self.command(Command::Publish(messages.clone()));
+        let sent: Vec<_> = self.real.under_way().to_vec();
+        let mut expected = sent.iter();
+        for message in &messages {
+            let next = expected.as_slice().first();
+            let key = next.map_or(DeliveryKey::NONE, Delivery::key);
+            if let Some(seen) = self.naive.publish(message, key) {
+                assert_eq!(expected.next().map(|delivery| self.seen(delivery)), Some(seen));
+            }
         }
-        let first = self.published.len() - messages.len();
-        assert_eq!(self.real.publish(messages.into_iter()), first as u64);
+        assert_eq!(expected.len(), 0, "nothing else was sent");
+        self.conclude(verdicts);
+    }
+
+    fn admit(&mut self, priority: u8, length: usize, verdicts: &[Verdict]) {
+        let message = numbered(self.published.len(), priority, length);
+        let refused = self.naive.kind.rejects && self.naive.is_over(1, message.body().len());
+        let Reply::Admitted(admitted) = self.command(Command::Admit(message.clone())) else {
+            panic!("admitted or not")
+        };
+        assert_eq!(admitted.ok(), (!refused).then_some(self.published.len() as u64));
+        if !refused {
+            let sent = self.real.under_way().first().copied();
+            let key = sent.as_ref().map_or(DeliveryKey::NONE, Delivery::key);
+            let seen = self.naive.publish(&message, key);
+            assert_eq!(sent.map(|delivery| self.seen(&delivery)), seen);
+            self.published.push(message);
+            self.conclude(verdicts);
+        }
+    }
+
+    /// Ends what is on its way with these verdicts.
+    fn conclude(&mut self, verdicts: &[Verdict]) {
+        let sent: Vec<_> = self.real.under_way().to_vec();
+        let sent: Vec<_> = sent.iter().map(|delivery| self.seen(delivery)).collect();
+        let verdicts: Vec<_> = verdicts.iter().copied().cycle().take(sent.len()).collect();
+        self.command(Command::Conclude(verdicts.clone()));
+        for ((consumer, number, ..), verdict) in sent.into_iter().zip(&verdicts) {
+            if *verdict != Verdict::Accepted {
+                self.naive.pause(consumer, true);
+            }
+            if *verdict == Verdict::Refused {
+                self.naive.messages[number].place = Place::Ready;
+            }
+        }
+        if verdicts.contains(&Verdict::Refused) {
+            self.naive.enforce_limit();
+        }
     }
 
     /// What the shell does: tells the stores, and reads what is needed next.
@@ -264,28 +246,34 @@ impl Pair {
         self.settled.extend(changes.take_settled());
         self.paged_out.extend(changes.take_paged_out().iter().map(|(sequence, _)| *sequence));
         self.unpaged.extend(changes.take_unpaged());
+        changes.take_counts();
     }
 
     fn read(&mut self, messages: usize) {
-        while !self.real.is_read_ahead(messages) {
+        while !self.real.is_read_ahead(messages, usize::MAX) {
             self.serve_stores();
             let plan = self.real.plan_reading(messages, 100);
             assert!(!plan.is_empty(), "something has to be read");
-            for (shelf, ranges) in [(Shelf::Scratch, plan.scratch), (Shelf::Durable, plan.durable)]
-            {
-                for sequence in ranges.into_iter().flatten() {
-                    let message = self.published[usize::try_from(sequence).expect("small")].clone();
-                    let is_durable = shelf == Shelf::Durable;
-                    assert_eq!(message.is_persistent(), is_durable);
-                    assert!(is_durable || self.paged_out.contains(&sequence));
-                    assert!(self.real.take_in(shelf, sequence, message));
-                }
+            let mut found: Vec<(u64, Shelf)> = Vec::new();
+            let all = |ranges: Vec<std::ops::Range<u64>>| ranges.into_iter().flatten();
+            found.extend(all(plan.scratch).map(|sequence| (sequence, Shelf::Scratch)));
+            found.extend(all(plan.durable).map(|sequence| (sequence, Shelf::Durable)));
+            found.sort_unstable_by_key(|(sequence, _)| *sequence);
+            for (sequence, shelf) in found {
+                let message = self.published[usize::try_from(sequence).expect("small")].clone();
+                let is_durable = shelf == Shelf::Durable;
+                assert_eq!(message.is_persistent(), is_durable);
+                assert!(is_durable || self.paged_out.contains(&sequence));
+                let reply = self.command(Command::TakeIn(shelf, sequence, message));
+                assert!(matches!(reply, Reply::Is(true)));
             }
         }
     }
 
     fn consume(&mut self, settings: ConsumerSettings) {
-        let key = self.real.add_consumer(settings);
+        let Reply::Consumer(key) = self.command(Command::Consume(settings)) else {
+            panic!("a consumer")
+        };
         assert!(self.naive.consumers.iter().all(|other| other.key != key), "{key:?} is taken");
         let new = NaiveConsumer { key, settings, paused: false, in_line_since: None };
         self.naive.consumers.push(new);
@@ -294,7 +282,8 @@ impl Pair {
 
     fn cancel(&mut self, which: usize) {
         let Some(key) = self.some_consumer(which) else { return };
-        assert!(self.real.remove_consumer(key) && !self.real.remove_consumer(key), "once");
+        assert!(matches!(self.command(Command::Cancel(key)), Reply::Is(true)));
+        assert!(matches!(self.command(Command::Cancel(key)), Reply::Is(false)), "once");
         self.naive.consumers.retain(|consumer| consumer.key != key);
         for message in &mut self.naive.messages {
             if let Place::Unacked(_, holder) = &mut message.place {
@@ -303,65 +292,60 @@ impl Pair {
         }
     }
 
-    fn pause(&mut self, which: usize, paused: bool) {
-        let Some(key) = self.some_consumer(which) else { return };
-        if paused {
-            self.real.pause(key)
-        } else {
-            self.real.resume(key)
-        }
-        let consumers = self.naive.consumers.iter_mut();
-        consumers.filter(|c| c.key == key).for_each(|c| c.paused = paused);
-        self.naive.line_up(key);
-    }
-
-    fn dispatch(&mut self, limit: usize, refused: &[bool]) {
-        let mut deliveries = Vec::new();
+    fn dispatch(&mut self, limit: usize, verdicts: &[Verdict]) {
         self.read(limit);
-        let count = self.real.dispatch(limit, &mut deliveries);
-        assert_eq!(count, deliveries.len());
-        for delivery in &deliveries {
-            let Delivery { consumer, key, message, redelivered, .. } = delivery;
-            let seen = (*consumer, number(message), *key != DeliveryKey::NONE, *redelivered);
-            assert_eq!(self.naive.deliver(*key), Some(seen));
+        self.command(Command::Dispatch(limit));
+        let sent: Vec<_> = self.real.under_way().to_vec();
+        for delivery in &sent {
+            assert_eq!(self.naive.deliver(delivery.key()), Some(self.seen(delivery)));
         }
-        if count < limit {
+        if sent.len() < limit {
             assert_eq!(self.naive.deliver(DeliveryKey::NONE), None);
             let idle = |consumer: &NaiveConsumer| self.naive.has_credit(consumer);
-            let stuck = self.naive.ready() > 0 && self.naive.consumers.iter().any(idle);
+            let may = self.naive.suspended == 0;
+            let stuck = may && self.naive.ready() > 0 && self.naive.consumers.iter().any(idle);
             assert!(!stuck, "a message and a consumer with credit wait for each other");
         }
-        for (delivery, refused) in deliveries.into_iter().zip(refused).rev() {
-            if *refused {
-                self.refuse(delivery);
-            } else {
-                self.real.accepted(delivery);
-            }
+        self.conclude(verdicts);
+    }
+
+    fn serve(&mut self, which: usize, limit: usize, verdicts: &[Verdict]) {
+        let Some(consumer) = self.some_consumer(which) else { return };
+        self.read(limit);
+        let reply = self.command(Command::Serve(consumer, limit));
+        let sent: Vec<_> = self.real.under_way().to_vec();
+        for delivery in &sent {
+            let expected = self.naive.serve(consumer, delivery.key());
+            assert_eq!(expected, Some(self.seen(delivery)));
         }
+        assert!(matches!(reply, Reply::Is(more) if more == (sent.len() == limit)));
+        if sent.len() < limit {
+            assert_eq!(self.naive.serve(consumer, DeliveryKey::NONE), None);
+            self.naive.pause(consumer, false);
+        }
+        self.conclude(verdicts);
     }
 
-    fn refuse(&mut self, delivery: Delivery) {
-        let (consumer, number) = (delivery.consumer, number(&delivery.message));
-        self.real.refuse(delivery);
-        let consumers = self.naive.consumers.iter_mut();
-        consumers.filter(|c| c.key == consumer).for_each(|c| c.paused = true);
-        self.naive.messages[number].place = Place::Ready;
-    }
-
-    fn settle(&mut self, key: DeliveryKey, outcome: Outcome) {
-        self.real.settle(key, outcome);
-        let number = self.naive.find(key);
+    fn settle(&mut self, keys: Vec<DeliveryKey>, outcome: Outcome) {
+        let deliveries = keys.iter().map(|&key| (key, outcome)).collect();
+        self.command(Command::Settle(deliveries));
         let place = match outcome {
             Outcome::Ack | Outcome::Discard => Place::Gone,
             Outcome::Requeue => Place::Ready,
         };
-        self.naive.messages[number].redelivered |= outcome == Outcome::Requeue;
-        self.naive.take_back(number, place);
+        for key in keys {
+            let number = self.naive.find(key);
+            self.naive.messages[number].redelivered |= outcome == Outcome::Requeue;
+            self.naive.take_back(number, place);
+        }
+        if outcome == Outcome::Requeue {
+            self.naive.enforce_limit();
+        }
     }
 
     fn get(&mut self, no_ack: bool) -> bool {
         self.read(1);
-        let got = self.real.get(no_ack);
+        let Reply::Fetched(got) = self.command(Command::Get(no_ack)) else { panic!("an answer") };
         let Some(expected) = self.naive.first_ready() else {
             assert!(matches!(got, Fetched::Empty));
             return false;
@@ -377,6 +361,7 @@ impl Pair {
 
     fn check(&self) {
         let Self { real, naive, .. } = self;
+        assert!(naive.suspended > 0 || naive.kind.rejects || !naive.is_over(0, 0), "the limit");
         let mut keys = naive.unacked();
         assert_eq!(real.ready_count(), naive.ready());
         assert_eq!(real.unacked_count(), keys.len());
@@ -395,8 +380,12 @@ impl Pair {
 
     /// Everything that is not gone comes out once, in its original order.
     fn drain(&mut self) {
+        self.replay();
+        while self.naive.suspended > 0 {
+            self.unsuspend();
+        }
         for key in self.naive.unacked().into_iter().rev() {
-            self.settle(key, Outcome::Requeue);
+            self.settle(vec![key], Outcome::Requeue);
         }
         while self.get(true) {}
         self.check();
@@ -404,6 +393,7 @@ impl Pair {
         assert_eq!(self.real.resident_bytes(), 0);
         self.serve_stores();
         self.settled.sort_unstable();
+        self.replay();
         let numbered = (0_u64..).zip(&self.published);
         let durable = numbered.filter(|(_, message)| message.is_persistent());
         let expected: Vec<u64> = durable.map(|(number, _)| number).collect();
@@ -412,6 +402,32 @@ impl Pair {
         self.unpaged.sort_unstable();
         assert_eq!(self.paged_out, self.unpaged, "the scratch store keeps nothing");
     }
+
+    /// The commands that were written down make the same queue, and so do runs of publishes as
+    /// single ones.
+    fn replay(&mut self) {
+        self.serve_stores();
+        for singly in [false, true] {
+            let mut again = QueueState::new(self.naive.kind);
+            for line in &self.written {
+                let (facts, command): (Facts, Command) =
+                    serde_json::from_str(line).expect("what was written");
+                if singly && let Command::Publish(messages) = command {
+                    for one in messages {
+                        again.apply(Command::Publish(vec![one]), facts);
+                    }
+                } else {
+                    again.apply(command, facts);
+                }
+                // Nothing that was told to the stores is part of the queue.
+                again.changes().take_settled();
+                again.changes().take_paged_out();
+                again.changes().take_unpaged();
+                again.changes().take_counts();
+            }
+            assert_eq!(again.snapshot(), self.real.snapshot());
+        }
+    }
 }
 
 proptest! {
@@ -419,17 +435,17 @@ proptest! {
 
     #[test]
     fn the_queue_does_what_a_naive_queue_does(
-        highest in 0..=HIGHEST_PRIORITY,
+        max_priority in 0..=HIGHEST_PRIORITY,
         room in prop_oneof![Just(0_usize), Just(1), Just(500), Just(usize::MAX)],
+        messages in prop::option::weighted(0.3, 0_usize..10),
+        bytes in prop::option::weighted(0.3, 0_usize..200),
+        rejects in any::<bool>(),
         steps in vec(step(), 1..120),
     ) {
-        let naive = Naive { highest, ..Naive::default() };
-        let kind = QueueKind { max_priority: highest, is_stored: true, ..QueueKind::default() };
-        let (published, settled) = (Vec::new(), Vec::new());
-        let (paged_out, unpaged) = (Vec::new(), Vec::new());
-        let real = QueueState::new(kind);
-        let mut pair = Pair { real, naive, published, settled, paged_out, unpaged };
-        pair.real.set_room(room);
+        let limit = LengthLimit { messages, bytes };
+        let kind =
+            QueueKind { max_priority, is_stored: true, limit, rejects, single_active: false };
+        let mut pair = Pair::new(kind, room);
         for step in &steps {
             pair.run(step);
             pair.check();
@@ -445,13 +461,26 @@ proptest! {
         let mut queue = QueueState::new(QueueKind::default());
         let keys: Vec<_> =
             (0..consumers).map(|_| queue.add_consumer(ConsumerSettings::default())).collect();
-        let mut deliveries = Vec::new();
+        let mut turns = Vec::new();
+        let mut arrive = |queue: &mut QueueState| {
+            let sent = queue.under_way().len();
+            turns.extend(queue.under_way().iter().map(|delivery| delivery.consumer));
+            queue.conclude(&vec![Verdict::Accepted; sent]);
+        };
         for (count, limit) in runs {
-            queue.publish((0..count).map(|_| message("key", b"")));
-            while queue.dispatch(limit, &mut deliveries) > 0 {}
+            for _ in 0..count {
+                queue.publish(message("key", b""));
+                if queue.under_way().len() == limit {
+                    arrive(&mut queue);
+                }
+            }
+            arrive(&mut queue);
+            while queue.dispatch(limit) > 0 {
+                arrive(&mut queue);
+            }
         }
-        for (delivery, turn) in deliveries.iter().zip(keys.iter().cycle()) {
-            prop_assert_eq!(delivery.consumer, *turn);
+        for (consumer, turn) in turns.iter().zip(keys.iter().cycle()) {
+            prop_assert_eq!(consumer, turn);
         }
     }
 }

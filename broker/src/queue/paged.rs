@@ -5,8 +5,10 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 /// Which store has a message's body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Shelf {
     /// The durable one: the message survives the process.
     Durable,
@@ -23,6 +25,17 @@ pub(super) struct Stub {
     pub size: u32,
     /// Bytes of its body.
     pub body_size: u32,
+    /// When it came to the queue, in milliseconds since the epoch.
+    pub arrived_ms: u64,
+}
+
+impl Stub {
+    /// Of a message of these sizes. What is beside the body counts as body beyond 64 KiB, which
+    /// property tables hardly reach: so it takes two bytes to remember.
+    pub(super) fn new(shelf: Shelf, size: u32, body_size: u32, arrived_ms: u64) -> Self {
+        let head_size = size.saturating_sub(body_size).min(u32::from(u16::MAX));
+        Self { shelf, size, body_size: size - head_size, arrived_ms }
+    }
 }
 
 /// A stub in its place.
@@ -39,26 +52,66 @@ pub(super) struct PagedMessage {
 /// Entries of one run: one allocation of 32 KiB.
 const RUN_MAX: usize = 4096;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Run {
     first: u64,
     shelf: Shelf,
     redelivered: bool,
-    /// Size and body size of each.
-    sizes: VecDeque<(u32, u32)>,
+    /// When the first of them came, in milliseconds since the epoch.
+    since_ms: u64,
+    entries: VecDeque<Entry>,
+}
+
+/// What differs from message to message of a run.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    size: u32,
+    /// What its content has beside the body.
+    head_size: u16,
+    /// Milliseconds from the run's `since_ms` to its arrival.
+    after_ms: u16,
 }
 
 impl Run {
-    fn continues_with(&self, message: &PagedMessage) -> bool {
-        self.first + self.sizes.len() as u64 == message.sequence
-            && self.shelf == message.stub.shelf
-            && self.redelivered == message.redelivered
-            && self.sizes.len() < RUN_MAX
+    fn new(message: &PagedMessage) -> Self {
+        Self {
+            first: message.sequence,
+            shelf: message.stub.shelf,
+            redelivered: message.redelivered,
+            since_ms: message.stub.arrived_ms,
+            entries: VecDeque::new(),
+        }
+    }
+
+    /// The entry of a message that continues the run.
+    fn entry(&self, message: &PagedMessage) -> Option<Entry> {
+        let PagedMessage { sequence, stub, redelivered } = *message;
+        let is_next = self.first + self.entries.len() as u64 == sequence
+            && self.shelf == stub.shelf
+            && self.redelivered == redelivered
+            && self.entries.len() < RUN_MAX;
+        let after_ms = stub.arrived_ms.checked_sub(self.since_ms)?;
+        let entry = Entry {
+            size: stub.size,
+            head_size: u16::try_from(stub.size.checked_sub(stub.body_size)?).ok()?,
+            after_ms: u16::try_from(after_ms).ok()?,
+        };
+        is_next.then_some(entry)
+    }
+
+    fn message(&self, sequence: u64, entry: Entry) -> PagedMessage {
+        let stub = Stub {
+            shelf: self.shelf,
+            size: entry.size,
+            body_size: entry.size - u32::from(entry.head_size),
+            arrived_ms: self.since_ms + u64::from(entry.after_ms),
+        };
+        PagedMessage { sequence, stub, redelivered: self.redelivered }
     }
 }
 
 /// See the module documentation.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Paged {
     runs: VecDeque<Run>,
     count: usize,
@@ -73,26 +126,39 @@ impl Paged {
     /// Adds a message behind all others.
     pub(super) fn push(&mut self, message: PagedMessage) {
         self.count += 1;
-        let sizes = (message.stub.size, message.stub.body_size);
-        match self.runs.back_mut() {
-            Some(run) if run.continues_with(&message) => run.sizes.push_back(sizes),
-            Some(_) | None => self.runs.push_back(Run {
-                first: message.sequence,
-                shelf: message.stub.shelf,
-                redelivered: message.redelivered,
-                sizes: VecDeque::from([sizes]),
-            }),
+        if let Some(run) = self.runs.back_mut()
+            && let Some(entry) = run.entry(&message)
+        {
+            run.entries.push_back(entry);
+            return;
         }
+        let mut run = Run::new(&message);
+        if let Some(entry) = run.entry(&message) {
+            run.entries.push_back(entry);
+            self.runs.push_back(run);
+        }
+    }
+
+    /// The first message.
+    pub(super) fn front(&self) -> Option<u64> {
+        self.runs.front().map(|run| run.first)
+    }
+
+    /// All messages in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = PagedMessage> {
+        self.runs.iter().flat_map(|run| {
+            let entries = (run.first..).zip(&run.entries);
+            entries.map(|(sequence, entry)| run.message(sequence, *entry))
+        })
     }
 
     /// Takes the first message.
     pub(super) fn pop(&mut self) -> Option<PagedMessage> {
         let run = self.runs.front_mut()?;
-        let (size, body_size) = run.sizes.pop_front()?;
-        let stub = Stub { shelf: run.shelf, size, body_size };
-        let message = PagedMessage { sequence: run.first, stub, redelivered: run.redelivered };
+        let entry = run.entries.pop_front()?;
+        let message = run.message(run.first, entry);
         run.first += 1;
-        if run.sizes.is_empty() {
+        if run.entries.is_empty() {
             self.runs.pop_front();
         }
         self.count -= 1;
@@ -101,12 +167,7 @@ impl Paged {
 
     /// The runs as store, first sequence number and count.
     pub(super) fn runs(&self) -> impl Iterator<Item = (Shelf, u64, u64)> {
-        self.runs.iter().map(|run| (run.shelf, run.first, run.sizes.len() as u64))
-    }
-
-    /// Forgets everything.
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
+        self.runs.iter().map(|run| (run.shelf, run.first, run.entries.len() as u64))
     }
 }
 
@@ -115,7 +176,7 @@ mod tests {
     use super::*;
 
     fn paged(sequence: u64, shelf: Shelf) -> PagedMessage {
-        let stub = Stub { shelf, size: 10, body_size: 3 };
+        let stub = Stub::new(shelf, 10, 3, 1000 + sequence);
         PagedMessage { sequence, stub, redelivered: false }
     }
 
@@ -139,7 +200,11 @@ mod tests {
     fn a_long_tail_costs_eight_bytes_a_message() {
         let mut all = Paged::default();
         (0..100_000).for_each(|sequence| all.push(paged(sequence, Shelf::Durable)));
-        let memory: usize = all.runs.iter().map(|run| run.sizes.capacity() * 8 + 64).sum();
+        let memory: usize = all
+            .runs
+            .iter()
+            .map(|run| run.entries.capacity() * size_of::<Entry>() + size_of::<Run>())
+            .sum();
         assert!(memory < 9 * 100_000, "{memory} bytes");
     }
 }

@@ -1,14 +1,17 @@
 //! The messages of a queue that wait for a consumer, in delivery order.
 //!
 //! Owned by `queue::state`. A plain queue is one level ordered by sequence number; a priority queue
-//! (`x-max-priority`) is one level per priority, highest first. A level is a deque of messages, of
-//! which some may be without their bodies, and behind it the paged tail. Stays true:
-//! - inside a level the sequence numbers ascend, so what is requeued returns to its original
-//!   position;
-//! - everything in the tail is behind everything in the deque.
+//! (`x-max-priority`) is one level per priority, highest first. A level has three parts, and
+//! everything in one is before everything in the next: `returned`, what was handed out and came
+//! back; `queued`, what was not and is in memory; `paged`, what was not and is in a store. Stays
+//! true:
+//! - inside a part the sequence numbers ascend, so what comes back is in its original position;
+//! - whatever comes back, in whatever order, costs a look-up in an ordered map.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
+
+use rustc_hash::FxHashMap;
 
 use super::paged::{Paged, PagedMessage, Shelf, Stub};
 use crate::message::Message;
@@ -38,6 +41,19 @@ impl Held {
             Self::Paged(stub) => stub.body_size as usize,
         }
     }
+
+    /// Whether the durable store has it, of a queue of which `is_stored` says whether its persistent
+    /// messages are stored.
+    pub(super) fn is_durable(&self, is_stored: bool) -> bool {
+        match self {
+            Self::Resident(message) => is_stored && message.is_persistent(),
+            Self::Paged(stub) => stub.shelf == Shelf::Durable,
+        }
+    }
+
+    fn is_resident(&self) -> bool {
+        matches!(self, Self::Resident(_))
+    }
 }
 
 /// A message in its place in one queue.
@@ -49,6 +65,8 @@ pub(super) struct QueuedMessage {
     pub level: u8,
     /// Whether it was handed out before: the `redelivered` flag of its next delivery.
     pub redelivered: bool,
+    /// How often it was given back.
+    pub returns: u32,
     /// The message, shared with the other queues it was routed to.
     pub held: Held,
 }
@@ -56,8 +74,8 @@ pub(super) struct QueuedMessage {
 /// What `pop` found.
 #[derive(Debug)]
 pub(super) enum Popped {
-    /// The next message.
-    Message(QueuedMessage, Message),
+    /// The next message, with its body.
+    Message(QueuedMessage),
     /// The next message's body has to be read first.
     NotResident,
     /// Nothing waits.
@@ -91,37 +109,104 @@ impl ReadingPlan {
     }
 }
 
-#[derive(Debug, Default)]
+/// Messages in memory are counted from the front as far as this, and counted again when so many are
+/// not known any more: in the mean a step or two a message.
+const COUNTED_MAX: usize = 2048;
+
+/// What came back.
+#[derive(Clone, Debug, Default)]
+struct Returned {
+    messages: BTreeMap<u64, QueuedMessage>,
+    /// How many of them are without their bodies.
+    paged: usize,
+    /// At least so many at the front have theirs,
+    counted: usize,
+    /// the last of which is this one.
+    counted_to: u64,
+}
+
+impl Returned {
+    fn insert(&mut self, message: QueuedMessage) {
+        let is_paged = !message.held.is_resident();
+        self.paged += usize::from(is_paged);
+        if self.counted > 0 && message.sequence < self.counted_to {
+            self.counted = if is_paged { 0 } else { self.counted + 1 };
+        }
+        self.messages.insert(message.sequence, message);
+    }
+
+    fn pop(&mut self) -> Option<QueuedMessage> {
+        let (_, message) = self.messages.pop_first()?;
+        self.counted = self.counted.saturating_sub(1);
+        self.paged -= usize::from(!message.held.is_resident());
+        Some(message)
+    }
+
+    fn take_paged(&mut self, sequence: u64) -> Option<QueuedMessage> {
+        let is_paged = |message: &&QueuedMessage| !message.held.is_resident();
+        self.messages.get(&sequence).filter(is_paged)?;
+        self.paged -= 1;
+        self.messages.remove(&sequence)
+    }
+
+    fn front(&self) -> Option<&QueuedMessage> {
+        self.messages.first_key_value().map(|(_, message)| message)
+    }
+
+    /// How many messages at the front have their bodies, if fewer than `wanted`.
+    fn resident(&mut self, wanted: usize) -> usize {
+        if self.paged == 0 {
+            return self.messages.len();
+        }
+        if self.counted < wanted {
+            let resident = |message: &&QueuedMessage| message.held.is_resident();
+            let front = self.messages.values().take(COUNTED_MAX).take_while(resident);
+            self.counted = 0;
+            for message in front {
+                self.counted += 1;
+                self.counted_to = message.sequence;
+            }
+        }
+        self.counted
+    }
+}
+
+#[derive(Clone, Debug, Default)]
 struct Level {
+    returned: Returned,
+    /// All with their bodies.
     queued: VecDeque<QueuedMessage>,
     paged: Paged,
 }
 
 impl Level {
     fn is_empty(&self) -> bool {
-        self.queued.is_empty() && self.paged.is_empty()
+        self.queued.is_empty() && self.returned.messages.is_empty() && self.paged.is_empty()
     }
 
-    /// Moves the first of the tail to the deque.
-    fn draw_in(&mut self, level: u8) -> bool {
-        let Some(PagedMessage { sequence, stub, redelivered }) = self.paged.pop() else {
-            return false;
-        };
-        let held = Held::Paged(stub);
-        self.queued.push_back(QueuedMessage { sequence, level, redelivered, held });
-        true
+    fn is_resident(&self) -> bool {
+        match self.returned.front() {
+            Some(front) => front.held.is_resident(),
+            None => !self.queued.is_empty(),
+        }
     }
 
-    fn shrink(&mut self) {
+    /// Takes the first message that is not in the tail.
+    fn pop(&mut self) -> Option<QueuedMessage> {
+        if !self.returned.messages.is_empty() {
+            return self.returned.pop();
+        }
+        let message = self.queued.pop_front();
         let queued = &mut self.queued;
         if queued.capacity() > SHRINK_ABOVE_CAPACITY && queued.len() < queued.capacity() / 8 {
             queued.shrink_to(queued.capacity() / 4);
         }
+        message
     }
 }
 
 /// Waiting messages. See the module documentation for the order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ready {
     /// Indexed by priority, 0 first. Never empty.
     levels: Vec<Level>,
@@ -131,6 +216,8 @@ pub(super) struct Ready {
     resident_bytes: usize,
     /// Messages whose bodies are in a store.
     paged: usize,
+    /// How often messages of the tails were given back before a restart, of those that were.
+    returns: FxHashMap<u64, u32>,
 }
 
 /// A deque that shrank to a small part of its capacity gives the memory back: a backlog that was
@@ -150,8 +237,15 @@ pub(super) fn footprint(held: &Held) -> usize {
 impl Ready {
     /// No messages; priorities above `max_priority` count as it.
     pub(super) fn new(max_priority: u8) -> Self {
-        let levels = (0..=max_priority).map(|_| Level::default()).collect();
-        Self { levels, count: 0, bytes: 0, body_bytes: 0, resident_bytes: 0, paged: 0 }
+        Self {
+            levels: (0..=max_priority).map(|_| Level::default()).collect(),
+            count: 0,
+            bytes: 0,
+            body_bytes: 0,
+            resident_bytes: 0,
+            paged: 0,
+            returns: FxHashMap::default(),
+        }
     }
 
     /// How many messages wait.
@@ -185,7 +279,7 @@ impl Ready {
         self.bytes += held.size();
         self.body_bytes += held.body_size();
         self.resident_bytes += footprint(held);
-        self.paged += usize::from(matches!(held, Held::Paged(_)));
+        self.paged += usize::from(!held.is_resident());
     }
 
     fn count_out(&mut self, held: &Held) {
@@ -193,7 +287,7 @@ impl Ready {
         self.bytes -= held.size();
         self.body_bytes -= held.body_size();
         self.resident_bytes -= footprint(held);
-        self.paged -= usize::from(matches!(held, Held::Paged(_)));
+        self.paged -= usize::from(!held.is_resident());
     }
 
     /// Whether the body of a newly arrived message may stay in memory: there is room, and it would
@@ -206,10 +300,15 @@ impl Ready {
     /// Adds a newly arrived message behind all others of its priority.
     pub(super) fn push(&mut self, message: QueuedMessage) {
         self.count_in(&message.held);
-        let QueuedMessage { sequence, redelivered, .. } = message;
+        let QueuedMessage { sequence, redelivered, returns, .. } = message;
         let level = self.level(message.level);
         match message.held {
-            Held::Paged(stub) => level.paged.push(PagedMessage { sequence, stub, redelivered }),
+            Held::Paged(stub) => {
+                level.paged.push(PagedMessage { sequence, stub, redelivered });
+                if returns > 0 {
+                    self.returns.insert(sequence, returns);
+                }
+            }
             Held::Resident(_) => {
                 debug_assert!(level.paged.is_empty(), "asked `keeps_resident`");
                 level.queued.push_back(message);
@@ -218,22 +317,15 @@ impl Ready {
     }
 
     /// Puts a message back where it came from, by its sequence number.
-    pub(super) fn requeue(&mut self, message: QueuedMessage) {
+    pub(super) fn give_back(&mut self, message: QueuedMessage) {
         self.count_in(&message.held);
-        let level = self.level(message.level);
-        if level.queued.front().is_none_or(|front| message.sequence < front.sequence) {
-            level.queued.push_front(message);
-        } else {
-            let place = level.queued.partition_point(|other| other.sequence < message.sequence);
-            level.queued.insert(place, message);
-        }
+        self.level(message.level).returned.insert(message);
     }
 
     /// Whether there is a next message and its body is here.
     pub(super) fn is_resident(&self) -> bool {
         let next = self.levels.iter().rev().find(|level| !level.is_empty());
-        let front = next.and_then(|level| level.queued.front());
-        front.is_some_and(|front| matches!(front.held, Held::Resident(_)))
+        next.is_some_and(Level::is_resident)
     }
 
     /// Takes the message that is to be delivered next, if its body is here.
@@ -241,46 +333,57 @@ impl Ready {
         if self.count == 0 {
             return Popped::Nothing;
         }
-        let Some(level) = self.levels.iter_mut().rev().find(|level| !level.is_empty()) else {
-            return Popped::Nothing;
+        let next = self.levels.iter_mut().rev().find(|level| !level.is_empty());
+        let Some(level) = next.filter(|level| level.is_resident()) else {
+            return Popped::NotResident;
         };
-        let resident = level.queued.front().and_then(|front| match &front.held {
-            Held::Resident(message) => Some(message.clone()),
-            Held::Paged(_) => None,
-        });
-        let Some(message) = resident else { return Popped::NotResident };
-        let Some(queued) = level.queued.pop_front() else { return Popped::Nothing };
-        level.shrink();
+        let Some(queued) = level.pop() else { return Popped::Nothing };
         self.count_out(&queued.held);
-        Popped::Message(queued, message)
+        Popped::Message(queued)
     }
 
     /// Takes the message that is next, wherever its body is.
     pub(super) fn pop_any(&mut self) -> Option<QueuedMessage> {
         let (at, level) =
             self.levels.iter_mut().enumerate().rev().find(|(_, level)| !level.is_empty())?;
-        if level.queued.is_empty() {
-            level.draw_in(u8::try_from(at).unwrap_or(u8::MAX));
-        }
-        let queued = level.queued.pop_front()?;
-        level.shrink();
+        let queued = match level.pop() {
+            Some(queued) => queued,
+            None => self.pop_paged(at)?,
+        };
         self.count_out(&queued.held);
         Some(queued)
     }
 
-    /// Whether the messages to be delivered next are, as far as `messages` go, in memory.
-    pub(super) fn is_read_ahead(&self, messages: usize) -> bool {
+    /// Takes the first message of a tail.
+    fn pop_paged(&mut self, level: usize) -> Option<QueuedMessage> {
+        let PagedMessage { sequence, stub, redelivered } =
+            self.levels.get_mut(level)?.paged.pop()?;
+        let returns = if self.returns.is_empty() { None } else { self.returns.remove(&sequence) };
+        let level = u8::try_from(level).unwrap_or(u8::MAX);
+        let held = Held::Paged(stub);
+        Some(QueuedMessage { sequence, level, redelivered, returns: returns.unwrap_or(0), held })
+    }
+
+    /// Whether enough of the messages to be delivered next are in memory: so many of them, or all,
+    /// or so many bytes that their number does not matter.
+    pub(super) fn is_read_ahead(&mut self, messages: usize, bytes: usize) -> bool {
         if self.paged == 0 {
             return true;
         }
+        if self.resident_bytes >= bytes && self.is_resident() {
+            return true;
+        }
         let mut seen = 0;
-        for level in self.levels.iter().rev() {
-            for queued in level.queued.iter().take(messages - seen) {
-                if matches!(queued.held, Held::Paged(_)) {
-                    return false;
-                }
-                seen += 1;
+        for level in self.levels.iter_mut().rev() {
+            let returned = level.returned.resident(messages - seen);
+            seen += returned;
+            if seen >= messages {
+                return true;
             }
+            if returned < level.returned.messages.len() {
+                return false;
+            }
+            seen += level.queued.len();
             if seen >= messages {
                 return true;
             }
@@ -292,72 +395,125 @@ impl Ready {
     }
 
     /// What to read so that the next `messages`, of at most `bytes` unless it is a single one, are
-    /// in memory. Draws them in from the tails.
-    pub(super) fn plan_reading(&mut self, messages: usize, bytes: usize) -> ReadingPlan {
+    /// in memory.
+    pub(super) fn plan_reading(&self, messages: usize, bytes: usize) -> ReadingPlan {
         let mut plan = ReadingPlan::default();
         let (mut seen, mut planned) = (0, 0);
-        for (priority, level) in self.levels.iter_mut().enumerate().rev() {
-            let priority = u8::try_from(priority).unwrap_or(u8::MAX);
-            let mut at = 0;
-            while seen < messages && planned < bytes {
-                if at == level.queued.len() && !level.draw_in(priority) {
-                    break;
+        let mut add = |seen: &mut usize, sequence, stub: &Stub| {
+            if *seen >= messages || planned >= bytes {
+                return false;
+            }
+            plan.add(sequence, stub.shelf);
+            planned += stub.size as usize;
+            *seen += 1;
+            true
+        };
+        for level in self.levels.iter().rev() {
+            if level.returned.paged > 0 {
+                for message in level.returned.messages.values() {
+                    match &message.held {
+                        Held::Resident(_) if seen < messages => seen += 1,
+                        Held::Paged(stub) if add(&mut seen, message.sequence, stub) => {}
+                        Held::Resident(_) | Held::Paged(_) => return plan,
+                    }
                 }
-                let Some(queued) = level.queued.get(at) else { break };
-                if let Held::Paged(stub) = &queued.held {
-                    plan.add(queued.sequence, stub.shelf);
-                    planned += stub.size as usize;
+            } else {
+                seen += level.returned.messages.len();
+            }
+            seen += level.queued.len();
+            for message in level.paged.iter() {
+                if !add(&mut seen, message.sequence, &message.stub) {
+                    return plan;
                 }
-                seen += 1;
-                at += 1;
             }
         }
         plan
     }
 
-    /// Gives a message its body back. False when it no longer waits here for one.
+    /// Gives a message its body back. False when it does not wait here for one, or when another
+    /// stands before it in the tail.
     pub(super) fn fill(&mut self, sequence: u64, message: Message) -> bool {
-        let level = self.level_of(message.priority());
-        let level = self.level(level);
-        let place = level.queued.partition_point(|other| other.sequence < sequence);
-        let Some(queued) = level.queued.get_mut(place) else { return false };
-        if queued.sequence != sequence || matches!(queued.held, Held::Resident(_)) {
-            return false;
+        let at = usize::from(self.level_of(message.priority()));
+        let Some(level) = self.levels.get_mut(at) else { return false };
+        let is_next = level.paged.front() == Some(sequence);
+        let Some(mut queued) = self.take_paged(at, sequence) else { return false };
+        if let Held::Paged(stub) = queued.held {
+            queued.held = Held::Resident(message.arrived_at(stub.arrived_ms));
         }
-        queued.held = Held::Resident(message);
-        let footprint = footprint(&queued.held);
-        self.resident_bytes += footprint;
-        self.paged -= 1;
+        self.count_in(&queued.held);
+        let level = self.level(queued.level);
+        if is_next {
+            level.queued.push_back(queued);
+        } else {
+            level.returned.insert(queued);
+        }
         true
     }
 
-    /// Drops everything and says how many messages that was. `each` gets what was in the deques,
-    /// `run` is told of the paged runs: their store, first sequence number and length.
-    pub(super) fn clear(
-        &mut self,
-        mut each: impl FnMut(u64, Held),
-        mut run: impl FnMut(Shelf, u64, u64),
-    ) -> usize {
-        let count = self.count;
+    /// Takes a message out whose body cannot be had.
+    pub(super) fn set_aside(&mut self, sequence: u64) -> Option<QueuedMessage> {
+        (0..self.levels.len()).find_map(|level| self.take_paged(level, sequence))
+    }
+
+    /// Takes a message without its body: the first of the tail, or any that came back.
+    fn take_paged(&mut self, at: usize, sequence: u64) -> Option<QueuedMessage> {
+        let level = self.levels.get_mut(at)?;
+        let queued = if level.paged.front() == Some(sequence) {
+            self.pop_paged(at)?
+        } else {
+            level.returned.take_paged(sequence)?
+        };
+        self.count_out(&queued.held);
+        Some(queued)
+    }
+
+    /// Forgets what was counted and can be counted again.
+    #[cfg(test)]
+    pub(super) fn forget_counted(&mut self) {
         for level in &mut self.levels {
-            for queued in std::mem::take(&mut level.queued) {
-                each(queued.sequence, queued.held);
-            }
-            level.paged.runs().for_each(|(shelf, first, count)| run(shelf, first, count));
-            level.paged.clear();
+            level.returned.counted = 0;
+            level.returned.counted_to = 0;
         }
-        self.count = 0;
-        self.bytes = 0;
-        self.body_bytes = 0;
-        self.resident_bytes = 0;
-        self.paged = 0;
-        count
+    }
+
+    /// Takes everything.
+    pub(super) fn take(&mut self) -> Taken {
+        let highest = u8::try_from(self.levels.len() - 1).unwrap_or(u8::MAX);
+        Taken(std::mem::replace(self, Self::new(highest)))
     }
 
     #[expect(clippy::expect_used, reason = "`new` makes at least one level")]
     fn level(&mut self, level: u8) -> &mut Level {
         let highest = self.levels.len() - 1;
         self.levels.get_mut(usize::from(level).min(highest)).expect("cut to the highest level")
+    }
+}
+
+/// The messages of a queue that was emptied. To drop them takes time: see `into_messages`.
+#[derive(Debug)]
+pub(super) struct Taken(Ready);
+
+impl Taken {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.count
+    }
+
+    /// Those that are not in a tail.
+    pub(super) fn messages(&self) -> impl Iterator<Item = &QueuedMessage> {
+        let levels = self.0.levels.iter();
+        levels.flat_map(|level| level.returned.messages.values().chain(&level.queued))
+    }
+
+    /// The runs of the tails: their store, first sequence number and length.
+    pub(super) fn runs(&self) -> impl Iterator<Item = (Shelf, u64, u64)> {
+        self.0.levels.iter().flat_map(|level| level.paged.runs())
+    }
+
+    /// The messages that are not in a tail, one by one, so that whoever drops them can stop between.
+    pub(super) fn into_messages(self) -> impl Iterator<Item = QueuedMessage> {
+        let levels = self.0.levels.into_iter();
+        levels.flat_map(|level| level.returned.messages.into_values().chain(level.queued))
     }
 }
 
@@ -368,17 +524,17 @@ mod tests {
 
     fn resident(sequence: u64, level: u8) -> QueuedMessage {
         let held = Held::Resident(message("k", b"body").with_priority(level));
-        QueuedMessage { sequence, level, redelivered: false, held }
+        QueuedMessage { sequence, level, redelivered: false, returns: 0, held }
     }
 
     fn paged(sequence: u64, shelf: Shelf) -> QueuedMessage {
-        let held = Held::Paged(Stub { shelf, size: 10, body_size: 4 });
-        QueuedMessage { sequence, level: 0, redelivered: false, held }
+        let held = Held::Paged(Stub::new(shelf, 10, 4, 7));
+        QueuedMessage { sequence, level: 0, redelivered: false, returns: 0, held }
     }
 
     fn pop(ready: &mut Ready) -> Option<u64> {
         match ready.pop() {
-            Popped::Message(queued, _) => Some(queued.sequence),
+            Popped::Message(queued) => Some(queued.sequence),
             Popped::NotResident | Popped::Nothing => None,
         }
     }
@@ -397,7 +553,7 @@ mod tests {
             pop(&mut ready);
         }
         for sequence in [2, 0, 3, 1] {
-            ready.requeue(resident(sequence, 0));
+            ready.give_back(resident(sequence, 0));
         }
         assert_eq!(drain(&mut ready), [0, 1, 2, 3, 4, 5]);
         assert_eq!((ready.bytes(), ready.resident_bytes()), (0, 0));
@@ -422,13 +578,14 @@ mod tests {
         ready.push(paged(2, Shelf::Durable));
         ready.push(paged(3, Shelf::Scratch));
         assert!(!ready.keeps_resident(0, usize::MAX), "it would overtake");
-        assert!(ready.is_read_ahead(1) && !ready.is_read_ahead(2));
+        assert!(ready.is_read_ahead(1, usize::MAX) && !ready.is_read_ahead(2, usize::MAX));
         assert_eq!(drain(&mut ready), [0]);
         assert!(matches!(ready.pop(), Popped::NotResident));
         let plan = ready.plan_reading(10, usize::MAX);
         let wanted = |ranges: &[Range<u64>]| ranges.iter().cloned().flatten().collect::<Vec<_>>();
         assert_eq!((wanted(&plan.durable), wanted(&plan.scratch)), (vec![1, 2], vec![3]));
-        for sequence in [3, 1, 2] {
+        assert!(!ready.fill(3, message("k", b"body")), "it would overtake");
+        for sequence in [1, 2, 3] {
             assert!(ready.fill(sequence, message("k", b"body")));
         }
         assert!(!ready.fill(4, message("k", b"body")), "nobody waits for it");
@@ -450,18 +607,55 @@ mod tests {
     }
 
     #[test]
-    fn clear_tells_of_everything_and_forgets_counts_and_bytes() {
+    fn what_was_taken_tells_of_everything_and_nothing_is_left() {
         let mut ready = Ready::new(0);
         ready.push(resident(0, 0));
         (1..4).for_each(|sequence| ready.push(paged(sequence, Shelf::Durable)));
-        let (mut single, mut runs) = (Vec::new(), Vec::new());
-        let count = ready.clear(
-            |sequence, _| single.push(sequence),
-            |_, first, count| runs.push((first, count)),
-        );
-        assert_eq!((count, single, runs), (4, vec![0], vec![(1, 3)]));
-        assert_eq!(ready.len(), 0);
-        assert_eq!((ready.bytes(), ready.resident_bytes()), (0, 0));
+        let taken = ready.take();
+        let single: Vec<_> = taken.messages().map(|queued| queued.sequence).collect();
+        let runs: Vec<_> = taken.runs().map(|(_, first, count)| (first, count)).collect();
+        assert_eq!((taken.len(), single, runs), (4, vec![0], vec![(1, 3)]));
+        assert_eq!(taken.into_messages().count(), 1);
+        assert_eq!((ready.len(), ready.bytes(), ready.resident_bytes()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_message_without_its_body_among_those_that_came_back_is_read_in_time() {
+        let mut ready = Ready::new(0);
+        (0..5000).for_each(|sequence| ready.give_back(resident(sequence, 0)));
+        ready.give_back(paged(5000, Shelf::Durable));
+        for left in (0..5001).rev() {
+            assert_eq!(ready.is_read_ahead(512, usize::MAX), left >= 512, "{left}");
+            pop(&mut ready);
+        }
+        assert!(matches!(ready.pop(), Popped::NotResident));
+        ready.give_back(paged(4999, Shelf::Durable));
+        let durable = ready.plan_reading(2048, usize::MAX).durable;
+        assert_eq!(durable, std::slice::from_ref(&(4999..5001)));
+        assert!(ready.fill(5000, message("k", b"body")), "in any order");
+        assert!(!ready.is_read_ahead(1, usize::MAX));
+        assert!(ready.fill(4999, message("k", b"body")));
+        assert_eq!(drain(&mut ready), [4999, 5000]);
+    }
+
+    #[test]
+    fn large_messages_are_not_read_far_ahead() {
+        let mut ready = Ready::new(0);
+        (0..3).for_each(|sequence| ready.push(paged(sequence, Shelf::Durable)));
+        assert!(!ready.is_read_ahead(512, 100));
+        assert!(ready.fill(0, message("k", b"body")));
+        assert!(ready.is_read_ahead(512, 100) && !ready.is_read_ahead(512, 1000));
+    }
+
+    #[test]
+    fn a_damaged_message_makes_way_for_the_next() {
+        let mut ready = Ready::new(0);
+        (0..3).for_each(|sequence| ready.push(paged(sequence, Shelf::Durable)));
+        assert!(ready.set_aside(1).is_none(), "one stands before it");
+        assert_eq!(ready.set_aside(0).map(|queued| queued.sequence), Some(0));
+        assert!(ready.fill(1, message("k", b"body")));
+        assert_eq!(drain(&mut ready), [1]);
+        assert_eq!(ready.len(), 1);
     }
 
     #[test]

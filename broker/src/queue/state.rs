@@ -1,37 +1,66 @@
 //! A queue as a pure state machine: commands in, deliveries out.
 //!
 //! Owned by `queue::Queue`, which holds it behind the queue's lock and carries out what it says.
-//! Nothing here reads a clock, draws a random number, or touches a socket, a file or a lock, so the
-//! same commands always give the same deliveries. What the message stores have to be told is left
-//! in `StoreChanges`. Stays true, and checked by the model test: every message is in exactly one of
-//! `ready` and `unacked`, or gone.
+//! Nothing here reads a clock, draws a random number, or touches a socket, a file or a lock: the
+//! time, and how much memory there is, come with every command (`begin`), and what became of a
+//! delivery is told by one (`conclude`). So the same commands always give the same deliveries, and
+//! `command` writes them down. What the message stores have to be told is left in `StoreChanges`.
+//! Stays true, and checked by the model test: every message is in exactly one of `ready` and
+//! `unacked`, or gone; every way in ends in `enforce_limit` or is refused by `admit`.
 
 use leveret_storage::messages::RecoveredQueue;
-use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use slab::Slab;
 
 use super::arguments::LengthLimit;
 use super::consumers::{ConsumerSettings, Consumers};
 use super::paged::{Shelf, Stub};
-use super::ready::{Held, Popped, QueuedMessage, ReadingPlan, Ready, footprint};
+use super::ready::{Held, Popped, QueuedMessage, ReadingPlan, Ready, Taken, footprint};
 use super::store_changes::StoreChanges;
 use crate::keys::{ConsumerKey, DeliveryKey, Outcome};
 use crate::message::{Message, Note};
 
-/// A message on its way to a consumer.
-#[derive(Debug)]
+/// What a command needs to know of the world.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Facts {
+    /// The time in milliseconds since the epoch.
+    pub now_ms: u64,
+    /// Memory that the queue's messages may take, in bytes; beyond it bodies are paged.
+    pub room: usize,
+}
+
+/// A message on its way to a consumer, until `conclude` says what became of it.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Delivery {
     /// Who gets it.
     pub consumer: ConsumerKey,
-    /// What settles it; `DeliveryKey::NONE` for a consumer without acknowledgements.
-    pub key: DeliveryKey,
-    /// The message.
-    pub message: Message,
-    /// Whether it was handed out before.
-    pub redelivered: bool,
-    /// Its place in the queue, so that a refused delivery can go back there.
-    sequence: u64,
+    /// Which message of `unacked` it is.
+    key: DeliveryKey,
+    /// Whether the consumer settles what it gets.
+    acknowledges: bool,
 }
+
+impl Delivery {
+    /// What settles it; `DeliveryKey::NONE` for a consumer without acknowledgements.
+    pub(super) fn key(&self) -> DeliveryKey {
+        if self.acknowledges { self.key } else { DeliveryKey::NONE }
+    }
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Verdict {
+    /// It is in the outgoing buffer.
+    Accepted,
+    /// It is there, and the consumer takes no more until it is served again.
+    AcceptedAndFull,
+    /// It goes back to its place, and the consumer takes no more until it is served again.
+    Refused,
+}
+
+/// A queue did not take a message, because it has as many as it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
 
 /// The answer to `basic.get`.
 #[derive(Debug)]
@@ -57,28 +86,28 @@ pub(crate) enum Fetched {
     Empty,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Unacked {
     message: QueuedMessage,
-    consumer: Option<ConsumerKey>,
+    consumer: ConsumerKey,
 }
 
 /// See the module documentation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct QueueState {
+    kind: QueueKind,
+    facts: Facts,
     ready: Ready,
+    /// What was handed out, and what is on its way.
     unacked: Slab<Unacked>,
+    under_way: Vec<Delivery>,
     unacked_bytes: usize,
+    unacked_resident_bytes: usize,
     consumers: Consumers,
     next_sequence: u64,
     had_consumer: bool,
-    /// Whether its persistent messages are in the durable store.
-    is_stored: bool,
-    /// Memory that its messages may take, in bytes; beyond it bodies are paged.
-    room: usize,
-    unacked_resident_bytes: usize,
-    /// How often durable messages were given back, of those that were.
-    delivery_counts: FxHashMap<u64, u32>,
+    /// While above zero nothing is handed out: somebody gives back messages in several steps.
+    suspended: usize,
     changes: StoreChanges,
 }
 
@@ -91,24 +120,37 @@ pub(super) struct QueueKind {
     pub single_active: bool,
     /// Persistent messages are stored durably.
     pub is_stored: bool,
+    /// How much may be ready.
+    pub limit: LengthLimit,
+    /// A full queue takes nothing, instead of dropping its head.
+    pub rejects: bool,
 }
+
+/// Memory for more unacknowledged messages than this is given back when there are none.
+const UNACKED_KEPT_MAX: usize = 4096;
 
 impl QueueState {
     /// An empty queue.
     pub(super) fn new(kind: QueueKind) -> Self {
         Self {
+            kind,
+            facts: Facts { now_ms: 0, room: usize::MAX },
             ready: Ready::new(kind.max_priority),
             unacked: Slab::new(),
+            under_way: Vec::new(),
             unacked_bytes: 0,
+            unacked_resident_bytes: 0,
             consumers: Consumers::new(kind.single_active),
             next_sequence: 0,
             had_consumer: false,
-            is_stored: kind.is_stored,
-            room: usize::MAX,
-            unacked_resident_bytes: 0,
-            delivery_counts: FxHashMap::default(),
+            suspended: 0,
             changes: StoreChanges::default(),
         }
+    }
+
+    /// Begins a command: what is true for it.
+    pub(super) fn begin(&mut self, facts: Facts) {
+        self.facts = facts;
     }
 
     /// Takes back what was stored, all of it paged. `all_redelivered` when nobody knows what was
@@ -118,27 +160,21 @@ impl QueueState {
         for stored in &recovered.messages {
             let note = Note::unpack(stored.note);
             let body_size = stored.size.saturating_sub(note.body_at);
-            let stub = Stub { shelf: Shelf::Durable, size: stored.size, body_size };
-            if stored.delivery_count > 0 {
-                self.delivery_counts.insert(stored.sequence, stored.delivery_count);
-            }
+            let stub = Stub::new(Shelf::Durable, stored.size, body_size, self.facts.now_ms);
             self.ready.push(QueuedMessage {
                 sequence: stored.sequence,
                 level: self.ready.level_of(note.priority),
                 redelivered: all_redelivered || stored.delivery_count > 0,
+                returns: stored.delivery_count,
                 held: Held::Paged(stub),
             });
         }
+        self.enforce_limit();
     }
 
     /// What the stores have to be told since this was last emptied.
     pub(super) fn changes(&mut self) -> &mut StoreChanges {
         &mut self.changes
-    }
-
-    /// Sets the memory that its messages may take, in bytes.
-    pub(super) fn set_room(&mut self, bytes: usize) {
-        self.room = bytes;
     }
 
     /// Memory that its messages take, in bytes.
@@ -147,22 +183,12 @@ impl QueueState {
     }
 
     fn is_durable(&self, held: &Held) -> bool {
-        match held {
-            Held::Resident(message) => self.is_stored && message.is_persistent(),
-            Held::Paged(stub) => stub.shelf == Shelf::Durable,
-        }
+        held.is_durable(self.kind.is_stored)
     }
 
     /// A message is done with: no store needs it any more.
     fn drop_message(&mut self, sequence: u64, held: &Held) {
-        if self.is_durable(held) {
-            self.changes.settle(sequence);
-            if !self.delivery_counts.is_empty() {
-                self.delivery_counts.remove(&sequence);
-            }
-        } else if matches!(held, Held::Paged(_)) {
-            self.changes.unpage(sequence);
-        }
+        self.changes.forget(self.kind.is_stored, sequence, held);
     }
 
     /// Messages that wait for a consumer.
@@ -190,147 +216,251 @@ impl QueueState {
         self.had_consumer
     }
 
-    /// Takes in messages in the order of arrival. Returns the first one's sequence number; the
-    /// others follow without gaps.
-    pub(super) fn publish(&mut self, messages: impl Iterator<Item = Message>) -> u64 {
-        let first = self.next_sequence;
-        for message in messages {
-            let sequence = self.next_sequence;
-            self.next_sequence += 1;
-            let level = self.ready.level_of(message.priority());
-            let held = if self.ready.keeps_resident(level, self.room) {
-                Held::Resident(message)
-            } else {
-                self.page(sequence, message)
-            };
-            self.ready.push(QueuedMessage { sequence, level, redelivered: false, held });
+    /// The sequence number of the message that comes next.
+    pub(super) fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// Takes a message that arrives, and returns its sequence number: the next one. It goes straight
+    /// on its way when nothing waits before it and a consumer has credit.
+    ///
+    /// # Errors
+    /// The queue is full and refuses.
+    pub(super) fn admit(&mut self, message: Message) -> Result<u64, Full> {
+        if self.kind.rejects && self.would_overflow(&message) {
+            return Err(Full);
         }
-        first
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        let level = self.ready.level_of(message.priority());
+        let message = message.arrived_at(self.facts.now_ms);
+        let queued = |held| QueuedMessage { sequence, level, redelivered: false, returns: 0, held };
+        if self.ready.len() == 0
+            && self.suspended == 0
+            && let Some((consumer, acknowledges)) = self.consumers.next()
+        {
+            self.send(consumer, acknowledges, queued(Held::Resident(message)));
+            return Ok(sequence);
+        }
+        let held = if self.ready.keeps_resident(level, self.facts.room) {
+            Held::Resident(message)
+        } else {
+            self.page(sequence, message)
+        };
+        self.ready.push(queued(held));
+        self.enforce_limit();
+        Ok(sequence)
+    }
+
+    /// Takes a message of a run, whose messages have consecutive numbers: one that is refused is
+    /// dropped in its place.
+    pub(super) fn publish(&mut self, message: Message) {
+        let is_durable = self.kind.is_stored && message.is_persistent();
+        if self.admit(message) == Err(Full) {
+            if is_durable {
+                self.changes.settle(self.next_sequence);
+            }
+            self.next_sequence += 1;
+        }
     }
 
     /// Leaves a message's body to a store.
     fn page(&mut self, sequence: u64, message: Message) -> Held {
         let held = Held::Resident(message.clone());
         if self.is_durable(&held) {
-            return without_body(&held, Shelf::Durable);
+            return without_body(&message, Shelf::Durable);
         }
+        let stub = without_body(&message, Shelf::Scratch);
         self.changes.page_out(sequence, message);
-        without_body(&held, Shelf::Scratch)
+        stub
     }
 
-    /// Whether the ready messages reach a limit.
-    pub(super) fn is_full(&self, limit: LengthLimit) -> bool {
-        limit.messages.is_some_and(|most| self.ready.len() >= most)
-            || limit.bytes.is_some_and(|most| self.ready.body_bytes() >= most)
+    /// Whether one more message would be too much: what consumers took is not counted.
+    fn would_overflow(&self, message: &Message) -> bool {
+        let LengthLimit { messages, bytes } = self.kind.limit;
+        messages.is_some_and(|most| self.ready.len() + 1 > most)
+            || bytes.is_some_and(|most| self.ready.body_bytes() + message.body().len() > most)
     }
 
-    /// Drops ready messages from the head until they keep a limit: what consumers took is not
-    /// counted.
-    pub(super) fn drop_overflow(&mut self, limit: LengthLimit) {
-        while limit.messages.is_some_and(|most| self.ready.len() > most)
-            || limit.bytes.is_some_and(|most| self.ready.body_bytes() > most)
+    /// Drops ready messages from the head until they keep the limit.
+    fn enforce_limit(&mut self) {
+        let LengthLimit { messages, bytes } = self.kind.limit;
+        if self.kind.rejects || self.suspended > 0 {
+            return;
+        }
+        while messages.is_some_and(|most| self.ready.len() > most)
+            || bytes.is_some_and(|most| self.ready.body_bytes() > most)
         {
             let Some(dropped) = self.ready.pop_any() else { break };
             self.drop_message(dropped.sequence, &dropped.held);
         }
     }
 
-    /// Hands out at most `limit` ready messages to the consumers whose turn it is, appending to
-    /// `out`. Returns how many; 0 when there is no message in memory or no consumer with credit.
-    pub(super) fn dispatch(&mut self, limit: usize, out: &mut Vec<Delivery>) -> usize {
+    /// Sends at most `limit` ready messages on their way to the consumers whose turn it is. Returns
+    /// how many; 0 when there is no message in memory or no consumer with credit.
+    pub(super) fn dispatch(&mut self, limit: usize) -> usize {
         let mut count = 0;
-        while count < limit && self.ready.is_resident() {
+        while count < limit && self.can_send() {
             let Some((consumer, acknowledges)) = self.consumers.next() else { break };
-            let Popped::Message(queued, message) = self.ready.pop() else { break };
-            out.push(self.hand_out(consumer, acknowledges, queued, message));
+            let Popped::Message(queued) = self.ready.pop() else { break };
+            self.send(consumer, acknowledges, queued);
             count += 1;
         }
         count
     }
 
-    fn hand_out(
-        &mut self,
-        consumer: ConsumerKey,
-        acknowledges: bool,
-        queued: QueuedMessage,
-        message: Message,
-    ) -> Delivery {
-        let QueuedMessage { sequence, redelivered, .. } = queued;
-        let key = if acknowledges { self.hold(queued, Some(consumer)) } else { DeliveryKey::NONE };
-        Delivery { consumer, key, message, redelivered, sequence }
+    /// Sends at most `limit` ready messages on their way to one consumer that was held back. True
+    /// when it got as many: there may be more for it, and it stays held back until it is served
+    /// again. Otherwise it takes its turns again.
+    pub(super) fn serve(&mut self, consumer: ConsumerKey, limit: usize) -> bool {
+        for _ in 0..limit {
+            let charged = if self.can_send() { self.consumers.charge(consumer) } else { None };
+            let Some(acknowledges) = charged else {
+                self.consumers.resume(consumer);
+                return false;
+            };
+            let Popped::Message(queued) = self.ready.pop() else { return false };
+            self.send(consumer, acknowledges, queued);
+        }
+        true
     }
 
-    /// A delivery is on its way for good. What needs no settling is done with.
-    pub(super) fn accepted(&mut self, delivery: Delivery) {
-        if delivery.key == DeliveryKey::NONE {
-            self.drop_message(delivery.sequence, &Held::Resident(delivery.message));
-        }
+    fn can_send(&self) -> bool {
+        self.suspended == 0 && self.ready.is_resident()
     }
 
-    fn hold(&mut self, mut queued: QueuedMessage, consumer: Option<ConsumerKey>) -> DeliveryKey {
-        self.unacked_bytes += queued.held.size();
-        if self.unacked_resident_bytes >= self.room && self.is_durable(&queued.held) {
-            queued.held = without_body(&queued.held, Shelf::Durable);
-        }
-        self.unacked_resident_bytes += footprint(&queued.held);
-        let slot = self.unacked.insert(Unacked { message: queued, consumer });
+    fn send(&mut self, consumer: ConsumerKey, acknowledges: bool, message: QueuedMessage) {
+        let key = self.hold(message, consumer);
+        self.under_way.push(Delivery { consumer, key, acknowledges });
+    }
+
+    fn hold(&mut self, message: QueuedMessage, consumer: ConsumerKey) -> DeliveryKey {
+        self.unacked_bytes += message.held.size();
+        self.unacked_resident_bytes += footprint(&message.held);
+        let slot = self.unacked.insert(Unacked { message, consumer });
         DeliveryKey(u32::try_from(slot).unwrap_or(u32::MAX))
+    }
+
+    /// The deliveries on their way.
+    pub(super) fn under_way(&self) -> &[Delivery] {
+        &self.under_way
+    }
+
+    /// What a delivery carries, and whether it was handed out before.
+    pub(super) fn parcel(&self, delivery: &Delivery) -> Option<(&Message, bool)> {
+        let QueuedMessage { held, redelivered, .. } =
+            &self.unacked.get(delivery.key.0 as usize)?.message;
+        match held {
+            Held::Resident(message) => Some((message, *redelivered)),
+            Held::Paged(_) => None,
+        }
+    }
+
+    /// Ends the deliveries on their way, each with its verdict. Returns how many were accepted.
+    pub(super) fn conclude(&mut self, verdicts: &[Verdict]) -> usize {
+        let mut under_way = std::mem::take(&mut self.under_way);
+        let mut refused = 0;
+        for (delivery, verdict) in under_way.iter().zip(verdicts) {
+            match verdict {
+                Verdict::Accepted => self.accepted(delivery),
+                Verdict::AcceptedAndFull => {
+                    self.consumers.pause(delivery.consumer);
+                    self.accepted(delivery);
+                }
+                Verdict::Refused => {
+                    refused += 1;
+                    self.refuse(delivery);
+                }
+            }
+        }
+        let accepted = under_way.len() - refused;
+        under_way.clear();
+        self.under_way = under_way;
+        if refused > 0 {
+            self.enforce_limit();
+        }
+        accepted
+    }
+
+    /// A delivery is on its way for good. What needs no settling is done with; of what does the body
+    /// may go, if a store has it.
+    fn accepted(&mut self, delivery: &Delivery) {
+        if !delivery.acknowledges {
+            if let Some(Unacked { message, .. }) = self.take_unacked(delivery.key) {
+                self.drop_message(message.sequence, &message.held);
+            }
+        } else if self.unacked_resident_bytes > self.facts.room
+            && let Some(Unacked { message, .. }) = self.unacked.get_mut(delivery.key.0 as usize)
+            && let Held::Resident(body) = &message.held
+            && message.held.is_durable(self.kind.is_stored)
+        {
+            self.unacked_resident_bytes -= footprint(&message.held);
+            message.held = without_body(body, Shelf::Durable);
+        }
     }
 
     /// Takes back a delivery that its channel could not take, as if it had never been handed out,
     /// and pauses the consumer.
-    pub(super) fn refuse(&mut self, delivery: Delivery) {
-        let Delivery { consumer, key, message, redelivered, sequence } = delivery;
-        self.consumers.pause(consumer);
-        if key != DeliveryKey::NONE {
-            self.take_unacked(key);
-            self.consumers.release(consumer);
+    fn refuse(&mut self, delivery: &Delivery) {
+        self.consumers.pause(delivery.consumer);
+        if delivery.acknowledges {
+            self.consumers.release(delivery.consumer);
         }
-        let level = self.ready.level_of(message.priority());
-        let held = Held::Resident(message);
-        self.ready.requeue(QueuedMessage { sequence, level, redelivered, held });
+        if let Some(Unacked { message, .. }) = self.take_unacked(delivery.key) {
+            self.ready.give_back(message);
+        }
     }
 
     /// Takes the next message for `basic.get`.
     pub(super) fn get(&mut self, no_ack: bool) -> Fetched {
-        let (queued, message) = match self.ready.pop() {
-            Popped::Message(queued, message) => (queued, message),
+        let queued = match self.ready.pop() {
+            Popped::Message(queued) => queued,
             Popped::NotResident => return Fetched::NotResident,
             Popped::Nothing => return Fetched::Empty,
         };
-        let redelivered = queued.redelivered;
+        let Held::Resident(message) = &queued.held else { return Fetched::NotResident };
+        let (message, redelivered) = (message.clone(), queued.redelivered);
         let key = if no_ack {
             self.drop_message(queued.sequence, &queued.held);
             DeliveryKey::NONE
         } else {
-            self.hold(queued, None)
+            self.hold(queued, ConsumerKey::NONE)
         };
         Fetched::Got(Got { key, message, redelivered, remaining: self.ready.len() })
     }
 
-    /// Settles one unacknowledged message. A key that is not outstanding is no error: the queue may
+    /// Settles unacknowledged messages. A key that is not outstanding is no error: the queue may
     /// have been purged of it by deletion meanwhile.
-    pub(super) fn settle(&mut self, key: DeliveryKey, outcome: Outcome) {
-        let Some(Unacked { mut message, consumer }) = self.take_unacked(key) else { return };
-        if let Some(consumer) = consumer {
+    pub(super) fn settle(&mut self, deliveries: impl Iterator<Item = (DeliveryKey, Outcome)>) {
+        let mut given_back = false;
+        for (key, outcome) in deliveries {
+            let Some(Unacked { message, consumer }) = self.take_unacked(key) else { continue };
             self.consumers.release(consumer);
-        }
-        match outcome {
-            Outcome::Ack | Outcome::Discard => self.drop_message(message.sequence, &message.held),
-            Outcome::Requeue => {
-                message.redelivered = true;
-                self.count_delivery(&message);
-                self.ready.requeue(message);
+            match outcome {
+                Outcome::Ack | Outcome::Discard => {
+                    self.drop_message(message.sequence, &message.held);
+                }
+                Outcome::Requeue => {
+                    given_back = true;
+                    self.give_back(message);
+                }
             }
+        }
+        if given_back {
+            self.enforce_limit();
+        }
+        if self.unacked.is_empty() && self.unacked.capacity() > UNACKED_KEPT_MAX {
+            self.unacked = Slab::new();
         }
     }
 
-    fn count_delivery(&mut self, message: &QueuedMessage) {
+    fn give_back(&mut self, mut message: QueuedMessage) {
+        message.redelivered = true;
+        message.returns = message.returns.saturating_add(1);
         if self.is_durable(&message.held) {
-            let count = self.delivery_counts.entry(message.sequence).or_default();
-            *count = count.saturating_add(1);
-            self.changes.count_delivery(message.sequence, *count);
+            self.changes.count_delivery(message.sequence, message.returns);
         }
+        self.ready.give_back(message);
     }
 
     fn take_unacked(&mut self, key: DeliveryKey) -> Option<Unacked> {
@@ -340,13 +470,25 @@ impl QueueState {
         Some(unacked)
     }
 
-    /// Whether the messages to be delivered next are in memory, as far as `messages` go.
-    pub(super) fn is_read_ahead(&self, messages: usize) -> bool {
-        self.ready.is_read_ahead(messages)
+    /// Nothing is handed out, and nothing dropped for a limit, until `unsuspend`: somebody gives
+    /// back messages in several steps, and who comes next is to find them all.
+    pub(super) fn suspend(&mut self) {
+        self.suspended += 1;
+    }
+
+    /// Undoes one `suspend`.
+    pub(super) fn unsuspend(&mut self) {
+        self.suspended = self.suspended.saturating_sub(1);
+        self.enforce_limit();
+    }
+
+    /// Whether enough of the messages to be delivered next are in memory.
+    pub(super) fn is_read_ahead(&mut self, messages: usize, bytes: usize) -> bool {
+        self.ready.is_read_ahead(messages, bytes)
     }
 
     /// What to read from the stores next: at most this much. `take_in` brings it.
-    pub(super) fn plan_reading(&mut self, messages: usize, bytes: usize) -> ReadingPlan {
+    pub(super) fn plan_reading(&self, messages: usize, bytes: usize) -> ReadingPlan {
         self.ready.plan_reading(messages, bytes)
     }
 
@@ -359,27 +501,20 @@ impl QueueState {
         is_wanted
     }
 
-    /// Drops all ready messages and says how many there were. Unacknowledged ones stay.
-    pub(super) fn purge(&mut self) -> usize {
-        let Self { ready, changes, delivery_counts, is_stored, .. } = self;
-        let mut gone = Vec::new();
-        let count = ready.clear(
-            |sequence, held| gone.push((sequence, held)),
-            |shelf, first, count| {
-                match shelf {
-                    Shelf::Durable => changes.settle_run(first, count),
-                    Shelf::Scratch => changes.unpage_run(first, count),
-                }
-                if *is_stored {
-                    delivery_counts
-                        .retain(|sequence, _| !(first..first + count).contains(sequence));
-                }
-            },
-        );
-        for (sequence, held) in gone {
-            self.drop_message(sequence, &held);
+    /// Takes out a message whose body cannot be had, without a word to the durable store: it stays
+    /// on the disk, for whoever can repair it. False when it does not wait here any more.
+    pub(super) fn set_aside(&mut self, shelf: Shelf, sequence: u64) -> bool {
+        let is_here = self.ready.set_aside(sequence).is_some();
+        if is_here && shelf == Shelf::Scratch {
+            self.changes.unpage(sequence);
         }
-        count
+        is_here
+    }
+
+    /// Takes out all ready messages; the stores are to be told of them (`StoreChanges::forget_all`).
+    /// Unacknowledged ones stay.
+    pub(super) fn purge(&mut self) -> Taken {
+        self.ready.take()
     }
 
     /// Adds a consumer.
@@ -390,36 +525,31 @@ impl QueueState {
 
     /// Removes a consumer. What it holds unacknowledged stays with its channel.
     pub(super) fn remove_consumer(&mut self, key: ConsumerKey) -> bool {
-        let removed = self.consumers.remove(key);
-        if removed {
-            // The slot may be given to another consumer, which must not be credited for these.
-            for (_, unacked) in &mut self.unacked {
-                if unacked.consumer == Some(key) {
-                    unacked.consumer = None;
-                }
-            }
-        }
-        removed
+        self.consumers.remove(key)
     }
 
-    /// Stops deliveries to a consumer.
-    pub(super) fn pause(&mut self, key: ConsumerKey) {
-        self.consumers.pause(key);
+    /// All that decides what it will do, as text.
+    #[cfg(test)]
+    pub(super) fn snapshot(&self) -> String {
+        let mut copy = self.clone();
+        copy.ready.forget_counted();
+        let unacked: Vec<_> = copy.unacked.iter().collect();
+        format!("{copy:?} {unacked:?} {:?}", copy.consumers.snapshot())
     }
 
-    /// Allows deliveries to a consumer again.
-    pub(super) fn resume(&mut self, key: ConsumerKey) {
-        self.consumers.resume(key);
+    /// All messages of a queue that is gone, one by one, so that whoever drops them can stop
+    /// between.
+    pub(super) fn into_messages(mut self) -> impl Iterator<Item = QueuedMessage> {
+        let unacked = self.unacked.into_iter().map(|(_, unacked)| unacked.message);
+        self.ready.take().into_messages().chain(unacked)
     }
 }
 
 /// The same message, with its body left to a store.
-fn without_body(held: &Held, shelf: Shelf) -> Held {
-    Held::Paged(Stub {
-        shelf,
-        size: u32::try_from(held.size()).unwrap_or(u32::MAX),
-        body_size: u32::try_from(held.body_size()).unwrap_or(u32::MAX),
-    })
+fn without_body(message: &Message, shelf: Shelf) -> Held {
+    let size = u32::try_from(message.size()).unwrap_or(u32::MAX);
+    let body_size = u32::try_from(message.body().len()).unwrap_or(u32::MAX);
+    Held::Paged(Stub::new(shelf, size, body_size, message.arrived_ms()))
 }
 
 #[cfg(test)]
@@ -427,10 +557,18 @@ mod tests {
     use super::*;
     use crate::message::tests::message;
 
-    fn queue_with(count: usize) -> QueueState {
-        let mut queue = QueueState::new(QueueKind::default());
-        queue.publish((0..count).map(|i| message("k", i.to_string().as_bytes())));
+    fn queue_of(kind: QueueKind, count: usize) -> QueueState {
+        let mut queue = QueueState::new(kind);
+        (0..count).for_each(|i| queue.publish(message("k", i.to_string().as_bytes())));
         queue
+    }
+
+    fn queue_with(count: usize) -> QueueState {
+        queue_of(QueueKind::default(), count)
+    }
+
+    fn limited(messages: Option<usize>, bytes: Option<usize>, rejects: bool) -> QueueKind {
+        QueueKind { limit: LengthLimit { messages, bytes }, rejects, ..QueueKind::default() }
     }
 
     fn got(queue: &mut QueueState, no_ack: bool) -> Option<Got> {
@@ -441,9 +579,29 @@ mod tests {
         }
     }
 
-    fn bodies(deliveries: &[Delivery]) -> Vec<(u32, String)> {
-        let body = |d: &Delivery| String::from_utf8_lossy(d.message.body()).into_owned();
-        deliveries.iter().map(|d| (d.consumer.0, body(d))).collect()
+    fn text(message: &Message) -> String {
+        String::from_utf8_lossy(message.body()).into_owned()
+    }
+
+    fn rest(queue: &mut QueueState) -> Vec<String> {
+        std::iter::from_fn(|| got(queue, true)).map(|got| text(&got.message)).collect()
+    }
+
+    fn under_way(queue: &QueueState) -> Vec<(u32, String)> {
+        let sent = queue.under_way().iter();
+        let body = |delivery| text(queue.parcel(delivery).expect("in memory").0);
+        sent.map(|delivery| (delivery.consumer.slot, body(delivery))).collect()
+    }
+
+    /// Everything on its way arrives; returns it with what settles it.
+    fn deliver(queue: &mut QueueState) -> Vec<DeliveryKey> {
+        let keys: Vec<_> = queue.under_way().iter().map(Delivery::key).collect();
+        queue.conclude(&vec![Verdict::Accepted; keys.len()]);
+        keys
+    }
+
+    fn give_back(queue: &mut QueueState, key: DeliveryKey) {
+        queue.settle([(key, Outcome::Requeue)].into_iter());
     }
 
     #[test]
@@ -451,9 +609,8 @@ mod tests {
         let mut queue = queue_with(6);
         queue.add_consumer(ConsumerSettings::default());
         queue.add_consumer(ConsumerSettings::default());
-        let mut out = Vec::new();
-        assert_eq!(queue.dispatch(100, &mut out), 6);
-        let of = |key| out.iter().filter(|d| d.consumer == ConsumerKey(key)).count();
+        assert_eq!(queue.dispatch(100), 6);
+        let of = |slot| under_way(&queue).iter().filter(|sent| sent.0 == slot).count();
         assert_eq!((of(0), of(1)), (3, 3));
     }
 
@@ -461,15 +618,43 @@ mod tests {
     fn a_refused_delivery_leaves_no_trace_but_the_pause() {
         let mut queue = queue_with(2);
         let consumer = queue.add_consumer(ConsumerSettings::default());
-        let mut out = Vec::new();
-        queue.dispatch(1, &mut out);
-        queue.refuse(out.remove(0));
+        queue.dispatch(1);
+        assert_eq!(queue.conclude(&[Verdict::Refused]), 0);
         assert_eq!((queue.ready_count(), queue.unacked_count()), (2, 0));
-        assert_eq!(queue.dispatch(10, &mut out), 0);
-        queue.resume(consumer);
-        assert_eq!(queue.dispatch(10, &mut out), 2);
-        assert_eq!(bodies(&out), [(0, "0".into()), (0, "1".into())]);
-        assert!(!out[0].redelivered);
+        assert_eq!(queue.dispatch(10), 0);
+        assert!(!queue.serve(consumer, 10));
+        assert_eq!(under_way(&queue), [(0, "0".into()), (0, "1".into())]);
+        let again = queue.under_way().iter().any(|d| queue.parcel(d).expect("here").1);
+        assert!(!again, "redelivered");
+    }
+
+    #[test]
+    fn a_consumer_is_served_its_share_and_stays_held_back_while_there_is_more() {
+        let mut queue = queue_with(5);
+        let consumer = queue.add_consumer(ConsumerSettings::default());
+        queue.dispatch(1);
+        queue.conclude(&[Verdict::AcceptedAndFull]);
+        assert!(queue.serve(consumer, 2));
+        deliver(&mut queue);
+        assert_eq!(queue.dispatch(10), 0, "others have their turn");
+        assert!(!queue.serve(consumer, 3));
+        deliver(&mut queue);
+        queue.publish(message("k", b"new"));
+        assert_eq!(under_way(&queue), [(0, "new".into())], "it takes its turns again");
+    }
+
+    #[test]
+    fn a_message_for_a_waiting_consumer_does_not_wait() {
+        let mut queue = queue_with(0);
+        queue.add_consumer(ConsumerSettings { prefetch_count: 1, ..ConsumerSettings::default() });
+        queue.publish(message("k", b"a"));
+        queue.publish(message("k", b"b"));
+        assert_eq!(under_way(&queue), [(0, "a".into())]);
+        assert_eq!(queue.ready_count(), 1);
+        let keys = deliver(&mut queue);
+        queue.settle([(keys[0], Outcome::Ack)].into_iter());
+        assert_eq!(queue.dispatch(9), 1);
+        assert_eq!(under_way(&queue), [(0, "b".into())]);
     }
 
     #[test]
@@ -477,14 +662,33 @@ mod tests {
         let mut queue = queue_with(3);
         let first = got(&mut queue, false).expect("a message");
         let second = got(&mut queue, false).expect("a message");
-        queue.settle(second.key, Outcome::Requeue);
-        queue.settle(first.key, Outcome::Requeue);
+        give_back(&mut queue, second.key);
+        give_back(&mut queue, first.key);
         let again: Vec<_> = std::iter::from_fn(|| got(&mut queue, true))
-            .map(|got| (got.message.body().to_vec(), got.redelivered))
+            .map(|got| (text(&got.message), got.redelivered))
             .collect();
         let expected = [("0", true), ("1", true), ("2", false)];
-        assert_eq!(again, expected.map(|(body, again)| (body.as_bytes().to_vec(), again)));
+        assert_eq!(again, expected.map(|(body, again)| (body.to_owned(), again)));
         assert_eq!(queue.bytes(), 0);
+    }
+
+    #[test]
+    fn while_messages_are_given_back_in_steps_nobody_is_served() {
+        let mut queue = queue_of(limited(Some(3), None, false), 3);
+        let first = got(&mut queue, false).expect("a message");
+        let second = got(&mut queue, false).expect("a message");
+        queue.publish(message("k", b"3"));
+        queue.publish(message("k", b"4"));
+        queue.suspend();
+        queue.add_consumer(ConsumerSettings::default());
+        give_back(&mut queue, second.key);
+        assert_eq!(queue.dispatch(9), 0);
+        give_back(&mut queue, first.key);
+        assert_eq!(queue.ready_count(), 5, "what is dropped is known at the end");
+        queue.unsuspend();
+        assert_eq!(queue.dispatch(9), 3);
+        let bodies: Vec<_> = under_way(&queue).into_iter().map(|(_, body)| body).collect();
+        assert_eq!(bodies, ["2", "3", "4"]);
     }
 
     #[test]
@@ -492,38 +696,66 @@ mod tests {
         let mut queue = queue_with(4);
         let limited = ConsumerSettings { prefetch_count: 1, ..ConsumerSettings::default() };
         let old = queue.add_consumer(limited);
-        let mut out = Vec::new();
-        queue.dispatch(10, &mut out);
+        queue.dispatch(10);
+        let held = deliver(&mut queue);
         queue.remove_consumer(old);
         let new = queue.add_consumer(limited);
-        assert_eq!(new, old, "the slot is used again");
-        assert_eq!(queue.dispatch(10, &mut out), 1);
-        queue.settle(out[0].key, Outcome::Ack);
-        assert_eq!(queue.dispatch(10, &mut out), 0, "the new consumer still holds one");
-        queue.settle(out[1].key, Outcome::Ack);
-        assert_eq!(queue.dispatch(10, &mut out), 1);
+        assert_eq!(new.slot, old.slot, "the slot is used again");
+        assert_eq!(queue.dispatch(10), 1);
+        let its_own = deliver(&mut queue);
+        queue.settle([(held[0], Outcome::Ack)].into_iter());
+        assert_eq!(queue.dispatch(10), 0, "the new consumer still holds one");
+        queue.settle([(its_own[0], Outcome::Ack)].into_iter());
+        assert_eq!(queue.dispatch(10), 1);
     }
 
     #[test]
     fn a_length_limit_drops_from_the_head() {
-        let mut queue = queue_with(5);
-        let limit = LengthLimit { messages: Some(2), bytes: None };
-        assert!(queue.is_full(limit));
-        queue.drop_overflow(limit);
-        let left: Vec<_> = std::iter::from_fn(|| got(&mut queue, true))
-            .map(|got| got.message.body().to_vec())
-            .collect();
-        assert_eq!(left, [b"3", b"4"]);
-        assert!(!queue.is_full(limit));
+        let mut queue = queue_of(limited(Some(2), None, false), 5);
+        assert_eq!(rest(&mut queue), ["3", "4"]);
+        let mut queue = queue_of(limited(None, Some(3), false), 5);
+        assert_eq!(rest(&mut queue), ["2", "3", "4"]);
+    }
+
+    #[test]
+    fn the_limit_holds_however_a_message_comes_in() {
+        let mut queue = queue_of(limited(Some(2), None, false), 2);
+        let held: Vec<_> = std::iter::from_fn(|| got(&mut queue, false)).collect();
+        queue.publish(message("k", b"c"));
+        queue.publish(message("k", b"d"));
+        queue.settle(held.iter().map(|got| (got.key, Outcome::Requeue)));
+        assert_eq!(queue.ready_count(), 2, "after a requeue");
+
+        queue.add_consumer(ConsumerSettings::default());
+        assert_eq!(queue.dispatch(9), 2);
+        queue.publish(message("k", b"e"));
+        assert_eq!(queue.conclude(&[Verdict::Refused; 3]), 0);
+        assert_eq!(rest(&mut queue), ["d", "e"], "after refused deliveries");
+    }
+
+    #[test]
+    fn a_queue_that_refuses_keeps_what_it_has_and_takes_what_fits() {
+        let mut queue = queue_of(limited(Some(2), None, true), 2);
+        assert_eq!(queue.admit(message("k", b"c")), Err(Full));
+        assert_eq!(rest(&mut queue), ["0", "1"]);
+        assert_eq!(queue.admit(message("k", b"c")), Ok(2));
+
+        let mut queue = queue_of(limited(None, Some(10), true), 0);
+        let taken = [8, 5, 2, 1, 0].map(|size| queue.admit(message("k", &vec![0; size])).is_ok());
+        assert_eq!(taken, [true, false, true, false, true]);
+
+        let mut queue = queue_of(limited(Some(0), None, true), 0);
+        queue.add_consumer(ConsumerSettings::default());
+        assert_eq!(queue.admit(message("k", b"")), Err(Full), "even with a consumer that waits");
     }
 
     #[test]
     fn purge_leaves_unacknowledged_messages() {
         let mut queue = queue_with(3);
         let got = got(&mut queue, false).expect("a message");
-        assert_eq!(queue.purge(), 2);
+        assert_eq!(queue.purge().len(), 2);
         assert_eq!(queue.unacked_count(), 1);
-        queue.settle(got.key, Outcome::Requeue);
+        give_back(&mut queue, got.key);
         assert_eq!(queue.ready_count(), 1);
     }
 }

@@ -7,11 +7,13 @@
 use leveret_storage::messages::{Batch, Place, Publish, Settled};
 use smallvec::smallvec;
 
+use super::paged::Shelf;
+use super::ready::{Held, Taken};
 use crate::keys::QueueId;
 use crate::message::Message;
 
 /// See the module documentation.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct StoreChanges {
     settled: Vec<u64>,
     settled_runs: Vec<(u64, u64)>,
@@ -26,9 +28,26 @@ impl StoreChanges {
         self.settled.push(sequence);
     }
 
-    /// A run of durable messages is done with.
-    pub(super) fn settle_run(&mut self, first: u64, count: u64) {
-        self.settled_runs.push((first, count));
+    /// A message is done with: no store needs it any more.
+    pub(super) fn forget(&mut self, is_stored: bool, sequence: u64, held: &Held) {
+        if held.is_durable(is_stored) {
+            self.settle(sequence);
+        } else if matches!(held, Held::Paged(_)) {
+            self.unpage(sequence);
+        }
+    }
+
+    /// The same for all messages of a queue that was emptied.
+    pub(super) fn forget_all(&mut self, is_stored: bool, taken: &Taken) {
+        for queued in taken.messages() {
+            self.forget(is_stored, queued.sequence, &queued.held);
+        }
+        for (shelf, first, count) in taken.runs() {
+            match shelf {
+                Shelf::Durable => self.settled_runs.push((first, count)),
+                Shelf::Scratch => self.unpaged_runs.push((first, count)),
+            }
+        }
     }
 
     /// A durable message was given back for the `count`th time.
@@ -48,12 +67,7 @@ impl StoreChanges {
 
     /// The scratch store needs a message no more.
     pub(super) fn unpage(&mut self, sequence: u64) {
-        self.unpage_run(sequence, 1);
-    }
-
-    /// The scratch store needs a run of messages no more.
-    pub(super) fn unpage_run(&mut self, first: u64, count: u64) {
-        self.unpaged_runs.push((first, count));
+        self.unpaged_runs.push((sequence, 1));
     }
 
     /// Moves everything into batches for the two stores.
@@ -76,6 +90,11 @@ impl StoreChanges {
     #[cfg(test)]
     pub(super) fn take_paged_out(&mut self) -> Vec<(u64, Message)> {
         std::mem::take(&mut self.paged_out)
+    }
+
+    #[cfg(test)]
+    pub(super) fn take_counts(&mut self) -> Vec<(u64, u32)> {
+        std::mem::take(&mut self.delivery_counts)
     }
 
     #[cfg(test)]

@@ -67,6 +67,8 @@ pub(crate) struct Session {
     pub(crate) settlements: Settlements,
     login: LoggedIn,
     exclusive_queues: FxHashMap<QueueId, Arc<Queue>>,
+    /// Those still to be deleted at the connection's end.
+    going_queues: Vec<Arc<Queue>>,
     /// Channels with publishes to confirm.
     unconfirmed: SmallVec<[u16; 4]>,
     published: bool,
@@ -74,6 +76,8 @@ pub(crate) struct Session {
     lets_all_in: bool,
 }
 
+/// Queues deleted in one step of a connection's end.
+const EXCLUSIVE_QUEUES_A_STEP: usize = 64;
 /// Publishes taken from a connection after an alarm was raised, so that acks behind them are read.
 const PUBLISHES_UNDER_ALARM_MAX: u32 = 1000;
 
@@ -97,6 +101,7 @@ impl Session {
             settlements: Settlements::default(),
             login,
             exclusive_queues: FxHashMap::default(),
+            going_queues: Vec::new(),
             unconfirmed: SmallVec::new(),
             published: false,
             published_under_alarm: 0,
@@ -199,14 +204,18 @@ impl Session {
         queues.insert(queue.id(), Arc::clone(queue));
     }
 
-    /// Deletes this connection's exclusive queues, and ends the changes it began: it ends.
-    pub(crate) fn end_changes(&mut self) {
-        for queue in std::mem::take(&mut self.exclusive_queues).into_values() {
+    /// Deletes this connection's exclusive queues, some at a time, and ends the changes it began: it
+    /// ends. False while there is more to be done.
+    pub(crate) fn end_changes(&mut self) -> bool {
+        self.going_queues.extend(self.exclusive_queues.drain().map(|(_, queue)| queue));
+        let rest = self.going_queues.len().saturating_sub(EXCLUSIVE_QUEUES_A_STEP);
+        for queue in self.going_queues.drain(rest..) {
             self.vhost.delete_with_connection(&queue);
         }
-        if self.answers.are_waiting() {
+        if rest == 0 && self.answers.are_waiting() {
             self.vhost.settle();
         }
+        rest == 0
     }
 
     /// A channel has a publish to confirm.

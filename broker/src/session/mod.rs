@@ -24,6 +24,7 @@ mod answers_test;
 #[cfg(test)]
 mod settlements_model;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -42,7 +43,6 @@ use self::channel::publish::{WholePublish, method_in_content};
 use self::channel::settle::SettleRequest;
 use self::channel_table::{ChannelTable, Lookup};
 use self::context::Session;
-use self::resume::Turn;
 use self::step::Step;
 use crate::definitions::store::Durable;
 use crate::error::{AmqpError, ChannelError, ConnectionError, FailingMethod, Failure};
@@ -67,13 +67,15 @@ pub(crate) struct Dispatch {
     channels: ChannelTable,
     /// The channel with noted settlements.
     settling: Option<u16>,
+    /// They were too many for one step.
+    interrupted: bool,
+    /// Channels whose end takes several steps, and the frames that tell of it.
+    ending: VecDeque<(Channel, Vec<u8>)>,
     gated: SmallVec<[Arc<Queue>; 1]>,
     /// Work done since the last end of a read, see `work`.
     worked: usize,
     /// Channels with publishes that wait to be durable.
     awaiting: SmallVec<[u16; 4]>,
-    /// Whose turn it is when there is room for deliveries again.
-    turn: Turn,
     /// When what was stored last is durable: confirms that wait for an answer wait for this, too.
     unconfirmed_until: Option<Ticket>,
 }
@@ -86,10 +88,11 @@ impl Dispatch {
             session,
             channels,
             settling: None,
+            interrupted: false,
+            ending: VecDeque::new(),
             gated: SmallVec::new(),
             worked: 0,
             awaiting: SmallVec::new(),
-            turn: Turn::default(),
             unconfirmed_until: None,
         }
     }
@@ -130,6 +133,9 @@ impl Dispatch {
     /// Handles one frame.
     pub(crate) fn frame(&mut self, frame: Frame<'_>) -> Result<Step, Failure> {
         let Frame { kind, channel, payload } = frame;
+        if self.is_unfinished() && !self.go_on()? {
+            return Ok(Step::Again);
+        }
         match kind {
             FrameKind::Method => {
                 if let Some(arguments) = payload.strip_prefix(&ACK)
@@ -140,7 +146,9 @@ impl Dispatch {
                 }
                 let method = Method::decode(payload);
                 let method = method.map_err(|error| undecodable(channel, error))?;
-                self.make_way(channel, &method)?;
+                if !self.make_way(channel, &method)? {
+                    return Ok(Step::Again);
+                }
                 self.method(channel, &method)
             }
             FrameKind::Header | FrameKind::Body if channel == 0 => Err(misplaced(kind, payload)),
@@ -158,7 +166,9 @@ impl Dispatch {
     /// Notes the method that comes most often, without the detour by all there are. False when it
     /// has to be looked at more closely.
     fn note_ack(&mut self, number: u16, ack: &basic::Ack) -> Result<bool, Failure> {
-        self.make_way_for_settlement(number)?;
+        if !self.make_way_for_settlement(number)? {
+            return Ok(false);
+        }
         let Lookup::Open(channel) = self.channels.get(number) else { return Ok(false) };
         if !channel.assembly().expects_method() {
             return Ok(false);
@@ -174,7 +184,13 @@ impl Dispatch {
         number: u16,
         whole: &WholePublish<'_>,
     ) -> Result<Taken, Failure> {
-        self.settle_before()?;
+        if self.settling.is_some() || self.is_unfinished() {
+            let settled = self.settle_noted();
+            // Otherwise there is more to be done: its frames are looked at one by one, later.
+            if !self.close_if_failed(settled)? || self.is_unfinished() {
+                return Ok(Taken::No);
+            }
+        }
         let Lookup::Open(channel) = self.channels.get(number) else { return Ok(Taken::No) };
         if !channel.assembly().expects_method() {
             return Ok(Taken::No);
@@ -216,45 +232,65 @@ impl Dispatch {
         }
     }
 
+    /// Whether something the client sent was too much for one step.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.interrupted || !self.ending.is_empty()
+    }
+
+    /// Goes on with what was too much for one step. False while there is more to be done.
+    fn go_on(&mut self) -> Result<bool, Failure> {
+        let settled = self.settle_noted();
+        Ok(self.close_if_failed(settled)? && self.end_channels())
+    }
+
+    /// Goes on with the ends of channels. False while there is more to be done.
+    fn end_channels(&mut self) -> bool {
+        while let Some((channel, frames)) = self.ending.front_mut() {
+            if !channel.end_step(&mut self.session) {
+                return false;
+            }
+            self.session.send(frames);
+            self.ending.pop_front();
+        }
+        true
+    }
+
+    /// An error of a channel closes it.
+    fn close_if_failed(&mut self, result: Result<bool, Failure>) -> Result<bool, Failure> {
+        match result {
+            Err(failure) => match &failure.error {
+                AmqpError::Channel(error) => {
+                    self.close_channel(&failure, error);
+                    Ok(self.ending.is_empty())
+                }
+                AmqpError::Connection(_) => Err(failure),
+            },
+            Ok(done) => Ok(done),
+        }
+    }
+
     /// Carries out what was collected before a method, as far as the method does not join it. When
-    /// that closes a channel, the method's own or another, the method is looked at afterwards.
+    /// that closes a channel, the method's own or another, the method is looked at afterwards. False
+    /// while there is more to be done.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the rest carries out everything")]
-    fn make_way(&mut self, number: u16, method: &Method<'_>) -> Result<(), Failure> {
-        match method {
-            Method::BasicPublish(_) => self.settle_before(),
+    fn make_way(&mut self, number: u16, method: &Method<'_>) -> Result<bool, Failure> {
+        let result = match method {
+            Method::BasicPublish(_) => self.settle_noted(),
             Method::BasicAck(_) | Method::BasicNack(_) | Method::BasicReject(_) => {
-                self.make_way_for_settlement(number)
+                return self.make_way_for_settlement(number);
             }
-            _ => {
-                let result = self.finish_batch();
-                self.survive(result)
-            }
-        }
+            _ => self.finish_batch(),
+        };
+        self.close_if_failed(result)
     }
 
-    fn make_way_for_settlement(&mut self, number: u16) -> Result<(), Failure> {
+    fn make_way_for_settlement(&mut self, number: u16) -> Result<bool, Failure> {
         self.hand_over();
-        if self.settling == Some(number) { Ok(()) } else { self.settle_before() }
-    }
-
-    fn settle_before(&mut self) -> Result<(), Failure> {
-        if self.settling.is_none() {
-            return Ok(());
+        if self.settling == Some(number) {
+            return Ok(true);
         }
-        let result = self.settle_noted();
-        self.survive(result)
-    }
-
-    /// Closes a channel because of what was collected for it.
-    fn survive(&mut self, result: Result<(), Failure>) -> Result<(), Failure> {
-        let Err(failure) = result else { return Ok(()) };
-        match &failure.error {
-            AmqpError::Channel(error) => {
-                self.close_channel(&failure, error);
-                Ok(())
-            }
-            AmqpError::Connection(_) => Err(failure),
-        }
+        let settled = self.settle_noted();
+        self.close_if_failed(settled)
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the rest goes its usual way")]
@@ -298,7 +334,11 @@ impl Dispatch {
                 Err(ConnectionError::Channel(text).into())
             }
             Method::ChannelClose(_) => {
-                self.end_channel(number);
+                let Some(channel) = self.channels.open(number) else { return Ok(Step::Next) };
+                if !channel.end_step(&mut self.session) {
+                    return Ok(Step::Again);
+                }
+                self.channels.remove(number);
                 self.session.reply(number, &channel_class::CloseOk {});
                 Ok(Step::Next)
             }
@@ -341,15 +381,22 @@ impl Dispatch {
         }
     }
 
-    fn settle_noted(&mut self) -> Result<(), Failure> {
-        let Some(number) = self.settling.take() else { return Ok(()) };
-        let Some(channel) = self.channels.open(number) else { return Ok(()) };
-        channel.settle_noted(&mut self.session)
+    /// A step of the noted settlements. False while there is more to be done.
+    fn settle_noted(&mut self) -> Result<bool, Failure> {
+        self.interrupted = false;
+        let Some(number) = self.settling.take() else { return Ok(true) };
+        let Some(channel) = self.channels.open(number) else { return Ok(true) };
+        let settled = channel.settle_noted(&mut self.session);
+        if let Ok(false) = settled {
+            self.settling = Some(number);
+            self.interrupted = true;
+        }
+        settled
     }
 
     /// Carries out everything collected: messages into queues, settlements, what is to be stored,
-    /// confirms.
-    fn finish_batch(&mut self) -> Result<(), Failure> {
+    /// confirms. False when some of it is left for another step.
+    fn finish_batch(&mut self) -> Result<bool, Failure> {
         self.hand_over();
         let settled = self.settle_noted();
         self.store();
@@ -408,9 +455,10 @@ impl Dispatch {
     /// The end of a read: carries out everything collected and flushes every touched connection.
     pub(crate) fn finish_read(&mut self) -> Result<(), Failure> {
         let result = self.finish_batch();
+        self.end_channels();
         self.flush();
         self.worked = 0;
-        result
+        result.map(|_| ())
     }
 
     /// Work done since the last end of a read, in messages put into queues.
@@ -475,12 +523,6 @@ impl Dispatch {
         Step::Next
     }
 
-    fn end_channel(&mut self, number: u16) {
-        if let Some(mut channel) = self.channels.remove(number) {
-            channel.end(&mut self.session);
-        }
-    }
-
     /// Closes one channel because of an error on it.
     pub(crate) fn close_channel(&mut self, failure: &Failure, error: &ChannelError) {
         if self.settling == Some(failure.channel) {
@@ -488,12 +530,13 @@ impl Dispatch {
         }
         self.hand_over();
         self.store();
-        if let Some(mut channel) = self.channels.start_closing(failure.channel) {
-            channel.end(&mut self.session);
+        let mut frames = Vec::new();
+        let text = close::close_channel(&mut frames, failure.channel, error, failure.method);
+        match self.channels.start_closing(failure.channel) {
+            Some(channel) => self.ending.push_back((*channel, frames)),
+            None => self.session.send(&frames),
         }
-        let mut outbox = self.session.handle.outbox();
-        let text = close::close_channel(outbox.frames(), failure.channel, error, failure.method);
-        drop(outbox);
+        self.end_channels();
         warn!(
             channel = failure.channel,
             vhost = self.session.vhost.name(),
@@ -508,23 +551,22 @@ impl Dispatch {
         }
     }
 
-    /// There is room for deliveries again: all consumers go on.
-    pub(crate) fn resume_consumers(&mut self) {
-        let consumers = self.channels.iter().flat_map(Channel::consumer_keys).collect();
-        let Session { handle, effects, .. } = &mut self.session;
-        self.turn.resume(consumers, MESSAGES_A_TURN, handle, effects);
+    /// Ends everything the connection has, at once: its task is no more.
+    pub(crate) fn end(&mut self) {
+        while !self.end_step() {}
     }
 
-    /// Ends everything the connection has: what it published is handed over, what it has not
-    /// settled goes back, its consumers and its exclusive queues go.
-    pub(crate) fn end(&mut self) {
+    /// A step of the end of everything the connection has: what it published is handed over, what it
+    /// has not settled goes back, its consumers and its exclusive queues go. False while there is
+    /// more to be done.
+    pub(crate) fn end_step(&mut self) -> bool {
         self.hand_over();
-        for mut channel in self.channels.drain() {
-            channel.end(&mut self.session);
-        }
-        self.session.end_changes();
+        let open = self.channels.drain().into_iter();
+        self.ending.extend(open.map(|channel| (channel, Vec::new())));
+        let done = self.end_channels() && self.session.end_changes();
         let Session { effects, broker, .. } = &mut self.session;
         effects.carry_out(broker.messages());
+        done
     }
 
     /// Gives back memory that an idle connection does not need.
@@ -541,8 +583,6 @@ const METHOD_WORK: usize = 32;
 const GATED_MAX: usize = 64;
 /// basic.ack is class 60, method 80.
 const ACK: [u8; 4] = [0, 60, 0, 80];
-/// What a consumer gets at a time when the outgoing buffer has room again.
-const MESSAGES_A_TURN: usize = 16;
 /// A client that does not read its replies is not read from while this many bytes wait for it.
 pub(crate) const REPLY_BYTES_MAX: usize = 16 << 20;
 const PUBLISH: FailingMethod = FailingMethod::of(60, 40);

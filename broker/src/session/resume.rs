@@ -1,41 +1,59 @@
 //! Whose turn it is when a channel or a connection has room for deliveries again.
 //!
-//! Used by a channel under a channel-wide limit and by the dispatch when the outgoing buffer was
-//! full. Stays true: consumers take strict turns, and the next time begins behind whoever was served
-//! last, so that none of them takes all the room.
+//! A consumer that was refused a delivery stands in a line in the outgoing buffer: its channel's, at
+//! the channel-wide limit, or the connection's, when the buffer was full. Called by settlements and
+//! by the dispatch when there is room. Stays true: whoever is served and may want more goes to the
+//! end of its line, so consumers take strict turns; what it costs is what is served, however many
+//! consumers there are.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use super::Dispatch;
+use super::channel::Channel;
+use super::context::Session;
+use crate::outgoing::ledger::Ledger;
 
-use crate::keys::ConsumerKey;
-use crate::outgoing::ConnectionHandle;
-use crate::queue::{Effects, Queue};
+/// What a consumer gets at a time when the outgoing buffer has room again.
+const MESSAGES_A_TURN: usize = 16;
 
-/// See the module documentation.
-#[derive(Debug, Default)]
-pub(crate) struct Turn {
-    served: usize,
+impl Session {
+    /// Lets the consumers of a channel go on that wait for room on it: one message each.
+    pub(super) fn serve_held_back(&mut self, channel: &Channel) {
+        let slot = channel.slot();
+        while let Some(source) = self.next_held_back(channel) {
+            let Some((queue, consumer)) = channel.sources().consumer(source) else { continue };
+            if queue.serve(consumer, 1, &mut self.effects)
+                && let Some(ledger) = self.handle.outbox().channel(slot)
+            {
+                ledger.wait_for_room(source);
+            }
+        }
+    }
+
+    fn next_held_back(&self, channel: &Channel) -> Option<crate::keys::SourceKey> {
+        self.handle.outbox().channel(channel.slot()).and_then(Ledger::next_held_back)
+    }
 }
 
-impl Turn {
-    /// Resumes these consumers of one connection, each for `share` messages at a time, until they
-    /// have all they want or the outgoing buffer is full. Those who had no turn stay as they were.
-    pub(crate) fn resume(
-        &mut self,
-        mut consumers: VecDeque<(Arc<Queue>, ConsumerKey)>,
-        share: usize,
-        connection: &ConnectionHandle,
-        effects: &mut Effects,
-    ) {
-        let start = self.served.checked_rem(consumers.len()).unwrap_or(0);
-        consumers.rotate_left(start);
-        while let Some((queue, key)) = consumers.pop_front() {
-            if queue.resume_for(key, share, effects) == 0 {
-                continue;
+impl Dispatch {
+    /// There is room in the outgoing buffer again: whoever waits for it goes on, until it is full.
+    pub(crate) fn resume_consumers(&mut self) {
+        let Self { session, channels, .. } = self;
+        let mut waiting = session.handle.outbox().take_held_back();
+        while let Some((slot, source)) = waiting.pop_front() {
+            let number = session.handle.outbox().channel(slot).map(|ledger| {
+                ledger.let_go(source);
+                ledger.number()
+            });
+            let channel = number.and_then(|number| channels.open(number));
+            let Some(channel) = channel.filter(|channel| channel.slot() == slot) else { continue };
+            let Some((queue, consumer)) = channel.sources().consumer(source) else { continue };
+            let more = queue.serve(consumer, MESSAGES_A_TURN, &mut session.effects);
+            let mut outbox = session.handle.outbox();
+            let is_new = |ledger: &mut Ledger| ledger.hold_back(source);
+            if more && outbox.channel(slot).is_some_and(is_new) {
+                waiting.push_back((slot, source));
             }
-            self.served = self.served.wrapping_add(1);
-            consumers.push_back((queue, key));
-            if connection.outbox().is_congested() {
+            if outbox.is_congested() {
+                outbox.not_served(waiting);
                 return;
             }
         }

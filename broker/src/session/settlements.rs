@@ -9,35 +9,35 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::keys::{DeliveryKey, Outcome, QueueId, SourceKey};
+use crate::keys::{ConsumerKey, DeliveryKey, Outcome, QueueId, SourceKey};
 use crate::outgoing::ledger::Departed;
 use crate::queue::Queue;
 
 /// The queues behind a channel's sources.
 #[derive(Debug, Default)]
 pub(crate) struct Sources {
-    /// By `SourceKey`.
-    queues: Vec<Option<Arc<Queue>>>,
+    /// By `SourceKey`: the queue, and the consumer, which `basic.get` has none of.
+    queues: Vec<Option<(Arc<Queue>, ConsumerKey)>>,
     /// The sources of `basic.get`, one a queue.
     of_gets: FxHashMap<QueueId, SourceKey>,
 }
 
 impl Sources {
     /// A consumer's source.
-    pub(crate) fn add(&mut self, source: SourceKey, queue: Arc<Queue>) {
+    pub(crate) fn add(&mut self, source: SourceKey, queue: Arc<Queue>, consumer: ConsumerKey) {
         let place = source.0 as usize;
         if self.queues.len() <= place {
             self.queues.resize_with(place + 1, || None);
         }
         if let Some(known) = self.queues.get_mut(place) {
-            *known = Some(queue);
+            *known = Some((queue, consumer));
         }
     }
 
     /// The source for what `basic.get` fetches from a queue.
     pub(crate) fn add_for_get(&mut self, source: SourceKey, queue: Arc<Queue>) {
         self.of_gets.insert(queue.id(), source);
-        self.add(source, queue);
+        self.add(source, queue, ConsumerKey::NONE);
     }
 
     /// The source for what `basic.get` fetches from a queue, if there is one.
@@ -47,7 +47,8 @@ impl Sources {
 
     /// A source is gone.
     pub(crate) fn remove(&mut self, source: SourceKey) {
-        let Some(queue) = self.queues.get_mut(source.0 as usize).and_then(Option::take) else {
+        let known = self.queues.get_mut(source.0 as usize).and_then(Option::take);
+        let Some((queue, _)) = known else {
             return;
         };
         if self.of_gets.get(&queue.id()) == Some(&source) {
@@ -56,7 +57,17 @@ impl Sources {
     }
 
     fn queue(&self, source: SourceKey) -> Option<&Arc<Queue>> {
-        self.queues.get(source.0 as usize)?.as_ref()
+        self.queues.get(source.0 as usize)?.as_ref().map(|(queue, _)| queue)
+    }
+
+    /// The consumer of a source, and its queue.
+    pub(crate) fn consumer(&self, source: SourceKey) -> Option<(Arc<Queue>, ConsumerKey)> {
+        self.queues.get(source.0 as usize)?.clone()
+    }
+
+    /// All queues, some of them more than once.
+    pub(crate) fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.queues.iter().flatten().map(|(queue, _)| queue)
     }
 }
 

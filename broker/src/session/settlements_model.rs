@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::settlements::{Settlements, Sources};
-use crate::keys::{DeliveryKey, Outcome, QueueId, SourceKey};
+use crate::keys::{ConsumerKey, DeliveryKey, Outcome, QueueId, SourceKey};
 use crate::outgoing::ledger::Ledger;
 use crate::outgoing::unacked::{Outstanding, UnackedTags};
 use crate::queue::arguments::QueueArguments;
@@ -64,7 +64,7 @@ proptest! {
                     let above = model.split_off(&(tag + 1));
                     let below = std::mem::replace(&mut model, above);
                     let from = taken.len();
-                    real.take_through(tag, |out| taken.push(out));
+                    real.take_through(tag, usize::MAX, |out| taken.push(out));
                     prop_assert_eq!(&taken[from..], below.into_values().collect::<Vec<_>>());
                 }
                 Step::Restore => {
@@ -75,7 +75,7 @@ proptest! {
             prop_assert_eq!(real.len(), model.len());
         }
         let mut rest = Vec::new();
-        real.take_through(u64::MAX, |out| rest.push(out));
+        real.take_through(u64::MAX, usize::MAX, |out| rest.push(out));
         prop_assert_eq!(rest, model.into_values().collect::<Vec<_>>());
     }
 }
@@ -200,7 +200,7 @@ impl Pair {
     fn consume(&mut self, queue: usize) {
         self.carry_out();
         let source = self.real.add_source();
-        self.sources.add(source, Arc::clone(&self.queues[queue]));
+        self.sources.add(source, Arc::clone(&self.queues[queue]), ConsumerKey::NONE);
         assert!(self.consumers.iter().all(|(other, _)| *other != source), "{source:?} is taken");
         self.consumers.push((source, queue));
     }
@@ -229,8 +229,17 @@ impl Pair {
 
     fn settle(&mut self, tag: u64, multiple: bool, outcome: Outcome) {
         let lost = self.lose(tag, multiple);
-        let known = self.real.settle(tag, multiple, outcome, &mut self.settlements.departed);
-        assert_eq!(known, lost.is_some());
+        let departed = &mut self.settlements.departed;
+        if !multiple {
+            assert_eq!(self.real.settle(tag, outcome, departed), lost.is_some());
+        } else if tag == 0 || self.real.is_outstanding(tag) {
+            assert!(lost.is_some());
+            let last = if tag == 0 { self.real.last_tag() } else { tag };
+            // In small steps.
+            while !self.real.settle_through(last, 2, outcome, departed) {}
+        } else {
+            assert!(lost.is_none());
+        }
         self.due.extend(lost.into_iter().flatten().map(|owed| (owed, outcome)));
     }
 
@@ -304,7 +313,12 @@ proptest! {
             pair.run(step);
             pair.check();
         }
-        pair.real.settle_through(u64::MAX, Outcome::Requeue, &mut pair.settlements.departed);
+        pair.real.settle_through(
+            u64::MAX,
+            usize::MAX,
+            Outcome::Requeue,
+            &mut pair.settlements.departed,
+        );
         let rest = std::mem::take(&mut pair.owed);
         pair.due.extend(rest.into_iter().map(|owed| (owed, Outcome::Requeue)));
         pair.carry_out();

@@ -20,7 +20,7 @@ pub(crate) struct Confirms {
     /// Publishes up to the number are done once the ticket is durable. Both ascend.
     waiting: VecDeque<(Ticket, u64)>,
     /// Sequence numbers above `confirmed` that a queue refused, ascending.
-    refused: Vec<u64>,
+    refused: VecDeque<u64>,
 }
 
 /// A `basic.ack` or `basic.nack` to be sent to the publisher.
@@ -42,7 +42,7 @@ impl Confirms {
 
     /// A queue refused the message published last.
     pub(crate) fn refused(&mut self) {
-        self.refused.push(self.published);
+        self.refused.push_back(self.published);
     }
 
     /// Everything published so far is in its queues. `ticket`: when it is durable, if it has to be.
@@ -73,7 +73,7 @@ impl Confirms {
 
     /// The next thing to tell the client.
     pub(crate) fn take_next(&mut self) -> Option<Confirm> {
-        let refused = self.refused.first().copied().filter(|&first| first <= self.done);
+        let refused = self.refused.front().copied().filter(|&first| first <= self.done);
         let last_taken = refused.map_or(self.done, |first| first - 1);
         let new = last_taken - self.confirmed;
         if new > 0 {
@@ -81,7 +81,7 @@ impl Confirms {
             return Some(Confirm { delivery_tag: last_taken, multiple: new > 1, taken: true });
         }
         let delivery_tag = refused?;
-        self.refused.remove(0);
+        self.refused.pop_front();
         self.confirmed = delivery_tag;
         Some(Confirm { delivery_tag, multiple: false, taken: false })
     }

@@ -50,7 +50,7 @@ impl Channel {
         }
         // The reply first: a client that asks for more while it waits for it would notice late.
         session.reply(self.number, &basic::QosOk {});
-        session.resume_refused(self);
+        session.serve_held_back(self);
         Ok(())
     }
 
@@ -101,7 +101,7 @@ impl Channel {
                 }
             })?;
         debug!(queue = queue.name(), consumer_tag, "consumer started");
-        self.sources.add(source, Arc::clone(queue));
+        self.sources.add(source, Arc::clone(queue), key);
         let queue = Arc::clone(queue);
         self.consumers.insert(consumer_tag, Consumer { queue, key, source });
         Ok(())
@@ -164,7 +164,7 @@ impl Channel {
 
     /// Takes a consumer off its queue. An auto-delete queue goes with its last one.
     fn stop_consumer(&mut self, session: &mut Session, consumer_tag: &str) -> Durable {
-        let Some(consumer) = self.consumers.shift_remove(consumer_tag) else {
+        let Some(consumer) = self.consumers.swap_remove(consumer_tag) else {
             return Durable::now();
         };
         let Consumer { queue, key, source } = consumer;
@@ -189,13 +189,16 @@ impl Channel {
         }
     }
 
-    /// Takes all consumers off their queues: the channel ends.
-    pub(super) fn stop_consumers(&mut self, session: &mut Session) {
-        while let Some((tag, _)) = self.consumers.last() {
+    /// Takes so many consumers off their queues at most: the channel ends. False while there are
+    /// more.
+    pub(super) fn stop_consumers(&mut self, session: &mut Session, limit: usize) -> bool {
+        for _ in 0..limit {
+            let Some((tag, _)) = self.consumers.last() else { return true };
             let tag = tag.clone();
             // A deletion that follows from this is durable soon; nobody waits for it.
             drop(self.stop_consumer(session, &tag));
         }
+        self.consumers.is_empty()
     }
 
     /// The queue of a consumer was deleted: forget it, and tell the client if it wants to know.
@@ -204,7 +207,7 @@ impl Channel {
         if self.consumers.get(consumer_tag).is_none_or(|consumer| !consumer.queue.is_deleted()) {
             return;
         }
-        let Some(consumer) = self.consumers.shift_remove(consumer_tag) else { return };
+        let Some(consumer) = self.consumers.swap_remove(consumer_tag) else { return };
         self.end_source(session, consumer.source);
         if session.capabilities.consumer_cancel_notify {
             session.reply(self.number, &basic::Cancel { consumer_tag, no_wait: true });
@@ -264,13 +267,6 @@ impl Channel {
         write_method(outbox.frames(), self.number, &method);
         outbox.content(self.number, &got.message);
         source
-    }
-
-    /// The queues of all consumers, with what names the consumer there.
-    pub(crate) fn consumer_keys(
-        &self,
-    ) -> impl Iterator<Item = (Arc<Queue>, ConsumerKey)> + use<'_> {
-        self.consumers.values().map(|consumer| (Arc::clone(&consumer.queue), consumer.key))
     }
 
     /// The queue a client wants to read from; the empty name is the last one it declared here.

@@ -16,6 +16,9 @@ pub(crate) mod reply_to;
 pub(crate) mod settle;
 pub(crate) mod transaction;
 
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use leveret_protocol::methods::{Method, access, basic, channel, confirm, tx};
 use leveret_storage::messages::Ticket;
@@ -24,12 +27,12 @@ use self::confirms::Confirms;
 use self::consume::Consumer;
 use self::publish::Assembly;
 use self::settle::SettleRequest;
-use self::transaction::Transaction;
-use super::resume::Turn;
+use self::transaction::{Commit, Transaction};
 use super::settlements::Sources;
 use super::step::Step;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
-use crate::keys::ChannelSlot;
+use crate::keys::{ChannelSlot, QueueId};
+use crate::queue::Queue;
 use crate::session::context::Session;
 
 /// See the module documentation.
@@ -48,12 +51,33 @@ pub(crate) struct Channel {
     /// The queue behind direct reply-to, while this channel consumes from it.
     reply_queue: Option<String>,
     /// Settlements noted and not yet carried out.
-    settle_requests: Vec<SettleRequest>,
+    settle_requests: VecDeque<SettleRequest>,
+    /// Everything is being given back for a `basic.recover`.
+    recovering: bool,
+    /// Queues that hand out nothing while this channel gives back messages in several steps.
+    suspended: BTreeMap<QueueId, Arc<Queue>>,
+    /// A commit under way.
+    commit: Option<Commit>,
+    ending: Ending,
     /// The queues that its deliveries come from.
     sources: Sources,
-    /// Whose turn it is when the channel has room for deliveries again.
-    turn: Turn,
 }
+
+/// How far the end of a channel has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Ending {
+    #[default]
+    NotYet,
+    /// What the client had sent is carried out.
+    Finishing,
+    /// Its consumers are taken off their queues, which hand out nothing meanwhile.
+    Consumers,
+    /// What it has not settled goes back.
+    Deliveries,
+}
+
+/// Consumers taken off their queues in one step.
+const CONSUMERS_A_STEP: usize = 1024;
 
 impl Channel {
     /// A newly opened channel.
@@ -68,15 +92,28 @@ impl Channel {
             confirms: None,
             transaction: None,
             reply_queue: None,
-            settle_requests: Vec::new(),
+            settle_requests: VecDeque::new(),
+            recovering: false,
+            suspended: BTreeMap::new(),
+            commit: None,
+            ending: Ending::NotYet,
             sources: Sources::default(),
-            turn: Turn::default(),
         }
     }
 
     /// Its number.
     pub(crate) fn number(&self) -> u16 {
         self.number
+    }
+
+    /// Its place in the connection's outgoing buffer.
+    pub(crate) fn slot(&self) -> ChannelSlot {
+        self.slot
+    }
+
+    /// Where its deliveries come from.
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// The content being received, if any.
@@ -164,14 +201,12 @@ impl Channel {
             Method::BasicCancel(cancel) => return Ok(self.basic_cancel(session, cancel)),
             Method::BasicGet(get) => return self.basic_get(session, get),
             Method::BasicRecover(recover) => {
-                assert_requeues(recover.requeue)?;
-                // The reply goes before the deliveries that follow.
-                session.reply(self.number, &basic::RecoverOk {});
-                self.requeue_all(session);
+                return self.basic_recover(session, recover.requeue, true).map_err(AmqpError::from);
             }
             Method::BasicRecoverAsync(recover) => {
-                assert_requeues(recover.requeue)?;
-                self.requeue_all(session);
+                return self
+                    .basic_recover(session, recover.requeue, false)
+                    .map_err(AmqpError::from);
             }
             Method::ConfirmSelect(select) => self.confirm_select(session, select)?,
             Method::TxSelect(_) => {
@@ -241,6 +276,28 @@ impl Channel {
         Ok(())
     }
 
+    /// `basic.recover`: everything unsettled goes back, in steps.
+    fn basic_recover(
+        &mut self,
+        session: &mut Session,
+        requeue: bool,
+        reply: bool,
+    ) -> Result<Step, ConnectionError> {
+        if !std::mem::replace(&mut self.recovering, true) {
+            assert_requeues(requeue)?;
+            if reply {
+                // It goes before the deliveries that follow.
+                session.reply(self.number, &basic::RecoverOk {});
+            }
+            self.give_back_all(session);
+        }
+        if !self.give_back_step(session) {
+            return Ok(Step::Again);
+        }
+        self.recovering = false;
+        Ok(Step::Next)
+    }
+
     fn confirm_select(
         &mut self,
         session: &Session,
@@ -265,19 +322,45 @@ impl Channel {
         self.last_queue.as_deref().ok_or(ChannelError::NoPreviousQueue)
     }
 
-    /// Ends the channel: what it has not settled goes back to its queues, its consumers are
-    /// cancelled, an open transaction is rolled back.
-    pub(crate) fn end(&mut self, session: &mut Session) {
-        if let Some(deliveries) = session.handle.outbox().channel(self.slot) {
-            deliveries.set_active(false);
+    /// A step of the channel's end: what it was told is carried out, its consumers are cancelled, what
+    /// it has not settled goes back to its queues, an open transaction is rolled back. False while
+    /// there is more to be done. Its queues hand out nothing until everything is back: whoever is
+    /// served next gets the messages in their order.
+    pub(crate) fn end_step(&mut self, session: &mut Session) -> bool {
+        if self.ending == Ending::NotYet {
+            if let Some(deliveries) = session.handle.outbox().channel(self.slot) {
+                deliveries.set_active(false);
+            }
+            self.ending = Ending::Finishing;
         }
-        if self.transaction.is_some() {
-            // Nothing to restore to but the queues, which `requeue_all` does next.
-            let _ = self.tx_rollback(session);
+        if self.ending == Ending::Finishing {
+            if !self.end_commit(session) {
+                return false;
+            }
+            if self.transaction.is_some() {
+                self.settle_requests.clear();
+                // Nothing to restore to but the queues, to which everything goes back next.
+                let _ = self.tx_rollback(session);
+            }
+            if !self.give_back_step(session) {
+                return false;
+            }
+            let queues: Vec<_> = self.sources.queues().map(Arc::clone).collect();
+            queues.iter().for_each(|queue| self.suspend(queue));
+            self.give_back_all(session);
+            self.ending = Ending::Consumers;
         }
-        self.stop_consumers(session);
-        self.requeue_all(session);
+        if self.ending == Ending::Consumers {
+            if !self.stop_consumers(session, CONSUMERS_A_STEP) {
+                return false;
+            }
+            self.ending = Ending::Deliveries;
+        }
+        if !self.give_back_step(session) {
+            return false;
+        }
         session.handle.outbox().close_channel(self.slot);
+        true
     }
 }
 

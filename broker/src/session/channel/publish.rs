@@ -20,7 +20,7 @@ use super::reply_to::is_reply_address;
 use crate::auth::permissions::Permission;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
 use crate::message::{HeadLayout, INLINE_BODY_MAX, Message};
-use crate::queue::Queue;
+use crate::queue::{Full, Queue};
 use crate::session::context::Session;
 use crate::session::routes::RouteKey;
 use crate::vhost::routing::{Route, Routed};
@@ -439,26 +439,33 @@ impl Channel {
         }
     }
 
-    /// Enqueues a message of a committed transaction.
+    /// Enqueues a message of a committed transaction. False when a queue that is full refused it.
     pub(super) fn enqueue_now(
         &self,
         session: &mut Session,
         queues: &[Arc<Queue>],
         message: &Message,
         mandatory: bool,
-    ) {
-        if queues.is_empty() && mandatory {
-            session.return_message(self.number, message);
-        }
+    ) -> bool {
+        let (mut taken, mut unroutable) = (true, true);
         let mut places = SmallVec::new();
         for queue in queues {
-            let first = queue.publish(std::iter::once(message.clone()), &mut session.effects);
-            if let Some(sequence) = first {
-                session.effects.note_place(queue, sequence, message, &mut places);
+            match queue.offer(message.clone(), &mut session.effects) {
+                Err(Full) => taken = false,
+                Ok(Some(sequence)) => {
+                    session.effects.note_place(queue, sequence, message, &mut places);
+                }
+                // It was deleted since the message was published.
+                Ok(None) => continue,
             }
+            unroutable = false;
+        }
+        if unroutable && mandatory {
+            session.return_message(self.number, message);
         }
         // The commit waits for all of it.
         session.effects.store_message(message, places, false);
+        taken
     }
 }
 

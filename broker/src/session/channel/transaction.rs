@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use leveret_protocol::methods::tx;
+use leveret_storage::messages::{Batch, Ticket};
 
 use super::Channel;
 use crate::definitions::store::Durable;
@@ -22,11 +23,25 @@ use crate::session::context::Session;
 use crate::session::step::Step;
 
 #[derive(Debug)]
-struct Publish {
+pub(super) struct Publish {
     queues: Vec<Arc<Queue>>,
     message: Message,
     mandatory: bool,
 }
+
+/// A commit under way: what is left of it, and what is to be stored as one.
+#[derive(Debug)]
+pub(super) struct Commit {
+    publishes: std::vec::IntoIter<Publish>,
+    settled: std::vec::IntoIter<(Outstanding, Outcome)>,
+    batch: Batch,
+    /// Whether a queue refused a message.
+    is_partial: bool,
+}
+
+/// Messages put into queues in one step of a commit, and deliveries settled in one: a few
+/// milliseconds of work.
+const STEP: usize = 4096;
 
 /// What waits for the commit.
 #[derive(Debug, Default)]
@@ -58,19 +73,65 @@ impl Channel {
         Ok(())
     }
 
-    /// `tx.commit`: answered when everything in it is durable.
+    /// `tx.commit`: answered when everything in it is durable. A large one takes several steps. When
+    /// a queue that is full refuses a message the rest is carried out, and the client is told.
     pub(crate) fn tx_commit(&mut self, session: &mut Session) -> Result<Step, ChannelError> {
-        let transaction = self.take_transaction()?;
         let messages = Arc::clone(session.broker.messages());
+        if self.commit.is_none() {
+            let Transaction { publishes, settled } = self.take_transaction()?;
+            self.commit = Some(Commit {
+                publishes: publishes.into_iter(),
+                settled: settled.into_iter(),
+                batch: Batch::default(),
+                is_partial: false,
+            });
+        }
         // What came before is no part of the transaction.
         session.effects.store(&messages);
-        for Publish { queues, message, mandatory } in &transaction.publishes {
-            self.enqueue_now(session, queues, message, *mandatory);
+        let Some((ticket, is_partial)) = self.commit_step(session) else {
+            return Ok(Step::Again);
+        };
+        if is_partial {
+            return Err(ChannelError::Precondition("partial tx completion".to_owned()));
         }
-        self.settle_held(session, transaction.settled);
-        let ticket = session.effects.commit(&messages);
         let durable = Durable::now().and_stored(&messages, ticket);
         Ok(Step::method_once(durable, self.number, &tx::CommitOk {}))
+    }
+
+    /// A step of the commit under way. At its end, when it is durable and whether a queue refused
+    /// something; `None` while there is more to be done.
+    fn commit_step(&mut self, session: &mut Session) -> Option<(Option<Ticket>, bool)> {
+        let mut commit = self.commit.take()?;
+        std::mem::swap(&mut session.effects.durable, &mut commit.batch);
+        let mut done = 0;
+        while done < STEP
+            && let Some(Publish { queues, message, mandatory }) = commit.publishes.next()
+        {
+            done += queues.len().max(1);
+            let taken = self.enqueue_now(session, &queues, &message, mandatory);
+            commit.is_partial |= !taken;
+        }
+        let mut is_over = done < STEP;
+        if is_over {
+            is_over = commit.settled.len() <= STEP;
+            self.settle_held(session, commit.settled.by_ref().take(STEP), !is_over);
+        }
+        if is_over {
+            return Some((session.effects.commit(session.broker.messages()), commit.is_partial));
+        }
+        std::mem::swap(&mut session.effects.durable, &mut commit.batch);
+        self.commit = Some(commit);
+        None
+    }
+
+    /// Goes on with a commit under way, whose client is gone. False while there is more to be done.
+    pub(super) fn end_commit(&mut self, session: &mut Session) -> bool {
+        if self.commit.is_some() {
+            let messages = Arc::clone(session.broker.messages());
+            session.effects.store(&messages);
+            self.commit_step(session);
+        }
+        self.commit.is_none()
     }
 
     /// `tx.rollback`.

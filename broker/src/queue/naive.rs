@@ -1,0 +1,200 @@
+//! The naive queue that `model` holds the real one to: slow, and too simple to be wrong.
+//!
+//! One vector in which every message has exactly one place for ever; whatever it is asked it finds
+//! out by looking at all of it.
+
+use super::ConsumerSettings;
+use super::arguments::LengthLimit;
+use super::state::QueueKind;
+use crate::keys::{ConsumerKey, DeliveryKey};
+use crate::message::Message;
+
+/// Where a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Ready,
+    Unacked(DeliveryKey, Option<ConsumerKey>),
+    Gone,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct NaiveMessage {
+    pub(super) priority: u8,
+    pub(super) size: usize,
+    pub(super) body_size: usize,
+    pub(super) redelivered: bool,
+    pub(super) place: Place,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct NaiveConsumer {
+    pub(super) key: ConsumerKey,
+    pub(super) settings: ConsumerSettings,
+    pub(super) paused: bool,
+    /// Since when it stands in line.
+    pub(super) in_line_since: Option<u64>,
+}
+
+/// A message on its way, as both queues should see it: consumer, number of the message, whether it
+/// needs settling, whether it was handed out before.
+pub(super) type Seen = (ConsumerKey, usize, bool, bool);
+
+/// The naive queue. A message's number is its index.
+#[derive(Debug, Default)]
+pub(super) struct Naive {
+    pub(super) kind: QueueKind,
+    pub(super) messages: Vec<NaiveMessage>,
+    pub(super) consumers: Vec<NaiveConsumer>,
+    pub(super) suspended: usize,
+    pub(super) moment: u64,
+}
+
+impl Naive {
+    pub(super) fn ready(&self) -> usize {
+        self.messages.iter().filter(|message| message.place == Place::Ready).count()
+    }
+
+    pub(super) fn unacked(&self) -> Vec<DeliveryKey> {
+        let key = |message: &NaiveMessage| match message.place {
+            Place::Unacked(key, _) => Some(key),
+            Place::Ready | Place::Gone => None,
+        };
+        self.messages.iter().filter_map(key).collect()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let here = |message: &&NaiveMessage| message.place != Place::Gone;
+        self.messages.iter().filter(here).map(|message| message.size).sum()
+    }
+
+    pub(super) fn held_by(&self, consumer: ConsumerKey) -> usize {
+        let held =
+            |m: &&NaiveMessage| matches!(m.place, Place::Unacked(_, Some(of)) if of == consumer);
+        self.messages.iter().filter(held).count()
+    }
+
+    pub(super) fn body_bytes(&self) -> usize {
+        let ready = self.messages.iter().filter(|message| message.place == Place::Ready);
+        ready.map(|message| message.body_size).sum()
+    }
+
+    pub(super) fn is_over(&self, more: usize, more_bytes: usize) -> bool {
+        let LengthLimit { messages, bytes } = self.kind.limit;
+        messages.is_some_and(|most| self.ready() + more > most)
+            || bytes.is_some_and(|most| self.body_bytes() + more_bytes > most)
+    }
+
+    pub(super) fn enforce_limit(&mut self) {
+        while !self.kind.rejects && self.suspended == 0 && self.is_over(0, 0) {
+            let Some(first) = self.first_ready() else { break };
+            self.messages[first].place = Place::Gone;
+        }
+    }
+
+    pub(super) fn has_room(&self, consumer: &NaiveConsumer) -> bool {
+        let limit = usize::from(consumer.settings.prefetch_count);
+        consumer.settings.no_ack || limit == 0 || self.held_by(consumer.key) < limit
+    }
+
+    pub(super) fn has_credit(&self, consumer: &NaiveConsumer) -> bool {
+        !consumer.paused && self.has_room(consumer)
+    }
+
+    pub(super) fn find_consumer(&self, key: ConsumerKey) -> Option<usize> {
+        self.consumers.iter().position(|consumer| consumer.key == key)
+    }
+
+    pub(super) fn pause(&mut self, key: ConsumerKey, paused: bool) {
+        if let Some(at) = self.find_consumer(key) {
+            self.consumers[at].paused = paused;
+            self.line_up(key);
+        }
+    }
+
+    /// The ready message to go next.
+    pub(super) fn first_ready(&self) -> Option<usize> {
+        let ready = |&number: &usize| self.messages[number].place == Place::Ready;
+        let numbers = (0..self.messages.len()).filter(ready);
+        numbers.min_by_key(|&number| (u8::MAX - self.messages[number].priority, number))
+    }
+
+    /// Whose turn it is. Who is found in line without credit loses the place.
+    pub(super) fn next_consumer(&mut self) -> Option<usize> {
+        let mut line: Vec<usize> = (0..self.consumers.len()).collect();
+        line.retain(|&at| self.consumers[at].in_line_since.is_some());
+        line.sort_by_key(|&at| {
+            let consumer = &self.consumers[at];
+            (std::cmp::Reverse(consumer.settings.priority), consumer.in_line_since)
+        });
+        for at in line {
+            if self.has_credit(&self.consumers[at]) {
+                return Some(at);
+            }
+            self.consumers[at].in_line_since = None;
+        }
+        None
+    }
+
+    /// Puts a consumer at the end of the line if it can take a message and is not there.
+    pub(super) fn line_up(&mut self, key: ConsumerKey) {
+        self.moment += 1;
+        let at = self.find_consumer(key);
+        if let Some(at) = at.filter(|&at| self.has_credit(&self.consumers[at])) {
+            self.consumers[at].in_line_since.get_or_insert(self.moment);
+        }
+    }
+
+    /// What the next delivery must be. `key` is the one the real queue gave it.
+    pub(super) fn deliver(&mut self, key: DeliveryKey) -> Option<Seen> {
+        let number = self.first_ready().filter(|_| self.suspended == 0)?;
+        let at = self.next_consumer()?;
+        self.consumers[at].in_line_since = None;
+        let seen = self.hand_out(number, at, key);
+        self.line_up(seen.0);
+        Some(seen)
+    }
+
+    /// What the next delivery to this consumer must be.
+    pub(super) fn serve(&mut self, consumer: ConsumerKey, key: DeliveryKey) -> Option<Seen> {
+        let number = self.first_ready().filter(|_| self.suspended == 0)?;
+        let at = self.find_consumer(consumer).filter(|&at| self.has_room(&self.consumers[at]))?;
+        Some(self.hand_out(number, at, key))
+    }
+
+    pub(super) fn hand_out(&mut self, number: usize, at: usize, key: DeliveryKey) -> Seen {
+        let NaiveConsumer { key: consumer, settings, .. } = self.consumers[at].clone();
+        let held = Place::Unacked(key, Some(consumer));
+        self.messages[number].place = if settings.no_ack { Place::Gone } else { held };
+        (consumer, number, !settings.no_ack, self.messages[number].redelivered)
+    }
+
+    /// Takes a message of a run. What must be delivered at once, if something must.
+    pub(super) fn publish(&mut self, message: &Message, key: DeliveryKey) -> Option<Seen> {
+        let refused = self.kind.rejects && self.is_over(1, message.body().len());
+        let waits = self.ready() > 0;
+        self.messages.push(NaiveMessage {
+            priority: message.priority().min(self.kind.max_priority),
+            size: message.size(),
+            body_size: message.body().len(),
+            redelivered: false,
+            place: if refused { Place::Gone } else { Place::Ready },
+        });
+        let seen = if waits || refused { None } else { self.deliver(key) };
+        self.enforce_limit();
+        seen
+    }
+
+    /// Moves the message with this key; its consumer has room for another.
+    pub(super) fn take_back(&mut self, number: usize, place: Place) {
+        let Place::Unacked(_, holder) = self.messages[number].place else { return };
+        self.messages[number].place = place;
+        if let Some(consumer) = holder {
+            self.line_up(consumer);
+        }
+    }
+
+    pub(super) fn find(&self, wanted: DeliveryKey) -> usize {
+        let holds = |m: &NaiveMessage| matches!(m.place, Place::Unacked(key, _) if key == wanted);
+        self.messages.iter().position(holds).expect("it is unacknowledged")
+    }
+}
