@@ -207,3 +207,187 @@ fn unpack(shelf: Shelf, stored: StoredMessage) -> Found {
     let body = Message::from_content(content).ok_or_else(|| "it is none of ours".to_owned());
     Found { shelf, sequence, body }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::io;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use leveret_protocol::types::FieldTable;
+    use leveret_storage::messages::{Batch, MemoryMessages, Progress, Statistics, Ticket};
+    use smallvec::SmallVec;
+    use tokio::time::timeout;
+
+    use super::super::arguments::QueueArguments;
+    use super::super::{Fetched, QueueSettings};
+    use super::*;
+    use crate::keys::QueueId;
+    use crate::message::tests::{message, persistent};
+    use crate::stores::MemoryBudget;
+
+    const IN_TIME: Duration = Duration::from_secs(20);
+    const EIO: i32 = 5;
+    const EMFILE: i32 = 24;
+
+    /// A store of which some messages cannot be read.
+    #[derive(Debug)]
+    struct Unwell {
+        store: Arc<MemoryMessages>,
+        damaged: BTreeSet<u64>,
+        /// What the disk does not give.
+        unreadable: BTreeSet<u64>,
+        /// So many reads fail for want of descriptors.
+        short_of_files: AtomicU32,
+        reads: AtomicU32,
+    }
+
+    impl Unwell {
+        fn new() -> Self {
+            Self {
+                store: MemoryMessages::new(),
+                damaged: BTreeSet::new(),
+                unreadable: BTreeSet::new(),
+                short_of_files: AtomicU32::new(0),
+                reads: AtomicU32::new(0),
+            }
+        }
+    }
+
+    fn refused(errno: i32) -> StorageError {
+        let source = Arc::new(io::Error::from_raw_os_error(errno));
+        StorageError::Io { action: "read", path: "segment".into(), source }
+    }
+
+    impl MessageStore for Unwell {
+        fn append(&self, batch: &mut Batch) -> Ticket {
+            self.store.append(batch)
+        }
+
+        fn read(
+            &self,
+            queue: u64,
+            sequences: &[Range<u64>],
+        ) -> Result<Vec<StoredMessage>, StorageError> {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            let short = |left: u32| left.checked_sub(1);
+            if self.short_of_files.fetch_update(Ordering::Relaxed, Ordering::Relaxed, short).is_ok()
+            {
+                return Err(refused(EMFILE));
+            }
+            for sequence in sequences.iter().cloned().flatten() {
+                if self.damaged.contains(&sequence) {
+                    let detail = format!("message {sequence}");
+                    return Err(StorageError::Damaged { path: "segment".into(), detail });
+                }
+                if self.unreadable.contains(&sequence) {
+                    return Err(refused(EIO));
+                }
+            }
+            self.store.read(queue, sequences)
+        }
+
+        fn progress(&self) -> &Progress {
+            self.store.progress()
+        }
+
+        fn statistics(&self) -> Statistics {
+            self.store.statistics()
+        }
+
+        fn close(&self) -> Result<(), StorageError> {
+            self.store.close()
+        }
+    }
+
+    /// A queue that keeps no bodies in memory, with ten messages of so many bytes.
+    fn long_queue(durable: Arc<dyn MessageStore>, size: usize) -> Arc<Queue> {
+        let budget = MemoryBudget { total: 0, queue: 0 };
+        let messages = Arc::new(Messages::new(durable, MemoryMessages::new(), budget));
+        let settings = QueueSettings {
+            durable: true,
+            auto_delete: false,
+            owner: None,
+            arguments: FieldTable::new(),
+            parsed: QueueArguments::default(),
+        };
+        let queue = Queue::new(QueueId(1), "/".into(), "q", settings, Arc::clone(&messages));
+        let mut effects = Effects::default();
+        for number in 0..10 {
+            let mut body = vec![number];
+            body.resize(size, 0);
+            let message = persistent(message("k", &body));
+            let sequence = queue.publish(std::iter::once(message.clone()), &mut effects);
+            let mut places = SmallVec::new();
+            effects.note_place(&queue, sequence.expect("a place"), &message, &mut places);
+            effects.store_message(&message, places, false);
+        }
+        effects.carry_out(&messages);
+        queue
+    }
+
+    /// What a client gets that waits for what has to be read.
+    async fn get(queue: &Arc<Queue>) -> Option<u8> {
+        loop {
+            let mut effects = Effects::default();
+            let fetched = queue.get(true, |_| {}, &mut effects);
+            effects.carry_out(queue.messages());
+            match fetched {
+                Fetched::Got(got) => return got.message.body().first().copied(),
+                Fetched::Empty => return None,
+                Fetched::NotResident => queue.read().await,
+            }
+        }
+    }
+
+    async fn drain(queue: &Arc<Queue>) -> Vec<u8> {
+        let mut numbers = Vec::new();
+        while let Some(number) = timeout(IN_TIME, get(queue)).await.expect("in time") {
+            numbers.push(number);
+        }
+        numbers
+    }
+
+    #[tokio::test]
+    async fn what_is_damaged_is_set_aside_and_the_others_go_on() {
+        let store = Unwell { damaged: [0, 3, 9].into(), ..Unwell::new() };
+        let queue = long_queue(Arc::new(store), 10);
+        assert_eq!(drain(&queue).await, [1, 2, 4, 5, 6, 7, 8]);
+        assert_eq!(queue.counts().ready, 0);
+    }
+
+    #[tokio::test]
+    async fn what_the_disk_does_not_give_is_set_aside_after_some_attempts() {
+        let store = Arc::new(Unwell { unreadable: [4].into(), ..Unwell::new() });
+        let queue = long_queue(Arc::clone(&store) as Arc<dyn MessageStore>, 10);
+        assert_eq!(drain(&queue).await, [0, 1, 2, 3, 5, 6, 7, 8, 9]);
+        let reads = store.reads.load(Ordering::Relaxed);
+        assert!(reads < 200, "it does not spin: {reads} reads");
+    }
+
+    #[tokio::test]
+    async fn a_want_of_descriptors_passes_and_nothing_is_lost() {
+        let store = Unwell { short_of_files: AtomicU32::new(12), ..Unwell::new() };
+        let queue = long_queue(Arc::new(store), 10);
+        assert_eq!(drain(&queue).await, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    }
+
+    /// One reading brings one of these, and wakes all who wait: who finds it taken has to ask for the
+    /// next, or waits until somebody else does.
+    #[tokio::test]
+    async fn all_who_wait_for_large_messages_get_theirs() {
+        let queue = long_queue(Arc::new(Unwell::new()), BYTES);
+        let getters: Vec<_> = (0..10)
+            .map(|_| {
+                let queue = Arc::clone(&queue);
+                tokio::spawn(async move { timeout(IN_TIME, get(&queue)).await })
+            })
+            .collect();
+        let mut numbers = Vec::new();
+        for getter in getters {
+            numbers.push(getter.await.expect("a task").expect("in time"));
+        }
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..10).map(Some).collect::<Vec<_>>());
+    }
+}
