@@ -18,6 +18,7 @@ pub(crate) mod resume;
 pub(crate) mod routes;
 pub(crate) mod settlements;
 pub(crate) mod step;
+mod unfinished;
 
 #[cfg(test)]
 mod answers_test;
@@ -230,29 +231,6 @@ impl Dispatch {
             Lookup::Closing => Ok(Step::Next),
             Lookup::Unknown => Err(Failure::of_frame(number, expected_channel_open())),
         }
-    }
-
-    /// Whether something the client sent was too much for one step.
-    pub(crate) fn is_unfinished(&self) -> bool {
-        self.interrupted || !self.ending.is_empty()
-    }
-
-    /// Goes on with what was too much for one step. False while there is more to be done.
-    fn go_on(&mut self) -> Result<bool, Failure> {
-        let settled = self.settle_noted();
-        Ok(self.close_if_failed(settled)? && self.end_channels())
-    }
-
-    /// Goes on with the ends of channels. False while there is more to be done.
-    fn end_channels(&mut self) -> bool {
-        while let Some((channel, frames)) = self.ending.front_mut() {
-            if !channel.end_step(&mut self.session) {
-                return false;
-            }
-            self.session.send(frames);
-            self.ending.pop_front();
-        }
-        true
     }
 
     /// An error of a channel closes it.
@@ -549,24 +527,6 @@ impl Dispatch {
         if let Some(channel) = self.channels.open(number) {
             channel.consumer_cancelled(&self.session, consumer_tag);
         }
-    }
-
-    /// Ends everything the connection has, at once: its task is no more.
-    pub(crate) fn end(&mut self) {
-        while !self.end_step() {}
-    }
-
-    /// A step of the end of everything the connection has: what it published is handed over, what it
-    /// has not settled goes back, its consumers and its exclusive queues go. False while there is
-    /// more to be done.
-    pub(crate) fn end_step(&mut self) -> bool {
-        self.hand_over();
-        let open = self.channels.drain().into_iter();
-        self.ending.extend(open.map(|channel| (channel, Vec::new())));
-        let done = self.end_channels() && self.session.end_changes();
-        let Session { effects, broker, .. } = &mut self.session;
-        effects.carry_out(broker.messages());
-        done
     }
 
     /// Gives back memory that an idle connection does not need.

@@ -57,7 +57,7 @@ pub(crate) struct Channel {
     /// Queues that hand out nothing while this channel gives back messages in several steps.
     suspended: BTreeMap<QueueId, Arc<Queue>>,
     /// A commit under way.
-    commit: Option<Commit>,
+    commit: Option<Box<Commit>>,
     ending: Ending,
     /// The queues that its deliveries come from.
     sources: Sources,

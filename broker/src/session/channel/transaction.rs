@@ -79,12 +79,12 @@ impl Channel {
         let messages = Arc::clone(session.broker.messages());
         if self.commit.is_none() {
             let Transaction { publishes, settled } = self.take_transaction()?;
-            self.commit = Some(Commit {
+            self.commit = Some(Box::new(Commit {
                 publishes: publishes.into_iter(),
                 settled: settled.into_iter(),
                 batch: Batch::default(),
                 is_partial: false,
-            });
+            }));
         }
         // What came before is no part of the transaction.
         session.effects.store(&messages);
