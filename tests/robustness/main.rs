@@ -10,9 +10,11 @@
 )]
 
 mod conversation;
+mod flood;
 mod fuzz;
 mod idle;
 mod long_life;
+mod parked;
 mod random;
 mod regressions;
 mod slow;

@@ -34,7 +34,7 @@ use tracing::{error, info};
 
 use self::handshake::{Negotiated, Refused, canonical};
 use self::heartbeat::Heartbeat;
-use self::input::Input;
+use self::input::{Input, READ_BUFFER_MAX};
 use self::waiting::Waiting;
 use crate::broker::Broker;
 use crate::error::{AmqpError, ConnectionError, FailingMethod, Failure};
@@ -145,7 +145,9 @@ struct Connection {
     behind: bool,
     /// What went wrong behind answers that are not out yet, in its order.
     failures: Vec<Failure>,
-    /// A publish waits for a resource alarm to end: nothing is read.
+    /// It just handled a large read.
+    has_worked: bool,
+    /// A publish waits for a resource alarm to end: nothing is handled.
     parked: bool,
     told_blocked: bool,
     /// Its channels and queues have ended.
@@ -194,6 +196,7 @@ impl Connection {
             has_more: true,
             behind: false,
             failures: Vec::new(),
+            has_worked: false,
             parked: false,
             told_blocked: false,
             finished: false,
@@ -240,6 +243,11 @@ impl Connection {
                 return end;
             }
             self.input.release();
+            if std::mem::take(&mut self.has_worked) {
+                // No wait, but the chance of all others, of timers too: the runtime looks at them
+                // when its tasks let it.
+                tokio::task::yield_now().await;
+            }
         }
     }
 
@@ -252,6 +260,7 @@ impl Connection {
             self.on_listened();
             return None;
         }
+        self.has_worked = count >= READ_BUFFER_MAX / 2;
         let end = self.on_input();
         if end.is_none() && !self.waiting.is_on() && !self.parked {
             self.let_others_catch_up(count);
@@ -259,7 +268,7 @@ impl Connection {
         end
     }
 
-    /// Something came while a publish waits for an alarm to end. A client that closes is not kept
+    /// A publish waits for an alarm to end, and there may be something behind it. A client that closes is not kept
     /// waiting: it publishes nothing more, so the little that it has sent is taken.
     fn on_listened(&mut self) {
         if self.input.closes() {
@@ -311,6 +320,7 @@ impl Connection {
                 self.has_more = true;
                 self.parked = true;
                 self.on_alarms();
+                self.on_listened();
             }
             Step::AfterRead(queue) => {
                 self.has_more = true;

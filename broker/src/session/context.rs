@@ -129,9 +129,11 @@ impl Session {
         write_method(self.handle.outbox().frames(), channel, method);
     }
 
-    /// Adds whole frames that were encoded elsewhere.
+    /// Adds whole frames that were encoded elsewhere. None are no activity: heartbeats go on.
     pub(crate) fn send(&self, frames: &[u8]) {
-        self.handle.outbox().frames().extend_from_slice(frames);
+        if !frames.is_empty() {
+            self.handle.outbox().frames().extend_from_slice(frames);
+        }
     }
 
     /// 403 unless the user has this permission on the name.

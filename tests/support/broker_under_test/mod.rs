@@ -228,6 +228,23 @@ impl BrokerUnderTest {
         resident.expect("a number of pages") * rustix::param::page_size()
     }
 
+    /// Sends SIGTERM; `terminate` waits for the end.
+    pub fn ask_to_end(&self) {
+        self.running().0.ask_to_end();
+    }
+
+    /// Processor time it has used so far.
+    #[must_use]
+    pub fn cpu_time(&self) -> Duration {
+        let path = format!("/proc/{}/stat", self.pid());
+        let text = std::fs::read_to_string(path).expect("the process is there");
+        let (_, fields) = text.rsplit_once(')').expect("a name in parentheses");
+        // utime and stime are fields 14 and 15, of which the name is the second.
+        let ticks = fields.split_whitespace().skip(11).take(2).map(|word| word.parse::<u64>());
+        let ticks: u64 = ticks.map(|count| count.expect("a number of ticks")).sum();
+        Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+    }
+
     /// Sends SIGTERM and waits for the end, at most `within`.
     pub fn terminate(&mut self, within: Duration) -> ExitStatus {
         self.running.take().expect("the broker runs").0.terminate(within)
@@ -260,13 +277,19 @@ impl Lent {
     /// Starts ours, or waits for the outside broker to be free.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// As [`Self::start`]; ours has these lines in its configuration file.
+    #[must_use]
+    pub fn start_with(config: &str) -> Self {
         /// Guards the outside broker against two tests at once.
         static OUTSIDE: Mutex<()> = Mutex::new(());
         if let Some(broker) = Broker::peer() {
             let lent = OUTSIDE.lock().unwrap_or_else(PoisonError::into_inner);
             return Self { broker, _started: None, _outside: Some(lent) };
         }
-        let started = BrokerUnderTest::start();
+        let started = BrokerUnderTest::start_with(config);
         Self { broker: started.broker(), _started: Some(started), _outside: None }
     }
 

@@ -73,10 +73,15 @@ impl RunningBroker {
         self.process.id()
     }
 
-    /// Sends SIGTERM and waits for the end, at most `within`.
-    pub(super) fn terminate(mut self, within: Duration) -> ExitStatus {
+    /// Sends SIGTERM.
+    pub(super) fn ask_to_end(&self) {
         let pid = Pid::from_child(&self.process);
         kill_process(pid, Signal::TERM).expect("the broker can be signalled");
+    }
+
+    /// Sends SIGTERM and waits for the end, at most `within`.
+    pub(super) fn terminate(mut self, within: Duration) -> ExitStatus {
+        self.ask_to_end();
         self.wait(within)
     }
 
