@@ -51,7 +51,7 @@ pub(crate) async fn watch(alarms: Arc<Alarms>, messages: Arc<Messages>, watermar
     let mut scratch = messages.scratch().progress().watch_health();
     loop {
         tokio::select! {
-            _ = every.tick() => {}
+            _ = every.tick() => give_back_free_memory(),
             () = changed(&mut durable) => {}
             () = changed(&mut scratch) => {}
         }
@@ -64,6 +64,16 @@ pub(crate) async fn watch(alarms: Arc<Alarms>, messages: Arc<Messages>, watermar
             None => info!("resource alarm cleared; publishers go on"),
         }
     }
+}
+
+/// The allocator gives pages that became free back to the system after a while, but looks at them
+/// only when somebody has much to allocate, or when a thread ends. Without that a broker that was
+/// drained would stay as large as it was, and its alarm raised.
+fn give_back_free_memory() {
+    let thread = std::thread::Builder::new().name("give back".to_owned());
+    // It allocates something, so that the allocator knows it. If it cannot be started there is
+    // nothing to be done: the next second it may.
+    let _ = thread.spawn(|| drop(std::hint::black_box(Vec::<u8>::with_capacity(64))));
 }
 
 /// Waits for news; for ever from a store that has ended.

@@ -5,6 +5,7 @@
 //! Stays true: nothing is accepted before everything durable is back.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +49,11 @@ pub(crate) enum Error {
 
 /// How long to wait after accept failed: the usual reason is too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Descriptors that connections leave to the files of the stores, whose next segment must not fail:
+/// one of so many that the system allows, and at least `FILES_MIN`.
+const FILES_SHARE: u64 = 20;
+/// See `FILES_SHARE`: more than the stores have ever open.
+const FILES_MIN: u64 = 64;
 
 /// Serves until a signal ends it.
 ///
@@ -142,6 +148,7 @@ async fn accept(
     connections: TaskTracker,
     nodelay: bool,
 ) {
+    let mut refuses = false;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -149,7 +156,16 @@ async fn accept(
             accepted = listener.accept() => accepted,
         };
         match accepted {
+            Ok((socket, _)) if leaves_no_files(&socket) => {
+                drop(socket);
+                if !std::mem::replace(&mut refuses, true) {
+                    error!("connections are refused: the descriptors left are for files");
+                }
+            }
             Ok((socket, peer)) => {
+                if std::mem::take(&mut refuses) {
+                    info!("connections are accepted again");
+                }
                 if let Err(error) = prepare(&socket, nodelay) {
                     warn!("closing TCP connection from {peer}: {error}");
                     continue;
@@ -162,6 +178,19 @@ async fn accept(
             }
         }
     }
+}
+
+/// Whether a new connection took a descriptor that is kept for files. The system gives out the lowest
+/// number that is free, so its number says how many are taken.
+fn leaves_no_files(socket: &TcpStream) -> bool {
+    use rustix::process::{Resource, getrlimit};
+    let Some(limit) = getrlimit(Resource::Nofile).current else { return false };
+    let number = u64::try_from(socket.as_raw_fd()).unwrap_or(0);
+    number >= limit - kept_for_files(limit)
+}
+
+fn kept_for_files(limit: u64) -> u64 {
+    (limit / FILES_SHARE).max(FILES_MIN).min(limit / 2)
 }
 
 fn prepare(socket: &TcpStream, nodelay: bool) -> std::io::Result<()> {
@@ -206,5 +235,17 @@ fn raise_open_file_limit() {
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         warn!("cannot raise the limit of open files: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_left_descriptors_and_connections_are_left_half() {
+        assert_eq!(kept_for_files(1_000_000), 50_000);
+        assert_eq!(kept_for_files(1024), 64);
+        assert_eq!(kept_for_files(100), 50);
     }
 }

@@ -9,11 +9,14 @@
     reason = "a test fails by panicking, wherever it notices"
 )]
 
+mod bodies;
 mod conversation;
+mod descriptors;
 mod flood;
 mod fuzz;
 mod idle;
 mod long_life;
+mod memory_alarm;
 mod parked;
 mod random;
 mod regressions;

@@ -144,7 +144,9 @@ fn a_client_that_does_not_read_is_owed_a_bounded_amount() {
     client.send(connection::close(200, "bye", (0, 0)));
     let mut fetched = 0;
     let mut cancelled = false;
+    let deadline = Deadline::of("all that is owed");
     loop {
+        deadline.check();
         let reply = client.expect_any();
         match reply.id {
             basic::GET_OK => fetched += 1,

@@ -268,8 +268,9 @@ impl Connection {
         end
     }
 
-    /// A publish waits for an alarm to end, and there may be something behind it. A client that closes is not kept
-    /// waiting: it publishes nothing more, so the little that it has sent is taken.
+    /// A publish waits for an alarm to end, and there may be something behind it. A client that
+    /// closes is not kept waiting: it publishes nothing more, so the little that it has sent is
+    /// taken.
     fn on_listened(&mut self) {
         if self.input.closes() {
             self.dispatch.session.let_all_in();
@@ -502,5 +503,87 @@ impl Drop for Connection {
         self.handle.outbox().close();
         self.writer.abort();
         self.broker.unregister(&self.handle);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leveret_protocol::types::FieldTable;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::config::{Config, ServeOptions};
+    use crate::queue::QueueSettings;
+    use crate::queue::arguments::QueueArguments;
+    use crate::session::context::{ClientCapabilities, LoggedIn};
+    use crate::startup;
+
+    /// A broker in a directory of its own.
+    fn broker(directory: &std::path::Path) -> Arc<Broker> {
+        let data_dir = Some(directory.join("data"));
+        let options = ServeOptions { data_dir, ..ServeOptions::default() };
+        let config = Config::load(&options, |_| None).expect("the defaults");
+        startup::start(&config).expect("a new directory").broker
+    }
+
+    /// An open connection of guest's, and the client's socket.
+    async fn connection(broker: &Arc<Broker>) -> (Connection, TcpStream) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let client = TcpStream::connect(address).await.expect("somebody listens");
+        let (socket, _) = listener.accept().await.expect("somebody connects");
+        let permissions = broker.users().permissions("guest", "/").expect("guest may");
+        let negotiated = Negotiated {
+            vhost: broker.vhost("/").expect("the default vhost"),
+            login: LoggedIn { user: "guest".to_owned(), may_impersonate: false, permissions },
+            capabilities: ClientCapabilities::default(),
+            channel_max: 0,
+            frame_max: 4096,
+            heartbeat_seconds: 0,
+            name: None,
+        };
+        let label = "a test".to_owned();
+        (Connection::new(socket, negotiated, broker, label, BytesMut::new()), client)
+    }
+
+    fn declare_exclusive(connection: &mut Connection) {
+        let session = &mut connection.dispatch.session;
+        let settings = QueueSettings {
+            durable: false,
+            auto_delete: false,
+            owner: Some(session.handle.id()),
+            arguments: FieldTable::new(),
+            parsed: QueueArguments::default(),
+        };
+        let declared = session.vhost.declare_queue("own", settings, session.handle.id());
+        session.owns(&declared.expect("a new queue").0);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_cleans_up_as_if_the_socket_had_closed() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let broker = broker(directory.path());
+        let (mut connection, mut client) = connection(&broker).await;
+        declare_exclusive(&mut connection);
+        assert_eq!(broker.connection_count(), 1);
+        let task = tokio::spawn(async move {
+            let _connection = connection;
+            panic!("a fault in the middle of a method");
+        });
+        assert!(task.await.is_err_and(|error| error.is_panic()));
+        assert_eq!(broker.connection_count(), 0);
+        assert!(broker.vhost("/").is_some_and(|vhost| vhost.queue("own").is_none()));
+        let read = timeout(Duration::from_secs(10), client.read(&mut [0; 16])).await;
+        assert!(matches!(read, Ok(Ok(0) | Err(_))), "{read:?}");
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_is_gone_ends_its_connection() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let broker = broker(directory.path());
+        let (mut connection, _client) = connection(&broker).await;
+        connection.handle.fail(std::io::ErrorKind::BrokenPipe);
+        let end = timeout(Duration::from_secs(10), connection.run()).await;
+        assert!(matches!(end, Ok(End::SocketClosed)));
     }
 }

@@ -10,6 +10,8 @@ use smallvec::SmallVec;
 
 /// A buffer that grew beyond this many bytes is given back instead of being used again.
 const FRAMES_KEPT_MAX: usize = 256 * 1024;
+/// Splices for which memory is kept.
+const SPLICES_KEPT_MAX: usize = 1024;
 /// Most slices in one vectored write; the rest goes with the next.
 const SLICES_MAX: usize = 64;
 
@@ -71,6 +73,9 @@ impl Batch {
             self.frames = Vec::new();
         }
         self.frames.clear();
+        if self.splices.capacity() > SPLICES_KEPT_MAX {
+            self.splices = Vec::new();
+        }
         self.splices.clear();
         self.splice_bytes = 0;
         self.written = 0;

@@ -363,8 +363,7 @@ impl Channel {
             self.assembly.set_properties(&properties);
         }
         let message = self.assembly.finish(persistent, priority);
-        self.enqueue(session, route, message);
-        Ok(())
+        self.enqueue(session, route, message)
     }
 
     /// All checks, and the route; with the properties to store when they differ from those sent.
@@ -395,11 +394,16 @@ impl Channel {
     }
 
     #[inline]
-    fn enqueue(&mut self, session: &mut Session, route: RouteKey, message: Message) {
+    fn enqueue(
+        &mut self,
+        session: &mut Session,
+        route: RouteKey,
+        message: Message,
+    ) -> Result<(), AmqpError> {
         let mandatory = self.assembly.mandatory;
         if let Some(transaction) = &mut self.transaction {
-            transaction.publish(session.routes.queues(route), message, mandatory);
-            return;
+            let queues = session.routes.queues(route);
+            return transaction.publish(queues, message, mandatory).map_err(AmqpError::from);
         }
         if let Some(confirms) = &mut self.confirms {
             confirms.published();
@@ -418,6 +422,7 @@ impl Channel {
         } else {
             session.routes.push(route, message, awaited);
         }
+        Ok(())
     }
 
     /// A queue is full, or the disk is and so is what waits for it. Without confirms a client is not

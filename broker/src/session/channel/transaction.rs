@@ -48,12 +48,34 @@ const STEP: usize = 4096;
 pub(crate) struct Transaction {
     publishes: Vec<Publish>,
     settled: Vec<(Outstanding, Outcome)>,
+    /// Memory of `publishes`, in bytes.
+    bytes: usize,
 }
+
+/// Memory that what is published in a transaction may take, in bytes: the largest message fits. All
+/// of it waits in memory for the commit, and is stored as one.
+const PUBLISHED_BYTES_MAX: usize = 512 << 20;
 
 impl Transaction {
     /// Holds a routed message.
-    pub(crate) fn publish(&mut self, queues: Vec<Arc<Queue>>, message: Message, mandatory: bool) {
+    ///
+    /// # Errors
+    /// There is no room for it.
+    pub(crate) fn publish(
+        &mut self,
+        queues: Vec<Arc<Queue>>,
+        message: Message,
+        mandatory: bool,
+    ) -> Result<(), ChannelError> {
+        let places = size_of::<Publish>() + size_of::<Arc<Queue>>() * queues.len();
+        let bytes = self.bytes + message.size() + places;
+        if bytes > PUBLISHED_BYTES_MAX && !self.publishes.is_empty() {
+            let text = format!("transaction is larger than {PUBLISHED_BYTES_MAX} bytes");
+            return Err(ChannelError::Precondition(text));
+        }
+        self.bytes = bytes;
         self.publishes.push(Publish { queues, message, mandatory });
+        Ok(())
     }
 
     /// Holds settled deliveries.
@@ -78,7 +100,7 @@ impl Channel {
     pub(crate) fn tx_commit(&mut self, session: &mut Session) -> Result<Step, ChannelError> {
         let messages = Arc::clone(session.broker.messages());
         if self.commit.is_none() {
-            let Transaction { publishes, settled } = self.take_transaction()?;
+            let Transaction { publishes, settled, .. } = self.take_transaction()?;
             self.commit = Some(Box::new(Commit {
                 publishes: publishes.into_iter(),
                 settled: settled.into_iter(),
@@ -149,5 +171,28 @@ impl Channel {
             .as_mut()
             .map(std::mem::take)
             .ok_or_else(|| ChannelError::Precondition("channel is not transactional".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::message::HeadLayout;
+
+    #[test]
+    fn a_transaction_has_an_end_and_one_message_always_fits() {
+        let body = Bytes::from(vec![0; PUBLISHED_BYTES_MAX / 8]);
+        let layout = HeadLayout { properties_at: 2, body_at: 4 };
+        let message = || Message::new(&[0; 4], layout, Some(body.clone()), false);
+        let mut transaction = Transaction::default();
+        for _ in 0..7 {
+            assert_eq!(transaction.publish(Vec::new(), message(), false), Ok(()));
+        }
+        let refused = transaction.publish(Vec::new(), message(), false);
+        assert!(matches!(refused, Err(ChannelError::Precondition(_))), "{refused:?}");
+        let mut largest = Transaction { bytes: PUBLISHED_BYTES_MAX, ..Transaction::default() };
+        assert_eq!(largest.publish(Vec::new(), message(), false), Ok(()));
     }
 }
