@@ -25,6 +25,7 @@ pub(crate) mod definitions;
 pub mod exchange;
 pub(crate) mod alarms;
 pub(crate) mod resources;
+pub(crate) mod allocator;
 pub(crate) mod identity;
 pub(crate) mod message;
 pub(crate) mod error;

@@ -15,7 +15,7 @@ use leveret_storage::messages;
 use tracing::warn;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// What the binary does: all that is asked of the broker, and the load generator beside it.
 #[derive(Debug, Subcommand)]

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::alarms::Alarms;
+use crate::allocator;
 use crate::stores::Messages;
 
 /// How often resources are looked at.
@@ -20,7 +21,7 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// What the alarms watch.
 #[derive(Clone, Debug)]
 pub(crate) struct Watermarks {
-    /// Resident memory in bytes above which publishers wait; `None` for never.
+    /// Memory in use, in bytes, above which publishers wait; `None` for never.
     pub memory: Option<u64>,
     /// Free space in bytes below which publishers wait.
     pub disk_free: u64,
@@ -36,7 +37,7 @@ impl Watermarks {
     }
 
     fn is_memory_low(&self) -> bool {
-        self.memory.zip(resident_bytes()).is_some_and(|(limit, resident)| resident > limit)
+        self.memory.zip(used_bytes()).is_some_and(|(limit, used)| used > limit)
     }
 
     fn is_disk_low(&self) -> bool {
@@ -51,7 +52,7 @@ pub(crate) async fn watch(alarms: Arc<Alarms>, messages: Arc<Messages>, watermar
     let mut scratch = messages.scratch().progress().watch_health();
     loop {
         tokio::select! {
-            _ = every.tick() => give_back_free_memory(),
+            _ = every.tick() => {}
             () = changed(&mut durable) => {}
             () = changed(&mut scratch) => {}
         }
@@ -66,16 +67,6 @@ pub(crate) async fn watch(alarms: Arc<Alarms>, messages: Arc<Messages>, watermar
     }
 }
 
-/// The allocator gives pages that became free back to the system after a while, but looks at them
-/// only when somebody has much to allocate, or when a thread ends. Without that a broker that was
-/// drained would stay as large as it was, and its alarm raised.
-fn give_back_free_memory() {
-    let thread = std::thread::Builder::new().name("give back".to_owned());
-    // It allocates something, so that the allocator knows it. If it cannot be started there is
-    // nothing to be done: the next second it may.
-    let _ = thread.spawn(|| drop(std::hint::black_box(Vec::<u8>::with_capacity(64))));
-}
-
 /// Waits for news; for ever from a store that has ended.
 async fn changed(health: &mut watch::Receiver<Health>) {
     if health.changed().await.is_err() {
@@ -88,6 +79,11 @@ pub(crate) fn resident_bytes() -> Option<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
+}
+
+/// The process's resident memory in bytes, without pages that hold nothing any more.
+fn used_bytes() -> Option<u64> {
+    resident_bytes().map(|resident| resident.saturating_sub(allocator::purgeable_bytes()))
 }
 
 /// The memory this process may use, in bytes: its control group's limit or the machine's memory.

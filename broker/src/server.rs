@@ -16,6 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use crate::allocator;
 use crate::broker::Broker;
 use crate::config::{Config, Listeners};
 use crate::connection::handshake::canonical;
@@ -67,6 +68,9 @@ async fn serve(config: Config) -> Result<(), Error> {
     // First: a signal that comes early must not end the process the hard way.
     let mut signals = Signals::new()?;
     raise_open_file_limit();
+    if let Err(error) = allocator::give_back_in_the_background() {
+        warn!("memory that is free is given back late: {error}");
+    }
     let started = startup::start(&config)?;
     let broker = Arc::clone(&started.broker);
     let watermarks = watermarks(&config);
