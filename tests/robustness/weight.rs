@@ -161,3 +161,31 @@ fn consume_by_many(client: &mut RawClient) {
         client.expect(basic::CONSUME_OK);
     }
 }
+
+/// Whoever was served first when a full connection had room again took all of it, every time, and its
+/// neighbours got nothing until it had all there was.
+#[test]
+fn consumers_of_a_connection_that_reads_slowly_take_turns() {
+    let mut under_test = BrokerUnderTest::start();
+    let broker = under_test.broker();
+    let mut client = broker.connect();
+    let names = ["first", "second", "third"];
+    let each = 3000;
+    for name in names {
+        client.call(queue::declare(name));
+        let one = Message::to_queue(name).body([b'x'; 1000]).encode(131_072);
+        client.send_bytes(&one.repeat(each));
+        expect_ready(&mut client, name, u32::try_from(each).expect("not that many"));
+    }
+    let mut reader = broker.connect();
+    let consume = |name: &str| basic::consume(name, name).with(Flag::NoWait).frame();
+    reader.send_bytes(&names.map(consume).concat());
+    let tags: Vec<_> = (0..3 * each).map(|_| reader.expect_delivery().consumer_tag).collect();
+    for name in names {
+        // The first had filled the buffers of both sides before the others came.
+        let middle = tags[each..2 * each + each / 2].iter();
+        let count = middle.filter(|tag| *tag == name).count();
+        assert!(count > each / 6, "{name} had {count} of {} turns", each + each / 2);
+    }
+    under_test.assert_sound();
+}

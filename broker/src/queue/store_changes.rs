@@ -67,6 +67,13 @@ impl StoreChanges {
 
     /// The scratch store needs a message no more.
     pub(super) fn unpage(&mut self, sequence: u64) {
+        // Whoever is read ahead comes in a run: the store is told of it as of one.
+        if let Some((first, count)) = self.unpaged_runs.last_mut()
+            && *first + *count == sequence
+        {
+            *count += 1;
+            return;
+        }
         self.unpaged_runs.push((sequence, 1));
     }
 
