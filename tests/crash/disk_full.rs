@@ -205,6 +205,12 @@ fn a_full_disk_refuses_declares_and_goes_on_with_the_rest() {
     client.declare_queue("old");
     client.call(queue::declare("transient"));
     client.round_trip(b"transient messages go on");
+    // Whoever restarts it is served as well: consumers make room.
+    rig.broker.kill();
+    rig.broker.start_again();
+    let mut client = rig.broker.broker().connect();
+    client.declare_queue("old");
+    client.consume("old");
     client.call(queue::delete("goes"));
     std::fs::remove_file(rig.volume.path().join("rest")).expect("it is there");
     client.declare_queue("new");
