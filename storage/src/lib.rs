@@ -10,6 +10,7 @@
 //! messages.sled/         the same in sled, with `message_store = sled`
 //! paged/                 bodies of long queues that need not survive: wiped at the start
 //! definitions.sled/      vhosts, users, permissions, exchanges, queues, bindings
+//! definitions.reserve    room for them on a full disk
 //! definitions.export     the same, checksummed; .1 and .2 are older ones
 //! ```
 //! A version that finds a newer `FORMAT` touches nothing. A `definitions.sled`

@@ -3,9 +3,7 @@
 use leveret_tests::raw_client::method::exchange;
 use leveret_tests::raw_client::{Flag, Message, Table, Value};
 
-use crate::row::{Row, connection_close};
-
-const UNKNOWN_TYPE: &str = "3.10 closes the connection over an unknown type, 4.x the channel";
+use crate::row::Row;
 
 pub(crate) const ROWS: &[Row] = &[
     Row::new("19", "passive declare of a missing exchange", |scene| {
@@ -125,14 +123,6 @@ pub(crate) const ROWS: &[Row] = &[
         406,
         "PRECONDITION_FAILED - unknown exchange type 'nonsense'",
         exchange::DECLARE,
-    )
-    .on_3_10(
-        connection_close(
-            503,
-            "COMMAND_INVALID - unknown exchange type 'nonsense'",
-            exchange::DECLARE,
-        ),
-        UNKNOWN_TYPE,
     ),
     Row::new("28", "an unknown type for an exchange that exists", |scene| {
         scene.client.send(exchange::declare("amq.direct", "nonsense").with(Flag::Durable));
@@ -141,14 +131,19 @@ pub(crate) const ROWS: &[Row] = &[
         406,
         "PRECONDITION_FAILED - unknown exchange type 'nonsense'",
         exchange::DECLARE,
-    )
-    .on_3_10(
-        connection_close(
-            503,
-            "COMMAND_INVALID - unknown exchange type 'nonsense'",
-            exchange::DECLARE,
-        ),
-        UNKNOWN_TYPE,
+    ),
+    Row::new("28", "an empty type", |scene| {
+        let name = scene.x();
+        scene.client.send(exchange::declare(&name, ""));
+    })
+    .closes_channel(406, "PRECONDITION_FAILED - invalid exchange type ''", exchange::DECLARE),
+    Row::new("28", "the type is looked at before the name", |scene| {
+        scene.client.send(exchange::declare("", "nonsense"));
+    })
+    .closes_channel(
+        406,
+        "PRECONDITION_FAILED - unknown exchange type 'nonsense'",
+        exchange::DECLARE,
     ),
     Row::new("22", "a new name with the reserved prefix", |scene| {
         scene.client.send(exchange::declare("amq.conformance", "direct"));

@@ -12,6 +12,49 @@ pub(crate) const ROWS: &[Row] = &[
         scene.client.send(queue::declare(&name).with(Flag::Passive));
     })
     .closes_channel(404, "NOT_FOUND - no queue '{q}' in vhost '/'", queue::DECLARE),
+    Row::new("19 20", "a passive declare without a name is of no queue", |scene| {
+        scene.client.send(queue::declare("").with(Flag::Passive));
+    })
+    .closes_channel(404, "NOT_FOUND - no queue '' in vhost '/'", queue::DECLARE),
+    Row::new("19 20", "a passive declare without a name is not of the last queue either", |scene| {
+        scene.queue();
+        scene.client.send(queue::declare("").with(Flag::Passive));
+    })
+    .closes_channel(404, "NOT_FOUND - no queue '' in vhost '/'", queue::DECLARE),
+    Row::new("25", "the type of a queue that has none is classic", |scene| {
+        let name = scene.queue();
+        scene.client.send(queue::declare(&name).with(Flag::Durable).arg("x-queue-type", "quorum"));
+    })
+    .closes_channel(
+        406,
+        "PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue '{q}' in vhost '/': received \
+         'quorum' but current is 'classic'",
+        queue::DECLARE,
+    ),
+    Row::new("25", "any queue mode is taken, and compared", |scene| {
+        let name = scene.q();
+        let declare = |mode: &str| {
+            queue::declare(&name).with(Flag::Durable).arg("x-queue-mode", mode)
+        };
+        scene.client.call(declare("any"));
+        scene.client.call(declare("any"));
+        scene.client.send(declare("other"));
+    })
+    .closes_channel(
+        406,
+        "PRECONDITION_FAILED - inequivalent arg 'x-queue-mode' for queue '{q}' in vhost '/': received \
+         'other' but current is 'any'",
+        queue::DECLARE,
+    ),
+    Row::new("25", "what a quorum queue may not be: auto-delete comes first", |scene| {
+        let declare = queue::declare(&scene.q()).with(Flag::AutoDelete).with(Flag::Exclusive);
+        scene.client.send(declare.arg("x-queue-type", "quorum"));
+    })
+    .closes_channel(
+        406,
+        "PRECONDITION_FAILED - invalid property 'auto-delete' for queue '{q}' in vhost '/'",
+        queue::DECLARE,
+    ),
     Row::new("30", "a new queue has no messages and no consumers", |scene| {
         let name = scene.q();
         let declared = scene.client.declare_queue(&name);

@@ -1,13 +1,14 @@
 //! A disk that fills up, truly or as far as `disk_free_limit` lets it: publishers wait or are
 //! refused, consumers go on, nothing confirmed is lost, and with room the broker goes on by itself.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use leveret_tests::broker_under_test::BrokerUnderTest;
 use leveret_tests::deadline::{Deadline, TO_RUN, wait_until};
 use leveret_tests::now;
 use leveret_tests::raw_client::Flag;
-use leveret_tests::raw_client::method::basic;
+use leveret_tests::raw_client::method::{basic, queue};
 use leveret_tests::raw_client::reply::Delivery;
 
 use crate::feeder::{Feeder, Said};
@@ -178,4 +179,46 @@ fn a_full_disk_is_left_by_consuming() {
     if let Some(rig) = Rig::new("a full disk, consumed", 100, 40, "1") {
         fill_and_go_on(rig, consume_everything);
     }
+}
+
+/// Takes up all there is on the volume.
+fn fill_up(rig: &Rig) {
+    let mut file = std::fs::File::create(rig.volume.path().join("rest")).expect("a file");
+    let block = vec![1; 64 << 10];
+    for size in [block.len(), 512, 1] {
+        while file.write_all(&block[..size]).is_ok() {}
+    }
+}
+
+/// A durable declare on a full disk ended the process.
+#[test]
+fn a_full_disk_refuses_declares_and_goes_on_with_the_rest() {
+    let Some(mut rig) = Rig::new("a full disk, declares", 100, 1, "1") else { return };
+    let mut client = rig.broker.broker().connect();
+    client.declare_queue("old");
+    client.declare_queue("goes");
+    fill_up(&rig);
+    client.send(queue::declare("new").with(Flag::Durable));
+    let text = "INTERNAL_ERROR - the disk is full, the change was not made";
+    client.expect_connection_close(541, text, queue::DECLARE);
+    let mut client = rig.broker.broker().connect();
+    client.declare_queue("old");
+    client.call(queue::declare("transient"));
+    client.round_trip(b"transient messages go on");
+    // Whoever restarts it is served as well: consumers make room.
+    rig.broker.kill();
+    rig.broker.start_again();
+    let mut client = rig.broker.broker().connect();
+    client.declare_queue("old");
+    client.consume("old");
+    client.call(queue::delete("goes"));
+    std::fs::remove_file(rig.volume.path().join("rest")).expect("it is there");
+    client.declare_queue("new");
+    rig.broker.kill();
+    rig.broker.start_again();
+    let mut client = rig.broker.broker().connect();
+    for (name, there) in [("old", true), ("new", true), ("goes", false)] {
+        assert_eq!(client.queue_exists(name), there, "{name}");
+    }
+    rig.broker.assert_no_panic();
 }

@@ -135,3 +135,51 @@ fn acks_are_written_though_nobody_waits_for_them() {
         assert_eq!(client.drain("q"), ["2", "3"]);
     }
 }
+
+/// Whoever moves the definitions away starts with none, and with messages whose queues are not
+/// defined. The count of starts began again with them, so that new queues took numbers that the
+/// message store knew, and what was confirmed in them was taken for settled at the next start.
+#[test]
+fn new_queues_after_lost_definitions_keep_their_messages() {
+    for store in STORES {
+        let mut broker = start(store);
+        for _ in 0..3 {
+            let mut client = broker.broker().connect();
+            let queues = ["a", "b", "c"];
+            for name in queues {
+                client.declare_queue(name);
+                client.select_confirms();
+                client.publish(&Message::to_queue(name).body("kept").persistent());
+            }
+            client.expect_confirmed_up_to(1, queues.len() as u64);
+            assert!(broker.terminate(TO_TERMINATE).success());
+            broker.start_again();
+        }
+        assert!(broker.terminate(TO_TERMINATE).success());
+        for entry in std::fs::read_dir(broker.data_directory()).expect("the data directory") {
+            let entry = entry.expect("an entry");
+            let name = entry.file_name().into_string().expect("a name");
+            if name.starts_with("definitions.") {
+                let aside = entry.path().with_file_name(format!("aside.{name}"));
+                std::fs::rename(entry.path(), aside).expect("it can be moved");
+            }
+        }
+        broker.start_again();
+        let mut client = broker.broker().connect();
+        assert!(!client.queue_exists("a"), "it starts empty");
+        let names: Vec<_> = (0..5).map(|at| format!("new-{at}")).collect();
+        client.select_confirms();
+        for name in &names {
+            client.declare_queue(name);
+            client.publish(&Message::to_queue(name).body("new").persistent());
+        }
+        client.expect_confirmed_up_to(1, names.len() as u64);
+        broker.kill();
+        broker.start_again();
+        let mut client = broker.broker().connect();
+        for name in &names {
+            assert_eq!(client.drain(name), ["new"], "{name}");
+        }
+        broker.assert_no_panic();
+    }
+}

@@ -4,6 +4,7 @@
 //! is let go. Stays true: batches become durable in the order they were proposed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use leveret_storage::StorageError;
 use leveret_storage::metadata::{
@@ -16,6 +17,7 @@ use parking_lot::Mutex;
 pub(crate) struct HeldMetadata {
     applied: MemoryMetadata,
     waiting: Mutex<Vec<(Vec<Change>, Resolver)>>,
+    full: AtomicBool,
 }
 
 impl HeldMetadata {
@@ -27,6 +29,11 @@ impl HeldMetadata {
     /// The number of changes of every batch that waits.
     pub(crate) fn waiting(&self) -> Vec<usize> {
         self.waiting.lock().iter().map(|(changes, _)| changes.len()).collect()
+    }
+
+    /// From now on there is room, or none.
+    pub(crate) fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
     }
 
     /// One sync: all that waits becomes durable. Returns how many batches.
@@ -53,5 +60,9 @@ impl MetadataStore for HeldMetadata {
 
     fn watch(&self, from: AppliedIndex) -> Watch {
         self.applied.watch(from)
+    }
+
+    fn has_room(&self) -> bool {
+        !self.full.load(Ordering::Relaxed)
     }
 }

@@ -114,6 +114,11 @@ impl DefinitionStore {
         QueueId(self.next_queue_id.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Whether new definitions may be proposed: the disk is not full. A system call.
+    pub(crate) fn has_room(&self) -> bool {
+        self.store.has_room()
+    }
+
     /// Hands a batch to the store, without waiting; `None` when it is empty. Applied whole or not
     /// at all, and after every batch proposed before it.
     pub(crate) fn propose(&self, commands: &[Command]) -> Option<Proposal> {

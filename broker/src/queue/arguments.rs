@@ -50,7 +50,7 @@ const DECLARE_ARGUMENTS: &[(&str, Check)] = &[
     ("x-max-in-memory-bytes", check_not_negative),
     ("x-max-priority", check_max_priority),
     ("x-overflow", check_overflow),
-    ("x-queue-mode", check_queue_mode),
+    ("x-queue-mode", check_nothing),
     ("x-queue-version", check_queue_version),
     ("x-single-active-consumer", check_boolean),
     ("x-consumer-timeout", check_not_negative),
@@ -117,10 +117,12 @@ pub(crate) fn assert_equivalent(
     current: &FieldTable,
     queue: &ResourceName,
 ) -> Result<(), ChannelError> {
-    let compared = DECLARE_ARGUMENTS.iter().map(|(key, _)| *key);
-    for key in compared {
-        let ours = current.get(key).filter(|value| !is_default(key, value));
-        let theirs = received.get(key).filter(|value| !is_default(key, value));
+    // RabbitMQ writes the default type into the arguments of every declaration that has none.
+    let classic = FieldValue::LongString(b"classic".to_vec());
+    for (key, _) in DECLARE_ARGUMENTS {
+        let default = (*key == "x-queue-type").then_some(&classic);
+        let ours = current.get(key).or(default);
+        let theirs = received.get(key).or(default);
         assert_argument_equivalent(key, theirs, ours, queue)?;
     }
     Ok(())
@@ -147,10 +149,6 @@ pub(crate) fn assert_argument_equivalent(
         resource: resource.clone(),
         difference,
     })
-}
-
-fn is_default(key: &str, value: &FieldValue) -> bool {
-    key == "x-queue-type" && value.as_str() == Some("classic")
 }
 
 /// Integers of any width are equal when their values are, and so are the two float types.
@@ -273,8 +271,9 @@ fn check_overflow(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
     check_one_of(value, &known, "invalid_overflow")
 }
 
-fn check_queue_mode(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
-    check_one_of(value, &["default", "lazy"], "invalid_queue_mode")
+/// Lazy queues are no more: RabbitMQ takes and compares anything, and heeds nothing.
+fn check_nothing(_: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    Ok(())
 }
 
 fn check_leader_locator(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
@@ -291,7 +290,8 @@ fn check_queue_version(value: &FieldValue, _: &FieldTable) -> Result<(), String>
 
 fn check_queue_type(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
     match check_string(value)? {
-        "classic" | "quorum" => Ok(()),
+        // The last two mean the default type.
+        "classic" | "quorum" | "" | "undefined" => Ok(()),
         other => Err(format!("\"unsupported queue type '{other}'\"")),
     }
 }
@@ -358,5 +358,10 @@ mod tests {
     fn classic_is_what_an_absent_type_means() {
         let classic = table("x-queue-type", FieldValue::LongString(b"classic".to_vec()));
         assert_eq!(assert_equivalent(&classic, &FieldTable::new(), &queue()), Ok(()));
+        let quorum = table("x-queue-type", FieldValue::LongString(b"quorum".to_vec()));
+        let error = assert_equivalent(&quorum, &FieldTable::new(), &queue()).expect_err("differs");
+        let text = "inequivalent arg 'x-queue-type' for queue 'q' in vhost '/': received 'quorum' but \
+                    current is 'classic'";
+        assert_eq!(error.to_string(), text);
     }
 }

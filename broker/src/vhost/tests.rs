@@ -343,3 +343,29 @@ fn a_binding_is_between_what_the_names_stand_for_now() {
     let stored = rig.stored();
     assert_eq!((stored.queues.len(), stored.bindings.len()), (1, 1));
 }
+
+/// On a full disk a durable declare ended the process.
+#[test]
+fn on_a_full_disk_nothing_new_is_promised_and_all_else_goes_on() {
+    let rig = rig();
+    rig.queue("old");
+    rig.bind("amq.topic", DestinationKind::Queue, "old", "k");
+    rig.store.set_full(true);
+    let refused = |refusal| match refusal {
+        Refusal::Error(refused) => refused.error.to_string(),
+        Refusal::Later => panic!("nothing is being removed"),
+    };
+    let text = "the disk is full, the change was not made";
+    assert_eq!(rig.declare("new", true).map_err(refused).unwrap_err(), text);
+    let ends = Ends { source: "amq.topic", kind: DestinationKind::Queue, destination: "old" };
+    let bound = rig.vhost.bind(ends, "new", FieldTable::new(), ME);
+    assert_eq!(bound.map_err(refused).unwrap_err(), text);
+    assert!(rig.vhost.queue("new").is_none() && rig.route("amq.topic", "new").is_empty());
+    drop(done(rig.declare("old", true)));
+    rig.bind("amq.topic", DestinationKind::Queue, "old", "k");
+    drop(done(rig.declare("transient", false)));
+    drop(rig.delete("old"));
+    assert_eq!(rig.stored().queues.len(), 0);
+    rig.store.set_full(false);
+    drop(done(rig.declare("new", true)));
+}

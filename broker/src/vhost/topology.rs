@@ -22,7 +22,7 @@ use super::records::TopologyChanges;
 use super::removal::Topology;
 use crate::definitions::records::DestinationKind;
 use crate::definitions::store::Durable;
-use crate::error::{AmqpError, ChannelError, ResourceName};
+use crate::error::{AmqpError, ChannelError, ConnectionError, ResourceName};
 use crate::exchange::Binding;
 use crate::keys::{ConnectionId, QueueId};
 use crate::queue::arguments::{self, assert_argument_equivalent};
@@ -121,10 +121,10 @@ impl Vhost {
     }
 
     /// What is told of a change, and when: once everything it speaks of is on disk.
-    fn told<T>(
+    fn told<T, E: Into<AmqpError>>(
         self: &Arc<Self>,
         topology: MutexGuard<'_, Topology>,
-        result: Result<T, ChannelError>,
+        result: Result<T, E>,
         subjects: &[(Subject, &str)],
     ) -> Changed<T> {
         let at_rest = topology.is_at_rest();
@@ -180,8 +180,9 @@ impl Vhost {
         name: &str,
         settings: ExchangeSettings,
     ) -> Changed<()> {
+        let has_room = self.definitions.has_room();
         let topology = self.change()?;
-        let declared = self.declare_exchange_there(name, settings);
+        let declared = self.declare_exchange_there(name, settings, has_room);
         self.told(topology, declared, &[(Subject::Exchange, name)])
     }
 
@@ -189,16 +190,17 @@ impl Vhost {
         &self,
         name: &str,
         settings: ExchangeSettings,
-    ) -> Result<(), ChannelError> {
+        has_room: bool,
+    ) -> Result<(), AmqpError> {
         if let Some(existing) = self.exchange(name) {
-            return self.assert_exchange_equivalent(&existing, &settings);
+            return Ok(self.assert_exchange_equivalent(&existing, &settings)?);
         }
         if name.starts_with("amq.") {
-            return Err(ChannelError::Refused(format!(
-                "exchange name '{name}' contains reserved prefix 'amq.*'"
-            )));
+            let text = format!("exchange name '{name}' contains reserved prefix 'amq.*'");
+            return Err(ChannelError::Refused(text).into());
         }
         self.assert_exchange_allowed(name)?;
+        assert_room(settings.durable, has_room)?;
         let exchange = Exchange::new(name, settings);
         let mut changes = TopologyChanges::default();
         changes.exchange_declared(&self.name, &exchange);
@@ -293,8 +295,9 @@ impl Vhost {
         settings: QueueSettings,
         connection: ConnectionId,
     ) -> Changed<Arc<Queue>> {
+        let has_room = self.definitions.has_room();
         let topology = self.change()?;
-        let declared = self.declare_queue_there(name, settings, connection);
+        let declared = self.declare_queue_there(name, settings, connection, has_room);
         self.told(topology, declared, &[(Subject::Queue, name)])
     }
 
@@ -303,11 +306,14 @@ impl Vhost {
         name: &str,
         settings: QueueSettings,
         connection: ConnectionId,
-    ) -> Result<Arc<Queue>, ChannelError> {
+        has_room: bool,
+    ) -> Result<Arc<Queue>, AmqpError> {
         if let Some(queue) = self.queue(name) {
-            return self.assert_queue_equivalent(&queue, &settings, connection).map(|()| queue);
+            self.assert_queue_equivalent(&queue, &settings, connection)?;
+            return Ok(queue);
         }
         self.assert_queue_allowed(name)?;
+        assert_room(settings.durable, has_room)?;
         let queue = self.new_queue(self.definitions.next_queue_id(), name, settings);
         let mut changes = TopologyChanges::default();
         changes.queue_declared(&queue);
@@ -409,11 +415,13 @@ impl Vhost {
         arguments: FieldTable,
         connection: ConnectionId,
     ) -> Changed<()> {
+        let has_room = self.definitions.has_room();
         let mut topology = self.change()?;
-        let bound = self.find_ends(ends, connection).and_then(|(source, destination)| {
+        let found = self.find_ends(ends, connection).map_err(AmqpError::from);
+        let bound = found.and_then(|(source, destination)| {
             let routing_key = routing_key.to_owned();
             let binding = Binding { destination, routing_key, arguments };
-            self.bind_there(&source, binding, &mut topology)
+            self.bind_there(&source, binding, has_room, &mut topology)
         });
         self.told(topology, bound, &ends.subjects())
     }
@@ -422,8 +430,9 @@ impl Vhost {
         &self,
         source: &Arc<Exchange>,
         binding: Binding<Destination>,
+        has_room: bool,
         topology: &mut Topology,
-    ) -> Result<(), ChannelError> {
+    ) -> Result<(), AmqpError> {
         let invalid =
             |error: crate::exchange::BindError| ChannelError::Precondition(error.to_string());
         if !source.router().read().is_new(&binding).map_err(invalid)? {
@@ -431,6 +440,7 @@ impl Vhost {
         }
         let mut changes = TopologyChanges::default();
         changes.bound(&self.name, source, &binding);
+        assert_room(!changes.is_empty(), has_room)?;
         self.propose(changes);
         topology.lead(source, &binding.destination);
         source.router().write().bind(binding).map_err(invalid)?;
@@ -524,6 +534,15 @@ impl Vhost {
         self.topology.lock().lead(&source, &destination);
         true
     }
+}
+
+/// 541: on a full disk nothing new is promised to be there after a restart.
+fn assert_room(durable: bool, has_room: bool) -> Result<(), ConnectionError> {
+    if durable && !has_room {
+        let text = "the disk is full, the change was not made".to_owned();
+        return Err(ConnectionError::Internal(text));
+    }
+    Ok(())
 }
 
 fn assert_flag(

@@ -40,6 +40,10 @@ impl MetadataStore for MemoryMetadata {
     fn watch(&self, from: AppliedIndex) -> Watch {
         self.published.watch(from)
     }
+
+    fn has_room(&self) -> bool {
+        true
+    }
 }
 
 impl Drop for MemoryMetadata {

@@ -25,6 +25,7 @@ mod memory;
 mod proposal;
 mod published;
 mod rebuild;
+mod room;
 mod sled_engine;
 mod sled_store;
 #[cfg(test)]
@@ -88,4 +89,9 @@ pub trait MetadataStore: fmt::Debug + Send + Sync {
 
     /// What is applied after `from`, in order and without gaps.
     fn watch(&self, from: AppliedIndex) -> Watch;
+
+    /// Whether more may be stored than there is. Without room a batch that only
+    /// deletes may still be proposed; one that puts may fail, and with it every
+    /// later one. A system call at most.
+    fn has_room(&self) -> bool;
 }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::published::Published;
 use super::rebuild::{self, Opened};
+use super::room::Room;
 use super::writer::{Command, ExportTarget, Writer};
 use super::{AppliedIndex, Change, MetadataStore, Proposal, Snapshot, Watch, export};
 use crate::StorageError;
@@ -22,6 +23,7 @@ pub struct SledMetadata {
     /// clients bound it, one a channel.
     commands: Sender<Command>,
     published: Arc<Published>,
+    room: Room,
     /// Taken by whoever closes first; guarded because closing may race with drop.
     writer: Mutex<Option<JoinHandle<Result<(), StorageError>>>>,
 }
@@ -33,6 +35,8 @@ impl SledMetadata {
     /// Opens the definitions in a directory that the caller has locked, creating
     /// them if there are none and rebuilding a broken database from the export.
     pub(crate) fn open(directory: &Path, store: StoreId) -> Result<Self, StorageError> {
+        let room = Room::new(directory);
+        room.make();
         let database = directory.join(Self::DATABASE);
         let Opened { engine, image, rebuilt } = rebuild::open(directory, &database, &store)?;
         if rebuilt {
@@ -41,6 +45,7 @@ impl SledMetadata {
         let published = Published::new(image);
         let (commands, inbox) = mpsc::channel();
         let target = ExportTarget { directory: directory.to_owned(), store };
+        room.keep();
         let writer = Writer::new(engine, database, inbox, Arc::clone(&published), target);
         Self::start(writer, commands, directory.to_owned())
     }
@@ -51,11 +56,12 @@ impl SledMetadata {
         directory: PathBuf,
     ) -> Result<Self, StorageError> {
         let published = Arc::clone(&writer.published);
+        let room = Room::new(&directory);
         let thread = thread::Builder::new()
             .name("definitions".to_owned())
             .spawn(move || writer.run())
             .map_err(|error| StorageError::io("start the writer of", &directory, error))?;
-        Ok(Self { commands, published, writer: Mutex::new(Some(thread)) })
+        Ok(Self { commands, published, room, writer: Mutex::new(Some(thread)) })
     }
 
     /// Makes durable what waits, saves the export and ends the writer thread.
@@ -85,6 +91,10 @@ impl MetadataStore for SledMetadata {
 
     fn watch(&self, from: AppliedIndex) -> Watch {
         self.published.watch(from)
+    }
+
+    fn has_room(&self) -> bool {
+        self.room.is_there()
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::proposal::Resolver;
 use super::published::Published;
+use super::room::Room;
 use super::{AppliedIndex, Change, export};
 use crate::directory::StoreId;
 use crate::{StorageError, clock};
@@ -53,6 +54,7 @@ pub(crate) struct Writer<E> {
     pub(crate) inbox: Receiver<Command>,
     pub(crate) published: Arc<Published>,
     pub(crate) export: ExportTarget,
+    room: Room,
     pub(crate) export_due: Option<Instant>,
     pub(crate) export_delay: Duration,
     pub(crate) failure: Option<StorageError>,
@@ -77,6 +79,7 @@ impl<E: Engine> Writer<E> {
             database,
             inbox,
             published,
+            room: Room::new(&export.directory),
             export,
             export_due: None,
             export_delay: EXPORT_DELAY,
@@ -146,6 +149,7 @@ impl<E: Engine> Writer<E> {
         if let Some(failure) = &self.failure {
             return refuse(resolvers, failure);
         }
+        self.room.make();
         let slices: Vec<&[Change]> = batches.iter().map(Vec::as_slice).collect();
         let last = AppliedIndex(self.published.index().0 + slices.len() as u64);
         match self.engine.commit(&slices, last) {
@@ -170,6 +174,7 @@ impl<E: Engine> Writer<E> {
     }
 
     fn save_export_or_try_later(&mut self) {
+        self.room.keep();
         let started = clock::now();
         let image = self.published.snapshot();
         let saved = export::save(&self.export.directory, &self.export.store, image.image());

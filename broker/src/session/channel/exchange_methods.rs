@@ -25,12 +25,14 @@ impl Channel {
         declare: &exchange::Declare<'_>,
     ) -> Result<Step, Refusal> {
         let name = &*cleaned(declare.exchange);
-        assert_not_default(name)?;
         let durable = if declare.passive {
+            assert_not_default(name)?;
             session.check_any(&session.vhost.exchange_name(name), name)?;
             session.vhost.look_up_exchange(name)?.1
         } else {
+            // An unknown type is refused before anything else is looked at.
             let settings = exchange_settings(declare)?;
+            assert_not_default(name)?;
             let resource = session.vhost.exchange_name(name);
             session.check(Permission::Configure, &resource, name)?;
             check_alternate_exchange(session, name, &settings.arguments)?;
@@ -98,7 +100,8 @@ pub(super) fn assert_not_default(name: &str) -> Result<(), ChannelError> {
 
 fn exchange_settings(declare: &exchange::Declare<'_>) -> Result<ExchangeSettings, AmqpError> {
     let kind = ExchangeKind::parse(declare.kind).ok_or_else(|| {
-        ChannelError::Precondition(format!("unknown exchange type '{}'", declare.kind))
+        let reason = if declare.kind.is_empty() { "invalid" } else { "unknown" };
+        ChannelError::Precondition(format!("{reason} exchange type '{}'", declare.kind))
     })?;
     Ok(ExchangeSettings {
         kind,

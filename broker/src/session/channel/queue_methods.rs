@@ -32,7 +32,7 @@ impl Channel {
         }
         let name = &*cleaned(declare.queue);
         let (queue, durable) = if declare.passive {
-            self.existing_queue(session, name)?
+            Self::existing_queue(session, name)?
         } else {
             declare_queue(session, declare, name)?
         };
@@ -46,8 +46,8 @@ impl Channel {
         Ok(Step::unless_nowait(declare.no_wait, durable, self.number, &reply))
     }
 
-    fn existing_queue(&self, session: &Session, name: &str) -> Changed<Arc<Queue>> {
-        let name = self.queue_or_last(name)?;
+    /// Here alone the empty name does not stand for the queue declared last: there is none of it.
+    fn existing_queue(session: &Session, name: &str) -> Changed<Arc<Queue>> {
         session.check_any(&session.vhost.queue_name(name), name)?;
         session.vhost.look_up_queue(name, session.handle.id())
     }
@@ -187,9 +187,9 @@ fn check_quorum(
     }
     debug_assert!(!name.is_empty());
     let offending = match declare {
+        declare if declare.auto_delete => "auto-delete",
         declare if declare.exclusive => "exclusive-owner",
         declare if !declare.durable => "non-durable",
-        declare if declare.auto_delete => "auto-delete",
         _ => return Ok(()),
     };
     Err(ChannelError::Precondition(format!("invalid property '{offending}' for {resource}")))
