@@ -26,6 +26,7 @@ pub use store::Store;
 mod directory;
 pub use directory::{FORMAT_VERSION, StoreId};
 
+pub mod wal;
 pub mod messages;
 pub mod metadata;
 
