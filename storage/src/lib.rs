@@ -28,6 +28,7 @@ pub use directory::{FORMAT_VERSION, StoreId};
 
 pub mod wal;
 pub mod messages;
+pub mod spill;
 pub mod metadata;
 
 mod error;

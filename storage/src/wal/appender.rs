@@ -14,26 +14,12 @@ use super::segment::{HEADER_SIZE, Segment, SegmentName};
 use super::shared::Shared;
 use super::stock::OpenFile;
 use super::syncs::{Handing, Sealing};
+use super::trouble::Trouble;
 use super::walk::{Step, Walk};
 use crate::StorageError;
 
 /// However large segments should be, offsets are 32 bits wide and a group may be long.
 const SIZE_MAX: u32 = 2 << 30;
-
-/// Why something could not be written.
-#[derive(Debug)]
-pub enum Trouble {
-    /// There is no room. It may be tried again.
-    Full,
-    /// The log must end.
-    Failed(StorageError),
-}
-
-impl From<StorageError> for Trouble {
-    fn from(error: StorageError) -> Self {
-        Self::Failed(error)
-    }
-}
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -135,11 +121,12 @@ impl Appender {
     /// ready.
     ///
     /// # Errors
-    /// There is no room for a segment; nothing has changed. Or the log has failed.
-    pub fn roll(&mut self, footer: &[u8]) -> Result<(), Trouble> {
+    /// There is no room for a segment; nothing has changed, and the footer was not asked for. Or the
+    /// log has failed.
+    pub fn roll(&mut self, footer: impl FnOnce() -> Vec<u8>) -> Result<(), Trouble> {
         let next = self.shared.stock.take_next()?.ok_or(Trouble::Full)?;
         if let Some(file) = self.open.clone() {
-            let footer = self.write_footer(footer)?;
+            let footer = self.write_footer(&footer())?;
             let sealed = Sealed { length: self.tail, footer, last: self.number };
             self.shared.syncs.hand_over_sealed(Sealing { file, sealed });
         }
@@ -177,7 +164,7 @@ impl Appender {
         if last >= self.number {
             return Ok(());
         }
-        self.roll(&[])?;
+        self.roll(Vec::new)?;
         self.shared.syncs.sync()?;
         self.shared.stock.wait_until_sealed()?;
         let mut hot = super::hot_names(&self.shared);
@@ -211,7 +198,7 @@ impl Appender {
     /// Where a group ends in a segment that has it or one before it.
     fn end_of(&self, segment: &Segment, last: u64) -> Result<Option<u32>, StorageError> {
         let unreadable = |error: io::Error| StorageError::io("read", &segment.path, error);
-        let file = self.shared.handles.get(segment, &*self.shared.files).map_err(unreadable)?;
+        let file = self.shared.handle(segment).map_err(unreadable)?;
         let length = file.size().map_err(unreadable)?;
         let mut walk = Walk::new(&*file, segment.salt, length);
         let mut end = None;

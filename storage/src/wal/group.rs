@@ -345,6 +345,15 @@ impl GroupBuffer {
         Some(RecordPlace { offset, length: total })
     }
 
+    /// What its records say.
+    #[cfg(test)]
+    pub(crate) fn payloads(&self) -> Vec<Vec<u8>> {
+        let rest = self.bytes.get(HEADER..).unwrap_or_default();
+        let offset = self.spot.offset + GROUP_HEADER;
+        let records = Records { salt: self.spot.salt, offset, rest };
+        records.map(|record| record.payload.to_vec()).collect()
+    }
+
     /// Gives it its number; what is to be written at its spot, with the zeros that end the log.
     pub(crate) fn finish(&mut self, number: u64, synced: u64) -> &[u8] {
         let header = GroupHeader {

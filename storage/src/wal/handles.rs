@@ -4,12 +4,12 @@
 //! is opened or read.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::files::{Files, LogFile, patiently};
-use super::segment::Segment;
 
 /// Enough for those who read a few long queues; a process has 1024 descriptors or more.
 pub(crate) const OPEN_MAX: usize = 64;
@@ -22,12 +22,16 @@ pub(crate) struct Handles {
 }
 
 impl Handles {
-    /// The file of a segment. Waits while there is no file descriptor.
+    /// The file with this number. Waits while there is no file descriptor.
     ///
     /// # Errors
-    /// The system's; [`io::ErrorKind::NotFound`] for one that was removed meanwhile.
-    pub(crate) fn get(&self, segment: &Segment, files: &dyn Files) -> io::Result<Arc<dyn LogFile>> {
-        let id = segment.name.id;
+    /// The system's.
+    pub(crate) fn get(
+        &self,
+        id: u32,
+        path: &Path,
+        files: &dyn Files,
+    ) -> io::Result<Arc<dyn LogFile>> {
         let mut open = self.open.lock();
         if let Some(at) = open.iter().rposition(|(open, _)| *open == id) {
             let handle = open.remove(at);
@@ -36,10 +40,7 @@ impl Handles {
             return Ok(file);
         }
         drop(open);
-        let file = patiently(|| files.open_to_read(&segment.path))?;
-        if segment.is_gone() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
+        let file = patiently(|| files.open_to_read(path))?;
         let mut open = self.open.lock();
         if open.len() >= OPEN_MAX {
             open.remove(0);
@@ -48,7 +49,7 @@ impl Handles {
         Ok(file)
     }
 
-    /// The segment is gone.
+    /// The file is gone, or another one has its number.
     pub(crate) fn close(&self, id: u32) {
         self.open.lock().retain(|(open, _)| *open != id);
     }
@@ -62,44 +63,43 @@ impl Handles {
 #[cfg(test)]
 mod tests {
     use super::super::faults::{Fault, FaultyFiles, Operation};
-    use super::super::segment::SegmentName;
     use super::*;
 
-    fn segments(files: &FaultyFiles, directory: &std::path::Path) -> Vec<Arc<Segment>> {
-        let segment = |id| {
-            let segment = Segment::new(SegmentName::hot(id), directory, 1);
-            let file = files.create_new(&segment.path).unwrap();
+    fn paths(files: &FaultyFiles, directory: &Path) -> Vec<std::path::PathBuf> {
+        let path = |id: u32| {
+            let path = directory.join(id.to_string());
+            let file = files.create_new(&path).unwrap();
             file.write_all_at(&id.to_le_bytes(), 0).unwrap();
-            segment
+            path
         };
-        (0..100).map(segment).collect()
+        (0..100).map(path).collect()
     }
 
     #[test]
     fn those_used_last_stay_open_and_all_can_be_read() {
         let directory = tempfile::tempdir().unwrap();
         let files = FaultyFiles::new(directory.path());
-        let segments = segments(&files, directory.path());
+        let paths = paths(&files, directory.path());
         let handles = Handles::default();
-        for segment in segments.iter().chain(&segments[50..]) {
+        for id in (0..100).chain(50..100) {
             let mut bytes = [0; 4];
-            let file = handles.get(segment, &files).unwrap();
+            let file = handles.get(id, &paths[id as usize], &files).unwrap();
             file.read_full_at(&mut bytes, 0).unwrap();
-            assert_eq!(u32::from_le_bytes(bytes), segment.name.id);
+            assert_eq!(u32::from_le_bytes(bytes), id);
         }
         assert_eq!((handles.len(), files.count(Operation::Open)), (OPEN_MAX, 100));
         handles.close(99);
-        segments[99].set_gone();
-        assert!(handles.get(&segments[99], &files).is_err());
+        files.remove(&paths[99]).unwrap();
+        assert!(handles.get(99, &paths[99], &files).is_err());
     }
 
     #[test]
     fn without_a_descriptor_a_reader_waits() {
         let directory = tempfile::tempdir().unwrap();
         let files = FaultyFiles::new(directory.path());
-        let segments = segments(&files, directory.path());
+        let paths = paths(&files, directory.path());
         files.plan(Operation::Open, 0, Fault::System(24));
-        Handles::default().get(&segments[0], &files).unwrap();
+        Handles::default().get(0, &paths[0], &files).unwrap();
         assert!(files.has_struck());
     }
 }

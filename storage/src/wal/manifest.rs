@@ -25,9 +25,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::bytes::Reader;
-use super::files::{Files, LogFile, patiently, write_zeros};
+use super::files::{Files, LogFile, is_full, patiently, write_zeros};
 use super::group::RecordPlace;
 use super::segment::{SegmentKind, SegmentName};
+use super::trouble::Trouble;
 use crate::StorageError;
 
 /// The file's name.
@@ -87,6 +88,7 @@ impl Contents {
                 self.segments.insert(name, None);
             }
             Entry::Sealed(name, sealed) => {
+                self.highest_id = self.highest_id.max(name.id);
                 self.base = self.base.max(sealed.last);
                 self.segments.insert(name, Some(sealed));
             }
@@ -122,6 +124,8 @@ pub(crate) struct Manifest {
     salt: u64,
     tail: u64,
     size: u64,
+    /// An entry may be on disk that is not in the contents: nothing more is added.
+    failure: Option<StorageError>,
 }
 
 /// What a reading found.
@@ -211,7 +215,9 @@ impl Manifest {
         let file = opened.map_err(|error| StorageError::io("open", &path, error))?;
         let Found { contents, salt, tail, size, .. } = found;
         let (directory, files) = (directory.to_owned(), Arc::clone(files));
-        let mut manifest = Self { contents, directory, files, store, file, salt, tail, size };
+        let failure = None;
+        let mut manifest =
+            Self { contents, directory, files, store, file, salt, tail, size, failure };
         manifest.replace_if_there_is_room()?;
         Ok(manifest)
     }
@@ -231,7 +237,8 @@ impl Manifest {
             made.map_err(|error| StorageError::io("write", &path, error))?;
         let (directory, files) = (directory.to_owned(), Arc::clone(files));
         let contents = Contents::default();
-        Ok(Self { contents, directory, files, store, file, salt, tail, size })
+        let failure = None;
+        Ok(Self { contents, directory, files, store, file, salt, tail, size, failure })
     }
 
     /// What it says.
@@ -242,22 +249,55 @@ impl Manifest {
     /// Adds entries; they are on disk when this returns.
     ///
     /// # Errors
-    /// The system refuses; nothing may depend on the entries.
-    pub(crate) fn add(&mut self, entries: &[Entry]) -> Result<(), StorageError> {
+    /// There is no room, which a file system that writes nothing in place may say, and nothing was
+    /// added. Or the system refuses, which is final.
+    pub(crate) fn add(&mut self, entries: &[Entry]) -> Result<(), Trouble> {
+        if let Some(failure) = &self.failure {
+            return Err(Trouble::Failed(failure.clone()));
+        }
+        self.write_entries(entries).inspect_err(|trouble| {
+            if let Trouble::Failed(failure) = trouble {
+                self.failure = Some(failure.clone());
+            }
+        })
+    }
+
+    fn write_entries(&mut self, entries: &[Entry]) -> Result<(), Trouble> {
         let bytes: Vec<u8> = entries
             .iter()
             .zip((self.tail..).step_by(ENTRY))
             .flat_map(|(entry, offset)| encode_entry(self.salt, offset, entry))
             .collect();
         let path = self.directory.join(NAME);
-        let written = self.file.write_all_at(&bytes, self.tail).and_then(|()| self.file.sync());
-        written.map_err(|error| StorageError::io("write", &path, error))?;
+        match self.file.write_all_at(&bytes, self.tail) {
+            Err(error) if is_full(&error) => {
+                let cleared = self.file.write_all_at(&vec![0; bytes.len()], self.tail);
+                cleared.map_err(|error| StorageError::io("write", &path, error))?;
+                return Err(Trouble::Full);
+            }
+            written => written.map_err(|error| StorageError::io("write", &path, error))?,
+        }
+        self.file.sync().map_err(|error| StorageError::io("sync", &path, error))?;
         self.tail += bytes.len() as u64;
         entries.iter().for_each(|entry| self.contents.apply(*entry));
         if self.tail + ROOM_LOW > self.size {
             self.replace_if_there_is_room()?;
         }
         Ok(())
+    }
+
+    /// See [`Self::add`], for those to whom a full disk is a failure like any other.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(crate) fn add_now(&mut self, entries: &[Entry]) -> Result<(), StorageError> {
+        self.add(entries).map_err(|trouble| match trouble {
+            Trouble::Failed(error) => error,
+            Trouble::Full => {
+                let full = io::ErrorKind::StorageFull.into();
+                StorageError::io("write", &self.directory.join(NAME), full)
+            }
+        })
     }
 
     fn replace_if_there_is_room(&mut self) -> Result<(), StorageError> {
@@ -270,7 +310,7 @@ impl Manifest {
                 (self.file, self.salt, self.tail, self.size) = (file, salt, tail, size);
                 Ok(())
             }
-            Err(error) if super::files::is_full(&error) => Ok(()),
+            Err(error) if is_full(&error) => Ok(()),
             Err(error) => Err(StorageError::io("write", &self.directory.join(NAME), error)),
         }
     }
@@ -425,7 +465,7 @@ mod tests {
 
     fn written(directory: &Path) -> Contents {
         let mut manifest = Manifest::create(directory, STORE, &files()).unwrap();
-        history().iter().for_each(|entry| manifest.add(&[*entry]).unwrap());
+        history().iter().for_each(|entry| manifest.add_now(&[*entry]).unwrap());
         manifest.contents().clone()
     }
 
@@ -449,7 +489,7 @@ mod tests {
         let mut manifest = Manifest::create(directory.path(), STORE, &files()).unwrap();
         for id in 1..3000 {
             let name = SegmentName::cold(id);
-            manifest.add(&[Entry::Made(name), Entry::Removed(name)]).unwrap();
+            manifest.add_now(&[Entry::Made(name), Entry::Removed(name)]).unwrap();
         }
         assert!(manifest.size < 100_000 && manifest.contents.removed.len() < 1400);
         let found = read(directory.path(), &STORE, &RealFiles).unwrap().unwrap();

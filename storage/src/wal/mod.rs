@@ -43,6 +43,7 @@ use parking_lot::Mutex;
 
 mod bytes;
 mod files;
+mod trouble;
 mod group;
 mod segment;
 mod walk;
@@ -62,16 +63,19 @@ pub(crate) mod faults;
 #[cfg(test)]
 mod tests;
 
-pub use self::appender::{Appender, Trouble};
+pub use self::appender::Appender;
+pub use self::trouble::Trouble;
 pub(crate) use self::bytes::{Reader, put_variable, unzigzag, zigzag};
 #[cfg(test)]
 pub(crate) use self::files::Entry;
-pub(crate) use self::files::{Files, LogFile, RealFiles};
+pub(crate) use self::files::{Files, RealFiles, is_full, patiently};
+#[cfg(test)]
+pub(crate) use self::files::LogFile;
 pub use self::group::{
     Flaw, GROUP_BYTES_MAX, GROUP_HEADER, GroupBuffer, RECORD_HEADER, Record, RecordPlace, Spot,
     TooLong,
 };
-use self::handles::Handles;
+pub(crate) use self::handles::Handles;
 use self::manifest::Entry as ManifestEntry;
 use self::repair::Repaired;
 pub use self::salvage::Piece;
@@ -276,7 +280,7 @@ impl Wal {
     /// # Errors
     /// The system's, also if the segment was removed: see [`Segment::is_gone`].
     pub fn read_at(&self, segment: &Segment, bytes: &mut [u8], offset: u32) -> io::Result<usize> {
-        let file = self.shared.handles.get(segment, &*self.shared.files)?;
+        let file = self.shared.handle(segment)?;
         file.read_full_at(bytes, u64::from(offset))
     }
 
@@ -294,7 +298,7 @@ impl Wal {
             let segment = segment_of(&self.shared, name)?;
             let unreadable = |error| StorageError::io("read", &segment.path, error);
             let file =
-                self.shared.handles.get(&segment, &*self.shared.files).map_err(unreadable)?;
+                self.shared.handle(&segment).map_err(unreadable)?;
             let sealed = self.shared.manifest.lock().contents().segments.get(&name).copied();
             let length = match sealed.flatten() {
                 Some(sealed) if sealed.last < first => continue,
@@ -336,18 +340,22 @@ impl Wal {
         let old: Vec<SegmentName> = old.map(|(name, _)| *name).collect();
         drop(manifest);
         let old = old.into_iter().map(|name| segment_of(&self.shared, name));
-        self.remove(&old.collect::<Result<Vec<_>, _>>()?)
+        match self.remove(&old.collect::<Result<Vec<_>, _>>()?) {
+            // Another time.
+            Ok(()) | Err(Trouble::Full) => Ok(()),
+            Err(Trouble::Failed(error)) => Err(error),
+        }
     }
 
     /// Removes sealed segments. Whoever reads one meanwhile fails and finds it gone. Blocks.
     ///
     /// # Errors
-    /// The system's.
-    pub fn remove(&self, segments: &[Arc<Segment>]) -> Result<(), StorageError> {
+    /// There is no room to say so, or the system refuses.
+    pub fn remove(&self, segments: &[Arc<Segment>]) -> Result<(), Trouble> {
         let entries: Vec<_> =
             segments.iter().map(|segment| ManifestEntry::Removed(segment.name)).collect();
         self.shared.manifest.lock().add(&entries)?;
-        discard(&self.shared, segments)
+        Ok(discard(&self.shared, segments)?)
     }
 
     /// Begins a segment beside the order; with the file that is kept for a full disk if `is_short`.
@@ -356,6 +364,15 @@ impl Wal {
     /// There is no room, or the system refuses.
     pub fn begin_side(&self, is_short: bool) -> Result<SideSegment, Trouble> {
         SideSegment::begin(&self.shared, is_short)
+    }
+
+    /// Makes the files that are ready for what comes next no longer than they need to be. For a log
+    /// that is idle: long ones are faster. Blocks.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn shrink(&self) -> Result<(), StorageError> {
+        self.shared.stock.shrink(&self.shared)
     }
 
     /// Every group up to this one is on disk.
@@ -413,7 +430,7 @@ impl Wal {
             outcome = outcome.and_then(|last| ended.map(|()| last));
         }
         let last = outcome?.unwrap_or_default();
-        self.shared.manifest.lock().add(&[ManifestEntry::Ended(last)])
+        self.shared.manifest.lock().add_now(&[ManifestEntry::Ended(last)])
     }
 }
 
@@ -462,7 +479,7 @@ fn hot_names(shared: &Shared) -> Vec<SegmentName> {
 /// A segment that is on disk.
 fn segment_of(shared: &Shared, name: SegmentName) -> Result<Arc<Segment>, StorageError> {
     let path = name.path(&shared.directory);
-    let opened = files::patiently(|| shared.files.open_to_read(&path));
+    let opened = patiently(|| shared.files.open_to_read(&path));
     let header = opened.and_then(|file| SegmentHeader::read(&*file));
     let header = header.map_err(|error| StorageError::io("read", &path, error))?;
     let header = header.map_err(|flaw| StorageError::Damaged { path, detail: flaw.to_string() })?;

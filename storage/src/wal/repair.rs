@@ -63,7 +63,7 @@ pub(crate) fn repair(
     let Repair { mut manifest, notes, next, .. } = repair;
     let base = manifest.contents().base;
     if base < survey.last {
-        manifest.add(&[Entry::Cut(survey.last)])?;
+        manifest.add_now(&[Entry::Cut(survey.last)])?;
     }
     let Survey { has_spare, highest_id, last, .. } = survey;
     Ok(Repaired { manifest, segments, next, has_spare, highest_id, last, notes })
@@ -90,14 +90,14 @@ impl Repair<'_> {
                 Ok(None)
             }
             Verdict::Empty => {
-                self.manifest.add(&[Entry::Removed(one.segment.name)])?;
+                self.manifest.add_now(&[Entry::Removed(one.segment.name)])?;
                 let removed = self.files.remove(&one.segment.path);
                 removed.map_err(|error| StorageError::io("remove", &one.segment.path, error))?;
                 Ok(None)
             }
             Verdict::Unsynced(why) => {
                 let (name, path) = (one.segment.name, &one.segment.path);
-                self.manifest.add(&[Entry::Removed(name)])?;
+                self.manifest.add_now(&[Entry::Removed(name)])?;
                 let kept = with_suffix(path, TORN);
                 let renamed = self.files.rename(path, &kept);
                 renamed.map_err(|error| StorageError::io("rename", path, error))?;
@@ -182,7 +182,7 @@ impl Repair<'_> {
         let settled = file.truncate(u64::from(length)).and_then(|()| file.sync());
         settled.map_err(failed)?;
         let sealed = Sealed { length, footer: place, last: one.last() };
-        self.manifest.add(&[Entry::Sealed(one.segment.name, sealed)])?;
+        self.manifest.add_now(&[Entry::Sealed(one.segment.name, sealed)])?;
         Ok(length)
     }
 }

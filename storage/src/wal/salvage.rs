@@ -138,7 +138,7 @@ pub(crate) fn salvage(
             replaced.map_err(|error| StorageError::io("salvage", &one.segment.path, error))?;
         let entries =
             [Entry::Made(name), Entry::Sealed(name, sealed), Entry::Removed(one.segment.name)];
-        manifest.add(&entries)?;
+        manifest.add_now(&entries)?;
         let path = &one.segment.path;
         match files.rename(path, &with_suffix(path, ".damaged")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -148,7 +148,7 @@ pub(crate) fn salvage(
         }
     }
     // What is missing is known from now on.
-    manifest.add(&[Entry::Cut(survey.last.max(survey.synced))])
+    manifest.add_now(&[Entry::Cut(survey.last.max(survey.synced))])
 }
 
 /// Writes the good records of a segment to another.

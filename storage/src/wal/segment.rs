@@ -120,6 +120,11 @@ impl Segment {
         Arc::new(Self { name, path: name.path(directory), salt, is_gone })
     }
 
+    #[cfg(test)]
+    pub(crate) fn for_test(name: SegmentName, directory: &Path) -> Arc<Self> {
+        Self::new(name, directory, 1)
+    }
+
     /// Whether it has been removed: whoever fails to read it looks for what it wants elsewhere.
     #[must_use]
     pub fn is_gone(&self) -> bool {

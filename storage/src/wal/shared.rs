@@ -3,6 +3,7 @@
 //! Locks: each is taken alone and none is held over I/O, but for the manifest's, which the keeper and
 //! whoever makes or removes segments hold while an entry is written; nobody who appends takes it.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,9 +11,10 @@ use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
 
-use super::files::Files;
+use super::files::{Files, LogFile};
 use super::handles::Handles;
 use super::manifest::Manifest;
+use super::segment::Segment;
 use super::stock::Stock;
 use super::syncs::Syncs;
 use super::{Listener, Settings};
@@ -35,6 +37,21 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// The file of a segment, to read.
+    ///
+    /// # Errors
+    /// The system's; [`io::ErrorKind::NotFound`] for one that is gone.
+    pub(crate) fn handle(&self, segment: &Segment) -> io::Result<Arc<dyn LogFile>> {
+        let id = segment.name.id;
+        let file = self.handles.get(id, &segment.path, &*self.files)?;
+        if segment.is_gone() {
+            // It may have been opened again after it was closed.
+            self.handles.close(id);
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(file)
+    }
+
     /// Runs a thread's work; whatever ends it early ends the log.
     pub(crate) fn guard(
         &self,

@@ -10,12 +10,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::appender::Trouble;
 use super::files::{self, LogFile, patiently};
 use super::group::{FOOTER, GROUP_HEADER, GroupBuffer, Spot};
 use super::manifest::{Entry, Sealed};
 use super::segment::{HEADER_SIZE, Segment, SegmentHeader, SegmentName};
 use super::shared::Shared;
+use super::trouble::Trouble;
 use crate::{StorageError, clock};
 
 /// Ends the names of files that are not finished.
@@ -123,8 +123,12 @@ impl SideSegment {
         synced.map_err(|error| StorageError::io("sync", directory, error))?;
         let sealed = Sealed { length: self.tail, footer: place, last: 0 };
         let name = self.segment.name;
-        manifest.lock().add(&[Entry::Made(name), Entry::Sealed(name, sealed)])?;
-        Ok(self.tail)
+        let added = manifest.lock().add(&[Entry::Made(name), Entry::Sealed(name, sealed)]);
+        if let Err(Trouble::Full) = added {
+            // Nobody will know of it.
+            self.temporary = Some(self.segment.path.clone());
+        }
+        added.map(|()| self.tail)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u32) -> Result<(), Trouble> {

@@ -23,6 +23,7 @@ use super::manifest::Entry;
 use super::segment::{HEADER_SIZE, Segment, SegmentHeader, SegmentName};
 use super::shared::Shared;
 use super::syncs::Sealing;
+use super::trouble::Trouble;
 use crate::{StorageError, clock};
 
 /// The name of the spare file.
@@ -62,6 +63,8 @@ struct State {
     sealing: Vec<Sealing>,
     /// The keeper is at it.
     is_sealing: bool,
+    /// Somebody has the next one in hand.
+    is_shrinking: bool,
     /// There was no room for the next or the spare.
     is_full: bool,
     is_ended: bool,
@@ -120,7 +123,7 @@ impl Stock {
             if state.is_ended {
                 return Err(StorageError::Closed);
             }
-            if state.is_full {
+            if state.is_full && !state.is_shrinking {
                 return Ok(None);
             }
             self.stocked.wait(&mut state);
@@ -189,6 +192,39 @@ impl Stock {
         renamed
     }
 
+    /// Makes the next segment and the spare file no longer than new ones.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn shrink(&self, shared: &Shared) -> Result<(), StorageError> {
+        let room = room(shared);
+        let cut = |file: &dyn LogFile| match file.size() {
+            Ok(size) if size > room => file.truncate(room),
+            size => size.map(drop),
+        };
+        // Out of everyone's hands meanwhile; who wants it waits.
+        let mut state = self.state.lock();
+        state.is_shrinking = state.next.is_some();
+        let next = state.next.take();
+        drop(state);
+        if let Some(next) = next {
+            let outcome = cut(&*next.file);
+            let path = next.segment.path.clone();
+            let mut state = self.state.lock();
+            state.next = Some(next);
+            state.is_shrinking = false;
+            drop(state);
+            self.stocked.notify_all();
+            outcome.map_err(|error| StorageError::io("truncate", &path, error))?;
+        }
+        if let Some(path) = self.take_spare(&shared.directory) {
+            let outcome = patiently(|| shared.files.open(&path)).and_then(|file| cut(&*file));
+            self.put_spare(true);
+            outcome.map_err(|error| StorageError::io("truncate", &path, error))?;
+        }
+        Ok(())
+    }
+
     fn put_spare(&self, is_ready: bool) {
         let mut state = self.state.lock();
         state.spare = if is_ready { Spare::Ready } else { Spare::Missing };
@@ -210,7 +246,7 @@ impl Stock {
             match self.wait() {
                 Work::End => return Ok(()),
                 Work::Seal(all) => {
-                    all.into_iter().try_for_each(|one| seal(shared, &one))?;
+                    self.seal_all(shared, all)?;
                     self.state.lock().is_sealing = false;
                     self.stocked.notify_all();
                 }
@@ -228,6 +264,27 @@ impl Stock {
         }
     }
 
+    /// What there is no room for is left for later.
+    fn seal_all(&self, shared: &Shared, all: Vec<Sealing>) -> Result<(), StorageError> {
+        let mut rest = all.into_iter();
+        while let Some(one) = rest.next() {
+            match seal(shared, &one) {
+                Ok(()) => {}
+                Err(Trouble::Failed(error)) => return Err(error),
+                Err(Trouble::Full) => {
+                    let mut state = self.state.lock();
+                    // Or whoever opens the log seals them.
+                    if !state.is_ended {
+                        state.sealing.splice(0..0, [one].into_iter().chain(rest));
+                        self.wake.wait_for(&mut state, RETRY_DELAY);
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn wait(&self) -> Work {
         let mut state = self.state.lock();
         let mut retry_at = state.is_full.then(|| clock::now() + RETRY_DELAY);
@@ -240,7 +297,8 @@ impl Stock {
                 return Work::End;
             }
             let is_due = retry_at.is_none();
-            if state.next.is_none() && (is_due || state.spare == Spare::Ready) {
+            let has_next = state.next.is_some() || state.is_shrinking;
+            if !has_next && (is_due || state.spare == Spare::Ready) {
                 return Work::MakeNext;
             }
             if state.next.is_some() && state.spare == Spare::Missing && is_due {
@@ -279,7 +337,7 @@ impl Stock {
 }
 
 /// Says in the manifest that a segment is complete.
-fn seal(shared: &Shared, sealing: &Sealing) -> Result<(), StorageError> {
+fn seal(shared: &Shared, sealing: &Sealing) -> Result<(), Trouble> {
     let Sealing { file: open, sealed } = sealing;
     let OpenFile { segment, file } = &**open;
     let cut = file.truncate(u64::from(sealed.length));
@@ -287,6 +345,11 @@ fn seal(shared: &Shared, sealing: &Sealing) -> Result<(), StorageError> {
     shared.manifest.lock().add(&[Entry::Sealed(segment.name, *sealed)])?;
     shared.listener.sealed(segment.name.id, sealed.length);
     Ok(())
+}
+
+/// Bytes that a new segment takes up from the beginning.
+fn room(shared: &Shared) -> u64 {
+    u64::from(ROOM_BYTES.min(shared.settings.segment_size))
 }
 
 /// Makes files.
@@ -322,8 +385,15 @@ impl Maker<'_> {
         }
         let synced = patiently(|| files.sync_directory(directory));
         synced.map_err(|error| StorageError::io("sync", directory, error))?;
-        self.shared.manifest.lock().add(&[Entry::Made(name)])?;
-        Ok(Some(OpenFile { segment, file }))
+        match self.shared.manifest.lock().add(&[Entry::Made(name)]) {
+            Ok(()) => Ok(Some(OpenFile { segment, file })),
+            Err(Trouble::Failed(error)) => Err(error),
+            Err(Trouble::Full) => {
+                let removed = files.remove(&segment.path);
+                removed.map_err(|error| StorageError::io("remove", &segment.path, error))?;
+                Ok(None)
+            }
+        }
     }
 
     /// False if there is no room.
@@ -339,7 +409,7 @@ impl Maker<'_> {
     }
 
     fn make(&mut self) -> Result<Option<Arc<dyn LogFile>>, StorageError> {
-        let Shared { directory, files, settings, .. } = self.shared;
+        let Shared { directory, files, .. } = self.shared;
         let path = directory.join(MAKING);
         let failed = |error| StorageError::io("create", &path, error);
         let file = match self.half_made.take() {
@@ -349,7 +419,7 @@ impl Maker<'_> {
                 created => created.map_err(failed)?,
             },
         };
-        match file.allocate(u64::from(ROOM_BYTES.min(settings.segment_size))) {
+        match file.allocate(room(self.shared)) {
             Ok(()) => Ok(Some(file)),
             Err(error) if files::is_full(&error) => {
                 self.half_made = Some(file);

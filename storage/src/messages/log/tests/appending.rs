@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::super::recovery;
 use super::*;
 use crate::messages::FsyncPolicy;
 
@@ -31,7 +30,7 @@ fn messages_come_back_in_order_less_what_was_settled() {
     bench.commit(settles(1, 7, 1));
     let left = || (0..100).chain(500..600).filter(|sequence| *sequence != 7);
     assert_eq!(bench.queue(1), expected(1, left()));
-    assert_eq!(bench.log.read(2, &[3..5, 598..900]).unwrap().len(), 4);
+    assert_eq!(bench.log.read(2, &[3..5, 598..900]).unwrap().messages.len(), 4);
     assert!(bench.log.statistics().segments > 2, "it has rolled");
     let found = bench.reopen();
     assert_eq!(recovered(&found, 1), left().collect::<Vec<_>>());
@@ -100,8 +99,12 @@ fn a_message_in_many_queues_is_written_once() {
 fn bodies_in_two_parts_come_back_cut_at_the_same_place() {
     let mut bench = Bench::real(Options::default());
     let tail = vec![b'x'; 9 << 20];
-    let parts =
-        Content { note: 77, head: (*b"head").into(), tail: Some(Arc::new(tail.clone().into())) };
+    let parts = Content {
+        note: 77,
+        head: (*b"head").into(),
+        tail: Some(Arc::new(tail.clone().into())),
+        ..Content::default()
+    };
     let places = [place(1, 0)].into_iter().collect();
     bench.append(publishes(1, 1..3));
     bench.commit(Batch {
@@ -110,7 +113,7 @@ fn bodies_in_two_parts_come_back_cut_at_the_same_place() {
         ..Batch::default()
     });
     for _ in 0..2 {
-        let read = bench.log.read(1, &[0..9]).unwrap();
+        let read = bench.log.read(1, &[0..9]).unwrap().messages;
         let content = &read[0].content;
         assert_eq!((content.note, &*content.head), (77, &b"head"[..]));
         assert!(content.tail.as_ref().is_some_and(|read| read.as_ref() == tail.as_slice()));
@@ -148,8 +151,9 @@ fn segments_are_as_large_as_was_asked_for() {
         .map(|entry| entry.size)
         .collect();
     assert!(sizes.len() > 20);
-    assert!(sizes.iter().all(|size| *size <= 17 << 10), "{sizes:?}");
-    let full = sizes.iter().filter(|size| **size > 15 << 10).count();
+    // Of messages as small as these the footer is a good part, and a group is cut before it is known.
+    assert!(sizes.iter().all(|size| *size <= 20 << 10), "{sizes:?}");
+    let full = sizes.iter().filter(|size| **size > 14 << 10).count();
     assert!(full >= sizes.len() - 2, "{sizes:?}");
 }
 
@@ -237,58 +241,4 @@ fn under_other_policies_what_is_written_is_durable() {
         assert_eq!(recovered(&bench.reopen(), 1).len(), 10);
         assert!(gate.syncs_done() > before || fsync != FsyncPolicy::Os, "closing syncs");
     }
-}
-
-#[test]
-fn a_scratch_log_holds_messages_until_it_is_opened_again() {
-    let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("not ours"), b"kept").unwrap();
-    for _ in 0..2 {
-        let log = Log::open_scratch(directory.path(), &small()).unwrap();
-        assert!(log.read(1, &[0..u64::MAX]).unwrap().is_empty());
-        let mut last = Ticket(0);
-        for first in (0..4000).step_by(100) {
-            // One in ten is paged; the others are nobody's business here.
-            log.append(&mut publishes(1, (first..first + 100).step_by(10)));
-            last = log.append(&mut settles(1, first, 90));
-        }
-        block_on(log.progress().reached(last)).unwrap();
-        let read = log.read(1, &[0..u64::MAX]).unwrap();
-        let sequences: Vec<u64> = read.iter().map(|message| message.sequence).collect();
-        assert_eq!(sequences, (90..4000).step_by(100).collect::<Vec<_>>());
-        assert_eq!(&*read[0].content.head, b"1/90");
-        log.append(&mut publishes(2, [5000]));
-        log.append(&mut settles(2, 5000, 1));
-        // What nobody settled may still be paged, however far back it is.
-        last = log.append(&mut publishes(2, [3, 4000]));
-        block_on(log.progress().reached(last)).unwrap();
-        assert_eq!(log.read(2, &[0..9000]).unwrap().len(), 2);
-        let statistics = log.statistics();
-        assert_eq!((statistics.live_messages, statistics.fsyncs()), (42, 0));
-        log.append(&mut Batch { deleted_queues: vec![1, 2], awaited: true, ..Batch::default() });
-        log.close().unwrap();
-        assert_eq!(log.statistics().live_messages, 0);
-    }
-    assert_eq!(std::fs::read(directory.path().join("not ours")).unwrap(), b"kept");
-}
-
-#[test]
-fn the_log_says_that_it_is_synced() {
-    let bench = Bench::real(Options::default());
-    bench.commit(publishes(1, [0]));
-    bench.log.close().unwrap();
-    let directory = bench.directory.path();
-    let scope = recovery::Scope {
-        directory,
-        store: &bench.store,
-        known_queues: None,
-        believes_outlines: false,
-        files: &RealFiles,
-    };
-    let scan = recovery::scan(&scope).unwrap();
-    let synced = scan.synced.highest();
-    let (last, _) = scan.segments().last().unwrap();
-    assert_eq!(synced.segment, last.name.id);
-    // All but the frame that says so.
-    assert_eq!(u64::from(synced.offset) + 10 + 8, last.size);
 }

@@ -81,7 +81,7 @@ impl Bench {
     /// Bytes of all segments; one that is removed meanwhile has none.
     fn segment_bytes(&self) -> u64 {
         let entries = fs::read_dir(self.directory.path()).unwrap().map(Result::unwrap);
-        let segments = entries.filter(|entry| entry.file_name() != "reserve");
+        let segments = entries.filter(|entry| entry.file_name() != "MANIFEST");
         segments.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum()
     }
 }
@@ -208,7 +208,7 @@ fn readers_find_everything_in_the_middle_of_a_compaction() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sees = Arc::clone(&seen);
     *hooked.before_rename.lock() = Box::new(move || {
-        sees.lock().push(log.read(2, &[0..u64::MAX]).unwrap().len());
+        sees.lock().push(log.read(2, &[0..u64::MAX]).unwrap().messages.len());
     });
     thread::scope(|scope| {
         scope.spawn(|| (0..50).for_each(|_| assert_eq!(bench.queue(2), before[1].1)));
@@ -289,10 +289,15 @@ fn a_log_that_is_idle_and_empty_is_small() {
         compactor.work().unwrap();
     };
     (0..3).for_each(|_| tick(&mut compactor));
-    let used = bench.segment_bytes();
-    assert!(used > 64 << 10, "a message is left, and the open segment stays");
+    let used = |bench: &Bench| bench.log.statistics().disk_bytes;
+    assert!(used(&bench) > 64 << 10, "a message is left, and the open segment stays");
     bench.commit(settles(1, 599, 1));
-    while bench.segment_bytes() > 2000 {
+    while used(&bench) > 2000 {
+        tick(&mut compactor);
+        thread::yield_now();
+    }
+    // Beside what is kept for what comes.
+    while bench.segment_bytes() > 4 * u64::from(bench.options.segment_size) {
         tick(&mut compactor);
         thread::yield_now();
     }
@@ -319,55 +324,12 @@ fn a_damaged_segment_is_left_as_it_is() {
     assert!(bench.files("hot").contains(&name));
     assert!(bench.files("hot").len() <= 4, "the others went");
     let read = bench.log.read(2, &[0..u64::MAX]);
-    assert!(matches!(read, Err(StorageError::Damaged { .. })), "{read:?}");
+    let damaged = read.unwrap().damaged;
+    assert!(matches!(damaged[0].error, StorageError::Damaged { .. }), "{damaged:?}");
     assert!(matches!(bench.log.progress().health(), Health::Well));
     bench.commit(settles(2, 0, 40));
     bench.compact();
     assert!(!bench.files("hot").contains(&name), "nothing in it is needed any more");
-}
-
-#[test]
-fn old_segments_of_a_long_backlog_get_outlines() {
-    let mut bench = Bench::real(small());
-    for first in (0..500).step_by(10) {
-        bench.commit(long_publishes(&[1], first..first + 10));
-    }
-    let segments = bench.files("hot").len();
-    assert!(segments > 20);
-    let outlines = |bench: &Bench| -> Vec<String> {
-        let all = bench.files("hot");
-        all.into_iter().filter(|name| name.ends_with(".outline")).collect()
-    };
-    bench.compact();
-    assert_eq!(outlines(&bench).len(), segments - 16);
-    let before = bench.everything();
-    assert_eq!(recovered(&bench.reopen(), 1), (0..500).collect::<Vec<_>>());
-    assert_eq!(bench.everything(), before);
-    // Through outlines it finds what is left as well.
-    bench.commit(settles(1, 1, 100));
-    bench.compact();
-    assert_eq!(bench.sequences(1), [&[0][..], &(101..500).collect::<Vec<_>>()].concat());
-    let firsts = outlines(&bench);
-    let orphans = firsts
-        .iter()
-        .filter(|name| !bench.directory.path().join(name.trim_end_matches(".outline")).exists());
-    assert_eq!(orphans.count(), 0);
-}
-
-#[test]
-fn a_scratch_log_is_compacted_as_well() {
-    let (directory, options) = (tempfile::tempdir().unwrap(), small());
-    let log = Log::open_scratch_with(directory.path(), &options, Arc::new(RealFiles)).unwrap();
-    let bench = Bench { log, directory, options, store: StoreId::random() };
-    fill(&bench, 0..200);
-    let before = bench.everything();
-    let bytes = bench.segment_bytes();
-    bench.compact();
-    assert!(bench.segment_bytes() < bytes / 2);
-    assert_eq!(bench.everything(), before);
-    bench.commit(settles(2, 0, 40));
-    bench.compact();
-    assert!(bench.files("cold").is_empty());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::super::faults::{FaultyFiles, Loss};
+use crate::wal::faults::{FaultyFiles, Loss};
 use super::*;
 
 /// What a run has appended, with the tickets.
