@@ -381,6 +381,11 @@ impl Wal {
         self.shared.syncs.synced()
     }
 
+    /// Waits until what comes next is ready, or there is no room for it.
+    pub fn wait_until_stocked(&self) {
+        self.shared.stock.wait_until_stocked();
+    }
+
     /// Whether there was no room for segments when it was last tried.
     #[must_use]
     pub fn is_full(&self) -> bool {

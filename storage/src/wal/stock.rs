@@ -141,6 +141,15 @@ impl Stock {
         self.wake.notify_one();
     }
 
+    /// Waits until the next segment and the spare are there, or there is no room for them.
+    pub(crate) fn wait_until_stocked(&self) {
+        let mut state = self.state.lock();
+        let is_stocked = |state: &State| state.next.is_some() && state.spare == Spare::Ready;
+        while !state.is_ended && !state.is_full && !is_stocked(&state) {
+            self.stocked.wait(&mut state);
+        }
+    }
+
     /// Waits until every segment is sealed that was to be.
     ///
     /// # Errors
@@ -230,6 +239,7 @@ impl Stock {
         state.spare = if is_ready { Spare::Ready } else { Spare::Missing };
         drop(state);
         self.wake.notify_one();
+        self.stocked.notify_all();
     }
 
     /// The keeper thread is to end once everything is sealed.

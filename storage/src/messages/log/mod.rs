@@ -157,6 +157,8 @@ impl Log {
         });
         let mut writer = Writer::new(Arc::clone(&shared), appender);
         writer.begin()?;
+        // What fills the disk from now on shall find the room taken that is needed to empty it.
+        shared.wal.wait_until_stocked();
         let threads = vec![start(&shared, "log-write", |shared| {
             let outcome = shared.guard("log", || writer.run());
             // Whoever waits for room need not wait any longer.

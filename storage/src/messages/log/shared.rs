@@ -89,15 +89,15 @@ impl Board {
 impl Listener for Board {
     fn durable(&self, mark: u64) {
         let mut moments = self.moments.lock();
-        let mut reached = None;
+        let (mut ticket, mut settled) = (Ticket(0), Ticket(0));
         while let Some(moment) = moments.waiting.pop_front_if(|moment| moment.mark <= mark) {
-            reached = Some(moment);
+            // Some say nothing of tickets.
+            ticket = ticket.max(moment.ticket);
+            settled = settled.max(moment.settled);
         }
-        // Under the lock, or an older one could be told later; they only go forward.
-        if let Some(Moment { ticket, settled, .. }) = reached {
-            self.progress.set_durable(ticket);
-            self.progress.set_settled(settled);
-        }
+        drop(moments);
+        self.progress.set_durable(ticket);
+        self.progress.set_settled(settled);
     }
 
     fn synced(&self, segments: &[u32], is_news: bool) {
