@@ -213,14 +213,15 @@ fn list(
         return Err(StorageError::Damaged { path: path.clone(), detail });
     }
     for (name, path) in unknown {
-        if name.id <= contents.highest_id || (name.is_hot() && has_groups(&path, files)?) {
+        if name.is_hot() && has_groups(&path, files)? {
             let detail = format!(
                 "{} does not know it; it was put here by mistake, take it out of the directory",
                 manifest::NAME
             );
             return Err(StorageError::Damaged { path, detail });
         }
-        // Made just before the process ended: nothing depends on it.
+        // Made just before the process ended: nothing depends on it, and of what was copied into a
+        // cold one the sources are there.
         survey.highest_id = survey.highest_id.max(name.id);
         survey.leftovers.push(path);
     }

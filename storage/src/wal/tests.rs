@@ -378,6 +378,14 @@ fn a_missing_segment_is_refused_by_name_and_an_unknown_one_too() {
         assert!(refused.contains(path.file_name().unwrap().to_str().unwrap()), "{refused}");
     }
     let directory = copied(original.path());
+    let other = written(3);
+    fs::copy(&hot(other.path())[0], directory.path().join("hot-0000000077")).unwrap();
+    let refused = read(directory.path()).unwrap_err().to_string();
+    assert!(refused.contains("hot-0000000077"), "{refused}");
+    fs::remove_file(directory.path().join("hot-0000000077")).unwrap();
+    // A cold one that was not finished when the process ended is not missed.
+    fs::write(SegmentName::cold(1).path(directory.path()), []).unwrap();
+    assert_eq!(read(directory.path()).unwrap().0, numbers(1..=20));
     fs::remove_file(directory.path().join("MANIFEST")).unwrap();
     assert!(read(directory.path()).unwrap_err().to_string().contains("MANIFEST"));
 }
