@@ -112,12 +112,13 @@ impl Message {
             note: note.pack(),
             head: Arc::clone(&self.head),
             tail: self.large_body.as_ref().map(Arc::clone),
+            ..Content::default()
         }
     }
 
     /// The message that was stored; `None` for a note that no message ever had.
     pub(crate) fn from_content(content: Content) -> Option<Self> {
-        let Content { note, head, tail } = content;
+        let Content { note, head, tail, .. } = content;
         let Note { properties_at, body_at, priority, persistent } = Note::unpack(note);
         let is_laid_out = u32::from(properties_at) <= body_at && body_at as usize <= head.len();
         is_laid_out.then_some(Self {

@@ -123,8 +123,8 @@ impl Spill {
         });
         let writer = Arc::clone(&shared);
         let thread = thread::Builder::new().name("spill".to_owned()).spawn(move || writer.run());
-        let thread = thread
-            .map_err(|error| StorageError::io("start a thread for", directory, error))?;
+        let thread =
+            thread.map_err(|error| StorageError::io("start a thread for", directory, error))?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
@@ -329,7 +329,11 @@ impl Shared {
         }
     }
 
-    fn write(&self, contents: &[(SpillPlace, Content)], spares: &mut Vec<PathBuf>) -> io::Result<()> {
+    fn write(
+        &self,
+        contents: &[(SpillPlace, Content)],
+        spares: &mut Vec<PathBuf>,
+    ) -> io::Result<()> {
         let Some((first, _)) = contents.first() else { return Ok(()) };
         let path = self.path(first.segment);
         let file = match patiently(|| self.files.open(&path)) {

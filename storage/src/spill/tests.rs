@@ -26,7 +26,10 @@ fn content(number: u64, size: usize) -> Content {
 }
 
 fn assert_same(read: &Content, put: &Content) {
-    assert_eq!((read.note, read.arrived_ms, read.until_ms), (put.note, put.arrived_ms, put.until_ms));
+    assert_eq!(
+        (read.note, read.arrived_ms, read.until_ms),
+        (put.note, put.arrived_ms, put.until_ms)
+    );
     assert!(read.head == put.head);
     let tail = |content: &Content| content.tail.as_ref().map(|tail| tail.to_vec());
     assert_eq!(tail(read).unwrap_or_default(), tail(put).unwrap_or_default());
@@ -131,7 +134,10 @@ fn as_a_message_store_it_holds_messages_until_they_are_settled() {
     let store = SpillMessages::new(spill);
     let publish = |number: u64, places: &[(u64, u64)]| Publish {
         content: content(number, 50),
-        places: places.iter().map(|(queue, sequence)| Place { queue: *queue, sequence: *sequence }).collect(),
+        places: places
+            .iter()
+            .map(|(queue, sequence)| Place { queue: *queue, sequence: *sequence })
+            .collect(),
     };
     for number in 0..4000 {
         let places = [(1, number), (2, number)];

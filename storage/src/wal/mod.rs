@@ -64,13 +64,12 @@ pub(crate) mod faults;
 mod tests;
 
 pub use self::appender::Appender;
-pub use self::trouble::Trouble;
 pub(crate) use self::bytes::{Reader, put_variable, unzigzag, zigzag};
 #[cfg(test)]
 pub(crate) use self::files::Entry;
-pub(crate) use self::files::{Files, RealFiles, is_full, patiently};
 #[cfg(test)]
 pub(crate) use self::files::LogFile;
+pub(crate) use self::files::{Files, RealFiles, is_full, patiently};
 pub use self::group::{
     Flaw, GROUP_BYTES_MAX, GROUP_HEADER, GroupBuffer, RECORD_HEADER, Record, RecordPlace, Spot,
     TooLong,
@@ -88,6 +87,7 @@ pub use self::survey::{Bad, Survey, Surveyed, Verdict, Visitor};
 use self::survey::{Depth, Request};
 use self::syncs::Syncs;
 pub use self::syncs::{Handing, What};
+pub use self::trouble::Trouble;
 use self::walk::{Step, Walk};
 use crate::StorageError;
 
@@ -297,8 +297,7 @@ impl Wal {
         for name in hot_names(&self.shared) {
             let segment = segment_of(&self.shared, name)?;
             let unreadable = |error| StorageError::io("read", &segment.path, error);
-            let file =
-                self.shared.handle(&segment).map_err(unreadable)?;
+            let file = self.shared.handle(&segment).map_err(unreadable)?;
             let sealed = self.shared.manifest.lock().contents().segments.get(&name).copied();
             let length = match sealed.flatten() {
                 Some(sealed) if sealed.last < first => continue,

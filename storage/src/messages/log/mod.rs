@@ -174,11 +174,7 @@ impl MessageStore for Log {
         self.shared.input.push(batch, &self.shared.progress)
     }
 
-    fn read(
-        &self,
-        queue: u64,
-        sequences: &[Range<u64>],
-    ) -> Result<ReadBack, StorageError> {
+    fn read(&self, queue: u64, sequences: &[Range<u64>]) -> Result<ReadBack, StorageError> {
         reader::read(&self.shared, queue, sequences)
     }
 

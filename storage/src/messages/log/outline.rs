@@ -77,7 +77,8 @@ impl Outline {
         put_variable(bytes, u64::from(record.length));
         put_variable(bytes, stamp.note ^ last.stamp.note);
         put_variable(bytes, zigzag(last.stamp.arrived_ms, stamp.arrived_ms));
-        let until = stamp.until_ms.map_or(0, |until| zigzag(stamp.arrived_ms, until).saturating_add(1));
+        let until =
+            stamp.until_ms.map_or(0, |until| zigzag(stamp.arrived_ms, until).saturating_add(1));
         put_variable(bytes, until);
         put_variable(bytes, places.len() as u64);
         for place in places {
@@ -207,9 +208,8 @@ mod tests {
     #[test]
     fn cut_or_senseless_it_is_refused() {
         let outline = outline();
-        let told: Vec<_> = (0..outline.len())
-            .map(|length| read(&outline[..length], |_| Ok(())).is_ok())
-            .collect();
+        let told: Vec<_> =
+            (0..outline.len()).map(|length| read(&outline[..length], |_| Ok(())).is_ok()).collect();
         assert_eq!(told.iter().filter(|is_whole| **is_whole).count(), 6, "between two records");
     }
 }

@@ -269,7 +269,9 @@ impl QueueIndex {
     /// The run of untouched chunks that this one is in: where it begins, and its length.
     fn untouched_around(&self, number: u64) -> Option<(u64, u64)> {
         match self.chunks.range(..=number).next_back()? {
-            (start, Entry::Untouched(chunks)) if number - start < *chunks => Some((*start, *chunks)),
+            (start, Entry::Untouched(chunks)) if number - start < *chunks => {
+                Some((*start, *chunks))
+            }
             (_, Entry::Untouched(_) | Entry::Chunk(_)) => None,
         }
     }

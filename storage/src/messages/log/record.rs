@@ -330,7 +330,10 @@ mod tests {
             assert_eq!(content_length(2, place.length), Some(9));
         });
         let Ok(Record::Publish(publish)) = decode(1, &bytes) else { panic!() };
-        assert_eq!((publish.stamp, publish.head, publish.tail), (stamp, &b"head"[..], &b"tail!"[..]));
+        assert_eq!(
+            (publish.stamp, publish.head, publish.tail),
+            (stamp, &b"head"[..], &b"tail!"[..])
+        );
         assert_eq!(publish.places.iter().collect::<Vec<_>>(), places);
         for length in 0..PUBLISH_FIXED + 36 {
             assert!(decode(1, &bytes[..length]).is_err(), "cut to {length}");

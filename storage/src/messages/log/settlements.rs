@@ -4,8 +4,8 @@
 
 use rustc_hash::FxHashMap;
 
-use super::chunk::{CHUNK_PLACES, Mask};
 use super::buffer::RecordBuffer;
+use super::chunk::{CHUNK_PLACES, Mask};
 use super::record::{AckChunk, Kind};
 use crate::messages::Settled;
 use crate::wal::TooLong;

@@ -131,10 +131,9 @@ impl Report {
             totals.segments += 1;
             totals.bytes += one.size;
             match &one.verdict {
-                Verdict::Torn(bad) => report.interrupted.push(format!(
-                    "{name}: at byte {} of {}: {}",
-                    bad.offset, one.size, bad.why
-                )),
+                Verdict::Torn(bad) => report
+                    .interrupted
+                    .push(format!("{name}: at byte {} of {}: {}", bad.offset, one.size, bad.why)),
                 Verdict::Unsynced(why) => report.interrupted.push(format!("{name}: {why}")),
                 Verdict::Whole | Verdict::Empty | Verdict::Damaged(_) => {}
             }

@@ -183,7 +183,10 @@ impl Bench {
     fn ranges(&self, queue: u64, sequences: &[Range<u64>]) -> Vec<(u64, Vec<u8>)> {
         let read = self.store.read(queue, sequences).unwrap();
         assert!(read.damaged.is_empty());
-        read.messages.into_iter().map(|message| (message.sequence, bytes(&message.content))).collect()
+        read.messages
+            .into_iter()
+            .map(|message| (message.sequence, bytes(&message.content)))
+            .collect()
     }
 
     /// The sequence numbers of a queue.
@@ -231,11 +234,7 @@ fn bytes(content: &Content) -> Vec<u8> {
 }
 
 fn content(text: &str) -> Content {
-    Content {
-        note: text.len() as u64,
-        head: Arc::from(text.as_bytes()),
-        ..Content::default()
-    }
+    Content { note: text.len() as u64, head: Arc::from(text.as_bytes()), ..Content::default() }
 }
 
 fn with_tail(text: &str, tail: Vec<u8>) -> Content {

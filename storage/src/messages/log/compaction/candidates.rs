@@ -84,8 +84,7 @@ fn too_new(segments: &Segments) -> Vec<u32> {
 /// Cold segments that are full of messages, but of few.
 fn small<'a>(accounts: &[&'a Account], limits: Limits) -> Vec<&'a Account> {
     let is_small = |account: &&&Account| {
-        !account.segment.name.is_hot()
-            && account.bytes < limits.segment_size / SMALL_PART
+        !account.segment.name.is_hot() && account.bytes < limits.segment_size / SMALL_PART
     };
     let small: Vec<&Account> = accounts.iter().filter(is_small).copied().collect();
     if small.len() < SMALL_COUNT { Vec::new() } else { small }
@@ -111,7 +110,8 @@ mod tests {
             let segment = Segment::for_test(*name, Path::new("log"));
             segments.insert(Account::open(segment, *bytes));
             if *live_bytes > 0 {
-                let record = RecordPlace { offset: 64, length: u32::try_from(*live_bytes).unwrap() };
+                let record =
+                    RecordPlace { offset: 64, length: u32::try_from(*live_bytes).unwrap() };
                 let place = Place { queue: 1, sequence: u64::from(name.id) };
                 segments.hold(place, Slot::new(name.id, record, 1));
             }

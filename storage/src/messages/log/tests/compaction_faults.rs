@@ -2,10 +2,10 @@
 //! nothing comes back.
 
 use super::super::compaction::Compactor;
-use crate::wal::faults::{Fault, FaultyFiles, Loss, Operation};
 use super::compaction::long_publishes;
 use super::*;
 use crate::messages::FsyncPolicy;
+use crate::wal::faults::{Fault, FaultyFiles, Loss, Operation};
 
 const OPERATIONS: [Operation; 7] = [
     Operation::Create,

@@ -1,7 +1,7 @@
 //! A full disk, and a broken one.
 
-use crate::wal::faults::{Fault, FaultyFiles, Operation};
 use super::*;
+use crate::wal::faults::{Fault, FaultyFiles, Operation};
 
 fn faulty(options: Options) -> (Bench, FaultyFiles) {
     let mut files = None;
@@ -12,7 +12,6 @@ fn faulty(options: Options) -> (Bench, FaultyFiles) {
     });
     (bench, files.unwrap())
 }
-
 
 fn is_well(health: &Health) -> bool {
     matches!(health, Health::Well)
