@@ -14,12 +14,12 @@ fn options(segment_size: u32) -> Options {
 }
 
 fn content(number: u64, size: usize) -> Content {
-    let tail = number % 2 == 0;
+    let tail = number.is_multiple_of(2);
     let bytes = vec![u8::try_from(number % 251).unwrap(); size];
     Content {
         note: number,
         arrived_ms: number * 3,
-        until_ms: (number % 3 == 0).then_some(number),
+        until_ms: number.is_multiple_of(3).then_some(number),
         head: bytes.as_slice().into(),
         tail: tail.then(|| Arc::new(Bytes::from(bytes))),
     }

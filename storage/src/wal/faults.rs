@@ -68,6 +68,7 @@ pub(crate) struct FaultyFiles {
 struct State {
     plan: Option<(Operation, u64, Fault)>,
     counts: BTreeMap<Operation, u64>,
+    bytes_read: u64,
     dead: bool,
     capacity: Option<u64>,
     /// Whether what is synced is kept in memory.
@@ -158,6 +159,11 @@ impl FaultyFiles {
     /// How many operations of a kind were tried.
     pub(crate) fn count(&self, operation: Operation) -> u64 {
         self.state.lock().counts.get(&operation).copied().unwrap_or_default()
+    }
+
+    /// How many bytes were read.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.state.lock().bytes_read
     }
 
     /// Whether what was planned has happened.
@@ -296,7 +302,9 @@ impl State {
 impl LogFile for FaultyFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.state.lock().begin(Operation::Read)?;
-        FileExt::read_at(&*self.file, buffer, offset)
+        let count = FileExt::read_at(&*self.file, buffer, offset)?;
+        self.state.lock().bytes_read += count as u64;
+        Ok(count)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {

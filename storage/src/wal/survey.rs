@@ -381,7 +381,8 @@ impl Surveyed {
     fn tell(&mut self, files: &dyn Files, visitor: &mut dyn Visitor) -> Result<(), StorageError> {
         let counts = matches!(self.verdict, Verdict::Whole | Verdict::Torn(_));
         // Of a damaged one, too, for whoever wants to know what there is.
-        if !counts && !(self.is_damaged() && self.end > HEADER_SIZE) {
+        let is_readable = self.is_damaged() && self.end > HEADER_SIZE;
+        if !counts && !is_readable {
             return Ok(());
         }
         let (flaw, _) = self.walk_through(files, u64::from(self.end), visitor)?;

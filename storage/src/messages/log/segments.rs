@@ -308,7 +308,9 @@ mod tests {
     #[test]
     fn the_compactor_is_told_when_a_sealed_segment_falls_below_half_or_is_sealed() {
         let mut segments = segments();
-        (1..=3).for_each(|queue| segments.hold(at(queue), slot(64 * queue as u32, 1)));
+        for (queue, offset) in [(1, 64), (2, 128), (3, 192)] {
+            segments.hold(at(queue), slot(offset, 1));
+        }
         segments.set_sealed(1, 1000);
         assert!(segments.take_stirred());
         segments.release(1, slot(64, 1));

@@ -347,8 +347,8 @@ mod tests {
         let log = directory.path().join(DIRECTORY);
         let (store, _) = Log::open(&log, &store, &Options::default(), &HashSet::new()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        for sequence in 1..=3 {
-            let content = Content { head: [sequence as u8; 100].into(), ..Content::default() };
+        for (sequence, byte) in [(1, 1_u8), (2, 2), (3, 3)] {
+            let content = Content { head: [byte; 100].into(), ..Content::default() };
             let places = [Place { queue: 5, sequence }].into_iter().collect();
             let publishes = vec![Publish { content, places }];
             let ticket = store.append(&mut Batch { awaited: true, publishes, ..Batch::default() });

@@ -246,6 +246,62 @@ fn a_message_in_many_queues_and_a_transaction_are_copied_for_whoever_needs_them(
     assert_eq!(bench.log.statistics().live_messages, live);
 }
 
+/// With a body shared among 20 queues of which one lagged, segments that were needed whole were taken
+/// for waste and copied: the disk grew by half.
+#[test]
+fn a_fanout_of_which_one_queue_lags_is_not_copied() {
+    let mut bench = Bench::real(small());
+    for at in 0..60 {
+        let places: Vec<_> = (1..=20).map(|queue| (queue, at)).collect();
+        let shared = publish(&long(1, at), &places);
+        bench.commit(Batch { publishes: vec![shared], awaited: true, ..Batch::default() });
+    }
+    for queue in 2..=20 {
+        bench.commit(settles(queue, 0, 60));
+    }
+    bench.compact();
+    assert_eq!(bench.log.statistics().compacted_bytes, 0);
+    let live = bench.log.statistics().live_bytes;
+    assert!(live > 60 * 1000, "{live} bytes of 60 messages");
+    bench.reopen();
+    assert_eq!(bench.log.statistics().live_bytes, live);
+    bench.commit(settles(1, 0, 60));
+    assert_eq!(bench.log.statistics().live_bytes, 0);
+}
+
+/// Delivery counts were written again into every segment, and deleted queues stayed in every snapshot
+/// as long as an older segment lived.
+#[test]
+fn counts_and_deleted_queues_take_room_by_what_lives() {
+    let mut bench = Bench::real(small());
+    bench.commit(long_publishes(&[1], 0..3));
+    let counts = (0..3).map(|at| (place(1, at), 7)).collect();
+    bench.commit(Batch { delivery_counts: counts, awaited: true, ..Batch::default() });
+    let kept = |bench: &Bench| {
+        let holdings = bench.log.shared.holdings.lock();
+        let counts: u64 = holdings.segments().iter().map(|account| account.live_counts).sum();
+        (counts, holdings.index().deleted().count())
+    };
+    for queue in 10..40 {
+        bench.commit(long_publishes(&[queue], 0..12));
+        bench.commit(Batch { deleted_queues: vec![queue], awaited: true, ..Batch::default() });
+        bench.compact();
+    }
+    let (counts, deleted) = kept(&bench);
+    assert_eq!(counts, 3, "one record each");
+    assert!(deleted < 10, "{deleted} of 30, though queue 1 has an old segment");
+    for _ in 0..2 {
+        let found = bench.reopen();
+        let counts: Vec<u32> =
+            found.queues[&1].messages.iter().map(|one| one.delivery_count).collect();
+        assert_eq!(counts, [7, 7, 7]);
+        assert!(found.quarantined.is_empty(), "{:?}", found.quarantined);
+        bench.compact();
+    }
+    bench.commit(settles(1, 0, 3));
+    assert_eq!(kept(&bench).0, 0);
+}
+
 /// 1 % of the traffic goes to a queue that nobody consumes.
 #[test]
 fn a_queue_that_is_never_consumed_does_not_keep_the_others_on_disk() {
