@@ -50,7 +50,7 @@ struct Parts {
 
 impl From<Message> for Parts {
     fn from(message: Message) -> Self {
-        let Content { note, head, tail } = message.content();
+        let Content { note, head, tail, .. } = message.content();
         let tail = tail.map(|tail| tail.to_vec());
         Self { note, head: head.to_vec(), tail, arrived_ms: message.arrived_ms }
     }
@@ -62,7 +62,8 @@ impl TryFrom<Parts> for Message {
     fn try_from(parts: Parts) -> Result<Self, Self::Error> {
         let Parts { note, head, tail, arrived_ms } = parts;
         let tail = tail.map(|tail| Arc::new(Bytes::from(tail)));
-        let message = Self::from_content(Content { note, head: head.into(), tail });
+        let head = head.into();
+        let message = Self::from_content(Content { note, head, tail, ..Content::default() });
         Ok(message.ok_or("no message is laid out like this")?.arrived_at(arrived_ms))
     }
 }

@@ -32,12 +32,14 @@ pub struct Appender {
     begun: u32,
     /// Of the last group.
     number: u64,
+    /// There was no room for a group since the open segment was begun.
+    was_full: bool,
 }
 
 impl Appender {
     /// Goes on behind a group; there is no open segment yet.
     pub(crate) fn new(shared: Arc<Shared>, number: u64) -> Self {
-        Self { shared, open: None, tail: 0, begun: 0, number }
+        Self { shared, open: None, tail: 0, begun: 0, number, was_full: false }
     }
 
     /// The open segment; none before the first roll.
@@ -102,6 +104,8 @@ impl Appender {
             Ok(()) => {}
             Err(error) if files::is_full(&error) => {
                 cut(open, self.tail)?;
+                self.shared.stock.set_tight(true);
+                self.was_full = true;
                 return Err(Trouble::Full);
             }
             Err(error) => return Err(StorageError::io("write", &open.segment.path, error).into()),
@@ -125,6 +129,9 @@ impl Appender {
     /// log has failed.
     pub fn roll(&mut self, footer: impl FnOnce() -> Vec<u8>) -> Result<(), Trouble> {
         let next = self.shared.stock.take_next()?.ok_or(Trouble::Full)?;
+        if !std::mem::take(&mut self.was_full) {
+            self.shared.stock.set_tight(false);
+        }
         if let Some(file) = self.open.clone() {
             let footer = self.write_footer(&footer())?;
             let sealed = Sealed { length: self.tail, footer, last: self.number };

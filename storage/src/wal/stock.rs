@@ -32,8 +32,10 @@ pub(crate) const SPARE: &str = "spare";
 /// The name of a file that is being made.
 pub(crate) const MAKING: &str = "next.tmp";
 
-/// Room that a new segment has from the beginning; of small segments no more than one.
-const ROOM_BYTES: u32 = 4 << 20;
+/// The most room that a new segment has from the beginning, and the least; of a segment of the usual
+/// size it is a sixteenth.
+const ROOM_MAX: u32 = 4 << 20;
+const ROOM_MIN: u32 = 16 << 10;
 
 /// How often it is tried again whether there is room.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
@@ -65,6 +67,9 @@ struct State {
     is_sealing: bool,
     /// Somebody has the next one in hand.
     is_shrinking: bool,
+    /// There was no room for a group: what is kept for what comes must not be in the way.
+    is_tight: bool,
+    wants_shrinking: bool,
     /// There was no room for the next or the spare.
     is_full: bool,
     is_ended: bool,
@@ -84,6 +89,7 @@ enum Work {
     MakeNext,
     MakeSpare,
     TellOfRoom,
+    Shrink,
     End,
 }
 
@@ -133,6 +139,17 @@ impl Stock {
     /// Whether there was no room when it was last tried.
     pub(crate) fn is_full(&self) -> bool {
         self.state.lock().is_full
+    }
+
+    /// There was no room for a group, or there was room for a whole segment.
+    pub(crate) fn set_tight(&self, is_tight: bool) {
+        let mut state = self.state.lock();
+        state.wants_shrinking |= is_tight && !state.is_tight;
+        state.is_tight = is_tight;
+        drop(state);
+        if is_tight {
+            self.wake.notify_one();
+        }
     }
 
     /// A segment is complete and on disk.
@@ -189,6 +206,7 @@ impl Stock {
         if is_wanted {
             state.spare = Spare::InHand;
         }
+        let is_tight = state.is_tight;
         drop(state);
         if !is_wanted {
             let removed = shared.files.remove(path);
@@ -196,9 +214,13 @@ impl Stock {
             self.wake.notify_one();
             return removed;
         }
-        let renamed = shared.files.rename(path, &shared.directory.join(SPARE));
-        self.put_spare(renamed.is_ok());
-        renamed
+        let spare = shared.directory.join(SPARE);
+        let outcome = shared.files.rename(path, &spare).and_then(|()| match is_tight {
+            true => patiently(|| shared.files.open(&spare)).and_then(|file| cut(shared, &*file)),
+            false => Ok(()),
+        });
+        self.put_spare(outcome.is_ok());
+        outcome
     }
 
     /// Makes the next segment and the spare file no longer than new ones.
@@ -206,18 +228,13 @@ impl Stock {
     /// # Errors
     /// The system's.
     pub(crate) fn shrink(&self, shared: &Shared) -> Result<(), StorageError> {
-        let room = room(shared);
-        let cut = |file: &dyn LogFile| match file.size() {
-            Ok(size) if size > room => file.truncate(room),
-            size => size.map(drop),
-        };
         // Out of everyone's hands meanwhile; who wants it waits.
         let mut state = self.state.lock();
         state.is_shrinking = state.next.is_some();
         let next = state.next.take();
         drop(state);
         if let Some(next) = next {
-            let outcome = cut(&*next.file);
+            let outcome = cut(shared, &*next.file);
             let path = next.segment.path.clone();
             let mut state = self.state.lock();
             state.next = Some(next);
@@ -227,7 +244,8 @@ impl Stock {
             outcome.map_err(|error| StorageError::io("truncate", &path, error))?;
         }
         if let Some(path) = self.take_spare(&shared.directory) {
-            let outcome = patiently(|| shared.files.open(&path)).and_then(|file| cut(&*file));
+            let outcome =
+                patiently(|| shared.files.open(&path)).and_then(|file| cut(shared, &*file));
             self.put_spare(true);
             outcome.map_err(|error| StorageError::io("truncate", &path, error))?;
         }
@@ -261,6 +279,7 @@ impl Stock {
                     self.stocked.notify_all();
                 }
                 Work::TellOfRoom => shared.listener.room(true),
+                Work::Shrink => self.shrink(shared)?,
                 Work::MakeNext => {
                     let made = maker.next()?;
                     self.stocked_up(shared, made.is_some(), |state| state.next = made);
@@ -305,6 +324,9 @@ impl Stock {
             }
             if state.is_ended {
                 return Work::End;
+            }
+            if std::mem::take(&mut state.wants_shrinking) {
+                return Work::Shrink;
             }
             let is_due = retry_at.is_none();
             let has_next = state.next.is_some() || state.is_shrinking;
@@ -359,7 +381,14 @@ fn seal(shared: &Shared, sealing: &Sealing) -> Result<(), Trouble> {
 
 /// Bytes that a new segment takes up from the beginning.
 fn room(shared: &Shared) -> u64 {
-    u64::from(ROOM_BYTES.min(shared.settings.segment_size))
+    let size = shared.settings.segment_size;
+    u64::from((size / 16).clamp(ROOM_MIN, ROOM_MAX).min(size))
+}
+
+/// Makes a file no longer than a new one.
+fn cut(shared: &Shared, file: &dyn LogFile) -> io::Result<()> {
+    let room = room(shared);
+    if file.size()? > room { file.truncate(room) } else { Ok(()) }
 }
 
 /// Makes files.

@@ -236,6 +236,27 @@ fn a_full_disk_is_got_out_of_by_consuming_what_can_be_consumed() {
     }
 }
 
+/// The file of a long segment that was emptied was kept whole for later, and nothing had room.
+#[test]
+fn a_full_disk_with_one_long_segment_is_got_out_of() {
+    let mut files = None;
+    let options = Options { segment_size: 512 << 10, ..Options::default() };
+    let bench = Bench::new(options, |directory| {
+        let faulty = FaultyFiles::new(directory);
+        files = Some(faulty.clone());
+        Arc::new(faulty)
+    });
+    let files = files.unwrap();
+    files.set_capacity(Some(files.used() + (200 << 10)));
+    bench.log.start_compactor().unwrap();
+    let next = fill_up(&bench);
+    bench.append(settles(1, 0, next));
+    bench.append(settles(2, 0, next));
+    // As much as filled the disk.
+    bench.commit(long_publishes(&[3], 0..100));
+    bench.wait_for_health(is_well);
+}
+
 #[test]
 fn a_full_disk_is_got_out_of_message_by_message() {
     get_out(60 << 10, one_by_one);
