@@ -271,11 +271,7 @@ mod tests {
             self.store.append(batch)
         }
 
-        fn read(
-            &self,
-            queue: u64,
-            sequences: &[Range<u64>],
-        ) -> Result<ReadBack, StorageError> {
+        fn read(&self, queue: u64, sequences: &[Range<u64>]) -> Result<ReadBack, StorageError> {
             self.reads.fetch_add(1, Ordering::Relaxed);
             let short = |left: u32| left.checked_sub(1);
             if self.short_of_files.fetch_update(Ordering::Relaxed, Ordering::Relaxed, short).is_ok()
