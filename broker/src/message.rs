@@ -50,7 +50,7 @@ struct Parts {
 
 impl From<Message> for Parts {
     fn from(message: Message) -> Self {
-        let Content { note, head, tail } = message.content();
+        let Content { note, head, tail, .. } = message.content();
         let tail = tail.map(|tail| tail.to_vec());
         Self { note, head: head.to_vec(), tail, arrived_ms: message.arrived_ms }
     }
@@ -62,7 +62,8 @@ impl TryFrom<Parts> for Message {
     fn try_from(parts: Parts) -> Result<Self, Self::Error> {
         let Parts { note, head, tail, arrived_ms } = parts;
         let tail = tail.map(|tail| Arc::new(Bytes::from(tail)));
-        let message = Self::from_content(Content { note, head: head.into(), tail });
+        let head = head.into();
+        let message = Self::from_content(Content { note, head, tail, ..Content::default() });
         Ok(message.ok_or("no message is laid out like this")?.arrived_at(arrived_ms))
     }
 }
@@ -112,12 +113,13 @@ impl Message {
             note: note.pack(),
             head: Arc::clone(&self.head),
             tail: self.large_body.as_ref().map(Arc::clone),
+            ..Content::default()
         }
     }
 
     /// The message that was stored; `None` for a note that no message ever had.
     pub(crate) fn from_content(content: Content) -> Option<Self> {
-        let Content { note, head, tail } = content;
+        let Content { note, head, tail, .. } = content;
         let Note { properties_at, body_at, priority, persistent } = Note::unpack(note);
         let is_laid_out = u32::from(properties_at) <= body_at && body_at as usize <= head.len();
         is_laid_out.then_some(Self {

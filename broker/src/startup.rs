@@ -96,9 +96,7 @@ pub(crate) fn start(config: &Config) -> Result<Started, Error> {
 /// definitions may have been moved away, while the messages of their queues are still there.
 fn highest_queue(stored: &records::Definitions, recovered: &Recovered) -> Option<u64> {
     let defined = stored.queues.iter().map(|queue| queue.id);
-    let recovered_queues = recovered.queues.keys().copied();
-    let quarantined = recovered.quarantined.iter().map(|queue| queue.queue);
-    defined.chain(recovered_queues).chain(quarantined).max()
+    defined.chain([recovered.highest_queue]).max()
 }
 
 fn open_messages(

@@ -42,6 +42,19 @@ pub enum StorageError {
         /// The newest version this program knows.
         known: u32,
     },
+    /// Stored messages were written by an earlier version in a layout that this one does not read;
+    /// nothing was touched.
+    #[error(
+        "{path} has messages in the earlier format {found}, which this version does not read: \
+         nothing was changed, consume them with the version that wrote them, or move the directory \
+         it is in away to begin without them"
+    )]
+    OlderFormat {
+        /// A segment of the log.
+        path: PathBuf,
+        /// The version found there.
+        found: u32,
+    },
     /// A file holds something that this program did not write, or not all of it.
     #[error("{path} is damaged: {detail}")]
     Damaged {

@@ -27,7 +27,9 @@ pub use store::Store;
 mod directory;
 pub use directory::{FORMAT_VERSION, StoreId};
 
+pub mod wal;
 pub mod messages;
+pub mod spill;
 pub mod metadata;
 
 mod error;

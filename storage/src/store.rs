@@ -8,6 +8,7 @@ use crate::StorageError;
 use crate::directory::{DataDirectory, StoreId};
 use crate::messages::{Engine, LOG_DIRECTORY, Log, MessageStore, Options, Recovered, SledMessages};
 use crate::metadata::{MetadataStore, SledMetadata};
+use crate::spill::{Spill, SpillMessages};
 
 /// Where the bodies of long queues are that need not survive.
 const SCRATCH: &str = "paged";
@@ -71,8 +72,8 @@ impl Store {
     /// # Errors
     /// The system refuses.
     pub fn open_scratch(&self, options: &Options) -> Result<Arc<dyn MessageStore>, StorageError> {
-        let store = Log::open_scratch(&self.directory.path.join(SCRATCH), options)?;
-        Ok(store)
+        let spill = Spill::open(&self.directory.path.join(SCRATCH), options)?;
+        Ok(Arc::new(SpillMessages::new(spill)))
     }
 
     fn path_of(&self, engine: Engine) -> PathBuf {

@@ -56,7 +56,7 @@ pub(crate) fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// The hot segments, oldest first.
+/// The hot segments, oldest first; the last may be one that nothing was written to yet.
 pub(crate) fn segments(broker: &BrokerUnderTest) -> Vec<PathBuf> {
     let files = files(&broker.data_directory().join("messages"));
     let is_segment = |path: &PathBuf| {

@@ -26,19 +26,25 @@ fn numbers(text: &str) -> impl Iterator<Item = usize> {
     digits.filter_map(|digits| digits.parse().ok())
 }
 
-/// Changes a byte in the body of message `number`: the segment, and where in it.
-fn damage(broker: &BrokerUnderTest, number: u64) -> (PathBuf, usize) {
+/// Where the body of message `number` is: the segment, its bytes, and where in it.
+fn find(broker: &BrokerUnderTest, number: u64) -> (PathBuf, Vec<u8>, usize) {
     let body = stamp(number).message("", "").body;
     for path in segments(broker) {
-        let mut bytes = std::fs::read(&path).expect("a readable file");
+        let bytes = std::fs::read(&path).expect("a readable file");
         let at = bytes.windows(body.len()).position(|window| window == body);
         if let Some(at) = at {
-            bytes[at + body.len() / 2] ^= 1;
-            std::fs::write(&path, bytes).expect("a writable file");
-            return (path, at);
+            return (path, bytes, at);
         }
     }
     panic!("message {number} is in no segment");
+}
+
+/// Changes a byte in the body of message `number`: the segment, and where in it.
+fn damage(broker: &BrokerUnderTest, number: u64) -> (PathBuf, usize) {
+    let (path, mut bytes, at) = find(broker, number);
+    bytes[at + stamp(number).message("", "").body.len() / 2] ^= 1;
+    std::fs::write(&path, bytes).expect("a writable file");
+    (path, at)
 }
 
 /// Whether a text has the offset of a frame whose body is at this place.
@@ -87,13 +93,28 @@ fn damage_is_named_refused_and_salvaged_on_request() {
 }
 
 #[test]
-fn a_torn_tail_is_sound_and_cut() {
+fn a_torn_tail_is_sound_and_cut_and_kept_aside() {
     let mut broker = stored();
-    let newest = segments(&broker).pop().expect("a segment");
-    let mut bytes = std::fs::read(&newest).expect("a readable file");
-    bytes.extend([0xA5; 100]);
+    let (newest, mut bytes, _) = find(&broker, MESSAGES);
+    let end = bytes.iter().rposition(|byte| *byte != 0).expect("a header") + 1;
+    bytes[end..end + 100].fill(0xA5);
     std::fs::write(&newest, bytes).expect("a writable file");
     let (output, text) = verify(&broker, &[]);
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert_holds(&mut broker, 1..=MESSAGES);
+    let kept = std::fs::read(newest.with_extension("torn")).expect("what was cut off");
+    assert_eq!(kept, [0xA5; 100]);
+}
+
+#[test]
+fn a_missing_segment_is_named_and_refused() {
+    let mut broker = stored();
+    let (segment, _, _) = find(&broker, MESSAGES);
+    std::fs::remove_file(&segment).expect("a file that can be removed");
+    let name = segment.file_name().expect("a name").to_string_lossy().into_owned();
+    let (output, text) = verify(&broker, &[]);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains(&name) && text.contains("missing"), "{text}");
+    let messages = broker.data_directory().join("messages");
+    assert_refuses(&mut broker, &messages, &[&name, "missing", "leveret verify"]);
 }

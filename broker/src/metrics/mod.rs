@@ -246,7 +246,7 @@ mod tests {
     use std::ops::Range;
 
     use leveret_storage::StorageError;
-    use leveret_storage::messages::{Batch, Progress, StoredMessage, Ticket};
+    use leveret_storage::messages::{Batch, Progress, ReadBack, Ticket};
 
     use super::*;
 
@@ -328,8 +328,8 @@ mod tests {
             Ticket(7)
         }
 
-        fn read(&self, _: u64, _: &[Range<u64>]) -> Result<Vec<StoredMessage>, StorageError> {
-            Ok(Vec::new())
+        fn read(&self, _: u64, _: &[Range<u64>]) -> Result<ReadBack, StorageError> {
+            Ok(ReadBack::default())
         }
 
         fn progress(&self) -> &Progress {

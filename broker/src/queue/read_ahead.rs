@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leveret_storage::StorageError;
-use leveret_storage::messages::{MessageStore, StoredMessage};
+use leveret_storage::messages::{MessageStore, ReadBack, StoredMessage};
 use tracing::{error, warn};
 
 use super::paged::Shelf;
@@ -186,20 +186,25 @@ fn read_shelf(
     sequences: &[Range<u64>],
     found: &mut Vec<Found>,
 ) -> Option<Trouble> {
-    if let Ok(stored) = store.read(queue, sequences) {
-        found.extend(stored.into_iter().map(|stored| unpack(shelf, stored)));
+    if let Ok(read) = store.read(queue, sequences) {
+        take_over(shelf, read, found);
         return None;
     }
     for sequence in sequences.iter().cloned().flatten() {
         match store.read(queue, std::slice::from_ref(&(sequence..sequence + 1))) {
-            Ok(stored) => found.extend(stored.into_iter().map(|stored| unpack(shelf, stored))),
-            Err(cause @ StorageError::Damaged { .. }) => {
-                found.push(Found { shelf, sequence, body: Err(cause.to_string()) });
-            }
+            Ok(read) => take_over(shelf, read, found),
             Err(cause) => return Some(Trouble { shelf, sequence, cause }),
         }
     }
     None
+}
+
+fn take_over(shelf: Shelf, read: ReadBack, found: &mut Vec<Found>) {
+    found.extend(read.messages.into_iter().map(|stored| unpack(shelf, stored)));
+    found.extend(read.damaged.into_iter().map(|damaged| {
+        let body = Err(damaged.error.to_string());
+        Found { shelf, sequence: damaged.sequence, body }
+    }));
 }
 
 fn unpack(shelf: Shelf, stored: StoredMessage) -> Found {
@@ -215,7 +220,9 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use leveret_protocol::types::FieldTable;
-    use leveret_storage::messages::{Batch, MemoryMessages, Progress, Statistics, Ticket};
+    use leveret_storage::messages::{
+        Batch, DamagedMessage, MemoryMessages, Progress, Statistics, Ticket,
+    };
     use smallvec::SmallVec;
     use tokio::time::timeout;
 
@@ -264,27 +271,27 @@ mod tests {
             self.store.append(batch)
         }
 
-        fn read(
-            &self,
-            queue: u64,
-            sequences: &[Range<u64>],
-        ) -> Result<Vec<StoredMessage>, StorageError> {
+        fn read(&self, queue: u64, sequences: &[Range<u64>]) -> Result<ReadBack, StorageError> {
             self.reads.fetch_add(1, Ordering::Relaxed);
             let short = |left: u32| left.checked_sub(1);
             if self.short_of_files.fetch_update(Ordering::Relaxed, Ordering::Relaxed, short).is_ok()
             {
                 return Err(refused(EMFILE));
             }
-            for sequence in sequences.iter().cloned().flatten() {
-                if self.damaged.contains(&sequence) {
+            if sequences.iter().cloned().flatten().any(|one| self.unreadable.contains(&one)) {
+                return Err(refused(EIO));
+            }
+            let mut read = self.store.read(queue, sequences)?;
+            for sequence in self.damaged.iter().copied() {
+                let before = read.messages.len();
+                read.messages.retain(|message| message.sequence != sequence);
+                if read.messages.len() < before {
                     let detail = format!("message {sequence}");
-                    return Err(StorageError::Damaged { path: "segment".into(), detail });
-                }
-                if self.unreadable.contains(&sequence) {
-                    return Err(refused(EIO));
+                    let error = StorageError::Damaged { path: "segment".into(), detail };
+                    read.damaged.push(DamagedMessage { sequence, error });
                 }
             }
-            self.store.read(queue, sequences)
+            Ok(read)
         }
 
         fn progress(&self) -> &Progress {

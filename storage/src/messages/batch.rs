@@ -9,10 +9,14 @@ use smallvec::SmallVec;
 
 /// A message's bytes, shared with whoever delivers it. On disk `head` and `tail` stand one after
 /// the other; read back, they are cut at the same place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Content {
     /// Whatever the owner wants to know of the message without its bytes; given back by recovery.
     pub note: u64,
+    /// When the message came, in milliseconds since 1970; given back by recovery.
+    pub arrived_ms: u64,
+    /// When it expires or is due, in milliseconds since 1970; given back by recovery.
+    pub until_ms: Option<u64>,
     /// The first part.
     pub head: Arc<[u8]>,
     /// The second part, of a large message.
@@ -28,7 +32,7 @@ impl Content {
 }
 
 /// A message's place in one queue. No place is ever used for two messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
     /// The queue's number.
     pub queue: u64,
@@ -55,6 +59,22 @@ pub struct Settled {
     /// How many.
     pub count: u64,
 }
+
+/// An atomic batch, or a message, with more bytes than a store can write at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{bytes} bytes are more than the {max} that can be stored at once")]
+pub struct TooLarge {
+    /// Bytes that it has.
+    pub bytes: u64,
+    /// The most that can be.
+    pub max: u64,
+}
+
+/// The most bytes of an atomic batch or of one message, places and settlements included.
+pub const BATCH_BYTES_MAX: u64 = 512 << 20;
+
+/// Bytes that a place, a settlement, a count or a deleted queue may take beside the content.
+const ITEM_BYTES: u64 = 64;
 
 /// See the module documentation. Order inside a batch does not matter.
 #[derive(Clone, Debug, Default)]
@@ -84,6 +104,35 @@ impl Batch {
             && self.absent.is_empty()
             && self.delivery_counts.is_empty()
             && self.deleted_queues.is_empty()
+    }
+
+    /// Whether a store can take it. What fails this is not stored, and its ticket never becomes
+    /// durable: whoever may have collected too much asks first.
+    ///
+    /// # Errors
+    /// All of it if it is atomic, or one of its messages, is too large.
+    pub fn check(&self) -> Result<(), TooLarge> {
+        let bytes = |publish: &Publish| {
+            let places = publish.places.len() as u64 + 1;
+            publish.content.size() as u64 + places * ITEM_BYTES
+        };
+        let publishes = self.publishes.iter().map(bytes);
+        let others = self.settled.len() + self.delivery_counts.len() + self.deleted_queues.len();
+        let bytes = match self.atomic {
+            true => publishes.sum::<u64>() + others as u64 * ITEM_BYTES,
+            false => publishes.max().unwrap_or(0),
+        };
+        let max = BATCH_BYTES_MAX;
+        if bytes > max { Err(TooLarge { bytes, max }) } else { Ok(()) }
+    }
+
+    /// Empties it; its memory stays.
+    pub(crate) fn clear(&mut self) {
+        self.publishes.clear();
+        self.settled.clear();
+        self.absent.clear();
+        self.delivery_counts.clear();
+        self.deleted_queues.clear();
     }
 
     /// Adds a settled place, joining it to the one added last where they meet.

@@ -16,6 +16,7 @@ use super::{
 pub(super) struct Contents {
     queues: BTreeMap<u64, Queue>,
     deleted: BTreeSet<u64>,
+    highest_queue: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -33,6 +34,7 @@ impl Contents {
     pub(super) fn apply(&mut self, batch: &Batch) {
         for queue in &batch.deleted_queues {
             self.queues.remove(queue);
+            self.highest_queue = self.highest_queue.max(*queue);
             self.deleted.insert(*queue);
         }
         for publish in &batch.publishes {
@@ -78,7 +80,8 @@ impl Contents {
 
     /// What an opening would find.
     pub(super) fn recover(&self, known_queues: &HashSet<u64>) -> Recovered {
-        let mut recovered = Recovered::default();
+        let highest_queue = self.highest_queue;
+        let mut recovered = Recovered { highest_queue, ..Recovered::default() };
         for (number, queue) in &self.queues {
             if known_queues.contains(number) {
                 recovered.queues.insert(*number, queue.recover());
@@ -95,6 +98,7 @@ impl Contents {
         if self.deleted.contains(&number) {
             return None;
         }
+        self.highest_queue = self.highest_queue.max(number);
         Some(self.queues.entry(number).or_default())
     }
 }
@@ -126,6 +130,8 @@ impl Queue {
         let message = |(sequence, content): (&u64, &Content)| RecoveredMessage {
             sequence: *sequence,
             note: content.note,
+            arrived_ms: content.arrived_ms,
+            until_ms: content.until_ms,
             size: u32::try_from(content.size()).unwrap_or(u32::MAX),
             delivery_count: self.counts.get(sequence).copied().unwrap_or(0),
         };

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 
 use super::contents::Contents;
 use super::{
-    Batch, Health, MessageStore, Options, Progress, Recovered, Statistics, StoredMessage, Ticket,
+    Batch, Health, MessageStore, Options, Progress, ReadBack, Recovered, Statistics, Ticket,
 };
 use crate::StorageError;
 
@@ -168,12 +168,9 @@ impl MessageStore for MemoryMessages {
         ticket
     }
 
-    fn read(
-        &self,
-        queue: u64,
-        sequences: &[Range<u64>],
-    ) -> Result<Vec<StoredMessage>, StorageError> {
-        Ok(self.state.lock().contents.read(queue, sequences))
+    fn read(&self, queue: u64, sequences: &[Range<u64>]) -> Result<ReadBack, StorageError> {
+        let messages = self.state.lock().contents.read(queue, sequences);
+        Ok(ReadBack { messages, damaged: Vec::new() })
     }
 
     fn progress(&self) -> &Progress {
@@ -215,7 +212,7 @@ mod tests {
     use crate::messages::{Content, Place, Publish, Settled};
 
     fn publish(sequence: u64) -> Batch {
-        let content = Content { note: 0, head: Arc::from(&b"ten bytes!"[..]), tail: None };
+        let content = Content { head: Arc::from(&b"ten bytes!"[..]), ..Content::default() };
         let places = [Place { queue: 1, sequence }].into_iter().collect();
         Batch { publishes: vec![Publish { content, places }], ..Batch::default() }
     }
@@ -234,7 +231,7 @@ mod tests {
         let [first, second] = [1, 2].map(|sequence| store.append(&mut publish(sequence)));
         let settled = vec![Settled { queue: 1, first: 0, count: 1 }];
         store.append(&mut Batch { settled, ..Batch::default() });
-        assert_eq!(store.read(1, &[0..1, 1..9]).unwrap().len(), 2);
+        assert_eq!(store.read(1, &[0..1, 1..9]).unwrap().messages.len(), 2);
         assert_eq!(store.progress().durable(), Ticket(1));
         assert_eq!(store.progress().pending(), 20);
         assert_eq!(recovered(&store), [0]);

@@ -46,15 +46,35 @@ mod suite;
 
 pub(crate) use self::log::DIRECTORY as LOG_DIRECTORY;
 pub use self::log::{Cut, Log, QueueTotals, Report, SegmentTotals, salvage, verify};
-pub use batch::{Batch, Content, Place, Publish, Settled};
+pub use crate::wal::FsyncPolicy;
+pub use batch::{BATCH_BYTES_MAX, Batch, Content, Place, Publish, Settled, TooLarge};
 pub use memory::MemoryMessages;
-pub use options::{Engine, FsyncPolicy, Options};
+pub use options::{Engine, Options};
 pub use progress::{Health, Progress, Ticket};
 pub use recovered::{Quarantined, Recovered, RecoveredMessage, RecoveredQueue};
 pub use sled_store::SledMessages;
 pub use statistics::{FSYNC_BUCKETS_MICROS, Statistics};
 
 use crate::StorageError;
+
+/// What a reading gives.
+#[derive(Clone, Debug, Default)]
+pub struct ReadBack {
+    /// The messages, ascending by sequence number.
+    pub messages: Vec<StoredMessage>,
+    /// Those that cannot be read because the disk has damaged them, ascending: each can be set aside
+    /// by itself.
+    pub damaged: Vec<DamagedMessage>,
+}
+
+/// A message that is damaged on disk.
+#[derive(Clone, Debug)]
+pub struct DamagedMessage {
+    /// Its sequence number in the queue that was read.
+    pub sequence: u64,
+    /// Where it is and what is wrong: names queue, sequence number, file and offset.
+    pub error: StorageError,
+}
 
 /// A message read back.
 #[derive(Clone, Debug)]
@@ -69,19 +89,17 @@ pub struct StoredMessage {
 pub trait MessageStore: fmt::Debug + Send + Sync {
     /// Takes everything out of the batch, leaving its memory to the caller, and returns when that
     /// is durable. Never blocks on the disk: see [`Progress::room`] for back-pressure. An empty
-    /// batch gives the ticket of what was appended before it.
+    /// batch gives the ticket of what was appended before it, one that fails [`Batch::check`] is not
+    /// stored and gets [`Ticket::NEVER`].
     fn append(&self, batch: &mut Batch) -> Ticket;
 
     /// Reads messages of a queue, ascending; those that are settled are left out. Blocks: call it
     /// from a thread that may. What is not yet written is read from memory.
     ///
     /// # Errors
-    /// The system refuses, or a message is damaged on disk: nothing is skipped in silence.
-    fn read(
-        &self,
-        queue: u64,
-        sequences: &[Range<u64>],
-    ) -> Result<Vec<StoredMessage>, StorageError>;
+    /// The system refuses. What is damaged on disk is told beside the messages: nothing is skipped in
+    /// silence.
+    fn read(&self, queue: u64, sequences: &[Range<u64>]) -> Result<ReadBack, StorageError>;
 
     /// How far the store has come, and how it is.
     fn progress(&self) -> &Progress;

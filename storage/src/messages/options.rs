@@ -1,21 +1,6 @@
 //! How a message store keeps its promises.
 
-use std::time::Duration;
-
-/// When a ticket counts as durable, and so what a confirm promises.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FsyncPolicy {
-    /// After an fsync that covers everything appended up to it; one fsync serves all that wait.
-    /// Loses nothing confirmed, neither by the end of the process nor by a power failure.
-    #[default]
-    Group,
-    /// When it is written; the disk is synced this often. Loses nothing confirmed by the end of the
-    /// process; by a power failure up to this much of what was confirmed.
-    Interval(Duration),
-    /// When it is written; the operating system writes it out when it likes. Loses nothing confirmed
-    /// by the end of the process; by a power failure some 30 seconds of what was confirmed.
-    Os,
-}
+use crate::wal::FsyncPolicy;
 
 /// What keeps the messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

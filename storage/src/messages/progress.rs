@@ -13,6 +13,11 @@ use crate::StorageError;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
+impl Ticket {
+    /// Never durable.
+    pub const NEVER: Self = Self(u64::MAX);
+}
+
 /// How a store is.
 #[derive(Clone, Debug)]
 pub enum Health {
@@ -36,6 +41,8 @@ impl Health {
 #[derive(Debug)]
 pub struct Progress {
     durable: watch::Sender<Ticket>,
+    /// Of what needs little room: ahead of `durable` while the disk is full.
+    settled: watch::Sender<Ticket>,
     health: watch::Sender<Health>,
     pending: AtomicUsize,
     pending_max: usize,
@@ -48,6 +55,7 @@ impl Progress {
     pub fn new(pending_max: usize) -> Self {
         Self {
             durable: watch::Sender::new(Ticket::default()),
+            settled: watch::Sender::new(Ticket::default()),
             health: watch::Sender::new(Health::Well),
             pending: AtomicUsize::new(0),
             pending_max,
@@ -72,7 +80,23 @@ impl Progress {
     /// # Errors
     /// The store failed first.
     pub async fn reached(&self, ticket: Ticket) -> Result<(), StorageError> {
-        let mut durable = self.durable.subscribe();
+        self.wait(self.durable.subscribe(), ticket).await
+    }
+
+    /// Waits until the settlements and deletions appended up to a ticket are durable, messages or
+    /// not: on a full disk, where messages wait for room, these do not.
+    ///
+    /// # Errors
+    /// The store failed first.
+    pub async fn reached_settled(&self, ticket: Ticket) -> Result<(), StorageError> {
+        self.wait(self.settled.subscribe(), ticket).await
+    }
+
+    async fn wait(
+        &self,
+        mut durable: watch::Receiver<Ticket>,
+        ticket: Ticket,
+    ) -> Result<(), StorageError> {
         let mut health = self.health.subscribe();
         let is_failed = |health: &Health| matches!(health, Health::Failed(_));
         // Both senders live in `self`.
@@ -123,12 +147,12 @@ impl Progress {
     }
 
     /// For stores: this much more waits to be written.
-    pub(super) fn add_pending(&self, bytes: usize) {
+    pub(crate) fn add_pending(&self, bytes: usize) {
         self.pending.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// For stores: this much is written, or need not be.
-    pub(super) fn remove_pending(&self, bytes: usize) {
+    pub(crate) fn remove_pending(&self, bytes: usize) {
         let before = self.pending.fetch_sub(bytes, Ordering::Relaxed);
         if before > self.pending_max && before - bytes <= self.pending_max {
             self.relieved.notify_waiters();
@@ -136,16 +160,18 @@ impl Progress {
     }
 
     /// For stores: everything up to this ticket is durable.
-    pub(super) fn set_durable(&self, ticket: Ticket) {
-        self.durable.send_if_modified(|durable| {
-            let moved = ticket > *durable;
-            *durable = ticket.max(*durable);
-            moved
-        });
+    pub(crate) fn set_durable(&self, ticket: Ticket) {
+        raise(&self.durable, ticket);
+        self.set_settled(ticket);
+    }
+
+    /// For stores: settlements and deletions up to this ticket are durable.
+    pub(crate) fn set_settled(&self, ticket: Ticket) {
+        raise(&self.settled, ticket);
     }
 
     /// For stores: a failure stays.
-    pub(super) fn set_health(&self, new: Health) {
+    pub(crate) fn set_health(&self, new: Health) {
         self.health.send_if_modified(|health| match (&*health, &new) {
             (Health::Failed(_), _)
             | (Health::Well, Health::Well)
@@ -156,6 +182,14 @@ impl Progress {
             }
         });
     }
+}
+
+fn raise(sender: &watch::Sender<Ticket>, ticket: Ticket) {
+    sender.send_if_modified(|known| {
+        let moved = ticket > *known;
+        *known = ticket.max(*known);
+        moved
+    });
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ pub struct Recovered {
     /// Messages of queues that nobody knows and nobody deleted. They stay on disk: lost definitions
     /// never delete messages.
     pub quarantined: Vec<Quarantined>,
+    /// The highest number of a queue that the store has ever heard of, deleted or not; 0 if none. New
+    /// queues must have higher ones: what is known of a number outlives the definitions.
+    pub highest_queue: u64,
     /// What an operator should read: torn tails that were cut, damage that was salvaged.
     pub notes: Vec<String>,
 }
@@ -25,12 +28,16 @@ pub struct RecoveredQueue {
 }
 
 /// A message on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecoveredMessage {
     /// Its place in the queue.
     pub sequence: u64,
     /// The note it was appended with.
     pub note: u64,
+    /// When it came, in milliseconds since 1970.
+    pub arrived_ms: u64,
+    /// When it expires or is due, in milliseconds since 1970.
+    pub until_ms: Option<u64>,
     /// Bytes of its content.
     pub size: u32,
     /// How often it was given back.

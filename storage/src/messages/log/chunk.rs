@@ -3,28 +3,42 @@
 //! Owned by `queue_index`. Stays true: a place that is settled never holds a message again; the
 //! slots stand in the order of their places and take memory only for places that held a message.
 
+use crate::wal::RecordPlace;
+
 /// Places in a chunk.
 pub(crate) const CHUNK_PLACES: u64 = 256;
 
 const PLACES: usize = 256;
 
-/// Where the frame with a message stands.
+/// Where the record of a message stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot {
     /// The segment's id.
     pub(crate) segment: u32,
-    /// Of the frame in the segment's file, in bytes.
+    /// Of the record in the segment's file, in bytes.
     pub(crate) offset: u32,
-    /// Of the whole frame, in bytes.
-    pub(crate) length: u32,
-    /// Places that the frame was written with.
-    pub(crate) refs: u16,
+    /// Bytes of the whole record; the highest bit says that it has more than one place.
+    length: u32,
 }
 
+const IS_SHARED: u32 = 1 << 31;
+
 impl Slot {
-    /// Bytes of the frame that one of its places answers for. The remainder is nobody's.
-    pub(crate) fn share(self) -> u64 {
-        u64::from(self.length / u32::from(self.refs.max(1)))
+    /// Of a record with so many places, which is shorter than 2 GiB.
+    pub(crate) const fn new(segment: u32, record: RecordPlace, places: usize) -> Self {
+        let length = record.length & !IS_SHARED;
+        let length = if places > 1 { length | IS_SHARED } else { length };
+        Self { segment, offset: record.offset, length }
+    }
+
+    /// Where the record is.
+    pub(crate) const fn record(self) -> RecordPlace {
+        RecordPlace { offset: self.offset, length: self.length & !IS_SHARED }
+    }
+
+    /// Whether the record has more than one place: its bytes are needed until the last is settled.
+    pub(crate) const fn is_shared(self) -> bool {
+        self.length & IS_SHARED != 0
     }
 }
 
@@ -149,18 +163,6 @@ impl Chunk {
         self.slots.reserve_exact(PLACES);
     }
 
-    /// Forgets everything but keeps the memory.
-    pub(super) fn clear(&mut self) {
-        self.held = Mask::default();
-        self.settled = Mask::default();
-        self.slots.clear();
-    }
-
-    /// Whether it has memory for a message in every place.
-    pub(super) fn is_full_size(&self) -> bool {
-        self.slots.capacity() >= PLACES
-    }
-
     /// Whether it has memory for a message in every other place.
     pub(super) fn is_half_size(&self) -> bool {
         self.slots.capacity() >= PLACES / 2
@@ -172,10 +174,6 @@ impl Chunk {
 
     pub(super) fn live(&self) -> Mask {
         self.held.without(self.settled)
-    }
-
-    pub(super) fn is_untouched(&self) -> bool {
-        self.held.is_empty() && self.settled.is_empty()
     }
 
     pub(super) fn get(&self, position: u8) -> Option<Slot> {
@@ -238,7 +236,7 @@ mod tests {
     use super::*;
 
     fn slot(offset: u32) -> Slot {
-        Slot { segment: 1, offset, length: 100, refs: 1 }
+        Slot::new(1, RecordPlace { offset, length: 100 }, 1)
     }
 
     #[test]

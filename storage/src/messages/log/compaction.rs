@@ -11,7 +11,7 @@
 //! ```
 //! Stays true: a message is on disk in the place that the index says, at every moment; no lock is
 //! held over I/O. A segment is removed only when a snapshot in a newer segment is on disk, which
-//! says all that its own frames said, and when the reason why nothing in it is needed is on disk:
+//! says all that its own records said, and when the reason why nothing in it is needed is on disk:
 //! otherwise a power failure could take a settlement back whose message is gone.
 
 use std::sync::Arc;
@@ -19,19 +19,14 @@ use std::time::Duration;
 
 use rustc_hash::FxHashSet;
 
-use super::open_segment::Trouble;
-use super::outline;
-use super::segments::Segment;
 use super::shared::Shared;
 use super::signal::Heard;
 use crate::StorageError;
+use crate::wal::Trouble;
 
 mod candidates;
 mod cold_segment;
-pub(super) mod outliner;
 mod survivors;
-
-use outliner::Outliner;
 
 /// How long nothing must have happened before the open segment is sealed to be removed.
 const IDLE: Duration = Duration::from_secs(5);
@@ -48,7 +43,6 @@ pub(super) struct Compactor {
     shared: Arc<Shared>,
     /// Segments of which something cannot be read. They stay as they are.
     damaged: FxHashSet<u32>,
-    outliner: Outliner,
     /// The id and the bytes of the open segment when it was last looked at.
     open_segment: Option<(u32, u64)>,
 }
@@ -60,7 +54,7 @@ enum Stop {
     Closing,
     /// There is no room for it.
     Full,
-    /// A segment cannot be read, or a frame in it that is needed is bad.
+    /// A segment cannot be read, or a record in it that is needed is bad.
     Damaged(u32, StorageError),
     /// The store must end.
     Failed(StorageError),
@@ -98,8 +92,7 @@ pub(super) fn run(shared: &Arc<Shared>) -> Result<(), StorageError> {
 
 impl Compactor {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let (damaged, outliner) = (FxHashSet::default(), Outliner::default());
-        Self { shared, damaged, outliner, open_segment: None }
+        Self { shared, damaged: FxHashSet::default(), open_segment: None }
     }
 
     /// Does all there is to do.
@@ -125,41 +118,31 @@ impl Compactor {
 
     /// Does something, and says whether there was anything to do.
     fn round(&mut self) -> Result<bool, Stop> {
-        Ok(self.remove_empty()? || self.compact()? || self.write_outline())
+        Ok(self.remove_empty()? || self.compact()?)
     }
 
     /// Removes the segments that hold nothing.
     fn remove_empty(&mut self) -> Result<bool, Stop> {
-        let Shared { files, directory, holdings, .. } = &*self.shared;
-        let is_scratch = self.shared.is_scratch();
-        let empty = candidates::removable(holdings.lock().segments(), is_scratch);
+        let empty = candidates::removable(self.shared.holdings.lock().segments());
         if empty.is_empty() {
             return Ok(false);
         }
         self.shared.sync()?;
-        for Segment { path, .. } in empty.iter().map(|segment| &**segment) {
-            let removed = files.remove(path).and_then(|()| outline::remove(path, &**files));
-            removed.map_err(|error| StorageError::io("remove", path, error))?;
-        }
-        if !is_scratch {
-            // The index forgets deleted queues that no segment can speak of: none may come back.
-            let synced = files.sync_directory(directory);
-            synced.map_err(|error| StorageError::io("sync", directory, error))?;
-        }
-        let mut holdings = holdings.lock();
+        // Whoever finds a message there meanwhile fails to read it, and looks again.
+        self.shared.wal.remove(&empty)?;
+        let mut holdings = self.shared.holdings.lock();
         for segment in &empty {
             holdings.segments_mut().remove(segment.name.id);
             self.damaged.remove(&segment.name.id);
         }
         drop(holdings);
-        self.shared.notice_room();
+        self.shared.input.notice_room();
         Ok(true)
     }
 
     /// Copies what is left in segments that are not worth their room. With little room the least of
     /// it must do.
     fn compact(&self) -> Result<bool, Stop> {
-        let _room = self.shared.room.lock();
         if self.shared.progress.health().is_full() {
             return self.compact_some(true);
         }
@@ -179,35 +162,28 @@ impl Compactor {
             return Ok(false);
         }
         let survivors = survivors::gather(&self.shared, &sources)?;
-        survivors::copy(&self.shared, &sources, &survivors)?;
+        survivors::copy(&self.shared, &sources, &survivors, is_short_of_room)?;
         // If everything was settled meanwhile, whoever did it rings.
         Ok(!survivors.is_empty())
-    }
-
-    /// Writes one outline, if any is due.
-    fn write_outline(&mut self) -> bool {
-        if self.shared.is_scratch() || self.shared.progress.health().is_full() {
-            return false;
-        }
-        self.outliner.write_next(&self.shared).unwrap_or_else(|error| {
-            tracing::warn!("{error}; a restart will have to read all of the segment");
-            true
-        })
     }
 
     /// Has the open segment sealed if it holds nothing, so that it can be removed: a broker whose
     /// queues are empty needs no room.
     pub(super) fn roll_if_idle(&mut self) {
         let holdings = self.shared.holdings.lock();
-        let open = holdings.segments().iter().find(|account| !account.is_sealed);
+        let open = holdings.segments().iter().filter(|one| one.segment.name.is_hot());
+        let open = open.max_by_key(|account| account.id()).filter(|account| !account.is_sealed);
         let Some(open) = open else { return };
-        let (id, bytes, is_empty) = (open.id(), open.bytes, open.live_refs == 0);
+        let (id, bytes, is_empty) = (open.id(), open.bytes, open.is_empty());
         let appended = bytes - open.begun;
         drop(holdings);
         let was_idle = self.open_segment.replace((id, bytes)) == Some((id, bytes));
         let worth = IDLE_BYTES.min(u64::from(self.shared.options.segment_size) / 4);
         if was_idle && is_empty && appended >= worth {
             self.shared.request_roll();
+        }
+        if was_idle && let Err(error) = self.shared.wal.shrink() {
+            tracing::warn!("{error}; files that are kept for later stay as long as they are");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is written at once: the front of the backlog as frames, and what becomes of the index then.
+//! What is written at once: the front of the backlog as records, and what becomes of the index then.
 //!
 //! Used by the log thread alone, in this order: form, settle, encode, (write), apply, and the front
 //! is removed. If the write fails for want of room all is done again later.
@@ -8,22 +8,24 @@
 //! message is confirmed whose disappearance is not on disk with it.
 //!
 //! Stays true: what an atomic batch settles is settled only after the batch was written; otherwise a
-//! snapshot could tell the one half of it without the other.
+//! snapshot could tell the one half of it without the other. What was settled in the index is written
+//! with the next group that is.
 
-use super::frame::{FrameBuffer, FramePlace, PLACES_MAX, TooLong};
+use super::buffer::RecordBuffer;
 use super::holdings::Holdings;
-use super::index::{Gaps, Slot};
-use super::load::{Entry, Items, Load};
+use super::index::{Count, Slot};
+use super::load::{Items, Load, Taken};
+use super::record::{Kind, PLACES_MAX, Stamp};
 use super::settlements::Settlements;
 use crate::messages::{Content, Place, Publish, Settled, Ticket};
+use crate::wal::TooLong;
 
 /// From so many places on a run is told as one.
 const RANGE_PLACES: u64 = 256;
 
 /// See the module documentation. Reused: it keeps its memory.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Group {
-    gaps: Gaps,
     /// How many entries at the front of the backlog.
     pub(super) entries: usize,
     /// What belongs to them.
@@ -39,45 +41,28 @@ pub(super) struct Group {
     pub(super) needs_sync: bool,
     /// Messages that need not be written.
     pub(super) elided: u64,
+    /// Settled and deleted in the index, and not written yet.
     settlements: Settlements,
-    counts: Vec<(Place, u32)>,
     deleted: Vec<u64>,
-    arrivals: Vec<(Place, Slot)>,
-    /// For what must be in one piece for a moment.
+    /// Of atomic entries.
     ranges: Vec<Settled>,
+    deleted_with: Vec<u64>,
+    counts: Vec<(Place, u32)>,
+    arrivals: Vec<(Place, Slot)>,
 }
 
 impl Group {
-    /// For a durable log gaps are open, for a scratch log they are settled.
-    pub(super) fn new(gaps: Gaps) -> Self {
-        Self {
-            gaps,
-            entries: 0,
-            items: Items::default(),
-            ticket: Ticket::default(),
-            content: 0,
-            is_awaited: false,
-            needs_sync: false,
-            elided: 0,
-            settlements: Settlements::default(),
-            counts: Vec::new(),
-            deleted: Vec::new(),
-            arrivals: Vec::new(),
-            ranges: Vec::new(),
-        }
-    }
-
-    /// Takes entries from the front of the load whose frames have no more than so many bytes; at
+    /// Takes entries from the front of the load whose records have no more than so many bytes; at
     /// least one message.
     pub(super) fn form(&mut self, load: &mut Load, bytes_max: u64) {
         self.reset();
         load.split(0, bytes_max);
         let mut bytes = 0;
         for entry in &load.entries {
-            if self.entries > 0 && bytes + entry.frame_bytes > bytes_max {
+            if self.entries > 0 && bytes + entry.bytes > bytes_max {
                 break;
             }
-            bytes += entry.frame_bytes;
+            bytes += entry.bytes;
             self.entries += 1;
             self.items.add(entry.items);
             self.ticket = entry.ticket;
@@ -93,9 +78,9 @@ impl Group {
         self.is_awaited = false;
         self.needs_sync = false;
         self.elided = 0;
-        self.settlements.clear();
+        self.ranges.clear();
+        self.deleted_with.clear();
         self.counts.clear();
-        self.deleted.clear();
         self.arrivals.clear();
     }
 
@@ -103,14 +88,22 @@ impl Group {
     pub(super) fn settle(&mut self, load: &mut Load, holdings: &mut Holdings) {
         let mut at = Items::default();
         for entry in load.entries.iter().take(self.entries) {
-            if !entry.is_atomic {
-                self.settle_entry(load, at, entry.items, holdings);
+            let Items { settled, deleted, .. } = entry.items;
+            let settled = load.settled.iter().skip(at.settled).take(settled);
+            let deleted = load.deleted.iter().skip(at.deleted).take(deleted);
+            if entry.is_atomic {
+                self.ranges.extend(settled);
+                self.deleted_with.extend(deleted);
+            } else {
+                settled.for_each(|settled| self.take(Taken::Settled(*settled), holdings));
+                deleted.for_each(|queue| self.take(Taken::Deleted(*queue), holdings));
             }
             at.add(entry.items);
         }
         for absent in load.absent.iter().take(self.items.absent) {
-            holdings.settle(*absent, |_, _| {});
+            self.take(Taken::Absent(*absent), holdings);
         }
+        self.counts.extend(load.counts.iter().take(self.items.counts));
         for publish in load.publishes.range_mut(..self.items.publishes) {
             if drop_settled(publish, holdings) {
                 self.elided += 1;
@@ -118,129 +111,95 @@ impl Group {
         }
     }
 
-    fn settle_entry(&mut self, load: &Load, at: Items, items: Items, holdings: &mut Holdings) {
-        for queue in load.deleted.iter().skip(at.deleted).take(items.deleted) {
-            holdings.delete_queue(*queue);
-            self.deleted.push(*queue);
-        }
-        for settled in load.settled.iter().skip(at.settled).take(items.settled) {
-            let queue = settled.queue;
-            let mut any = false;
-            if settled.count >= RANGE_PLACES {
-                holdings.settle(*settled, |_, _| any = true);
-            } else {
-                let settlements = &mut self.settlements;
-                holdings.settle(*settled, |sequence, _| settlements.add(queue, sequence));
+    /// Settles or deletes something in the index, and remembers it to be written.
+    pub(super) fn take(&mut self, taken: Taken, holdings: &mut Holdings) {
+        let Self { settlements, deleted, .. } = self;
+        match taken {
+            Taken::Absent(absent) => holdings.settle(absent, |_| {}),
+            Taken::Deleted(queue) => {
+                holdings.delete_queue(queue);
+                deleted.push(queue);
             }
-            if any {
-                self.settlements.add_range(*settled);
+            Taken::Settled(settled) if settled.count >= RANGE_PLACES => {
+                let mut any = false;
+                holdings.settle(settled, |_| any = true);
+                if any {
+                    settlements.add_range(settled);
+                }
             }
-        }
-        for (place, count) in load.counts.iter().skip(at.counts).take(items.counts) {
-            if holdings.raise_count(*place, *count) {
-                self.counts.push((*place, *count));
+            Taken::Settled(settled) => {
+                holdings.settle(settled, |sequence| settlements.add(settled.queue, sequence));
             }
         }
+    }
+
+    /// Whether there is something to be written beside what is in the backlog.
+    pub(super) fn has_settlements(&self) -> bool {
+        !self.settlements.is_empty() || !self.deleted.is_empty()
     }
 
     /// Puts what is to be written into `out`.
     ///
     /// # Errors
-    /// A message is too long for a frame.
-    pub(super) fn encode(&mut self, load: &Load, out: &mut FrameBuffer) -> Result<(), TooLong> {
-        let mut at = Items::default();
-        for entry in load.entries.iter().take(self.entries) {
-            let until = at.publishes + entry.items.publishes;
-            if entry.is_atomic && self.gaps == Gaps::Open {
-                self.encode_batch(load, at, entry, out)?;
-            } else {
-                for publish in load.publishes.range(at.publishes..until) {
-                    self.encode_publish(publish, out)?;
-                }
-            }
-            at.add(entry.items);
+    /// It is too long for a group.
+    pub(super) fn encode(&mut self, load: &Load, out: &mut RecordBuffer) -> Result<(), TooLong> {
+        for publish in load.publishes.range(..self.items.publishes) {
+            self.encode_publish(publish, out)?;
         }
-        if self.gaps == Gaps::Open {
-            self.needs_sync |= !self.counts.is_empty() || !self.deleted.is_empty();
-            self.settlements.write(out)?;
-            out.counts(&self.counts)?;
-            out.deleted_queues(&self.deleted)?;
-        }
-        Ok(())
+        // Nothing else tells of the messages before them that they were moved.
+        self.needs_sync |= !self.ranges.is_empty() || !self.counts.is_empty();
+        self.needs_sync |= !self.deleted_with.is_empty();
+        out.list(Kind::Range, &self.ranges)?;
+        out.list(Kind::DeletedQueue, &self.deleted_with)?;
+        out.list(Kind::Count, &self.counts)?;
+        self.encode_settlements(out)
     }
 
-    fn encode_publish(&mut self, publish: &Publish, out: &mut FrameBuffer) -> Result<(), TooLong> {
-        let (head, tail) = parts(&publish.content);
+    /// Puts what was settled and deleted in the index into `out`.
+    ///
+    /// # Errors
+    /// It is too long for a group.
+    pub(super) fn encode_settlements(&mut self, out: &mut RecordBuffer) -> Result<(), TooLong> {
+        self.needs_sync |= !self.deleted.is_empty();
+        self.settlements.write(out)?;
+        out.list(Kind::DeletedQueue, &self.deleted)
+    }
+
+    fn encode_publish(&mut self, publish: &Publish, out: &mut RecordBuffer) -> Result<(), TooLong> {
+        let Content { head, tail, .. } = &publish.content;
+        let tail = tail.as_ref().map_or(&[][..], |tail| tail);
+        let stamp = Stamp::of(&publish.content);
+        let segment = out.group.spot().segment;
         for places in publish.places.chunks(PLACES_MAX) {
-            let frame = out.publish(publish.content.note, head, tail, places)?;
-            let slot = slot(out, frame, places.len());
+            let record = out.publish(stamp, head, tail, places)?;
+            let slot = Slot::new(segment, record, places.len());
             self.arrivals.extend(places.iter().map(|place| (*place, slot)));
             self.needs_sync = true;
         }
         Ok(())
     }
 
-    fn encode_batch(
-        &mut self,
-        load: &Load,
-        at: Items,
-        entry: &Entry,
-        out: &mut FrameBuffer,
-    ) -> Result<(), TooLong> {
-        let Items { publishes, settled, absent: _, counts, deleted } = entry.items;
-        let publishes = || load.publishes.range(at.publishes..at.publishes + publishes);
-        let refs: usize = publishes().map(|publish| publish.places.len()).sum();
-        if refs == 0 && settled == 0 && counts == 0 && deleted == 0 {
-            return Ok(());
-        }
-        self.ranges.clear();
-        self.ranges.extend(load.settled.iter().skip(at.settled).take(settled));
-        let counts: Vec<_> = load.counts.iter().skip(at.counts).take(counts).copied().collect();
-        let deleted: Vec<_> = load.deleted.iter().skip(at.deleted).take(deleted).copied().collect();
-        let frame = out.batch(|batch| {
-            for publish in publishes() {
-                let (head, tail) = parts(&publish.content);
-                for places in publish.places.chunks(PLACES_MAX) {
-                    batch.publish(publish.content.note, head, tail, places);
-                }
-            }
-            batch.ranges(&self.ranges);
-            batch.counts(&counts);
-            batch.deleted_queues(&deleted);
-        })?;
-        let slot = slot(out, frame, refs);
-        let places = publishes().flat_map(|publish| &publish.places);
-        self.arrivals.extend(places.map(|place| (*place, slot)));
-        self.needs_sync = true;
-        Ok(())
+    /// What was settled and deleted was written.
+    pub(super) fn settlements_written(&mut self) {
+        self.settlements.clear();
+        self.deleted.clear();
     }
 
-    /// Everything was written: says so to the index.
-    pub(super) fn apply(&mut self, load: &Load, holdings: &mut Holdings) {
+    /// Everything was written to a segment: says so to the index.
+    pub(super) fn apply(&mut self, segment: u32, holdings: &mut Holdings) {
         for (place, slot) in self.arrivals.drain(..) {
             holdings.arrive(place, slot);
         }
-        let mut at = Items::default();
-        for entry in load.entries.iter().take(self.entries) {
-            let is_forgetful = self.gaps == Gaps::Settled;
-            if entry.is_atomic || is_forgetful {
-                // Where gaps count as settled, what was settled before it arrived was forgotten.
-                apply_settled(load, at, entry.items, holdings);
-            }
-            at.add(entry.items);
+        for (place, times) in self.counts.drain(..) {
+            holdings.raise_count(place, Count { times, segment });
         }
-    }
-}
-
-fn apply_settled(load: &Load, at: Items, items: Items, holdings: &mut Holdings) {
-    for settled in load.settled.iter().skip(at.settled).take(items.settled) {
-        holdings.settle(*settled, |_, _| {});
-    }
-    for (place, count) in load.counts.iter().skip(at.counts).take(items.counts) {
-        holdings.raise_count(*place, *count);
-    }
-    for queue in load.deleted.iter().skip(at.deleted).take(items.deleted) {
-        holdings.delete_queue(*queue);
+        for settled in self.ranges.drain(..) {
+            holdings.settle(settled, |_| {});
+        }
+        for queue in self.deleted_with.drain(..) {
+            holdings.delete_queue(queue);
+        }
+        self.settlements_written();
     }
 }
 
@@ -251,42 +210,32 @@ pub(super) fn drop_settled(publish: &mut Publish, holdings: &Holdings) -> bool {
     had_places && publish.places.is_empty()
 }
 
-fn parts(content: &Content) -> (&[u8], &[u8]) {
-    (&content.head, content.tail.as_ref().map_or(&[], |tail| tail.as_ref()))
-}
-
-fn slot(out: &FrameBuffer, frame: FramePlace, refs: usize) -> Slot {
-    // A frame with more places only counts as a little more than it is.
-    let refs = u16::try_from(refs).unwrap_or(u16::MAX);
-    Slot { segment: out.start().segment, offset: frame.offset, length: frame.len, refs }
-}
-
 #[cfg(test)]
 mod tests {
     use std::ops::Range;
+    use std::path::Path;
 
-    use super::super::frame::{Frame, LogPosition, decode, stated_len};
+    use super::super::record::{self, Record};
+    use super::super::segments::Account;
     use super::*;
     use crate::messages::Batch;
+    use crate::wal::{Segment, SegmentName, Spot};
 
-    const START: LogPosition = LogPosition { segment: 1, offset: 64 };
-
+    #[derive(Default)]
     struct Rig {
         group: Group,
         load: Load,
         holdings: Holdings,
-        out: FrameBuffer,
+        out: RecordBuffer,
         tickets: u64,
     }
 
     fn rig() -> Rig {
-        Rig {
-            group: Group::new(Gaps::Open),
-            load: Load::default(),
-            holdings: Holdings::new(Gaps::Open),
-            out: FrameBuffer::default(),
-            tickets: 0,
-        }
+        let mut rig = Rig::default();
+        // A spot of no segment has its id.
+        let segment = Segment::for_test(SegmentName::hot(0), Path::new("log"));
+        rig.holdings.segments_mut().insert(Account::open(segment, 0));
+        rig
     }
 
     impl Rig {
@@ -299,24 +248,22 @@ mod tests {
         fn prepare(&mut self, bytes_max: u64) {
             self.group.form(&mut self.load, bytes_max);
             self.group.settle(&mut self.load, &mut self.holdings);
-            self.out.begin(START);
+            self.out.begin(Spot::default());
             self.group.encode(&self.load, &mut self.out).unwrap();
         }
 
         /// A whole group; gives the numbers of its messages.
         fn write(&mut self, bytes_max: u64) -> Vec<u64> {
             self.prepare(bytes_max);
-            self.group.apply(&self.load, &mut self.holdings);
+            self.group.apply(0, &mut self.holdings);
             self.load.remove_front(self.group.entries, self.group.items);
-            let (mut position, mut rest, mut written) = (START, self.out.bytes(), Vec::new());
-            while !rest.is_empty() {
-                let frame = decode(position, rest).unwrap();
-                for publish in frame.publishes() {
+            let mut written = Vec::new();
+            for payload in self.out.group.payloads() {
+                if let Ok(Record::Publish(publish)) = record::decode(1, &payload)
+                    && publish.head.len() == 100
+                {
                     written.extend(publish.places.iter().map(|place| place.sequence));
                 }
-                let len = stated_len(rest).unwrap();
-                rest = &rest[usize::try_from(len).unwrap()..];
-                position.offset += u32::try_from(len).unwrap();
             }
             written
         }
@@ -330,7 +277,7 @@ mod tests {
 
     fn publishes(sequences: Range<u64>) -> Batch {
         let message = |sequence| {
-            let content = Content { note: 0, head: [7; 100].into(), tail: None };
+            let content = Content { head: [7; 100].into(), ..Content::default() };
             Publish { content, places: [Place { queue: 1, sequence }].into_iter().collect() }
         };
         Batch { publishes: sequences.map(message).collect(), ..Batch::default() }
@@ -348,7 +295,7 @@ mod tests {
         rig.append(publishes(4..5));
         rig.append(settles(3, 1));
         // As much as the first two entries have.
-        let bytes: u64 = rig.load.entries.iter().take(2).map(|entry| entry.frame_bytes).sum();
+        let bytes: u64 = rig.load.entries.iter().take(2).map(|entry| entry.bytes).sum();
         assert_eq!(rig.write(bytes), [0, 3]);
         assert_eq!((rig.group.ticket, rig.group.elided), (Ticket(2), 2));
         assert_eq!(rig.live(), [0, 3]);
@@ -368,8 +315,19 @@ mod tests {
         // There was no room: all is done again.
         assert_eq!(rig.write(u64::MAX), [2]);
         assert_eq!(rig.live(), [1, 2]);
-        assert!(matches!(decode(START, rig.out.bytes()), Ok(Frame::Batch(_))));
         assert!(rig.group.needs_sync);
+    }
+
+    #[test]
+    fn what_was_settled_when_there_was_no_room_is_written_with_the_next_group() {
+        let mut rig = rig();
+        rig.append(publishes(0..2));
+        rig.write(u64::MAX);
+        rig.append(settles(1, 1));
+        rig.prepare(u64::MAX);
+        assert_eq!(rig.live(), [0], "in the index");
+        rig.write(u64::MAX);
+        assert!(!rig.out.group.is_empty() && !rig.group.has_settlements());
     }
 
     #[test]
@@ -379,10 +337,10 @@ mod tests {
         rig.write(u64::MAX);
         rig.append(settles(50, 10));
         rig.write(u64::MAX);
-        assert!(rig.out.is_empty() && !rig.group.needs_sync);
+        assert!(rig.out.group.is_empty() && !rig.group.needs_sync);
         rig.append(settles(1, 1));
         rig.write(u64::MAX);
-        assert!(!rig.out.is_empty() && !rig.group.needs_sync);
+        assert!(!rig.out.group.is_empty() && !rig.group.needs_sync);
         rig.append(Batch { deleted_queues: vec![1], ..Batch::default() });
         rig.write(u64::MAX);
         assert!(rig.group.needs_sync);

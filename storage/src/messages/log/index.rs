@@ -13,97 +13,73 @@ use rustc_hash::FxHashMap;
 
 use super::chunk::Mask;
 pub(crate) use super::chunk::Slot;
-use super::frame::AckChunk;
-pub(crate) use super::queue_index::{ChunkRun, Gaps};
-use super::queue_index::{Pool, QueueIndex};
+use super::queue_index::QueueIndex;
+pub(crate) use super::queue_index::{ChunkRun, Count, Released};
+use super::record::AckChunk;
 use crate::messages::{Place, Settled};
 
+/// A deleted queue is forgotten when it was found not to be needed so often: what was appended for it
+/// by others at the same time has arrived by then.
+const GRACE: u8 = 4;
+
 /// See the module documentation.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Index {
-    gaps: Gaps,
     queues: FxHashMap<u64, QueueIndex>,
-    /// Deleted queues, each with the highest segment id that was given out until then: while such a
-    /// segment exists there may be messages of the queue in it.
-    deleted: FxHashMap<u64, u32>,
-    pool: Pool,
+    /// Deleted queues, and how often each was found not to be needed.
+    deleted: FxHashMap<u64, u8>,
+    highest_queue: u64,
 }
 
 impl Index {
-    /// Knows of nothing.
-    pub(crate) fn new(gaps: Gaps) -> Self {
-        Self {
-            gaps,
-            queues: FxHashMap::default(),
-            deleted: FxHashMap::default(),
-            pool: Pool::default(),
-        }
-    }
-
     /// Puts a message in its place. False if nothing may arrive there, or something has already.
     pub(crate) fn arrive(&mut self, place: Place, slot: Slot) -> bool {
-        if self.is_deleted(place.queue) {
-            return false;
-        }
-        let Self { gaps, queues, pool, .. } = self;
-        let queue = queues.entry(place.queue).or_insert_with(|| QueueIndex::new(*gaps));
-        queue.arrive(place.sequence, slot, pool)
+        self.queue(place.queue).is_some_and(|queue| queue.arrive(place.sequence, slot))
     }
 
-    /// Settles places, whether something has arrived in them or not, and tells which of them held
-    /// which message.
-    pub(crate) fn settle(&mut self, settled: Settled, mut released: impl FnMut(u64, Slot)) {
+    /// Settles places, whether something has arrived in them or not, and tells what they held.
+    pub(crate) fn settle(&mut self, settled: Settled, mut released: impl FnMut(Released)) {
         let Settled { queue, first, count } = settled;
-        if self.is_deleted(queue) {
-            return;
+        if let Some(queue) = self.queue(queue) {
+            queue.settle(first..first.saturating_add(count), &mut released);
         }
-        let Self { gaps, queues, pool, .. } = self;
-        let queue = queues.entry(queue).or_insert_with(|| QueueIndex::new(*gaps));
-        queue.settle(first..first.saturating_add(count), pool, &mut released);
     }
 
     /// Settles places of one chunk; see [`Self::settle`].
-    pub(crate) fn settle_chunk(&mut self, settled: &AckChunk, mut released: impl FnMut(u64, Slot)) {
-        if self.is_deleted(settled.queue) {
-            return;
+    pub(crate) fn settle_chunk(&mut self, settled: &AckChunk, mut released: impl FnMut(Released)) {
+        if let Some(queue) = self.queue(settled.queue) {
+            queue.settle_chunk(settled.base, Mask::from_bytes(settled.bitmap), &mut released);
         }
-        let Self { gaps, queues, pool, .. } = self;
-        let queue = queues.entry(settled.queue).or_insert_with(|| QueueIndex::new(*gaps));
-        queue.settle_chunk(settled.base, Mask::from_bytes(settled.bitmap), pool, &mut released);
     }
 
-    /// Forgets a queue and tells which messages it had. `until` is the highest segment id that was
-    /// given out so far.
-    pub(crate) fn delete_queue(
-        &mut self,
-        queue: u64,
-        until: u32,
-        mut released: impl FnMut(u64, Slot),
-    ) {
+    /// Forgets a queue and tells what it had. Nothing arrives in it until that is forgotten, too.
+    pub(crate) fn delete_queue(&mut self, queue: u64, mut released: impl FnMut(Released)) {
+        self.see(queue);
         if let Some(queue) = self.queues.remove(&queue) {
-            queue.live(&(0..u64::MAX), &mut released);
+            let message = |sequence, slot| Released::Message(sequence, slot);
+            queue.live(&(0..u64::MAX), |sequence, slot| released(message(sequence, slot)));
+            queue.counts().for_each(|(_, count)| released(Released::Count(count)));
         }
-        let known_until = self.deleted.entry(queue).or_insert(until);
-        *known_until = until.max(*known_until);
+        self.deleted.insert(queue, 0);
     }
 
-    /// Remembers how often a message was given back, the highest wins. False if that is no news.
-    pub(crate) fn raise_count(&mut self, place: Place, count: u32) -> bool {
-        if self.is_deleted(place.queue) {
-            return false;
-        }
-        let Self { gaps, queues, .. } = self;
-        let queue = queues.entry(place.queue).or_insert_with(|| QueueIndex::new(*gaps));
-        queue.raise_count(place.sequence, count)
+    /// Whether a delivery count would be remembered.
+    pub(crate) fn is_count_news(&self, place: Place, count: u32) -> bool {
+        let queue = self.queues.get(&place.queue);
+        queue.is_some_and(|queue| queue.is_news(place.sequence, count))
+    }
+
+    /// Remembers how often a message was given back, the highest wins. `None` if it is not, else what
+    /// was remembered before.
+    pub(crate) fn raise_count(&mut self, place: Place, count: Count) -> Option<Option<Count>> {
+        self.queues.get_mut(&place.queue)?.raise_count(place.sequence, count)
     }
 
     /// Remembers that sequence numbers below `next` were used.
     pub(crate) fn raise_next(&mut self, queue: u64, next: u64) {
-        if self.is_deleted(queue) {
-            return;
+        if let Some(queue) = self.queue(queue) {
+            queue.raise_next(next);
         }
-        let Self { gaps, queues, .. } = self;
-        queues.entry(queue).or_insert_with(|| QueueIndex::new(*gaps)).raise_next(next);
     }
 
     /// Where a message is.
@@ -150,12 +126,9 @@ impl Index {
         self.queues.get(&place.queue).map_or(0, |queue| queue.count(place.sequence))
     }
 
-    /// Every message that was given back, and how often.
-    pub(crate) fn counts(&self) -> impl Iterator<Item = (Place, u32)> {
-        self.queues.iter().flat_map(|(queue, index)| {
-            let queue = *queue;
-            index.counts().map(move |(sequence, count)| (Place { queue, sequence }, count))
-        })
+    /// The messages of a queue that were given back, how often, and which segment says so.
+    pub(crate) fn counts(&self, queue: u64) -> impl Iterator<Item = (u64, Count)> {
+        self.queues.get(&queue).into_iter().flat_map(QueueIndex::counts)
     }
 
     /// All queues that were ever named and are not deleted, in no order, each with a number above
@@ -180,10 +153,31 @@ impl Index {
         self.deleted.keys().copied()
     }
 
-    /// Forgets deleted queues of which nothing can be on disk: `oldest` is the lowest id of all
-    /// segments.
-    pub(crate) fn forget_deleted(&mut self, oldest: u32) {
-        self.deleted.retain(|_, until| *until >= oldest);
+    /// Forgets the deleted queues that have not been needed for some time.
+    pub(crate) fn forget_deleted(&mut self, is_needed: impl Fn(u64) -> bool) {
+        self.deleted.retain(|queue, idle| {
+            *idle = if is_needed(*queue) { 0 } else { *idle + 1 };
+            *idle < GRACE
+        });
+    }
+
+    /// The highest number of a queue that was ever named.
+    pub(crate) fn highest_queue(&self) -> u64 {
+        self.highest_queue
+    }
+
+    /// A queue's number was named.
+    pub(crate) fn see(&mut self, queue: u64) {
+        self.highest_queue = self.highest_queue.max(queue);
+    }
+
+    /// `None` for one that is deleted.
+    fn queue(&mut self, queue: u64) -> Option<&mut QueueIndex> {
+        if self.is_deleted(queue) {
+            return None;
+        }
+        self.see(queue);
+        Some(self.queues.entry(queue).or_default())
     }
 }
 
@@ -194,6 +188,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wal::RecordPlace;
 
     /// The same by the book.
     #[derive(Debug, Default)]
@@ -222,7 +217,17 @@ mod tests {
     }
 
     fn slot(offset: u32) -> Slot {
-        Slot { segment: 7, offset, length: 90, refs: 3 }
+        Slot::new(7, RecordPlace { offset, length: 90 }, 3)
+    }
+
+    fn settle(index: &mut Index, first: u64, count: u64) -> Vec<(u64, u32)> {
+        let mut released = Vec::new();
+        index.settle(Settled { queue: 1, first, count }, |one| {
+            if let Released::Message(sequence, slot) = one {
+                released.push((sequence, slot.offset));
+            }
+        });
+        released
     }
 
     fn at(sequence: u64) -> Place {
@@ -244,9 +249,7 @@ mod tests {
             Action::Settle(first, count) => {
                 let places = first..first + count;
                 naive.next = naive.next.max(places.end);
-                let mut released = Vec::new();
-                let settled = Settled { queue: 1, first, count };
-                index.settle(settled, |sequence, slot| released.push((sequence, slot.offset)));
+                let mut released = settle(index, first, count);
                 released.sort_unstable();
                 let expected: Vec<(u64, u32)> =
                     naive.live.range(places.clone()).map(|(place, slot)| (*place, *slot)).collect();
@@ -287,7 +290,7 @@ mod tests {
         (end, is_settled)
     }
 
-    fn check(index: &Index, naive: &Naive, gaps: Gaps) {
+    fn check(index: &Index, naive: &Naive) {
         let mut live = BTreeMap::new();
         index.live(1, &(0..u64::MAX), |sequence, slot| {
             assert!(live.last_key_value().is_none_or(|(last, _)| *last < sequence));
@@ -308,12 +311,10 @@ mod tests {
         let mut told_of = BTreeMap::new();
         for place in probes {
             assert_eq!(index.get(at(place)).map(|slot| slot.offset), live.get(&place).copied());
-            if gaps == Gaps::Open {
-                let is_settled = naive.settled.contains(&place);
-                assert_eq!(index.is_settled(at(place)), is_settled, "{place}");
-                if place % 97 == 0 {
-                    told_of.insert(place, (told(place), is_settled));
-                }
+            let is_settled = naive.settled.contains(&place);
+            assert_eq!(index.is_settled(at(place)), is_settled, "{place}");
+            if place % 97 == 0 {
+                told_of.insert(place, (told(place), is_settled));
             }
         }
         assert!(told_of.values().all(|(told, settled)| told == settled), "{told_of:?}");
@@ -324,33 +325,21 @@ mod tests {
 
         #[test]
         fn it_knows_what_a_naive_map_knows(actions in actions()) {
-            let (mut index, mut naive) = (Index::new(Gaps::Open), Naive::default());
+            let (mut index, mut naive) = (Index::default(), Naive::default());
             for (action, stamp) in actions.iter().zip(0..) {
                 apply(&mut index, &mut naive, action, stamp);
             }
-            check(&index, &naive, Gaps::Open);
-        }
-
-        #[test]
-        fn with_settled_gaps_it_knows_every_message(actions in actions()) {
-            let (mut index, mut naive) = (Index::new(Gaps::Settled), Naive::default());
-            for (action, stamp) in actions.iter().zip(0..) {
-                // It may have forgotten what was settled, so nothing arrives there again.
-                if !matches!(action, Action::Arrive(place) if naive.settled.contains(place)) {
-                    apply(&mut index, &mut naive, action, stamp);
-                }
-            }
-            check(&index, &naive, Gaps::Settled);
+            check(&index, &naive);
         }
     }
 
     #[test]
     fn a_message_that_stays_costs_nothing_for_what_passes_it() {
-        let mut index = Index::new(Gaps::Open);
+        let mut index = Index::default();
         index.arrive(at(3), slot(3));
         for sequence in 4..100_000 {
             index.arrive(at(sequence), slot(0));
-            index.settle(Settled { queue: 1, first: sequence, count: 1 }, |_, _| {});
+            settle(&mut index, sequence, 1);
         }
         let debug = format!("{:?}", index.queues.get(&1).unwrap());
         assert!(debug.len() < 10_000, "{} bytes", debug.len());
@@ -359,43 +348,48 @@ mod tests {
 
     #[test]
     fn everything_can_be_settled_at_once_and_for_good() {
-        let mut index = Index::new(Gaps::Open);
+        let mut index = Index::default();
         index.arrive(at(1_000_000), slot(1));
         index.arrive(at(5), slot(2));
-        let mut released = Vec::new();
-        let all = Settled { queue: 1, first: 0, count: u64::MAX };
-        index.settle(all, |sequence, _| released.push(sequence));
-        assert_eq!(released, [5, 1_000_000]);
+        assert_eq!(settle(&mut index, 0, u64::MAX), [(5, 2), (1_000_000, 1)]);
         assert!(!index.arrive(at(1 << 40), slot(1)));
         assert!(index.is_settled(at(77)));
     }
 
     #[test]
     fn a_deleted_queue_takes_nothing_more_until_it_is_forgotten() {
-        let mut index = Index::new(Gaps::Open);
+        let mut index = Index::default();
         index.arrive(at(1), slot(1));
         index.arrive(at(2), slot(2));
-        assert!(index.raise_count(at(2), 4));
-        let mut released = 0;
-        index.delete_queue(1, 9, |_, _| released += 1);
-        assert_eq!(released, 2);
+        assert_eq!(index.raise_count(at(2), count(4, 1)), Some(None));
+        let mut released = Vec::new();
+        index.delete_queue(1, |one| released.push(one));
+        assert_eq!(released.len(), 3);
+        assert_eq!(released[2], Released::Count(count(4, 1)));
         assert!(index.is_settled(at(1)) && !index.arrive(at(3), slot(3)));
-        assert_eq!(index.queues().count(), 0);
-        index.forget_deleted(9);
+        assert_eq!((index.queues().count(), index.highest_queue()), (0, 1));
+        index.forget_deleted(|queue| queue == 1);
         assert_eq!(index.deleted().collect::<Vec<_>>(), [1]);
-        index.forget_deleted(10);
-        assert_eq!(index.deleted().count(), 0);
+        (0..GRACE).for_each(|_| index.forget_deleted(|_| false));
+        assert_eq!((index.deleted().count(), index.highest_queue()), (0, 1));
+    }
+
+    fn count(times: u32, segment: u32) -> Count {
+        Count { times, segment }
     }
 
     #[test]
-    fn the_highest_count_of_a_message_stays_until_it_is_settled() {
-        let mut index = Index::new(Gaps::Open);
+    fn the_highest_count_of_a_message_that_is_there_stays_until_it_is_settled() {
+        let mut index = Index::default();
         index.arrive(at(1), slot(1));
-        assert!(index.raise_count(at(1), 3));
-        assert!(!index.raise_count(at(1), 2));
-        assert_eq!(index.counts().collect::<Vec<_>>(), [(at(1), 3)]);
-        index.settle(Settled { queue: 1, first: 0, count: 9 }, |_, _| {});
-        assert!(!index.raise_count(at(1), 5));
+        assert_eq!(index.raise_count(at(1), count(3, 1)), Some(None));
+        assert!(index.raise_count(at(1), count(2, 9)).is_none());
+        assert!(index.raise_count(at(2), count(2, 9)).is_none(), "there is no message");
+        assert_eq!(index.raise_count(at(1), count(3, 2)), Some(Some(count(3, 1))));
+        assert_eq!(index.counts(1).collect::<Vec<_>>(), [(1, count(3, 2))]);
+        assert!(!index.is_count_news(at(1), 3) && index.is_count_news(at(1), 4));
+        settle(&mut index, 0, 9);
+        assert!(index.raise_count(at(1), count(5, 3)).is_none());
         assert_eq!(index.count(at(1)), 0);
     }
 }

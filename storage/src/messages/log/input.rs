@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 
-use super::frame::LogPosition;
 use super::load::Load;
 use crate::clock;
 use crate::messages::{Batch, Progress, Ticket};
@@ -60,8 +59,8 @@ enum Sleeper {
 /// What others ask of the log thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Orders {
-    /// Everything before it is on disk, and the log is to say so.
-    pub(super) synced: Option<LogPosition>,
+    /// Something more is on disk, and the log is to say so.
+    pub(super) synced: bool,
     /// The open segment is to be sealed.
     pub(super) roll: bool,
     /// There may be room on the disk again.
@@ -74,8 +73,13 @@ pub(super) struct Orders {
 
 impl Input {
     /// Takes everything out of the batch and gives the ticket. Nothing is kept once the input is
-    /// closed.
+    /// closed, nor of what is too large.
     pub(super) fn push(&self, batch: &mut Batch, progress: &Progress) -> Ticket {
+        if let Err(error) = batch.check() {
+            tracing::error!("{error}; it is not stored, and nobody is told that it was");
+            batch.clear();
+            return Ticket::NEVER;
+        }
         let mut state = self.state.lock();
         if batch.is_empty() {
             return Ticket(state.tickets);
@@ -84,7 +88,7 @@ impl Input {
         let ticket = Ticket(state.tickets);
         if state.is_closed {
             drop(state);
-            clear(batch);
+            batch.clear();
             return ticket;
         }
         state.messages += batch.publishes.len() as u64;
@@ -148,10 +152,10 @@ impl Input {
         state.sleeper = Sleeper::Works;
     }
 
-    /// Tells the log thread how far everything is on disk.
-    pub(super) fn set_synced(&self, position: LogPosition) {
+    /// Tells the log thread that more is on disk.
+    pub(super) fn set_synced(&self) {
         let mut state = self.state.lock();
-        state.orders.synced = Some(position);
+        state.orders.synced = true;
         // A lingering thread takes it along when it wakes; one that works looks before it sleeps.
         let is_worth_waking = state.sleeper == Sleeper::Sleeps;
         self.wake_if(state, is_worth_waking);
@@ -162,7 +166,7 @@ impl Input {
         self.order(|orders| orders.roll = true);
     }
 
-    /// Says that a file was removed.
+    /// Says that there may be room on the disk again.
     pub(super) fn notice_room(&self) {
         self.order(|orders| orders.room = true);
     }
@@ -215,16 +219,8 @@ impl Input {
 impl State {
     fn is_due(&self) -> bool {
         let Orders { synced, roll, room, close: _, fail: _ } = self.orders;
-        self.is_closed || self.is_urgent || roll || room || synced.is_some()
+        self.is_closed || self.is_urgent || roll || room || synced
     }
-}
-
-fn clear(batch: &mut Batch) {
-    batch.publishes.clear();
-    batch.settled.clear();
-    batch.absent.clear();
-    batch.delivery_counts.clear();
-    batch.deleted_queues.clear();
 }
 
 #[cfg(test)]

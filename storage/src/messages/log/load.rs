@@ -8,8 +8,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::frame;
-use super::holdings::Holdings;
+use super::record;
 use crate::messages::{Batch, Content, Place, Publish, Settled, Ticket};
 
 /// What one append brought, as counts of the items at the front of the lists.
@@ -17,11 +16,11 @@ use crate::messages::{Batch, Content, Place, Publish, Settled, Ticket};
 pub(super) struct Entry {
     pub(super) ticket: Ticket,
     pub(super) items: Items,
-    /// Written as one frame.
+    /// Written in one group.
     pub(super) is_atomic: bool,
     pub(super) is_awaited: bool,
-    /// At most so many bytes of frames.
-    pub(super) frame_bytes: u64,
+    /// At most so many bytes of records.
+    pub(super) bytes: u64,
 }
 
 /// How many of everything.
@@ -48,6 +47,14 @@ impl Items {
     }
 }
 
+/// Something that needs little room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    Settled(Settled),
+    Absent(Settled),
+    Deleted(u64),
+}
+
 /// See the module documentation.
 #[derive(Debug, Default)]
 pub(super) struct Load {
@@ -62,17 +69,17 @@ pub(super) struct Load {
 /// Memory for so many items of a kind stays when there are none.
 const KEPT_ITEMS: usize = 1 << 16;
 
-/// At most so many bytes of frame for a message.
-fn frame_bytes(publish: &Publish) -> u64 {
-    let frames = publish.places.len() / frame::PLACES_MAX + 1;
-    let one = frame::publish_len(0, publish.content.size()).unwrap_or(u32::MAX);
-    frames as u64 * u64::from(one) + 16 * publish.places.len() as u64
+/// At most so many bytes of records for a message.
+fn record_bytes(publish: &Publish) -> u64 {
+    let records = publish.places.len() / record::PLACES_MAX + 1;
+    let one = record::publish_length(0, publish.content.size());
+    records as u64 * one + 16 * publish.places.len() as u64
 }
 
-/// At most so many bytes of frame for a run of settled places: two chunks, or a range.
+/// At most so many bytes of records for a run of settled places: two chunks, or a range.
 const SETTLED_BYTES: u64 = 2 * 48;
 
-/// At most so many bytes of frame for a delivery count or a deleted queue.
+/// At most so many bytes of records for a delivery count or a deleted queue.
 const COUNT_BYTES: u64 = 20;
 
 impl Load {
@@ -94,14 +101,14 @@ impl Load {
         let mut content = 0;
         for publish in &batch.publishes {
             content += publish.content.size();
-            bytes += frame_bytes(publish);
+            bytes += record_bytes(publish);
         }
         self.entries.push_back(Entry {
             ticket,
             items,
             is_atomic: batch.atomic,
             is_awaited: batch.awaited,
-            frame_bytes: bytes,
+            bytes,
         });
         self.publishes.extend(batch.publishes.drain(..));
         self.settled.extend(batch.settled.drain(..));
@@ -150,58 +157,54 @@ impl Load {
         let first: usize = self.entries.iter().take(at).map(|entry| entry.items.publishes).sum();
         let Some(entry) = self.entries.get(at).copied() else { return };
         let last = first + entry.items.publishes;
-        if entry.is_atomic || entry.items.publishes < 2 || entry.frame_bytes <= bytes {
+        if entry.is_atomic || entry.items.publishes < 2 || entry.bytes <= bytes {
             return;
         }
         let mut part =
             Entry { ticket: Ticket(entry.ticket.0.saturating_sub(1)), ..Entry::default() };
         for publish in self.publishes.range(first..last) {
-            let more = frame_bytes(publish);
-            if part.items.publishes > 0 && part.frame_bytes + more > bytes {
+            let more = record_bytes(publish);
+            if part.items.publishes > 0 && part.bytes + more > bytes {
                 break;
             }
             part.items.publishes += 1;
-            part.frame_bytes += more;
+            part.bytes += more;
         }
         if let Some(rest) = self.entries.get_mut(at) {
             rest.items.publishes -= part.items.publishes;
-            rest.frame_bytes = rest.frame_bytes.saturating_sub(part.frame_bytes);
+            rest.bytes = rest.bytes.saturating_sub(part.bytes);
         }
         self.entries.insert(at, part);
     }
 
-    /// At most so many bytes of frame for the message that is written first, or 1.
+    /// At most so many bytes of records for the message that is written first, or 1.
     pub(super) fn first_bytes(&self) -> u64 {
         match (self.entries.front(), self.publishes.front()) {
-            (Some(entry), _) if entry.is_atomic => entry.frame_bytes,
-            (Some(entry), Some(publish)) if entry.items.publishes > 0 => frame_bytes(publish),
+            (Some(entry), _) if entry.is_atomic => entry.bytes,
+            (Some(entry), Some(publish)) if entry.items.publishes > 0 => record_bytes(publish),
             (Some(_) | None, _) => 1,
         }
     }
 
-    /// Takes out everything but messages, and but what belongs to atomic entries, and tells the
-    /// holdings. Says whether there was any.
-    pub(super) fn take_settlements(&mut self, holdings: &mut Holdings) -> bool {
-        let mut any = false;
+    /// Takes out settlements and deletions, but for those that belong to atomic entries. Says up to
+    /// which ticket all of them were taken.
+    pub(super) fn take_settlements(&mut self, mut taken: impl FnMut(Taken)) -> Ticket {
+        let mut until = Ticket(0);
+        let mut any_kept = false;
         let mut previous: Option<Entry> = None;
         for _ in 0..self.entries.len() {
             let Some(mut entry) = self.entries.pop_front() else { break };
             let keeps = entry.is_atomic;
-            any |= !keeps && entry.items.publishes < entry.items.len();
-            turn(&mut self.settled, entry.items.settled, keeps, |settled| {
-                holdings.settle(settled, |_, _| {});
-            });
-            turn(&mut self.absent, entry.items.absent, keeps, |absent| {
-                holdings.settle(absent, |_, _| {});
-            });
-            turn(&mut self.counts, entry.items.counts, keeps, |(place, count)| {
-                holdings.raise_count(place, count);
-            });
-            turn(&mut self.deleted, entry.items.deleted, keeps, |queue| {
-                holdings.delete_queue(queue);
-            });
+            turn(&mut self.settled, entry.items.settled, keeps, |one| taken(Taken::Settled(one)));
+            turn(&mut self.absent, entry.items.absent, keeps, |one| taken(Taken::Absent(one)));
+            turn(&mut self.deleted, entry.items.deleted, keeps, |one| taken(Taken::Deleted(one)));
+            any_kept |= keeps;
+            if !any_kept {
+                until = entry.ticket;
+            }
             if !keeps {
-                entry.items = Items { publishes: entry.items.publishes, ..Items::default() };
+                let Items { publishes, counts, .. } = entry.items;
+                entry.items = Items { publishes, counts, ..Items::default() };
                 // What is empty goes on as part of the next, so that they do not become many.
                 if let Some(empty) = previous.take_if(|previous| previous.items.len() == 0) {
                     entry.is_awaited |= empty.is_awaited;
@@ -210,7 +213,7 @@ impl Load {
             self.entries.extend(previous.replace(entry));
         }
         self.entries.extend(previous);
-        any
+        until
     }
 
     /// Tells the messages that a queue has in these ranges.
@@ -259,7 +262,7 @@ mod tests {
     use super::*;
 
     fn publish(sequence: u64, size: usize) -> Publish {
-        let content = Content { note: 0, head: vec![0; size].into(), tail: None };
+        let content = Content { head: vec![0; size].into(), ..Content::default() };
         Publish { content, places: [Place { queue: 1, sequence }].into_iter().collect() }
     }
 

@@ -4,38 +4,26 @@
 //! queue and every publisher that waits for it.
 //!
 //! # On disk
+//! It stands on [`wal`](crate::wal), which draws the files.
 //! ```text
-//! messages/
-//!   hot-0000000007     sealed: nothing is appended to it any more
-//!   cold-0000000009    what the compactor kept of older segments
-//!   hot-0000000010     open: the end of the log
-//!   reserve            room for when there is none
-//!
-//! segment   header 64 B | frame | frame | ...
-//! hot       header | SNAP (what was settled when it was begun) | PUB PUB ACK PUB SYNCED BATCH ...
-//! cold      header | PUB PUB PUB ...
-//! frame     len u32 | crc32c u32 | type u8 | flags u8 | payload
+//! hot    SNAP (what was settled when it was begun) | PUB PUB ACK | PUB RANGE | ...     groups
+//! cold   PUB PUB PUB COUNT | PUB PUB | ...
 //! ```
-//! `segment` and `frame` draw every byte of it, `snapshot` the payload of a SNAP. The messages of
-//! the store are those in PUB frames less what ACK, RANGE and SNAP frames settle and less deleted
-//! queues: a set, whatever the order of the frames. A message settled before its turn to be written
-//! came is never written.
+//! `record` draws every byte of a record, `snapshot` the payload of a SNAP, `outline` a segment's
+//! footer. The messages of the store are those in PUB records less what ACK, RANGE and SNAP records
+//! settle and less deleted queues: a set, whatever the order of the records. A message settled before
+//! its turn to be written came is never written. An atomic batch is in one group.
 //!
 //! # In the process
 //! ```text
-//! append ─► input ─► log thread ─► open segment ─► sync thread ─► Progress::durable
-//!                        │  ▲                          │
-//!                        ▼  └───── all is synced ──────┘
+//! append ─► input ─► log thread ─► wal ─► sync thread ─► Progress::durable
+//!                        │  ▲              │
+//!                        ▼  └── synced ────┘
 //!                     holdings (index, segments) ◄── compactor thread
 //!                        ▲
 //! read ──────────────────┘
 //! ```
 //! `shared` has the lock order.
-//!
-//! # A scratch log
-//! The same without a memory: for the bodies of messages that need not survive. Its directory is
-//! wiped when it is opened, nothing is synced, and a place must not be settled by an earlier append
-//! than the one that brings its message.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -43,57 +31,41 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
+mod record;
+mod outline;
+mod buffer;
 mod chunk;
-mod compaction;
-#[cfg(test)]
-mod faults;
-mod files;
-mod frame;
-mod full;
-mod group;
-mod holdings;
+mod queue_index;
 pub(super) mod index;
-mod input;
+mod segments;
+mod holdings;
+mod snapshot;
+mod signal;
 mod load;
-mod open_segment;
+mod input;
+mod shared;
+mod settlements;
+mod group;
+mod writer;
+mod full;
+mod reader;
+mod compaction;
+mod rebuild;
+mod verify;
+
 #[cfg(test)]
 mod ordeal;
-mod outline;
-mod queue_index;
-mod reader;
-mod rebuild;
-mod recovery;
-mod salvage;
-mod segment;
-mod segments;
-mod settlements;
-mod shared;
-mod signal;
-mod snapshot;
-mod stragglers;
-mod survey;
-mod syncer;
-mod syncs;
-mod verify;
-mod writer;
-
 #[cfg(test)]
 mod tests;
 
-use self::files::{Files, RealFiles};
-use self::frame::FrameBuffer;
-use self::holdings::Holdings;
-use self::index::Gaps;
-use self::open_segment::{OpenSegment, Trouble};
-pub use self::salvage::Cut;
-use self::segment::SegmentName;
-use self::shared::Shared;
-use self::survey::TEMPORARY;
-pub use self::verify::{QueueTotals, Report, SegmentTotals, salvage, verify};
+use self::rebuild::Rebuild;
+use self::shared::{Board, Shared};
+pub use self::verify::{Cut, QueueTotals, Report, SegmentTotals, salvage, verify};
 use self::writer::Writer;
-use super::{Batch, MessageStore, Options, Progress, Recovered, Statistics, StoredMessage, Ticket};
+use super::{Batch, MessageStore, Options, Progress, ReadBack, Recovered, Statistics, Ticket};
+use crate::wal::{Files, Found, Listener, RealFiles, Settings, Wal};
 use crate::{StorageError, StoreId};
 
 /// Where the log of a data directory is.
@@ -118,7 +90,7 @@ impl Log {
     /// read.
     ///
     /// # Errors
-    /// What was synced is damaged and `options.salvage` is not set, a segment is of a later version
+    /// What was synced is damaged and `options.salvage` is not set, a segment is of another version
     /// or belongs to another store, or the system refuses.
     pub fn open(
         directory: &Path,
@@ -135,22 +107,9 @@ impl Log {
     /// Looks at a log's directory, if there is one, and changes nothing.
     ///
     /// # Errors
-    /// It was written by a later version or belongs to another store, or the system refuses.
+    /// It was written by another version or belongs to another store, or the system refuses.
     pub(crate) fn check(directory: &Path, store: &StoreId) -> Result<(), StorageError> {
-        match directory.exists() {
-            true => survey::Listing::read(directory, &store.bytes(), &RealFiles).map(drop),
-            false => Ok(()),
-        }
-    }
-
-    /// Opens a log that remembers nothing. Whatever is in the directory is removed.
-    ///
-    /// # Errors
-    /// The system refuses.
-    pub fn open_scratch(directory: &Path, options: &Options) -> Result<Arc<Self>, StorageError> {
-        let log = Self::open_scratch_with(directory, options, Arc::new(RealFiles))?;
-        log.start_compactor()?;
-        Ok(log)
+        Wal::check(directory, &store.bytes())
     }
 
     /// Nothing is compacted before this.
@@ -170,50 +129,43 @@ impl Log {
         known_queues: &HashSet<u64>,
         files: Arc<dyn Files>,
     ) -> Result<(Arc<Self>, Recovered), StorageError> {
-        let request = recovery::Request {
-            directory,
-            store,
-            known_queues,
-            salvage: options.salvage,
-            files: &*files,
+        let cuts = match options.salvage && directory.is_dir() {
+            true => verify::cut_out(directory, store)?,
+            false => Vec::new(),
         };
-        let (holdings, recovered) = recovery::recover(&request)?;
-        let shared = Shared::new(directory, store, options, holdings, Gaps::Open, files);
-        let mut frames = FrameBuffer::default();
-        let open = begin(&shared, &mut frames)?;
-        let synced = open.segment.file.sync();
-        synced.map_err(|error| StorageError::io("sync", &open.segment.path, error))?;
-        let has_reserve = full::make_reserve(&shared)?;
-        let synced = shared.files.sync_directory(directory);
-        synced.map_err(|error| StorageError::io("sync", directory, error))?;
-        shared.holdings.lock().segments_mut().set_synced(open.segment.name.id);
-        let mut writer = Writer::new(Arc::clone(&shared), open, frames);
-        if !has_reserve {
-            writer.fill_up()?;
-        }
-        let mut threads = vec![start_writer(&shared, writer)?];
-        threads.push(start(&shared, "log-sync", |shared| {
-            let outcome = shared.guard("sync", || syncer::run(shared));
-            shared.syncs.end();
+        let board = Board::new(options);
+        let listener: Arc<dyn Listener> = Arc::<Board>::clone(&board);
+        let settings = Settings {
+            store: store.bytes(),
+            segment_size: options.segment_size,
+            fsync: options.fsync,
+        };
+        let mut rebuild = Rebuild::new(Some(known_queues));
+        let (wal, appender, found) =
+            Wal::open_with(directory, settings, files, &mut rebuild, listener)?;
+        let Found { segments, notes } = found;
+        let (holdings, mut recovered) = rebuild.finish(&segments);
+        recovered.notes.extend(cuts.iter().map(ToString::to_string));
+        recovered.notes.extend(notes);
+        *board.holdings.lock() = holdings;
+        let shared = Arc::new(Shared {
+            board,
+            wal,
+            backlog: RwLock::default(),
+            directory: directory.to_owned(),
+            options: options.clone(),
+        });
+        let mut writer = Writer::new(Arc::clone(&shared), appender);
+        writer.begin()?;
+        // What fills the disk from now on shall find the room taken that is needed to empty it.
+        shared.wal.wait_until_stocked();
+        let threads = vec![start(&shared, "log-write", |shared| {
+            let outcome = shared.guard("log", || writer.run());
+            // Whoever waits for room need not wait any longer.
+            shared.progress.remove_pending(shared.progress.pending());
             outcome
-        })?);
+        })?];
         Ok((Arc::new(Self { shared, threads: Mutex::new(Threads::Running(threads)) }), recovered))
-    }
-
-    fn open_scratch_with(
-        directory: &Path,
-        options: &Options,
-        files: Arc<dyn Files>,
-    ) -> Result<Arc<Self>, StorageError> {
-        wipe(directory, &*files)?;
-        let holdings = Holdings::new(Gaps::Settled);
-        let store = StoreId::random();
-        let shared = Shared::new(directory, &store, options, holdings, Gaps::Settled, files);
-        let mut frames = FrameBuffer::default();
-        let open = begin(&shared, &mut frames)?;
-        let writer = Writer::new(Arc::clone(&shared), open, frames);
-        let threads = vec![start_writer(&shared, writer)?];
-        Ok(Arc::new(Self { shared, threads: Mutex::new(Threads::Running(threads)) }))
     }
 }
 
@@ -222,11 +174,7 @@ impl MessageStore for Log {
         self.shared.input.push(batch, &self.shared.progress)
     }
 
-    fn read(
-        &self,
-        queue: u64,
-        sequences: &[Range<u64>],
-    ) -> Result<Vec<StoredMessage>, StorageError> {
+    fn read(&self, queue: u64, sequences: &[Range<u64>]) -> Result<ReadBack, StorageError> {
         reader::read(&self.shared, queue, sequences)
     }
 
@@ -239,6 +187,7 @@ impl MessageStore for Log {
         let (_, messages, bytes) = self.shared.input.totals();
         statistics.appended_messages = messages;
         statistics.appended_bytes = bytes;
+        statistics.written_bytes = self.shared.wal.written_bytes();
         statistics.pending_bytes = self.shared.progress.pending() as u64;
         let holdings = self.shared.holdings.lock();
         for account in holdings.segments().iter() {
@@ -260,6 +209,9 @@ impl MessageStore for Log {
                 let ended = thread.join().unwrap_or(Err(StorageError::Closed));
                 outcome = outcome.and(ended);
             }
+            // Whatever happened: what was written is made durable if it can be.
+            let closed = self.shared.wal.close();
+            outcome = outcome.and(closed);
             *threads = Threads::Ended(outcome);
         }
         match &*threads {
@@ -277,35 +229,6 @@ impl Drop for Log {
     }
 }
 
-/// Begins the segment that is appended to first. If there is no room, the reserve makes some.
-fn begin(shared: &Shared, frames: &mut FrameBuffer) -> Result<OpenSegment, StorageError> {
-    match OpenSegment::begin(shared, frames) {
-        Err(Trouble::Full) => {}
-        Err(Trouble::Failed(error)) => return Err(error),
-        Ok(open) => return Ok(open),
-    }
-    full::remove_reserve(shared)?;
-    OpenSegment::begin(shared, frames).map_err(|trouble| match trouble {
-        Trouble::Failed(error) => error,
-        Trouble::Full => {
-            let reason = std::io::ErrorKind::StorageFull.into();
-            StorageError::io("write a segment in", &shared.directory, reason)
-        }
-    })
-}
-
-fn start_writer(
-    shared: &Arc<Shared>,
-    writer: Writer,
-) -> Result<JoinHandle<Result<(), StorageError>>, StorageError> {
-    start(shared, "log-write", |shared| {
-        let outcome = shared.guard("log", || writer.run());
-        // Whoever waits for room need not wait any longer.
-        shared.progress.remove_pending(shared.progress.pending());
-        outcome
-    })
-}
-
 fn start(
     shared: &Arc<Shared>,
     name: &str,
@@ -315,20 +238,4 @@ fn start(
     let shared = Arc::clone(shared);
     let thread = thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared));
     thread.map_err(|error| StorageError::io("start a thread for", &directory, error))
-}
-
-/// Removes what a scratch log left here, and nothing else.
-fn wipe(directory: &Path, files: &dyn Files) -> Result<(), StorageError> {
-    let created = files.create_directory(directory);
-    created.map_err(|error| StorageError::io("create", directory, error))?;
-    let entries = files.list(directory);
-    for entry in entries.map_err(|error| StorageError::io("list", directory, error))? {
-        let name = entry.name.as_str();
-        let is_ours = SegmentName::parse(name).is_some() || name == full::RESERVE;
-        if is_ours || name.ends_with(TEMPORARY) {
-            let path = directory.join(name);
-            files.remove(&path).map_err(|error| StorageError::io("remove", &path, error))?;
-        }
-    }
-    Ok(())
 }

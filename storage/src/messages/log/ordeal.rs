@@ -6,9 +6,10 @@ use std::io;
 use std::path::Path;
 use std::slice;
 
-use super::faults::{Fault, FaultyFiles, Loss, Operation};
 use super::*;
 use crate::messages::{Content, FsyncPolicy, Health, Place, Publish};
+use crate::wal::SegmentName;
+use crate::wal::faults::{Fault, FaultyFiles, Loss, Operation};
 
 /// The definitions have these; another queue is deleted on the way.
 const QUEUES: [u64; 3] = [1, 2, 3];
@@ -45,7 +46,8 @@ impl Promises {
         body.resize(body.len() + size, b'.');
         let (head, tail) = body.split_at(body.len() / 3);
         let tail = Some(Arc::new(bytes::Bytes::copy_from_slice(tail)));
-        let content = Content { note: places[0].sequence, head: head.into(), tail };
+        let note = places[0].sequence;
+        let content = Content { note, head: head.into(), tail, ..Content::default() };
         batch.publishes.push(Publish { content, places: places.iter().copied().collect() });
         for place in &places {
             self.messages.insert(*place, (body.clone(), Ticket(u64::MAX)));
@@ -134,7 +136,7 @@ impl Promises {
     /// What is read is what was appended.
     fn check_read(&self, log: &Log) -> Result<(), StorageError> {
         for queue in QUEUES {
-            for message in log.read(queue, slice::from_ref(&(0..u64::MAX)))? {
+            for message in log.read(queue, slice::from_ref(&(0..u64::MAX)))?.messages {
                 let place = Place { queue, sequence: message.sequence };
                 assert_eq!(bytes_of(&message.content), self.messages[&place].0);
             }
@@ -148,7 +150,7 @@ impl Promises {
         for (queue, messages) in &recovered.queues {
             let sequences: Vec<u64> = messages.messages.iter().map(|one| one.sequence).collect();
             assert!(sequences.is_sorted_by(|one, next| one < next), "{context}: {sequences:?}");
-            let read = log.read(*queue, slice::from_ref(&(0..u64::MAX))).unwrap();
+            let read = log.read(*queue, slice::from_ref(&(0..u64::MAX))).unwrap().messages;
             assert_eq!(read.len(), sequences.len(), "{context}");
             for (message, one) in read.iter().zip(&messages.messages) {
                 let place = Place { queue: *queue, sequence: message.sequence };
@@ -370,7 +372,7 @@ fn a_power_failure_after_a_kill_loses_nothing_that_was_promised() {
         promises.start_anew(&recovered, &found);
         // It may only tell of what it has done when it writes something.
         promises.work(&log, 100..102).unwrap();
-        log.shared.syncs.sync().unwrap();
+        log.shared.sync().unwrap();
         promises.work(&log, 102..104).unwrap();
         promises.durable = promises.durable.max(log.progress().durable());
         files.lose_power(path, Loss::All);
@@ -379,9 +381,9 @@ fn a_power_failure_after_a_kill_loses_nothing_that_was_promised() {
     }
 }
 
-/// Whatever a sealed segment loses, a later one knows better.
+/// Whatever a segment loses after an orderly end, the manifest knows better.
 #[test]
-fn a_sealed_segment_that_loses_its_end_is_refused() {
+fn a_segment_that_loses_its_end_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let (path, store) = (directory.path(), StoreId::random());
     let files = FaultyFiles::new(path);
@@ -397,56 +399,20 @@ fn a_sealed_segment_that_loses_its_end_is_refused() {
         .filter_map(|entry| SegmentName::parse(&entry.name))
         .collect();
     assert!(segments.len() > 3);
-    for name in &segments[..segments.len() - 1] {
+    for name in &segments {
         let segment = name.path(path);
         let whole = std::fs::read(&segment).unwrap();
-        let mut walk_end = Vec::new();
-        let file = RealFiles.open_to_read(&segment).unwrap();
-        let mut walk = segment::Walk::new(&*file, name.id).unwrap();
-        while let segment::Step::Frame { place, .. } = walk.step().unwrap() {
-            walk_end.push(place.offset as usize);
+        let end = whole.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+        if end <= 64 {
+            // The next one, which nothing was written to.
+            continue;
         }
-        for end in walk_end.into_iter().skip(1) {
+        for end in (0..end).step_by(7) {
             std::fs::write(&segment, &whole[..end]).unwrap();
             let refused = open(path, &store, &options(), &FaultyFiles::new(path)).unwrap_err();
             assert!(matches!(refused, StorageError::Damaged { .. }), "{name} cut to {end}");
+            assert!(refused.to_string().contains(&name.to_string()), "{refused}");
         }
         std::fs::write(&segment, whole).unwrap();
     }
-}
-
-#[test]
-fn old_segments_get_outlines_and_a_restart_that_reads_them_finds_the_same() {
-    let directory = tempfile::tempdir().unwrap();
-    let (path, store) = (directory.path(), StoreId::random());
-    let files = FaultyFiles::new(path);
-    let mut promises = Promises::default();
-    let options = Options { segment_size: 16 << 10, ..Options::default() };
-    let (log, _) = open(path, &store, &options, &files).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    for _ in 0..200 {
-        let mut batch = Batch { awaited: true, ..Batch::default() };
-        promises.publish(&mut batch, &[1], 3000);
-        let ticket = log.append(&mut batch);
-        promises.appended(ticket);
-        // One group each, so that segments are sealed at their size.
-        runtime.block_on(log.progress().reached(ticket)).unwrap();
-    }
-    let mut outliner = compaction::outliner::Outliner::default();
-    while outliner.write_next(&log.shared).unwrap() {}
-    promises.durable = log.progress().durable();
-    log.close().unwrap();
-    let names: Vec<_> = files.list(path).unwrap().into_iter().map(|entry| entry.name).collect();
-    let outlines = names.iter().filter(|name| name.ends_with(outline::SUFFIX)).count();
-    let segments = names.iter().filter_map(|name| SegmentName::parse(name)).count();
-    assert!(outlines > 0 && outlines <= segments - outline::READ_WHOLE, "{outlines} {segments}");
-    let (log, recovered) = open(path, &store, &options, &files).unwrap();
-    promises.check(&log, &recovered, "with outlines");
-    log.close().unwrap();
-    for name in names.iter().filter(|name| name.ends_with(outline::SUFFIX)) {
-        files.remove(&path.join(name)).unwrap();
-    }
-    let (log, again) = open(path, &store, &options, &files).unwrap();
-    assert_eq!(format!("{:?}", again.queues), format!("{:?}", recovered.queues));
-    log.close().unwrap();
 }

@@ -4,65 +4,19 @@
 //! stays for days costs its own chunk, not an entry for everything that came after it.
 //!
 //! ```text
-//!        stragglers                         recent
-//!   ┌──────┐     ┌──────────┐   ┌───────┬─────────┬───────┐
-//!   │ chunk│     │ untouched│   │ chunk │ settled │ chunk │   nothing yet
-//!   └──────┘     └──────────┘   └───────┴─────────┴───────┘
-//! ──────────settled───────────►floor──────────────────────────────────────► places
+//!            chunks                                       last
+//!   ┌───────┐         ┌───────────┐         ┌───────┐   ┌───────┐
+//!   │ chunk │ settled │ untouched │ settled │ chunk │   │ chunk │   nothing yet
+//!   └───────┘         └───────────┘         └───────┘   └───────┘
+//!  ───────────────────────────────────────────────────────────── end ─────► places
 //! ```
-//! Stays true: a chunk below the floor that is not a straggler is settled; `next` is above every
-//! place that was ever named.
+//! Stays true: below `end` a chunk that is neither in the map nor the last is settled; `next` is above
+//! every place that was ever named.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 
 use super::chunk::{CHUNK_PLACES, Chunk, Mask, Slot};
-use super::stragglers::Stragglers;
-
-/// The most chunks that nobody touched that are kept one by one.
-const GAP_CHUNKS: u64 = 64;
-
-/// Memory for so many recent chunks stays when there are none.
-const KEPT_CHUNKS: usize = 64;
-
-/// Settled chunks that `recent` may hold before it is looked at.
-const HOLES: usize = 32;
-
-/// Chunks of memory that are kept for reuse.
-const POOL_CHUNKS: usize = 64;
-
-/// What a place is that nobody has named yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gaps {
-    /// A message may still arrive in it.
-    Open,
-    /// As good as settled: nothing is remembered of it.
-    Settled,
-}
-
-/// Chunks that wait to be used again.
-#[derive(Debug, Default)]
-pub(super) struct Pool(
-    #[expect(clippy::vec_box, reason = "it is the boxes that are used again")] Vec<Box<Chunk>>,
-);
-
-impl Pool {
-    /// A chunk with room for every place.
-    fn full(&mut self) -> Box<Chunk> {
-        self.0.pop().unwrap_or_else(|| {
-            let mut chunk = Box::<Chunk>::default();
-            chunk.reserve_all();
-            chunk
-        })
-    }
-
-    fn recycle(&mut self, mut chunk: Box<Chunk>) {
-        if chunk.is_full_size() && self.0.len() < POOL_CHUNKS {
-            chunk.clear();
-            self.0.push(chunk);
-        }
-    }
-}
 
 /// A run of chunks that are alike, as a snapshot tells them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,41 +30,48 @@ pub(crate) enum ChunkRun {
 }
 
 impl ChunkRun {
-    /// One chunk.
-    pub(super) fn of(chunk: &Chunk) -> Self {
+    fn of(chunk: &Chunk) -> Self {
         if chunk.settled().is_empty() { Self::Unsettled(1) } else { Self::Mixed(chunk.settled()) }
     }
 }
 
-/// See the module documentation.
 #[derive(Debug)]
+enum Entry {
+    Chunk(Box<Chunk>),
+    /// So many chunks that nobody has touched.
+    Untouched(u64),
+}
+
+/// How often a message was given back, and which segment says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Count {
+    pub(crate) times: u32,
+    pub(crate) segment: u32,
+}
+
+/// What a settlement has let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Released {
+    /// The message of this place.
+    Message(u64, Slot),
+    /// A delivery count.
+    Count(Count),
+}
+
+/// See the module documentation.
+#[derive(Debug, Default)]
 pub(super) struct QueueIndex {
-    gaps: Gaps,
-    /// Number of the first chunk in `recent`.
-    floor: u64,
-    /// `None` is settled.
-    recent: VecDeque<Option<Box<Chunk>>>,
-    /// How many of `recent` are `None`.
-    holes: usize,
-    stragglers: Stragglers,
+    /// By the number of the first chunk; all of them below the last one.
+    chunks: BTreeMap<u64, Entry>,
+    /// The chunk before `end`, unless it is settled: nearly everything that arrives goes there.
+    last: Option<Box<Chunk>>,
+    end: u64,
     next: u64,
-    /// How often messages were given back, where it is not never.
-    counts: BTreeMap<u64, u32>,
+    /// Of the messages that were given back.
+    counts: BTreeMap<u64, Count>,
 }
 
 impl QueueIndex {
-    pub(super) fn new(gaps: Gaps) -> Self {
-        Self {
-            gaps,
-            floor: 0,
-            recent: VecDeque::new(),
-            holes: 0,
-            stragglers: Stragglers::default(),
-            next: 0,
-            counts: BTreeMap::new(),
-        }
-    }
-
     /// Above every place that was ever named.
     pub(super) fn next(&self) -> u64 {
         self.next
@@ -121,20 +82,29 @@ impl QueueIndex {
     }
 
     pub(super) fn count(&self, sequence: u64) -> u32 {
-        self.counts.get(&sequence).copied().unwrap_or(0)
+        self.counts.get(&sequence).map_or(0, |count| count.times)
     }
 
-    pub(super) fn counts(&self) -> impl Iterator<Item = (u64, u32)> {
+    pub(super) fn counts(&self) -> impl Iterator<Item = (u64, Count)> {
         self.counts.iter().map(|(sequence, count)| (*sequence, *count))
     }
 
-    /// Remembers the highest count of a place that is not settled; says whether it is a news.
-    pub(super) fn raise_count(&mut self, sequence: u64, count: u32) -> bool {
-        if self.is_settled(sequence) || count <= self.count(sequence) {
-            return false;
+    /// Whether a count of a message that is there is a news.
+    pub(super) fn is_news(&self, sequence: u64, count: u32) -> bool {
+        count > self.count(sequence) && self.get(sequence).is_some()
+    }
+
+    /// Remembers the highest count of a message, or the newest record of it; `None` if it is lower or
+    /// there is no message, else what was remembered before.
+    pub(super) fn raise_count(&mut self, sequence: u64, count: Count) -> Option<Option<Count>> {
+        self.get(sequence)?;
+        let known = self.counts.get(&sequence).copied();
+        let order = |count: Count| (count.times, count.segment);
+        if known.is_some_and(|known| order(known) >= order(count)) {
+            return None;
         }
         self.counts.insert(sequence, count);
-        true
+        Some(known)
     }
 
     pub(super) fn get(&self, sequence: u64) -> Option<Slot> {
@@ -142,50 +112,36 @@ impl QueueIndex {
     }
 
     pub(super) fn get_mut(&mut self, sequence: u64) -> Option<&mut Slot> {
-        let number = sequence / CHUNK_PLACES;
-        let chunk = match number.checked_sub(self.floor) {
-            Some(at) => self.recent.get_mut(usize::try_from(at).ok()?)?.as_deref_mut(),
-            None => self.stragglers.get_mut(number),
-        };
-        chunk?.get_mut(position(sequence))
+        self.chunk_mut(sequence / CHUNK_PLACES)?.get_mut(position(sequence))
     }
 
-    /// Whether nothing may arrive there any more. A gap that counts as settled is not: something
-    /// may arrive in it.
+    /// Whether nothing may arrive there any more.
     pub(super) fn is_settled(&self, sequence: u64) -> bool {
         let number = sequence / CHUNK_PLACES;
-        if let Some(chunk) = self.chunk(number) {
-            return chunk.settled().contains(position(sequence));
-        }
-        match (self.gaps, number.checked_sub(self.floor)) {
-            (Gaps::Settled, _) => false,
-            (Gaps::Open, Some(at)) => at < self.recent.len() as u64,
-            (Gaps::Open, None) => !self.stragglers.is_untouched(number),
+        match self.chunk(number) {
+            Some(chunk) => chunk.settled().contains(position(sequence)),
+            None => number < self.end && self.untouched_around(number).is_none(),
         }
     }
 
     /// Puts a message in its place, unless that is settled or taken.
-    pub(super) fn arrive(&mut self, sequence: u64, slot: Slot, pool: &mut Pool) -> bool {
+    pub(super) fn arrive(&mut self, sequence: u64, slot: Slot) -> bool {
         self.raise_next(sequence.saturating_add(1));
-        self.open_chunk(sequence / CHUNK_PLACES, pool)
+        self.open_chunk(sequence / CHUNK_PLACES)
             .is_some_and(|chunk| chunk.arrive(position(sequence), slot))
     }
 
-    /// Settles places and tells which of them held which message.
-    pub(super) fn settle(
-        &mut self,
-        places: Range<u64>,
-        pool: &mut Pool,
-        released: &mut impl FnMut(u64, Slot),
-    ) {
+    /// Settles places and tells what they held.
+    pub(super) fn settle(&mut self, places: Range<u64>, released: &mut impl FnMut(Released)) {
         if places.is_empty() {
             return;
         }
         self.raise_next(places.end);
         if !self.counts.is_empty() {
             // One at a time: there are few, and a range cannot be taken out otherwise.
-            while let Some((sequence, _)) = self.counts.range(places.clone()).next() {
+            while let Some((sequence, count)) = self.counts.range(places.clone()).next() {
                 let sequence = *sequence;
+                released(Released::Count(*count));
                 self.counts.remove(&sequence);
             }
         }
@@ -193,13 +149,12 @@ impl QueueIndex {
         let (head, tail) = (places.start / CHUNK_PLACES, last / CHUNK_PLACES);
         let (from, to) = (position(places.start), position(last));
         if head == tail {
-            self.settle_part(head, Mask::between(from, to), pool, released);
+            self.settle_part(head, Mask::between(from, to), released);
         } else {
-            self.settle_part(head, Mask::between(from, u8::MAX), pool, released);
-            self.settle_chunks(head + 1..tail, pool, released);
-            self.settle_part(tail, Mask::between(0, to), pool, released);
+            self.settle_part(head, Mask::between(from, u8::MAX), released);
+            self.settle_chunks(head + 1..tail, released);
+            self.settle_part(tail, Mask::between(0, to), released);
         }
-        self.trim();
     }
 
     /// Settles places of the chunk that begins with `base`.
@@ -207,18 +162,18 @@ impl QueueIndex {
         &mut self,
         base: u64,
         places: Mask,
-        pool: &mut Pool,
-        released: &mut impl FnMut(u64, Slot),
+        released: &mut impl FnMut(Released),
     ) {
         let Some(last) = places.iter().last() else { return };
-        self.raise_next((base + u64::from(last)).saturating_add(1));
+        self.raise_next(base.saturating_add(u64::from(last)).saturating_add(1));
         if !self.counts.is_empty() {
             for position in places.iter() {
-                self.counts.remove(&(base + u64::from(position)));
+                if let Some(count) = self.counts.remove(&(base + u64::from(position))) {
+                    released(Released::Count(count));
+                }
             }
         }
-        self.settle_part(base / CHUNK_PLACES, places, pool, released);
-        self.trim();
+        self.settle_part(base / CHUNK_PLACES, places, released);
     }
 
     /// Tells the messages in a range, ascending.
@@ -228,7 +183,7 @@ impl QueueIndex {
         }
         let last = places.end - 1;
         let numbers = places.start / CHUNK_PLACES..=last / CHUNK_PLACES;
-        self.chunks(numbers, |number, chunk| {
+        for (number, chunk) in self.chunks_in(numbers) {
             let from =
                 if number == places.start / CHUNK_PLACES { position(places.start) } else { 0 };
             let to = if number == last / CHUNK_PLACES { position(last) } else { u8::MAX };
@@ -237,27 +192,18 @@ impl QueueIndex {
                     found(number * CHUNK_PLACES + u64::from(position), slot);
                 }
             }
-        });
+        }
     }
 
     /// The first place from this one on in whose chunk there may be messages.
     pub(super) fn next_held(&self, from: u64) -> Option<u64> {
         let number = from / CHUNK_PLACES;
-        let straggler = match self.floor.checked_sub(1) {
-            Some(last) if number <= last => self.stragglers.first_of(number..=last),
-            Some(_) | None => None,
-        };
-        let held = straggler.or_else(|| {
-            let skipped = usize::try_from(number.saturating_sub(self.floor)).ok()?;
-            let mut recent = self.recent.iter().zip(self.floor..).skip(skipped);
-            recent.find_map(|(chunk, number)| chunk.is_some().then_some(number))
-        });
-        held.map(|number| from.max(number * CHUNK_PLACES))
+        let (found, _) = self.chunks_in(number..=u64::MAX).next()?;
+        Some(from.max(found * CHUNK_PLACES))
     }
 
     /// What is settled, from the first chunk that is not, as runs. Returns the first place.
     pub(super) fn snapshot(&self, mut told: impl FnMut(ChunkRun)) -> u64 {
-        let end = self.floor + self.recent.len() as u64;
         let mut first = None;
         let mut reached = 0;
         let mut tell = |number: u64, run: ChunkRun| {
@@ -270,190 +216,145 @@ impl QueueIndex {
             reached = number + if let ChunkRun::Unsettled(chunks) = run { chunks } else { 1 };
             told(run);
         };
-        for (number, run) in self.stragglers.runs() {
-            tell(number, run);
-        }
-        for (chunk, number) in self.recent.iter().zip(self.floor..) {
-            if let Some(chunk) = chunk {
-                tell(number, ChunkRun::of(chunk));
+        for (number, entry) in &self.chunks {
+            match entry {
+                Entry::Chunk(chunk) => tell(*number, ChunkRun::of(chunk)),
+                Entry::Untouched(chunks) => tell(*number, ChunkRun::Unsettled(*chunks)),
             }
         }
-        if first.is_some() && end > reached {
-            told(ChunkRun::Settled(end - reached));
+        if let Some(last) = &self.last {
+            tell(self.end - 1, ChunkRun::of(last));
         }
-        first.unwrap_or(end) * CHUNK_PLACES
+        if first.is_some() && self.end > reached {
+            told(ChunkRun::Settled(self.end - reached));
+        }
+        first.unwrap_or(self.end) * CHUNK_PLACES
+    }
+
+    fn is_last(&self, number: u64) -> bool {
+        number.checked_add(1) == Some(self.end)
     }
 
     fn chunk(&self, number: u64) -> Option<&Chunk> {
-        match number.checked_sub(self.floor) {
-            Some(at) => self.recent.get(usize::try_from(at).ok()?)?.as_deref(),
-            None => self.stragglers.get(number),
+        if self.is_last(number) {
+            return self.last.as_deref();
+        }
+        match self.chunks.get(&number)? {
+            Entry::Chunk(chunk) => Some(chunk),
+            Entry::Untouched(_) => None,
         }
     }
 
-    fn chunks(&self, numbers: RangeInclusive<u64>, mut found: impl FnMut(u64, &Chunk)) {
-        let (from, to) = numbers.into_inner();
-        for (number, chunk) in self.stragglers.chunks(from..=to) {
-            found(number, chunk);
+    fn chunk_mut(&mut self, number: u64) -> Option<&mut Chunk> {
+        if self.is_last(number) {
+            return self.last.as_deref_mut();
         }
-        let Some(above) = to.checked_sub(self.floor) else { return };
-        let skipped = usize::try_from(from.saturating_sub(self.floor)).unwrap_or(usize::MAX);
-        let until = usize::try_from(above).unwrap_or(usize::MAX).saturating_add(1);
-        let recent = self.recent.iter().zip(self.floor..).take(until).skip(skipped);
-        for (chunk, number) in recent {
-            if let Some(chunk) = chunk {
-                found(number, chunk);
+        match self.chunks.get_mut(&number)? {
+            Entry::Chunk(chunk) => Some(chunk),
+            Entry::Untouched(_) => None,
+        }
+    }
+
+    /// The chunks in a range, ascending.
+    fn chunks_in(&self, numbers: RangeInclusive<u64>) -> impl Iterator<Item = (u64, &Chunk)> {
+        let last = self.end.checked_sub(1).filter(|last| numbers.contains(last));
+        let last = last.zip(self.last.as_deref());
+        let others = self.chunks.range(numbers).filter_map(|(number, entry)| match entry {
+            Entry::Chunk(chunk) => Some((*number, &**chunk)),
+            Entry::Untouched(_) => None,
+        });
+        others.chain(last)
+    }
+
+    /// The run of untouched chunks that this one is in: where it begins, and its length.
+    fn untouched_around(&self, number: u64) -> Option<(u64, u64)> {
+        match self.chunks.range(..=number).next_back()? {
+            (start, Entry::Untouched(chunks)) if number - start < *chunks => {
+                Some((*start, *chunks))
             }
+            (_, Entry::Untouched(_) | Entry::Chunk(_)) => None,
+        }
+    }
+
+    fn add_untouched(&mut self, start: u64, chunks: u64) {
+        if chunks > 0 {
+            self.chunks.insert(start, Entry::Untouched(chunks));
         }
     }
 
     /// The chunk in which something may arrive; none if all of it is settled.
-    fn open_chunk(&mut self, number: u64, pool: &mut Pool) -> Option<&mut Chunk> {
-        let Some(at) = number.checked_sub(self.floor) else {
-            return self.stragglers.open(number, self.gaps);
-        };
-        if at >= self.recent.len() as u64 {
-            self.extend_to(number, pool);
+    fn open_chunk(&mut self, number: u64) -> Option<&mut Chunk> {
+        if number >= self.end {
+            self.extend_to(number);
+        } else if let Some((start, chunks)) = self.untouched_around(number) {
+            self.chunks.remove(&start);
+            self.add_untouched(start, number - start);
+            self.chunks.insert(number, Entry::Chunk(Box::default()));
+            self.add_untouched(number + 1, start + chunks - number - 1);
         }
-        let at = usize::try_from(number - self.floor).ok()?;
-        let chunk = self.recent.get_mut(at)?;
-        if chunk.is_none() && self.gaps == Gaps::Settled {
-            *chunk = Some(Box::default());
-            self.holes -= 1;
-        }
-        chunk.as_deref_mut()
+        self.chunk_mut(number)
     }
 
-    /// Makes `number` the last of the recent chunks.
-    fn extend_to(&mut self, number: u64, pool: &mut Pool) {
-        let end = self.floor + self.recent.len() as u64;
-        if number - end > GAP_CHUNKS {
-            self.retire_recent();
-            if self.gaps == Gaps::Open {
-                self.stragglers.add_untouched(end, number - end);
-            }
-            self.floor = number;
-        }
-        for _ in self.floor + self.recent.len() as u64..number {
-            self.holes += usize::from(self.gaps == Gaps::Settled);
-            self.recent.push_back((self.gaps == Gaps::Open).then(Box::default));
-        }
+    /// Makes `number` the last chunk.
+    fn extend_to(&mut self, number: u64) {
         // A queue that has filled a chunk will probably fill this one; others start small.
-        let is_busy = self
-            .recent
-            .back()
-            .is_some_and(|chunk| chunk.as_ref().is_none_or(|chunk| chunk.is_half_size()));
-        self.recent.push_back(Some(if is_busy { pool.full() } else { Box::default() }));
+        let is_busy = self.last.as_ref().is_some_and(|last| last.is_half_size());
+        self.retire_last();
+        self.add_untouched(self.end, number - self.end);
+        let mut chunk = Box::<Chunk>::default();
+        if is_busy {
+            chunk.reserve_all();
+        }
+        self.last = Some(chunk);
+        self.end = number + 1;
     }
 
-    fn settle_part(
-        &mut self,
-        number: u64,
-        places: Mask,
-        pool: &mut Pool,
-        released: &mut impl FnMut(u64, Slot),
-    ) {
-        if self.gaps == Gaps::Settled && self.chunk(number).is_none() {
-            return;
+    fn retire_last(&mut self) {
+        if let Some(last) = self.last.take() {
+            self.chunks.insert(self.end - 1, Entry::Chunk(last));
         }
-        let gaps = self.gaps;
-        let Some(chunk) = self.open_chunk(number, pool) else { return };
+    }
+
+    fn settle_part(&mut self, number: u64, places: Mask, released: &mut impl FnMut(Released)) {
+        let Some(chunk) = self.open_chunk(number) else { return };
         let base = number * CHUNK_PLACES;
-        chunk.settle(places, |position, slot| released(base + u64::from(position), slot));
-        let is_done = match gaps {
-            Gaps::Open => chunk.settled().is_full(),
-            Gaps::Settled => chunk.live().is_empty(),
-        };
-        if is_done {
-            self.free(number, pool);
-        }
-    }
-
-    fn free(&mut self, number: u64, pool: &mut Pool) {
-        let Some(at) = number.checked_sub(self.floor) else {
-            if let Some(chunk) = self.stragglers.remove(number) {
-                pool.recycle(chunk);
+        chunk.settle(places, |position, slot| {
+            released(Released::Message(base + u64::from(position), slot));
+        });
+        if chunk.settled().is_full() {
+            match self.is_last(number) {
+                true => self.last = None,
+                false => drop(self.chunks.remove(&number)),
             }
-            return;
-        };
-        let recent = usize::try_from(at).ok().and_then(|at| self.recent.get_mut(at));
-        if let Some(chunk) = recent.and_then(Option::take) {
-            self.holes += 1;
-            pool.recycle(chunk);
         }
     }
 
     /// Settles whole chunks, however many.
-    fn settle_chunks(
-        &mut self,
-        numbers: Range<u64>,
-        pool: &mut Pool,
-        released: &mut impl FnMut(u64, Slot),
-    ) {
+    fn settle_chunks(&mut self, numbers: Range<u64>, released: &mut impl FnMut(Released)) {
         if numbers.is_empty() {
             return;
         }
-        self.stragglers.settle_untouched(&numbers);
-        while let Some(number) = self.stragglers.first_of(numbers.start..=numbers.end - 1) {
-            self.settle_part(number, Mask::FULL, pool, released);
+        if numbers.end > self.end {
+            self.retire_last();
+            self.add_untouched(self.end, numbers.end - self.end);
+            self.end = numbers.end;
         }
-        let end = self.floor + self.recent.len() as u64;
-        for number in numbers.start.max(self.floor)..numbers.end.min(end) {
-            if self.chunk(number).is_some() {
-                self.settle_part(number, Mask::FULL, pool, released);
+        for edge in [numbers.start, numbers.end] {
+            if let Some((start, chunks)) = self.untouched_around(edge) {
+                self.chunks.remove(&start);
+                self.add_untouched(start, edge - start);
+                self.add_untouched(edge, start + chunks - edge);
             }
         }
-        if self.gaps == Gaps::Open && numbers.end > end {
-            if numbers.start > end {
-                self.extend_to(numbers.start - 1, pool);
-            }
-            self.extend_settled_to(numbers.end);
-        }
-    }
-
-    fn extend_settled_to(&mut self, end: u64) {
-        let reached = self.floor + self.recent.len() as u64;
-        if end - reached > GAP_CHUNKS {
-            self.retire_recent();
-            self.floor = end;
-        }
-        for _ in self.floor + self.recent.len() as u64..end {
-            self.recent.push_back(None);
-            self.holes += 1;
-        }
-    }
-
-    /// Moves every recent chunk to the stragglers; the floor is above them then.
-    fn retire_recent(&mut self) {
-        while let Some(chunk) = self.recent.pop_front() {
-            self.retire(chunk);
-        }
-    }
-
-    fn retire(&mut self, chunk: Option<Box<Chunk>>) {
-        let number = self.floor;
-        self.floor += 1;
-        match chunk {
-            None => self.holes -= 1,
-            Some(chunk) => self.stragglers.push(number, chunk),
-        }
-    }
-
-    /// Keeps `recent` from holding more that is settled than that is not.
-    fn trim(&mut self) {
-        loop {
-            let has_many_holes = self.holes > HOLES && self.holes * 2 > self.recent.len();
-            match self.recent.front() {
-                Some(None) => {}
-                Some(Some(_)) if has_many_holes => {}
-                Some(Some(_)) | None => break,
-            }
-            if let Some(chunk) = self.recent.pop_front() {
-                self.retire(chunk);
+        while let Some((number, entry)) = self.chunks.range(numbers.clone()).next() {
+            let number = *number;
+            match entry {
+                Entry::Chunk(_) => self.settle_part(number, Mask::FULL, released),
+                Entry::Untouched(_) => drop(self.chunks.remove(&number)),
             }
         }
-        if self.recent.is_empty() && self.recent.capacity() > 4 * KEPT_CHUNKS {
-            self.recent.shrink_to(KEPT_CHUNKS);
+        if self.end > 0 && numbers.contains(&(self.end - 1)) && self.last.is_some() {
+            self.settle_part(self.end - 1, Mask::FULL, released);
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Reads messages back: from memory what is not written yet, from the segments the rest.
 //!
 //! Called by whoever reads, from any thread. Where the messages are is looked up under the locks;
-//! files are read without any. A segment that is removed meanwhile can be read to the end.
+//! files are read without any. A segment that is removed meanwhile is not missed: what was needed of it
+//! is elsewhere by then, and is looked up again.
 //!
 //! Stays true: what was appended and not settled is found, wherever it is on its way to the disk; a
-//! damaged frame is an error, never left out.
+//! damaged record is told, never left out; a record is read once for all who ask for it at once.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,16 +15,16 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 use super::chunk::Slot;
-use super::frame::{LogPosition, RawFrame};
-use super::segments::Segment;
+use super::record::{self, Record};
 use super::shared::Shared;
 use crate::StorageError;
-use crate::messages::{Content, Place, StoredMessage};
+use crate::messages::{Content, DamagedMessage, Place, ReadBack, StoredMessage};
+use crate::wal::{self, Segment};
 
-/// Bytes between two frames that are read along rather than skipped.
+/// Bytes between two records that are read along rather than skipped.
 const GAP_BYTES: u64 = 64 << 10;
 
-/// The most that is read at once, unless a frame is longer.
+/// The most that is read at once, unless a record is longer.
 const PIECE_BYTES: u64 = 4 << 20;
 
 /// See [`crate::messages::MessageStore::read`].
@@ -32,25 +32,117 @@ pub(super) fn read(
     shared: &Shared,
     queue: u64,
     sequences: &[Range<u64>],
-) -> Result<Vec<StoredMessage>, StorageError> {
-    let Found { mut messages, slots, segments } = find(shared, queue, sequences);
-    let count = messages.len() + slots.len();
-    let mut wanted = slots;
-    wanted.sort_unstable_by_key(|(sequence, slot)| (slot.segment, slot.offset, *sequence));
-    for piece in wanted.chunk_by(|(_, one), (_, next)| is_near(*one, *next)) {
-        // Every slot is in a segment: `holdings` sees to it.
-        if let Some(segment) = piece.first().and_then(|(_, slot)| segments.get(&slot.segment)) {
-            for piece in cut(piece) {
-                read_piece(segment, queue, piece, &mut messages)?;
+) -> Result<ReadBack, StorageError> {
+    let mut reading = Reading { queue, messages: BTreeMap::new(), damaged: BTreeMap::new() };
+    let mut moved = reading.attempt(shared, sequences)?;
+    while !moved.is_empty() {
+        let again: Vec<_> = moved.into_iter().map(|sequence| sequence..sequence + 1).collect();
+        moved = reading.attempt(shared, &again)?;
+    }
+    let Reading { messages, damaged, .. } = reading;
+    let stored = |(sequence, content)| StoredMessage { sequence, content };
+    let damaged = damaged.into_iter().map(|(sequence, error)| DamagedMessage { sequence, error });
+    Ok(ReadBack {
+        messages: messages.into_iter().map(stored).collect(),
+        damaged: damaged.collect(),
+    })
+}
+
+struct Reading {
+    queue: u64,
+    messages: BTreeMap<u64, Content>,
+    damaged: BTreeMap<u64, StorageError>,
+}
+
+impl Reading {
+    /// Reads what is in these ranges; what was in a segment that has gone is returned.
+    fn attempt(
+        &mut self,
+        shared: &Shared,
+        sequences: &[Range<u64>],
+    ) -> Result<Vec<u64>, StorageError> {
+        let Found { mut messages, slots: mut wanted, segments } =
+            find(shared, self.queue, sequences);
+        self.messages.append(&mut messages);
+        wanted.sort_unstable_by_key(|(sequence, slot)| (slot.segment, slot.offset, *sequence));
+        let mut moved = Vec::new();
+        for near in wanted.chunk_by(|(_, one), (_, next)| is_near(*one, *next)) {
+            let segment = near.first().and_then(|(_, slot)| segments.get(&slot.segment));
+            for piece in cut(near) {
+                match segment {
+                    Some(segment) => self.read_piece(shared, segment, piece, &mut moved)?,
+                    // It was removed between two looks at it.
+                    None => moved.extend(piece.iter().map(|(sequence, _)| *sequence)),
+                }
             }
         }
+        Ok(moved)
     }
-    if messages.len() < count {
-        let detail = format!("some messages of queue {queue} are not where they should be");
-        return Err(StorageError::Damaged { path: shared.directory.clone(), detail });
+
+    fn read_piece(
+        &mut self,
+        shared: &Shared,
+        segment: &Segment,
+        piece: &[(u64, Slot)],
+        moved: &mut Vec<u64>,
+    ) -> Result<(), StorageError> {
+        let (Some((_, first)), Some((_, last))) = (piece.first(), piece.last()) else {
+            return Ok(());
+        };
+        let start = first.offset;
+        let length = last.record().end().saturating_sub(start);
+        let mut bytes = vec![0; length as usize];
+        match shared.wal.read_at(segment, &mut bytes, start) {
+            Ok(count) => bytes.truncate(count),
+            Err(_) if segment.is_gone() => {
+                moved.extend(piece.iter().map(|(sequence, _)| *sequence));
+                return Ok(());
+            }
+            Err(error) => return Err(StorageError::io("read", &segment.path, error)),
+        }
+        for (sequence, slot) in piece {
+            let from = slot.offset.saturating_sub(start) as usize;
+            let held = bytes.get(from..).unwrap_or_default();
+            match self.content(segment, *sequence, *slot, held) {
+                Ok(content) => {
+                    self.messages.insert(*sequence, content);
+                }
+                Err(_) if segment.is_gone() => moved.push(*sequence),
+                Err(why) => {
+                    let error = damaged(segment, self.queue, *sequence, *slot, &why);
+                    self.damaged.insert(*sequence, error);
+                }
+            }
+        }
+        Ok(())
     }
-    let stored = messages.into_iter();
-    Ok(stored.map(|(sequence, content)| StoredMessage { sequence, content }).collect())
+
+    fn content(
+        &self,
+        segment: &Segment,
+        sequence: u64,
+        slot: Slot,
+        bytes: &[u8],
+    ) -> Result<Content, String> {
+        let record = wal::Record::read(segment, slot.offset, bytes)
+            .and_then(|record| record::decode(record.kind, record.payload))
+            .map_err(|flaw| flaw.to_string())?;
+        let place = Place { queue: self.queue, sequence };
+        match record {
+            Record::Publish(publish) if publish.places.iter().any(|one| one == place) => {
+                let tail = publish.tail;
+                let tail = (!tail.is_empty()).then(|| Arc::new(Bytes::copy_from_slice(tail)));
+                let record::Stamp { note, arrived_ms, until_ms } = publish.stamp;
+                Ok(Content { note, arrived_ms, until_ms, head: publish.head.into(), tail })
+            }
+            Record::Publish(_)
+            | Record::Acks(_)
+            | Record::Ranges(_)
+            | Record::Counts(_)
+            | Record::DeletedQueues(_)
+            | Record::Snapshot(_) => Err("there is another record".to_owned()),
+        }
+    }
 }
 
 /// Where the messages of a queue are.
@@ -83,10 +175,8 @@ fn find(shared: &Shared, queue: u64, sequences: &[Range<u64>]) -> Found {
     });
     let holdings = shared.holdings.lock();
     let Found { messages, slots, segments } = &mut found;
-    if !shared.is_scratch() {
-        let is_settled = |sequence: u64| holdings.index().is_settled(Place { queue, sequence });
-        messages.retain(|sequence, _| !is_settled(*sequence));
-    }
+    let is_settled = |sequence: u64| holdings.index().is_settled(Place { queue, sequence });
+    messages.retain(|sequence, _| !is_settled(*sequence));
     for range in sequences {
         holdings.index().live(queue, range, |sequence, slot| {
             if !messages.contains_key(&sequence) {
@@ -110,7 +200,7 @@ fn find(shared: &Shared, queue: u64, sequences: &[Range<u64>]) -> Found {
 }
 
 fn is_near(one: Slot, next: Slot) -> bool {
-    let end = u64::from(one.offset) + u64::from(one.length);
+    let end = u64::from(one.record().end());
     one.segment == next.segment && u64::from(next.offset) <= end + GAP_BYTES
 }
 
@@ -119,8 +209,8 @@ fn cut(neighbours: &[(u64, Slot)]) -> impl Iterator<Item = &[(u64, Slot)]> {
     let mut start = neighbours.first().map_or(0, |(_, slot)| slot.offset);
     neighbours.chunk_by(move |(_, one), (_, next)| {
         let is_same = one.offset == next.offset;
-        let end = u64::from(next.offset) + u64::from(next.length);
-        let fits = is_same || end - u64::from(start) <= PIECE_BYTES;
+        let length = u64::from(next.record().end().saturating_sub(start));
+        let fits = is_same || length <= PIECE_BYTES;
         if !fits {
             start = next.offset;
         }
@@ -128,52 +218,11 @@ fn cut(neighbours: &[(u64, Slot)]) -> impl Iterator<Item = &[(u64, Slot)]> {
     })
 }
 
-fn read_piece(
-    segment: &Segment,
-    queue: u64,
-    piece: &[(u64, Slot)],
-    messages: &mut BTreeMap<u64, Content>,
-) -> Result<(), StorageError> {
-    let (Some((_, first)), Some((_, last))) = (piece.first(), piece.last()) else { return Ok(()) };
-    let start = u64::from(first.offset);
-    let length = u64::from(last.offset) + u64::from(last.length) - start;
-    let unreadable = |error| StorageError::io("read", &segment.path, error);
-    let mut bytes = vec![0; usize::try_from(length).map_err(|_| unreadable(too_long()))?];
-    let count = segment.file.read_full_at(&mut bytes, start).map_err(unreadable)?;
-    bytes.truncate(count);
-    for frame in piece.chunk_by(|(_, one), (_, next)| one.offset == next.offset) {
-        let Some((_, slot)) = frame.first() else { continue };
-        let from = usize::try_from(u64::from(slot.offset) - start).unwrap_or(usize::MAX);
-        let position = LogPosition { segment: slot.segment, offset: slot.offset };
-        let held = bytes.get(from..).unwrap_or_default();
-        let raw = RawFrame::read(position, held).and_then(|raw| raw.decode());
-        let decoded = raw.map_err(|flaw| damaged(segment, slot.offset, &flaw.to_string()))?;
-        for publish in decoded.publishes() {
-            for place in publish.places.iter().filter(|place| place.queue == queue) {
-                let is_wanted = |(sequence, _): &(u64, Slot)| sequence.cmp(&place.sequence);
-                if frame.binary_search_by(is_wanted).is_ok() {
-                    messages
-                        .insert(place.sequence, content(publish.note, publish.head, publish.tail));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn content(note: u64, head: &[u8], tail: &[u8]) -> Content {
-    let tail = (!tail.is_empty()).then(|| Arc::new(Bytes::copy_from_slice(tail)));
-    Content { note, head: head.into(), tail }
-}
-
-fn damaged(segment: &Segment, offset: u32, why: &str) -> StorageError {
+fn damaged(segment: &Segment, queue: u64, sequence: u64, slot: Slot, why: &str) -> StorageError {
     let detail = format!(
-        "at offset {offset} {why}; stop the broker, and look with `leveret verify` at what else is \
-         damaged before a backup of the file is put back"
+        "at offset {}, message {sequence} of queue {queue}: {why}; stop the broker, and look with \
+         `leveret verify` at what else is damaged before a backup of the file is put back",
+        slot.offset
     );
     StorageError::Damaged { path: segment.path.clone(), detail }
-}
-
-fn too_long() -> io::Error {
-    io::Error::other("more than this machine can address")
 }

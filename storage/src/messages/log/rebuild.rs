@@ -1,20 +1,24 @@
-//! The state of all queues, put together from frames in whatever order they come.
+//! The state of all queues, put together from records in whatever order they come.
 //!
-//! Recovery and `verify` feed it frame by frame and take the result. What counts is the set of
-//! frames: messages, less what is settled, less deleted queues.
+//! Told by `wal` what is on disk when a log is opened or checked. What counts is the set of records:
+//! messages, less what is settled, less deleted queues.
 //!
-//! Stays true: a frame told twice changes nothing; of a message that is in two segments the one in
+//! Stays true: a record told twice changes nothing; of a message that is in two segments the one in
 //! the later segment counts; a queue that the definitions know is never emptied by an old deletion.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::frame::{Flaw, Frame, FramePlace, List, Record};
 use super::holdings::Holdings;
-use super::index::{Gaps, Slot};
+use super::index::{Count, Slot};
+use super::outline::{self, Outline};
+use super::record::{self, Kind, Record, Stamp};
+use super::segments::Account;
 use super::snapshot::{self, Told};
-use crate::messages::{Place, Quarantined, RecoveredMessage, RecoveredQueue, Settled};
+use crate::messages::{Place, Quarantined, Recovered, RecoveredMessage, RecoveredQueue, Settled};
+use crate::wal::{self, Flaw, RecordPlace, Segment, Visitor};
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -23,62 +27,56 @@ pub(crate) struct Rebuild<'a> {
     known: Option<&'a HashSet<u64>>,
     holdings: Holdings,
     found: FxHashMap<u64, Vec<RecoveredMessage>>,
-    messages: u64,
-}
-
-/// What the frames came to.
-#[derive(Debug)]
-pub(crate) struct Rebuilt {
-    /// Where everything is.
-    pub(crate) holdings: Holdings,
-    /// What is in the known queues.
-    pub(crate) queues: BTreeMap<u64, RecoveredQueue>,
-    /// What is in others.
-    pub(crate) quarantined: Vec<Quarantined>,
+    /// They may be told before their messages.
+    counts: FxHashMap<Place, Count>,
+    /// Of the segment whose records are told.
+    outline: Outline,
+    /// A snapshot was told: older ones say nothing more.
+    has_snapshot: bool,
     /// Messages on disk, settled or not.
     pub(crate) messages: u64,
 }
 
 impl<'a> Rebuild<'a> {
-    /// Nothing yet. The holdings have an account of every segment and nothing else.
-    pub(crate) fn new(holdings: Holdings, known: Option<&'a HashSet<u64>>) -> Self {
-        Self { known, holdings, found: FxHashMap::default(), messages: 0 }
-    }
-
-    /// An empty one to begin with.
-    pub(crate) fn empty_holdings() -> Holdings {
-        Holdings::new(Gaps::Open)
-    }
-
-    /// Takes a frame in.
-    ///
-    /// # Errors
-    /// It cannot be understood.
-    pub(crate) fn frame(
-        &mut self,
-        segment: u32,
-        place: FramePlace,
-        frame: &Frame<'_>,
-    ) -> Result<(), Flaw> {
-        match frame {
-            Frame::Record(record) => self.record(slot(segment, place, frame.places()), record),
-            Frame::Batch(records) => {
-                let slot = slot(segment, place, frame.places());
-                records.for_each(|record| self.record(slot, &record));
-            }
-            Frame::Synced(_) => {}
-            Frame::Snapshot { payload, .. } => return self.snapshot(payload),
+    /// Nothing yet.
+    pub(crate) fn new(known: Option<&'a HashSet<u64>>) -> Self {
+        Self {
+            known,
+            holdings: Holdings::default(),
+            found: FxHashMap::default(),
+            counts: FxHashMap::default(),
+            outline: Outline::default(),
+            has_snapshot: false,
+            messages: 0,
         }
-        Ok(())
     }
 
-    /// Takes a message in: its places, what it was appended with, and where its frame is.
-    pub(crate) fn publish(&mut self, slot: Slot, note: u64, size: u32, places: List<'_, Place>) {
+    fn see(&mut self, segment: &Arc<Segment>) {
+        if self.holdings.segments().get(segment.name.id).is_none() {
+            self.holdings.segments_mut().insert(Account::open(Arc::clone(segment), 0));
+        }
+    }
+
+    fn publish(
+        &mut self,
+        segment: &Segment,
+        record: RecordPlace,
+        (stamp, size): (Stamp, u32),
+        places: impl ExactSizeIterator<Item = Place>,
+    ) {
         self.messages += 1;
-        for place in places.iter() {
+        let slot = Slot::new(segment.name.id, record, places.len());
+        for place in places {
             if self.holdings.arrive(place, slot) {
-                let message =
-                    RecoveredMessage { sequence: place.sequence, note, size, delivery_count: 0 };
+                let Stamp { note, arrived_ms, until_ms } = stamp;
+                let message = RecoveredMessage {
+                    sequence: place.sequence,
+                    note,
+                    arrived_ms,
+                    until_ms,
+                    size,
+                    delivery_count: 0,
+                };
                 self.found.entry(place.queue).or_default().push(message);
             } else {
                 self.prefer_later(place, slot);
@@ -95,31 +93,40 @@ impl<'a> Rebuild<'a> {
         }
     }
 
-    fn record(&mut self, slot: Slot, record: &Record<'_>) {
+    fn other(&mut self, segment: &Segment, record: &Record<'_>) -> Result<(), Flaw> {
         match record {
-            Record::Publish(publish) => {
-                self.publish(slot, publish.note, publish.size, publish.places);
-            }
             Record::Acks(chunks) => {
                 chunks.iter().for_each(|chunk| self.holdings.settle_chunk(&chunk));
             }
             Record::Ranges(ranges) => ranges.iter().for_each(|range| self.settle(range)),
             Record::Counts(counts) => {
-                for (place, count) in counts.iter() {
-                    self.holdings.raise_count(place, count);
+                for (place, times) in counts.iter() {
+                    self.count(place, Count { times, segment: segment.name.id });
                 }
             }
             Record::DeletedQueues(queues) => {
                 queues.iter().for_each(|queue| self.delete_queue(queue));
             }
+            Record::Snapshot(payload) => return self.snapshot(payload),
+            Record::Publish(_) => {}
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, place: Place, count: Count) {
+        let order = |count: &Count| (count.times, count.segment);
+        let known = self.counts.entry(place).or_insert(count);
+        if order(known) < order(&count) {
+            *known = count;
         }
     }
 
     fn settle(&mut self, settled: Settled) {
-        self.holdings.settle(settled, |_, _| {});
+        self.holdings.settle(settled, |_| {});
     }
 
     fn delete_queue(&mut self, queue: u64) {
+        self.holdings.see_queue(queue);
         // Queue numbers are never used twice, so the deletion did not come to its end: whoever
         // asked for it was not told that it did.
         if self.known.is_some_and(|known| known.contains(&queue)) {
@@ -135,25 +142,74 @@ impl<'a> Rebuild<'a> {
             Told::Settled(settled) => self.settle(settled),
             Told::Chunk(chunk) => self.holdings.settle_chunk(&chunk),
             Told::Deleted(queue) => self.delete_queue(queue),
+            Told::Highest(queue) => self.holdings.see_queue(queue),
         })
     }
 
-    /// All frames were told.
-    pub(crate) fn finish(self) -> Rebuilt {
-        let Self { known, holdings, mut found, messages } = self;
-        let mut queues = BTreeMap::new();
-        let mut quarantined = Vec::new();
-        for (queue, next_sequence) in holdings.index().queues() {
+    /// Everything was told. These are the segments there are, with their bytes.
+    pub(crate) fn finish(self, segments: &[(Arc<Segment>, u32)]) -> (Holdings, Recovered) {
+        let Self { known, mut holdings, mut found, counts, .. } = self;
+        for (segment, bytes) in segments {
+            if holdings.segments().get(segment.name.id).is_none() {
+                holdings.segments_mut().insert(Account::open(Arc::clone(segment), 0));
+            }
+            holdings.segments_mut().set_sealed(segment.name.id, u64::from(*bytes));
+        }
+        for (place, count) in counts {
+            holdings.raise_count(place, count);
+        }
+        let highest_queue = holdings.index().highest_queue();
+        let mut recovered = Recovered { highest_queue, ..Recovered::default() };
+        let queues: BTreeMap<u64, u64> = holdings.index().queues().collect();
+        for (queue, next_sequence) in queues {
             let mut messages = found.remove(&queue).unwrap_or_default();
             keep_live(&holdings, queue, &mut messages);
             if known.is_none_or(|known| known.contains(&queue)) {
-                queues.insert(queue, RecoveredQueue { next_sequence, messages });
+                recovered.queues.insert(queue, RecoveredQueue { next_sequence, messages });
             } else if !messages.is_empty() {
-                quarantined.push(Quarantined { queue, messages: messages.len() as u64 });
+                let messages = messages.len() as u64;
+                recovered.quarantined.push(Quarantined { queue, messages });
             }
         }
-        quarantined.sort_unstable_by_key(|quarantined| quarantined.queue);
-        Rebuilt { holdings, queues, quarantined, messages }
+        (holdings, recovered)
+    }
+}
+
+impl Visitor for Rebuild<'_> {
+    fn record(&mut self, segment: &Arc<Segment>, record: &wal::Record<'_>) -> Result<(), Flaw> {
+        self.see(segment);
+        let decoded = record::decode(record.kind, record.payload)?;
+        if let Record::Publish(publish) = decoded {
+            let places = publish.places;
+            let size = u32::try_from(publish.head.len() + publish.tail.len());
+            let size = size.unwrap_or(u32::MAX);
+            self.outline.publish(record.place, publish.stamp, places.iter());
+            self.publish(segment, record.place, (publish.stamp, size), places.iter());
+            return Ok(());
+        }
+        self.has_snapshot |= record.kind == Kind::Snapshot as u8;
+        self.outline.other(record.kind, record.payload);
+        self.other(segment, &decoded)
+    }
+
+    fn footer(&mut self) -> Vec<u8> {
+        self.outline.take()
+    }
+
+    fn sealed(&mut self, segment: &Arc<Segment>, footer: &[u8]) -> Result<(), Flaw> {
+        self.see(segment);
+        let knows_snapshot = self.has_snapshot;
+        outline::read(footer, |told| match told {
+            outline::Told::Publish { record, stamp, size, places } => {
+                self.publish(segment, record, (stamp, size), places.iter().copied());
+                Ok(())
+            }
+            outline::Told::Other(Record::Snapshot(_)) if knows_snapshot => Ok(()),
+            outline::Told::Other(record) => {
+                self.has_snapshot |= matches!(record, Record::Snapshot(_));
+                self.other(segment, &record)
+            }
+        })
     }
 }
 
@@ -167,10 +223,4 @@ fn keep_live(holdings: &Holdings, queue: u64, messages: &mut Vec<RecoveredMessag
     });
     messages.sort_unstable_by_key(|message| message.sequence);
     messages.shrink_to_fit();
-}
-
-fn slot(segment: u32, place: FramePlace, places: usize) -> Slot {
-    // A frame with more places only counts as a little more than it is.
-    let refs = u16::try_from(places).unwrap_or(u16::MAX);
-    Slot { segment, offset: place.offset, length: place.len, refs }
 }

@@ -4,9 +4,11 @@
 
 use rustc_hash::FxHashMap;
 
+use super::buffer::RecordBuffer;
 use super::chunk::{CHUNK_PLACES, Mask};
-use super::frame::{AckChunk, FrameBuffer, TooLong};
+use super::record::{AckChunk, Kind};
 use crate::messages::Settled;
+use crate::wal::TooLong;
 
 /// See the module documentation. Reused: it keeps its memory.
 #[derive(Debug, Default)]
@@ -40,23 +42,32 @@ impl Settlements {
         self.ranges.push(range);
     }
 
-    /// Writes everything and forgets it.
+    /// Whether nothing was added.
+    pub(super) fn is_empty(&self) -> bool {
+        self.chunks.is_empty() && self.last.is_none() && self.ranges.is_empty()
+    }
+
+    /// Writes everything; it is not forgotten.
     ///
     /// # Errors
     /// It does not fit.
-    pub(super) fn write(&mut self, out: &mut FrameBuffer) -> Result<(), TooLong> {
+    pub(super) fn write(&mut self, out: &mut RecordBuffer) -> Result<(), TooLong> {
         self.flush();
-        for ((queue, number), mask) in self.chunks.drain() {
-            let base = number * CHUNK_PLACES;
+        self.sorted.clear();
+        let known = self.ranges.len();
+        for ((queue, number), mask) in &self.chunks {
+            let (queue, base) = (*queue, number * CHUNK_PLACES);
             if mask.is_full() {
                 self.ranges.push(Settled { queue, first: base, count: CHUNK_PLACES });
             } else {
                 self.sorted.push(AckChunk { queue, base, bitmap: mask.to_bytes() });
             }
         }
+        if self.ranges.len() > known {
+            self.chunks.retain(|_, mask| !mask.is_full());
+        }
         self.sorted.sort_unstable_by_key(|chunk| (chunk.queue, chunk.base));
-        out.acks(&self.sorted)?;
-        self.sorted.clear();
+        out.list(Kind::Ack, &self.sorted)?;
         self.ranges.sort_unstable_by_key(|range| (range.queue, range.first));
         self.ranges.dedup_by(|next, range| {
             let meets = range.queue == next.queue && range.first + range.count == next.first;
@@ -65,9 +76,7 @@ impl Settlements {
             }
             meets
         });
-        out.ranges(&self.ranges)?;
-        self.ranges.clear();
-        Ok(())
+        out.list(Kind::Range, &self.ranges)
     }
 
     /// Forgets everything.
@@ -90,11 +99,12 @@ impl Settlements {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::frame::{Frame, LogPosition, Record, decode, stated_len};
+    use super::super::record::{self, Record};
     use super::*;
+    use crate::wal::Spot;
 
     #[test]
-    fn what_was_added_is_told_in_two_frames() {
+    fn what_was_added_is_told_in_two_records() {
         let mut settlements = Settlements::default();
         let mut expected = BTreeSet::new();
         for (queue, sequence) in [(1, 5), (2, 700), (1, 300), (1, 6), (2, 5)] {
@@ -107,40 +117,28 @@ mod tests {
         }
         settlements.add_range(Settled { queue: 1, first: 2048, count: 1000 });
         expected.extend((2048..3048).map(|sequence| (1, sequence)));
-        let mut position = LogPosition { segment: 1, offset: 64 };
-        let mut out = FrameBuffer::default();
-        out.begin(position);
-        settlements.write(&mut out).unwrap();
-        let mut told = BTreeSet::new();
-        let (mut rest, mut frames) = (out.bytes(), Vec::new());
-        while !rest.is_empty() {
-            match decode(position, rest).unwrap() {
-                Frame::Record(Record::Acks(chunks)) => {
-                    frames.push("ACK");
-                    for chunk in chunks.iter() {
-                        told.extend(chunk.sequences().map(|sequence| (chunk.queue, sequence)));
-                    }
-                }
-                Frame::Record(Record::Ranges(ranges)) => {
-                    frames.push("RANGE");
-                    assert_eq!(ranges.len(), 1, "one run");
-                    for Settled { queue, first, count } in ranges.iter() {
-                        told.extend((first..first + count).map(|sequence| (queue, sequence)));
-                    }
-                }
-                other @ (Frame::Record(_)
-                | Frame::Batch(_)
-                | Frame::Synced(_)
-                | Frame::Snapshot { .. }) => panic!("{other:?}"),
+        let mut out = RecordBuffer::default();
+        for _ in 0..2 {
+            out.begin(Spot::default());
+            settlements.write(&mut out).unwrap();
+            let mut told = BTreeSet::new();
+            let payloads = out.group.payloads();
+            let Ok(Record::Acks(chunks)) = record::decode(2, &payloads[0]) else { panic!() };
+            for chunk in chunks.iter() {
+                let mask = Mask::from_bytes(chunk.bitmap);
+                told.extend(mask.iter().map(|at| (chunk.queue, chunk.base + u64::from(at))));
             }
-            let len = stated_len(rest).unwrap();
-            rest = &rest[usize::try_from(len).unwrap()..];
-            position.offset += u32::try_from(len).unwrap();
+            let Ok(Record::Ranges(ranges)) = record::decode(3, &payloads[1]) else { panic!() };
+            assert_eq!((payloads.len(), ranges.iter().len()), (2, 1), "one run");
+            for Settled { queue, first, count } in ranges.iter() {
+                told.extend((first..first + count).map(|sequence| (queue, sequence)));
+            }
+            assert_eq!(told, expected);
         }
-        assert_eq!(told, expected);
-        assert_eq!(frames, ["ACK", "RANGE"]);
-        out.begin(position);
+        settlements.clear();
+        assert!(settlements.is_empty());
+        out.begin(Spot::default());
         settlements.write(&mut out).unwrap();
-        assert!(out.is_empty(), "it was forgotten");
+        assert!(out.group.is_empty());
     }
 }

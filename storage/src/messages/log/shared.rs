@@ -1,104 +1,80 @@
 //! What the threads of the log have in common.
 //!
-//! Lock order: backlog -> input, backlog -> holdings, syncs -> holdings. Counters and the signal are
-//! taken alone. No lock is held over I/O, but for the backlog's read lock, under which frames are
-//! written: readers share it; and for `room`, which is taken before all others and keeps nobody but
-//! the compactor waiting.
+//! [`Board`] is what is known without asking the disk, and hears what `wal` tells; [`Shared`] is the
+//! board and the log on disk.
+//!
+//! Lock order: backlog -> input, backlog -> holdings, backlog -> the sync thread's -> moments.
+//! Counters and the signal are taken alone. No lock is held over I/O, but for the backlog's read lock,
+//! under which records are written: readers share it.
 
+use std::collections::VecDeque;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-use super::files::Files;
 use super::holdings::Holdings;
-use super::index::Gaps;
 use super::input::Input;
 use super::load::Load;
-use super::segment::{SegmentHeader, SegmentName};
 use super::signal::Signal;
-use super::syncs::Syncs;
-use crate::messages::{Health, Options, Progress, Statistics};
-use crate::{StorageError, StoreId, clock};
+use crate::StorageError;
+use crate::messages::{Health, Options, Progress, Statistics, Ticket};
+use crate::wal::{Listener, Wal};
+
+/// What is durable when a mark of the log is.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    mark: u64,
+    /// Everything up to this ticket.
+    ticket: Ticket,
+    /// Settlements and deletions up to this one.
+    settled: Ticket,
+}
 
 /// See the module documentation.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    /// Where the segments are.
-    pub(crate) directory: PathBuf,
-    /// In the header of every segment.
-    pub(crate) store: StoreId,
-    /// As the log was opened.
-    pub(crate) options: Options,
-    /// Whether it survives the end of the process; a scratch log does not, and syncs nothing.
-    pub(crate) gaps: Gaps,
-    /// The only door to the disk.
-    pub(crate) files: Arc<dyn Files>,
+pub(crate) struct Board {
     /// What the outside sees.
     pub(crate) progress: Progress,
     /// What nobody has looked at yet.
     pub(super) input: Input,
-    /// What the log thread is working off.
-    pub(super) backlog: RwLock<Load>,
     /// What is on disk.
     pub(crate) holdings: Mutex<Holdings>,
-    /// What is written and not synced.
-    pub(super) syncs: Syncs,
     /// Rung when a segment may be worth compacting or removing.
     pub(crate) compactor: Signal,
-    /// Held by whoever takes up what little room a full disk has: the compactor while it copies, the
-    /// log thread while it tries whether the disk is still full. Together they would take from each
-    /// other what each of them needs, and both would give up, again and again.
-    pub(crate) room: Mutex<()>,
     /// What has been done. What is there now is asked of the holdings.
     pub(crate) counters: Mutex<Statistics>,
+    moments: Mutex<Moments>,
 }
 
-impl Shared {
+#[derive(Debug, Default)]
+struct Moments {
+    last: u64,
+    waiting: VecDeque<Moment>,
+}
+
+impl Board {
     /// Of a log that has not been started.
-    pub(super) fn new(
-        directory: &Path,
-        store: &StoreId,
-        options: &Options,
-        holdings: Holdings,
-        gaps: Gaps,
-        files: Arc<dyn Files>,
-    ) -> Arc<Self> {
+    pub(super) fn new(options: &Options) -> Arc<Self> {
         Arc::new(Self {
-            directory: directory.to_owned(),
-            store: store.clone(),
-            options: options.clone(),
-            gaps,
-            files,
             progress: Progress::new(options.pending_max),
             input: Input::default(),
-            backlog: RwLock::default(),
-            holdings: Mutex::new(holdings),
-            syncs: Syncs::new(options.fsync),
+            holdings: Mutex::default(),
             compactor: Signal::default(),
-            room: Mutex::default(),
             counters: Mutex::default(),
+            moments: Mutex::default(),
         })
     }
 
-    /// Whether it is wiped when it is opened.
-    pub(crate) fn is_scratch(&self) -> bool {
-        self.gaps == Gaps::Settled
-    }
-
-    /// The header of a segment that is begun now.
-    pub(crate) fn header(&self, name: SegmentName) -> SegmentHeader {
-        SegmentHeader { name, store: self.store.bytes(), created_unix_ms: clock::unix_ms() }
-    }
-
-    /// Ends the store: nothing becomes durable any more.
-    pub(crate) fn fail(&self, error: &StorageError) {
-        tracing::error!("{error}; stored messages are in danger, the process must end");
-        self.progress.set_health(Health::Failed(error.clone()));
-        self.syncs.fail(error);
-        self.input.fail();
-        self.compactor.end();
+    /// The mark of a moment: when it is durable, so are these tickets.
+    pub(super) fn mark(&self, ticket: Ticket, settled: Ticket) -> u64 {
+        let mut moments = self.moments.lock();
+        moments.last += 1;
+        let mark = moments.last;
+        moments.waiting.push_back(Moment { mark, ticket, settled });
+        mark
     }
 
     /// Wakes the compactor if there may be something to do.
@@ -108,6 +84,82 @@ impl Shared {
             self.compactor.ring();
         }
     }
+}
+
+impl Listener for Board {
+    fn durable(&self, mark: u64) {
+        let mut moments = self.moments.lock();
+        let (mut ticket, mut settled) = (Ticket(0), Ticket(0));
+        while let Some(moment) = moments.waiting.pop_front_if(|moment| moment.mark <= mark) {
+            // Some say nothing of tickets.
+            ticket = ticket.max(moment.ticket);
+            settled = settled.max(moment.settled);
+        }
+        drop(moments);
+        self.progress.set_durable(ticket);
+        self.progress.set_settled(settled);
+    }
+
+    fn synced(&self, segments: &[u32], is_news: bool) {
+        let mut holdings = self.holdings.lock();
+        segments.iter().for_each(|id| holdings.segments_mut().set_synced(*id));
+        drop(holdings);
+        if is_news {
+            self.input.set_synced();
+        }
+        self.ring_if_stirred();
+    }
+
+    fn sealed(&self, segment: u32, bytes: u32) {
+        self.holdings.lock().segments_mut().set_sealed(segment, u64::from(bytes));
+        self.ring_if_stirred();
+    }
+
+    fn room(&self, _is_there: bool) {
+        self.input.notice_room();
+        self.compactor.ring();
+    }
+
+    fn fsynced(&self, micros: u64) {
+        self.counters.lock().count_fsync(micros);
+    }
+
+    fn failed(&self, error: &StorageError) {
+        tracing::error!("{error}; stored messages are in danger, the process must end");
+        self.progress.set_health(Health::Failed(error.clone()));
+        self.input.fail();
+        self.compactor.end();
+    }
+}
+
+/// See the module documentation.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(super) board: Arc<Board>,
+    /// The log on disk.
+    pub(crate) wal: Wal,
+    /// What the log thread is working off.
+    pub(super) backlog: RwLock<Load>,
+    /// Where the segments are.
+    pub(crate) directory: PathBuf,
+    /// As the log was opened.
+    pub(crate) options: Options,
+}
+
+impl Deref for Shared {
+    type Target = Board;
+
+    fn deref(&self) -> &Board {
+        &self.board
+    }
+}
+
+impl Shared {
+    /// Ends the store: nothing becomes durable any more.
+    pub(crate) fn fail(&self, error: &StorageError) {
+        self.wal.fail(error);
+        self.board.failed(error);
+    }
 
     /// Returns when everything that the index says now would survive a power failure. Whoever
     /// removes what the index does not need asks for this first: the reason why it is not needed
@@ -116,23 +168,16 @@ impl Shared {
     /// # Errors
     /// The store has failed or ended.
     pub(crate) fn sync(&self) -> Result<(), StorageError> {
-        if self.is_scratch() {
-            return Ok(());
-        }
-        // A group that is being written has told the index some of what is in it.
+        // A group that is being written has told the index some of what is in it; it is handed over
+        // to the sync thread before this is free.
         drop(self.backlog.write());
-        self.syncs.sync()
+        self.wal.sync()
     }
 
     /// Asks the log thread to seal the open segment and to begin another, so that the one can be
     /// compacted.
     pub(crate) fn request_roll(&self) {
         self.input.request_roll();
-    }
-
-    /// Says that a file was removed: if the disk was full, there may be room now.
-    pub(crate) fn notice_room(&self) {
-        self.input.notice_room();
     }
 
     /// Runs a thread's work; whatever ends it early ends the store.

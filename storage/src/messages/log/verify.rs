@@ -7,14 +7,45 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::DIRECTORY;
-use super::files::RealFiles;
-use super::recovery::{self, Scan, Scope};
-use super::salvage::{self, Cut};
-use super::segment::{SegmentKind, SegmentName};
-use super::survey::Verdict;
+use super::rebuild::Rebuild;
+use super::record::{self, Record};
 use crate::directory::{DataDirectory, Inspection};
-use crate::messages::RecoveredQueue;
+use crate::messages::{Place, Recovered, RecoveredQueue};
+use crate::wal::{Piece, Segment, Survey, Verdict, Wal};
 use crate::{FORMAT_VERSION, StorageError, StoreId};
+
+/// A part of a segment that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The segment.
+    pub path: PathBuf,
+    /// Where the part begins, in bytes from the beginning of the file.
+    pub offset: u64,
+    /// How many bytes it has; 0 if the file ends where it should go on, or is missing.
+    pub bytes: u64,
+    /// What is wrong there.
+    pub why: String,
+    /// The place of the message before it in the file.
+    pub after: Option<Place>,
+    /// The place of the message behind it in the file.
+    pub before: Option<Place>,
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: at byte {}: {}", self.path.display(), self.offset, self.why)?;
+        match self.bytes {
+            0 => f.write_str("; how many bytes are missing is not known")?,
+            bytes => write!(f, "; {bytes} bytes are unreadable")?,
+        }
+        for (side, place) in [("after", self.after), ("before", self.before)] {
+            if let Some(Place { queue, sequence }) = place {
+                write!(f, "; {side} message {sequence} of queue {queue}")?;
+            }
+        }
+        Ok(())
+    }
+}
 
 /// Queues that a printed report names one by one.
 const QUEUES_TOLD: usize = 20;
@@ -57,8 +88,8 @@ pub struct Report {
     /// Queues with messages that are not settled, ascending by number. If there is damage, as far
     /// as can be read.
     pub queues: Vec<QueueTotals>,
-    /// Everything in hot segments before this segment and byte was synced.
-    pub synced: Option<(String, u32)>,
+    /// Every group of records up to the one with this number was synced.
+    pub synced: u64,
     /// Where writing was interrupted. It costs nothing that was confirmed; the next start cuts it
     /// off.
     pub interrupted: Vec<String>,
@@ -85,7 +116,7 @@ impl Report {
             messages: 0,
             live_bytes: 0,
             queues: Vec::new(),
-            synced: None,
+            synced: 0,
             interrupted: Vec::new(),
             damage: Vec::new(),
             is_salvaged: false,
@@ -94,36 +125,24 @@ impl Report {
 
     fn new(directory: &Path, store: StoreId, scan: &Scan) -> Self {
         let mut report = Self::empty(directory, store);
-        for (segment, verdict) in scan.segments() {
-            let totals = match segment.name.kind {
-                SegmentKind::Hot => &mut report.hot,
-                SegmentKind::Cold => &mut report.cold,
-            };
+        for one in &scan.survey.segments {
+            let name = one.segment.name;
+            let totals = if name.is_hot() { &mut report.hot } else { &mut report.cold };
             totals.segments += 1;
-            totals.bytes += segment.size;
-            let name = segment.name;
-            match verdict {
-                Verdict::Torn(bad) => report.interrupted.push(format!(
-                    "{name}: at byte {} of {}: {}",
-                    bad.offset, segment.size, bad.why
-                )),
+            totals.bytes += one.size;
+            match &one.verdict {
+                Verdict::Torn(bad) => report
+                    .interrupted
+                    .push(format!("{name}: at byte {} of {}: {}", bad.offset, one.size, bad.why)),
                 Verdict::Unsynced(why) => report.interrupted.push(format!("{name}: {why}")),
-                Verdict::Whole | Verdict::Damaged(_) => {}
+                Verdict::Whole | Verdict::Empty | Verdict::Damaged(_) => {}
             }
         }
-        let rebuilt = &scan.rebuilt;
-        report.messages = rebuilt.messages;
-        report.live_bytes =
-            rebuilt.holdings.segments().iter().map(|account| account.live_bytes).sum();
-        report.queues = rebuilt
-            .queues
-            .iter()
-            .filter(|(_, queue)| !queue.messages.is_empty())
-            .map(|(number, queue)| QueueTotals::of(*number, queue))
-            .collect();
-        let synced = scan.synced.highest();
-        report.synced = (synced.offset > 0)
-            .then(|| (SegmentName::hot(synced.segment).to_string(), synced.offset));
+        report.messages = scan.messages;
+        report.live_bytes = scan.live_bytes;
+        let queues = scan.recovered.queues.iter().filter(|(_, queue)| !queue.messages.is_empty());
+        report.queues = queues.map(|(number, queue)| QueueTotals::of(*number, queue)).collect();
+        report.synced = scan.survey.synced;
         report
     }
 }
@@ -151,10 +170,7 @@ impl fmt::Display for Report {
             "log: {} hot segments with {} bytes, {} cold segments with {} bytes",
             hot.segments, hot.bytes, cold.segments, cold.bytes
         )?;
-        match &self.synced {
-            Some((segment, offset)) => writeln!(f, "synced up to byte {offset} of {segment}")?,
-            None => writeln!(f, "synced: never")?,
-        }
+        writeln!(f, "synced up to group {}", self.synced)?;
         self.write_queues(f)?;
         for place in &self.interrupted {
             writeln!(
@@ -223,69 +239,123 @@ pub fn salvage(directory: &Path) -> Result<Report, StorageError> {
     drop(Inspection::begin(directory)?);
     let held = DataDirectory::open(directory)?;
     let log = directory.join(DIRECTORY);
-    let cuts = match scan(&log, &held.store)? {
-        Some(scan) => salvage::cut_out(&log, &held.store, &scan, &RealFiles)?,
-        None => Vec::new(),
-    };
+    let cuts = if log.is_dir() { cut_out(&log, &held.store)? } else { Vec::new() };
     let mut report = report(directory, &held.store)?;
     report.is_salvaged = !cuts.is_empty();
     report.damage.splice(0..0, cuts);
     Ok(report)
 }
 
-fn report(directory: &Path, store: &StoreId) -> Result<Report, StorageError> {
-    let Some(scan) = scan(&directory.join(DIRECTORY), store)? else {
-        return Ok(Report::empty(directory, store.clone()));
-    };
-    let mut report = Report::new(directory, store.clone(), &scan);
-    for (segment, bad) in scan.damaged() {
-        report.damage.extend(salvage::cuts_of(segment, bad, &RealFiles)?);
+/// Replaces every damaged segment of a log by what is good of it, and says what is not.
+///
+/// # Errors
+/// The system refuses; nothing good is lost by that.
+pub(super) fn cut_out(log: &Path, store: &StoreId) -> Result<Vec<Cut>, StorageError> {
+    let survey = Wal::survey(log, &store.bytes(), &mut Rebuild::new(None))?;
+    if survey.damaged().next().is_none() {
+        return Ok(Vec::new());
     }
+    let mut cuts = Cuts::default();
+    Wal::salvage(log, &store.bytes(), survey, &mut |segment, piece| cuts.see(segment, piece))?;
+    Ok(cuts.all)
+}
+
+fn report(directory: &Path, store: &StoreId) -> Result<Report, StorageError> {
+    let log = directory.join(DIRECTORY);
+    // There is none in a directory that was never used for messages.
+    if !log.is_dir() {
+        return Ok(Report::empty(directory, store.clone()));
+    }
+    let mut rebuild = Rebuild::new(None);
+    let survey = Wal::survey(&log, &store.bytes(), &mut rebuild)?;
+    let messages = rebuild.messages;
+    let (holdings, recovered) = rebuild.finish(&[]);
+    let live_bytes = holdings.segments().iter().map(|account| account.live_bytes).sum();
+    let scan = Scan { survey, recovered, messages, live_bytes };
+    let mut report = Report::new(directory, store.clone(), &scan);
+    let mut cuts = Cuts::default();
+    for (one, bad) in scan.survey.damaged() {
+        Wal::pieces(one, bad, &mut |piece| {
+            cuts.see(&one.segment, piece);
+        })?;
+    }
+    report.damage = cuts.all;
     Ok(report)
 }
 
-/// `None` if there is no log, as in a directory that was never used for messages.
-fn scan(log: &Path, store: &StoreId) -> Result<Option<Scan>, StorageError> {
-    let scope = Scope {
-        directory: log,
-        store,
-        known_queues: None,
-        believes_outlines: false,
-        files: &RealFiles,
-    };
-    if log.is_dir() { recovery::scan(&scope).map(Some) } else { Ok(None) }
+/// What a reading of everything came to.
+struct Scan {
+    survey: Survey,
+    recovered: Recovered,
+    messages: u64,
+    live_bytes: u64,
+}
+
+/// Unreadable parts, with what stands around them in the same file.
+#[derive(Default)]
+struct Cuts {
+    all: Vec<Cut>,
+    last: Option<(PathBuf, Place)>,
+}
+
+impl Cuts {
+    /// Says whether it is a good record.
+    fn see(&mut self, segment: &Segment, piece: &Piece<'_>) -> bool {
+        let path = &segment.path;
+        let (offset, bytes, why) = match piece {
+            Piece::Good(record) => match record::decode(record.kind, record.payload) {
+                Ok(Record::Publish(publish)) => {
+                    publish.places.iter().for_each(|place| self.pass(path, place));
+                    return true;
+                }
+                Ok(_) => return true,
+                Err(flaw) => {
+                    let place = record.place;
+                    (u64::from(place.offset), u64::from(place.length), flaw.to_string())
+                }
+            },
+            Piece::Bad { offset, bytes, why } => (*offset, *bytes, why.clone()),
+        };
+        let after = self.last.as_ref().filter(|(last, _)| last == path).map(|(_, place)| *place);
+        self.all.push(Cut { path: path.clone(), offset, bytes, why, after, before: None });
+        false
+    }
+
+    /// A message was passed: it stands before the parts that come and behind the last ones.
+    fn pass(&mut self, path: &Path, place: Place) {
+        self.last = Some((path.to_owned(), place));
+        let open = |cut: &&mut Cut| cut.path == path && cut.before.is_none();
+        for cut in self.all.iter_mut().rev().take_while(open) {
+            cut.before = Some(place);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, HashSet};
     use std::fs;
 
-    use super::super::frame::{FrameBuffer, LogPosition};
-    use super::super::segment::{HEADER_SIZE, SegmentHeader};
+    use super::super::Log;
     use super::*;
-    use crate::messages::Place;
+    use crate::messages::{Batch, Content, MessageStore, Options, Publish};
 
-    /// A data directory whose log has one segment with three messages, the last not yet synced.
+    /// A data directory whose log has three messages, each in a group of its own.
     fn data_directory() -> (tempfile::TempDir, PathBuf) {
         let directory = tempfile::tempdir().unwrap();
         let store = DataDirectory::open(directory.path()).unwrap().store;
         let log = directory.path().join(DIRECTORY);
-        fs::create_dir(&log).unwrap();
-        let name = SegmentName::hot(1);
-        let header = SegmentHeader { name, store: store.bytes(), created_unix_ms: 0 };
-        let mut frames = FrameBuffer::default();
-        frames.begin(LogPosition { segment: 1, offset: HEADER_SIZE });
-        for sequence in 1..=3 {
-            frames.publish(0, &[7; 100], &[], &[Place { queue: 5, sequence }]).unwrap();
-            if sequence == 2 {
-                let position = frames.end();
-                frames.synced(position).unwrap();
-            }
+        let (store, _) = Log::open(&log, &store, &Options::default(), &HashSet::new()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for (sequence, byte) in [(1, 1_u8), (2, 2), (3, 3)] {
+            let content = Content { head: [byte; 100].into(), ..Content::default() };
+            let places = [Place { queue: 5, sequence }].into_iter().collect();
+            let publishes = vec![Publish { content, places }];
+            let ticket = store.append(&mut Batch { awaited: true, publishes, ..Batch::default() });
+            runtime.block_on(store.progress().reached(ticket)).unwrap();
         }
-        let path = name.path(&log);
-        fs::write(&path, [&header.encode(), frames.bytes()].concat()).unwrap();
-        (directory, path)
+        store.close().unwrap();
+        (directory, log.join("hot-0000000001"))
     }
 
     fn content(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -301,6 +371,14 @@ mod tests {
         all
     }
 
+    /// Changes a bit in the body of a message.
+    fn damage(segment: &Path, message: u8) {
+        let mut bytes = fs::read(segment).unwrap();
+        let at = bytes.windows(50).position(|window| window == [message; 50]).unwrap();
+        bytes[at + 50] ^= 1;
+        fs::write(segment, bytes).unwrap();
+    }
+
     #[test]
     fn a_sound_log_is_counted_and_left_alone() {
         let (directory, segment) = data_directory();
@@ -308,40 +386,28 @@ mod tests {
         let report = verify(directory.path()).unwrap();
         assert!(report.is_sound());
         assert_eq!(report.queues, [QueueTotals { queue: 5, messages: 3, bytes: 300 }]);
-        assert_eq!(report.synced, Some(("hot-0000000001".to_owned(), 344)));
+        assert!(report.synced >= 4, "a snapshot and three messages");
         let text = report.to_string();
         assert!(text.contains("messages: 3 on disk; 3 not settled in 1 queues"), "{text}");
         assert_eq!(content(directory.path()), before);
         fs::remove_file(segment).unwrap();
-        assert_eq!(verify(directory.path()).unwrap().messages, 0);
-    }
-
-    #[test]
-    fn a_torn_tail_is_told_and_costs_nothing() {
-        let (directory, segment) = data_directory();
-        let mut bytes = fs::read(&segment).unwrap();
-        bytes.truncate(bytes.len() - 1);
-        fs::write(&segment, bytes).unwrap();
-        let report = verify(directory.path()).unwrap();
-        assert!(report.is_sound() && report.messages == 2);
-        let text = report.to_string();
-        assert!(text.contains("interrupted in hot-0000000001: at byte 362 of 501:"), "{text}");
+        let text = verify(directory.path()).unwrap().to_string();
+        assert!(text.contains("DAMAGED") && text.contains("hot-0000000001"), "{text}");
     }
 
     #[test]
     fn damage_is_told_and_cut_out_on_request() {
         let (directory, segment) = data_directory();
-        let mut bytes = fs::read(&segment).unwrap();
-        bytes[250] ^= 1;
-        fs::write(&segment, bytes).unwrap();
+        damage(&segment, 2);
         let before = content(directory.path());
         let report = verify(directory.path()).unwrap();
         assert!(!report.is_sound());
         let text = report.to_string();
         for told in [
             "DAMAGED",
-            "hot-0000000001: at byte 204: a frame does not match its checksum",
-            "140 bytes are unreadable; after message 1 of queue 5; before message 3 of queue 5",
+            "hot-0000000001: at byte ",
+            "the content does not match its checksum",
+            "bytes are unreadable; after message 1 of queue 5; before message 3 of queue 5",
             "leveret verify --salvage",
         ] {
             assert!(text.contains(told), "{told}: {text}");

@@ -4,28 +4,29 @@
 //! the index where it is, and hands it to the sync thread; the next group is written during the
 //! fsync of the one before.
 //!
-//! Stays true: what was taken is in the backlog, and so readable, until the index knows it. A group
-//! is never split between segments.
+//! Stays true: what was taken is in the backlog, and so readable, until the index knows it. A segment
+//! begins with a snapshot.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLockWriteGuard;
 
-use super::frame::{FrameBuffer, LogPosition};
+use super::buffer::RecordBuffer;
 use super::full::Full;
 use super::group::Group;
 use super::input::Orders;
-use super::open_segment::{OpenSegment, Trouble, too_long};
+use super::segments::Account;
 use super::shared::Shared;
-use super::syncs::{What, Written};
+use super::snapshot;
 use crate::messages::Ticket;
+use crate::wal::{Appender, Handing, TooLong, Trouble, What};
 use crate::{StorageError, clock};
 
-/// Bytes of frames that are written at once.
+/// Bytes of records that are written at once.
 const GROUP_BYTES: u64 = 4 << 20;
 
-/// Memory for frames that is kept between groups.
+/// Memory for records that is kept between groups.
 const BUFFER_BYTES: usize = 8 << 20;
 
 /// How long the log waits for another group that could carry the news that everything is synced.
@@ -35,20 +36,36 @@ const SYNCED_DELAY: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
-    pub(super) open: OpenSegment,
-    pub(super) frames: FrameBuffer,
+    pub(super) appender: Appender,
+    pub(super) records: RecordBuffer,
+    pub(super) group: Group,
     pub(super) full: Full,
-    group: Group,
-    /// Everything before it is on disk, which the log does not say yet; and since when.
-    synced: Option<(LogPosition, Instant)>,
-    /// Where the segment before the open one ends, unless the log says that all of it is on disk.
-    sealed: Option<LogPosition>,
+    /// The open segment has its snapshot.
+    has_snapshot: bool,
+    /// Since when more is synced than the log says.
+    synced_since: Option<Instant>,
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, open: OpenSegment, frames: FrameBuffer) -> Self {
-        let group = Group::new(shared.gaps);
-        Self { shared, open, frames, full: Full::default(), group, synced: None, sealed: None }
+    pub(super) fn new(shared: Arc<Shared>, appender: Appender) -> Self {
+        Self {
+            shared,
+            appender,
+            records: RecordBuffer::default(),
+            group: Group::default(),
+            full: Full::default(),
+            has_snapshot: false,
+            synced_since: None,
+        }
+    }
+
+    /// Begins the first segment. Without room for one the disk counts as full.
+    pub(super) fn begin(&mut self) -> Result<(), StorageError> {
+        match self.roll() {
+            Ok(()) => Ok(()),
+            Err(Trouble::Full) => self.fill_up(),
+            Err(Trouble::Failed(error)) => Err(error),
+        }
     }
 
     /// Runs until the log is closed or has failed.
@@ -58,13 +75,13 @@ impl Writer {
             if orders.fail {
                 return Ok(());
             }
-            if let Some(position) = orders.synced {
-                let since = self.synced.map_or_else(clock::now, |(_, since)| since);
-                self.synced = Some((position, since));
+            if orders.synced {
+                self.synced_since.get_or_insert_with(clock::now);
             }
-            match self.full.is_full() {
-                true => self.work_when_full(orders)?,
-                false => self.work_or_fill_up(orders)?,
+            match self.work(orders) {
+                Ok(()) => {}
+                Err(Trouble::Full) => self.fill_up()?,
+                Err(Trouble::Failed(error)) => return Err(error),
             }
             if orders.close {
                 return self.finish();
@@ -73,170 +90,159 @@ impl Writer {
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        let synced_at = self.synced.map(|(_, since)| since + SYNCED_DELAY);
-        match (self.full.retry_at(), synced_at) {
-            (Some(retry_at), _) => Some(retry_at),
-            (None, synced_at) => synced_at,
-        }
-    }
-
-    pub(super) fn work_or_fill_up(&mut self, orders: Orders) -> Result<(), StorageError> {
-        match self.work(orders) {
-            Ok(()) => Ok(()),
-            Err(Trouble::Full) => self.fill_up(),
-            Err(Trouble::Failed(error)) => Err(error),
+        let synced_at = self.synced_since.map(|since| since + SYNCED_DELAY);
+        match self.full.retry_at() {
+            Some(retry_at) => Some(retry_at),
+            None => synced_at,
         }
     }
 
     fn work(&mut self, orders: Orders) -> Result<(), Trouble> {
-        if self.full.is_full() {
-            self.recover()?;
+        if self.full.is_full() && !self.may_try_again(orders)? {
+            return Ok(());
         }
         while !self.shared.backlog.read().is_empty() {
             self.write_group()?;
         }
-        self.tell_of_room();
-        if orders.roll && self.open.is_used() {
+        self.tell_of_room()?;
+        if orders.roll && self.appender.is_used() && !self.shared.wal.is_full() {
             self.roll()?;
         }
-        if self.synced.is_some_and(|(_, since)| since + SYNCED_DELAY <= clock::now()) {
-            self.write_synced()?;
+        if self.synced_since.is_some_and(|since| since + SYNCED_DELAY <= clock::now()) {
+            self.write_remark()?;
         }
         Ok(())
     }
 
     fn write_group(&mut self) -> Result<(), Trouble> {
+        self.ensure_snapshot()?;
         let shared = Arc::clone(&self.shared);
-        if shared.backlog.read().first_bytes() > self.open.room(&shared) && self.open.is_used() {
+        let first = shared.backlog.read().first_bytes();
+        if first > self.room() && self.appender.is_used() {
             self.roll()?;
         }
         let mut backlog = shared.backlog.write();
-        self.group.form(&mut backlog, GROUP_BYTES.min(self.open.room(&shared)));
+        self.group.form(&mut backlog, GROUP_BYTES.min(self.room()));
         let mut holdings = shared.holdings.lock();
         self.group.settle(&mut backlog, &mut holdings);
         drop(holdings);
         let backlog = RwLockWriteGuard::downgrade(backlog);
-        self.frames.begin(self.open.position());
-        self.put_synced()?;
-        let encoded = self.group.encode(&backlog, &mut self.frames);
-        encoded.map_err(|_| too_long(&self.open.segment))?;
-        self.write_frames()?;
+        self.records.begin(self.appender.spot());
+        let encoded = self.group.encode(&backlog, &mut self.records);
+        encoded.map_err(|TooLong| self.too_long())?;
+        let has_records = !self.records.group.is_empty();
+        if has_records {
+            self.write()?;
+        }
         let mut holdings = shared.holdings.lock();
-        self.group.apply(&backlog, &mut holdings);
+        let spot = self.appender.spot();
+        self.group.apply(spot.segment, &mut holdings);
+        holdings.segments_mut().set_bytes(spot.segment, u64::from(spot.offset));
         let is_stirred = holdings.segments_mut().take_stirred();
         drop(holdings);
-        drop(backlog);
         let what = match self.group.needs_sync {
-            true => What::Messages,
-            false if self.frames.is_empty() => What::Nothing,
-            false => What::Settlements,
+            true => What::Needed,
+            false if has_records => What::Trifle,
+            false => What::Nothing,
         };
-        // Together, for those who ask for a sync of everything that the index knows.
-        let mut backlog = shared.backlog.write();
-        backlog.remove_front(self.group.entries, self.group.items);
-        shared.progress.remove_pending(self.group.content);
-        self.hand_over(what, self.group.ticket, self.group.is_awaited);
+        // Before the backlog is free, for those who ask for a sync of everything the index knows.
+        self.hand_over(what, self.group.ticket, self.group.ticket, self.group.is_awaited);
         drop(backlog);
+        shared.backlog.write().remove_front(self.group.entries, self.group.items);
+        shared.progress.remove_pending(self.group.content);
         shared.counters.lock().elided_messages += self.group.elided;
         if is_stirred {
             shared.compactor.ring();
         }
-        self.frames.shrink_to(BUFFER_BYTES);
+        self.records.group.shrink_to(BUFFER_BYTES);
         Ok(())
+    }
+
+    /// Bytes until the open segment is as large as it should be, with its footer.
+    fn room(&self) -> u64 {
+        self.appender.room().saturating_sub(self.records.outline_length())
     }
 
     /// Writes what is in the buffer to the end of the log.
-    fn write_frames(&mut self) -> Result<(), Trouble> {
-        if self.frames.is_empty() {
-            return Ok(());
+    pub(super) fn write(&mut self) -> Result<(), Trouble> {
+        match self.appender.write(&mut self.records.group) {
+            Ok(_) => {
+                self.synced_since = None;
+                Ok(())
+            }
+            Err(trouble) => {
+                self.records.rewind();
+                Err(trouble)
+            }
         }
-        self.open.write(&self.frames)?;
-        if self.synced.take().is_some_and(|(position, _)| self.sealed < Some(position)) {
-            self.sealed = None;
-        }
-        let LogPosition { segment, offset } = self.open.position();
-        self.shared.counters.lock().written_bytes += self.frames.bytes().len() as u64;
-        self.shared.holdings.lock().segments_mut().set_bytes(segment, u64::from(offset));
-        Ok(())
     }
 
-    /// Adds how far everything is on disk, if that is news.
-    fn put_synced(&mut self) -> Result<(), Trouble> {
-        let Some((position, _)) = self.synced else { return Ok(()) };
-        let sealed = self.sealed.filter(|sealed| *sealed < position);
-        for position in sealed.into_iter().chain([position]) {
-            self.frames.synced(position).map_err(|_| too_long(&self.open.segment))?;
-        }
-        Ok(())
+    pub(super) fn hand_over(&self, what: What, ticket: Ticket, settled: Ticket, is_awaited: bool) {
+        let mark = self.shared.mark(ticket, settled);
+        self.appender.hand_over(Handing { mark, what, is_awaited });
     }
 
-    fn write_synced(&mut self) -> Result<(), Trouble> {
-        if self.synced.is_none() {
-            return Ok(());
-        }
-        self.frames.begin(self.open.position());
-        self.put_synced()?;
-        self.write_frames()?;
-        self.hand_over(What::Remark, Ticket(0), false);
+    /// Says that everything is synced that is.
+    fn write_remark(&mut self) -> Result<(), Trouble> {
+        self.records.begin(self.appender.spot());
+        self.write()?;
+        self.hand_over(What::Remark, Ticket(0), Ticket(0), false);
         Ok(())
     }
 
     /// Seals the open segment and begins another.
     pub(super) fn roll(&mut self) -> Result<(), Trouble> {
-        let next = OpenSegment::begin(&self.shared, &mut self.frames)?;
-        let sealed = std::mem::replace(&mut self.open, next);
-        self.sealed = Some(sealed.position());
+        let may_roll = self.appender.segment().is_none() || self.full.is_full();
+        if self.shared.wal.is_full() && !may_roll {
+            // The last segment in stock is for settlements.
+            return Err(Trouble::Full);
+        }
+        self.appender.roll(|| self.records.take_outline())?;
+        self.has_snapshot = false;
+        if let Some(segment) = self.appender.segment() {
+            let account = Account::open(Arc::clone(segment), u64::from(crate::wal::HEADER_SIZE));
+            self.shared.holdings.lock().segments_mut().insert(account);
+        }
+        self.ensure_snapshot()
+    }
+
+    /// Nothing else is written to a segment before its snapshot.
+    pub(super) fn ensure_snapshot(&mut self) -> Result<(), Trouble> {
+        if self.has_snapshot {
+            return Ok(());
+        }
+        if self.appender.segment().is_none() {
+            return self.roll();
+        }
+        self.records.begin(self.appender.spot());
         let mut holdings = self.shared.holdings.lock();
-        holdings.segments_mut().seal(sealed.segment.name.id);
-        if self.shared.is_scratch() {
-            holdings.segments_mut().set_synced(sealed.segment.name.id);
-        }
+        holdings.forget_deleted();
+        let written = snapshot::write(holdings.index(), &mut self.records);
         drop(holdings);
-        if self.shared.is_scratch() {
-            self.shared.ring_if_stirred();
-        } else {
-            // It may have been synced before it was sealed, and nobody would say that it is done.
-            let (position, segment) = (sealed.position(), &sealed.segment);
-            let (ticket, what, is_awaited) = (Ticket(0), What::Remark, false);
-            let written = Written { ticket, position, segment, what, is_awaited };
-            self.shared.syncs.hand_over(&written, &self.shared.progress);
-        }
-        self.hand_over(What::Segment, Ticket(0), false);
+        written.map_err(|TooLong| self.too_long())?;
+        self.write()?;
+        self.has_snapshot = true;
+        self.appender.mark_begun();
+        let spot = self.appender.spot();
+        let mut holdings = self.shared.holdings.lock();
+        holdings.segments_mut().set_begun(spot.segment, u64::from(spot.offset));
+        drop(holdings);
+        self.hand_over(What::Needed, Ticket(0), Ticket(0), false);
         Ok(())
     }
 
-    fn hand_over(&self, what: What, ticket: Ticket, is_awaited: bool) {
-        // What was settled without a frame while the disk was full is recorded by the snapshot that
-        // was written when it no longer was: only all of it together is durable.
-        let ticket = if ticket < self.full.hold() { Ticket(0) } else { ticket };
-        if self.shared.is_scratch() {
-            self.shared.progress.set_durable(ticket);
-            return;
-        }
-        let (position, segment) = (self.open.position(), &self.open.segment);
-        let written = Written { ticket, position, segment, what, is_awaited };
-        self.shared.syncs.hand_over(&written, &self.shared.progress);
+    /// What no group can hold: `Batch::check` lets nothing through that is.
+    pub(super) fn too_long(&self) -> StorageError {
+        let reason = std::io::Error::other("a group of more than a gigabyte");
+        StorageError::io("write", &self.shared.directory, reason)
     }
 
-    /// Everything was written that could be: makes it durable and says so in the log.
-    fn finish(mut self) -> Result<(), StorageError> {
-        if self.shared.is_scratch() {
+    /// Everything was written that could be.
+    fn finish(self) -> Result<(), StorageError> {
+        if self.shared.backlog.read().is_empty() && !self.group.has_settlements() {
             return Ok(());
         }
-        let position = self.shared.syncs.close()?;
-        if !self.shared.backlog.read().is_empty() {
-            let path = &self.open.segment.path;
-            let reason = std::io::ErrorKind::StorageFull.into();
-            return Err(StorageError::io("write", path, reason));
-        }
-        self.synced = Some((position, clock::now()));
-        match self.write_synced() {
-            // It is only a remark: everything is on disk.
-            Err(Trouble::Full) => return Ok(()),
-            Err(Trouble::Failed(error)) => return Err(error),
-            Ok(()) => {}
-        }
-        let synced = self.open.segment.file.sync();
-        synced.map_err(|error| StorageError::io("sync", &self.open.segment.path, error))
+        let reason = std::io::ErrorKind::StorageFull.into();
+        Err(StorageError::io("write", &self.shared.directory, reason))
     }
 }

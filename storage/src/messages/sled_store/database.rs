@@ -4,8 +4,10 @@
 //! version        0                      ─► u32
 //! queue          1, queue               ─► next sequence number u64
 //! count          2, queue, sequence     ─► delivery count u32
-//! reference      3, queue, sequence     ─► id u64, note u64, size u32, places u32   once per place
-//! body           4, id                  ─► note u64, head length u32, head, tail    once per message
+//! reference      3, queue, sequence     ─► id u64, note u64, arrived u64, until u64, size u32,
+//!                                          places u32                  once per place
+//! body           4, id                  ─► note u64, arrived u64, until u64, head length u32, head,
+//!                                          tail                        once per message
 //! ```
 //! Keys are big-endian, so that the tree is in order; values little-endian. Bodies come last
 //! because sled packs what is added at its end.
@@ -33,6 +35,7 @@ use super::writer::Engine;
 use crate::StorageError;
 use crate::messages::{Content, Place};
 use crate::panics::guarded;
+use crate::wal::Reader;
 
 /// Entries per leaf. A leaf is rewritten whole, so a small one bounds what a small group with large
 /// messages costs; a large one takes less processor time. Cannot change without a new version.
@@ -41,8 +44,10 @@ const LEAF_FANOUT: usize = 32;
 /// sled keeps everything in memory that was written since it was opened; this bounds the rest.
 const CACHE_BYTES: usize = 32 << 20;
 
-/// The newest version of what is drawn above.
-const VERSION: u32 = 1;
+/// The version of what is drawn above.
+const VERSION: u32 = 2;
+
+const NO_UNTIL: u64 = u64::MAX;
 
 const VERSION_KEY: [u8; 1] = [0];
 const QUEUE: u8 = 1;
@@ -96,6 +101,9 @@ impl Database {
         };
         match <[u8; 4]>::try_from(&*found).map(u32::from_le_bytes) {
             Ok(VERSION) => Ok(()),
+            Ok(found) if found < VERSION => {
+                Err(StorageError::OlderFormat { path: self.path.clone(), found })
+            }
             Ok(found) => {
                 let path = self.path.clone();
                 Err(StorageError::NewerFormat { path, found, known: VERSION })
@@ -286,15 +294,18 @@ fn encode_body(content: &Content) -> InlineArray {
     let tail = content.tail.as_ref().map_or(&[][..], |tail| tail);
     // A head is no longer than a message, and no message is longer than 4 GiB.
     let head_length = u32::try_from(content.head.len()).unwrap_or(u32::MAX);
-    let parts = [&content.note.to_le_bytes(), &head_length.to_le_bytes()[..], &content.head, tail];
+    let until = content.until_ms.unwrap_or(NO_UNTIL);
+    let times = [content.note, content.arrived_ms, until].map(u64::to_le_bytes);
+    let parts = [times.as_flattened(), &head_length.to_le_bytes(), &content.head, tail];
     InlineArray::from(parts.concat())
 }
 
 fn decode_body(body: &[u8]) -> Option<Content> {
-    let (note, rest) = body.split_first_chunk()?;
-    let (head_length, rest) = rest.split_first_chunk()?;
-    let head_length = usize::try_from(u32::from_le_bytes(*head_length)).ok()?;
-    let (head, tail) = rest.split_at_checked(head_length)?;
+    let mut fields = Reader(body);
+    let (note, arrived_ms, until) = (fields.u64()?, fields.u64()?, fields.u64()?);
+    let head_length = usize::try_from(fields.u32()?).ok()?;
+    let (head, tail) = fields.0.split_at_checked(head_length)?;
     let tail = (!tail.is_empty()).then(|| Arc::new(Bytes::copy_from_slice(tail)));
-    Some(Content { note: u64::from_le_bytes(*note), head: Arc::from(head), tail })
+    let until_ms = (until != NO_UNTIL).then_some(until);
+    Some(Content { note, arrived_ms, until_ms, head: Arc::from(head), tail })
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::messages::{Content, Place, Ticket};
+use crate::wal::Reader;
 
 /// See the module documentation. `None` stands for a key to remove.
 #[derive(Debug, Default)]
@@ -65,32 +66,38 @@ pub(super) struct Reference {
     pub(super) id: u64,
     /// The message's note.
     pub(super) note: u64,
+    /// When it came.
+    pub(super) arrived_ms: u64,
+    /// When it expires or is due.
+    pub(super) until_ms: Option<u64>,
     /// Bytes of the message.
     pub(super) size: u32,
     /// Places that the message was written with.
     pub(super) places: u32,
 }
 
+const NO_UNTIL: u64 = u64::MAX;
+
 impl Reference {
     /// As it is in the tree.
-    pub(super) fn encode(self) -> [u8; 24] {
-        let mut bytes = [0; 24];
-        let values = self.id.to_le_bytes().into_iter().chain(self.note.to_le_bytes());
-        let rest = self.size.to_le_bytes().into_iter().chain(self.places.to_le_bytes());
-        bytes.iter_mut().zip(values.chain(rest)).for_each(|(byte, value)| *byte = value);
+    pub(super) fn encode(self) -> [u8; 40] {
+        let mut bytes = [0; 40];
+        let until = self.until_ms.unwrap_or(NO_UNTIL);
+        let numbers = [self.id, self.note, self.arrived_ms, until].map(u64::to_le_bytes);
+        let rest = [self.size, self.places].map(u32::to_le_bytes);
+        let values = numbers.as_flattened().iter().chain(rest.as_flattened());
+        bytes.iter_mut().zip(values).for_each(|(byte, value)| *byte = *value);
         bytes
     }
 
     /// `None` unless it is as long as it should be.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (id, rest) = bytes.split_first_chunk()?;
-        let (note, rest) = rest.split_first_chunk()?;
-        let (size, places) = rest.split_first_chunk()?;
-        Some(Self {
-            id: u64::from_le_bytes(*id),
-            note: u64::from_le_bytes(*note),
-            size: u32::from_le_bytes(*size),
-            places: u32::from_le_bytes(places.try_into().ok()?),
-        })
+        let mut fields = Reader(bytes);
+        let (id, note) = (fields.u64()?, fields.u64()?);
+        let (arrived_ms, until) = (fields.u64()?, fields.u64()?);
+        let (size, places) = (fields.u32()?, fields.u32()?);
+        let until_ms = (until != NO_UNTIL).then_some(until);
+        let reference = Self { id, note, arrived_ms, until_ms, size, places };
+        fields.0.is_empty().then_some(reference)
     }
 }

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::group::{Group, Reference};
-use crate::messages::log::index::{Gaps, Index, Slot};
+use crate::messages::log::index::{Count, Index, Released, Slot};
 use crate::messages::{Batch, Content, Place, Publish, Settled, Statistics, Ticket};
+use crate::wal::RecordPlace;
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ impl Holdings {
     /// Holds nothing.
     pub(super) fn new() -> Self {
         Self {
-            index: Index::new(Gaps::Open),
+            index: Index::default(),
             shared: FxHashMap::default(),
             counted: BTreeSet::new(),
             next_sequences: FxHashMap::default(),
@@ -71,26 +72,41 @@ impl Holdings {
 
     /// A message was found in the tree.
     pub(super) fn restore(&mut self, place: Place, reference: Reference) {
-        let slot = slot(&reference);
-        if self.index.arrive(place, slot) {
-            self.statistics.live_messages += 1;
-            self.statistics.live_bytes += slot.share();
-            if reference.places > 1 {
-                *self.shared.entry(reference.id).or_default() += 1;
-            }
+        if !self.index.arrive(place, slot(&reference)) {
+            return;
+        }
+        self.statistics.live_messages += 1;
+        let is_first = reference.places == 1 || {
+            let places = self.shared.entry(reference.id).or_default();
+            *places += 1;
+            *places == 1
+        };
+        if is_first {
+            self.statistics.live_bytes += u64::from(reference.size);
         }
     }
 
     /// A delivery count was found in the tree. False if its message was not.
     pub(super) fn restore_count(&mut self, place: Place, count: u32) -> bool {
         self.counted.insert(place);
-        self.index.raise_count(place, count);
+        self.raise_count(place, count);
         self.index.get(place).is_some()
     }
 
     /// A queue was found in the tree.
     pub(super) fn restore_next(&mut self, queue: u64, next: u64) {
         self.next_sequences.insert(queue, next);
+    }
+
+    fn raise_count(&mut self, place: Place, times: u32) -> bool {
+        self.index.is_count_news(place, times)
+            && self.index.raise_count(place, Count { times, segment: 0 }).is_some()
+    }
+
+    /// The highest number of a queue that was ever named here.
+    pub(super) fn highest_queue(&self) -> u64 {
+        let named = self.next_sequences.keys().copied().max().unwrap_or(0);
+        named.max(self.index.highest_queue())
     }
 
     /// Takes everything out of a batch. Returns how many bytes more wait to be written, and how
@@ -104,7 +120,7 @@ impl Holdings {
             added += self.publish(publish);
         }
         for (place, count) in batch.delivery_counts.drain(..) {
-            if self.index.raise_count(place, count) {
+            if self.raise_count(place, count) {
                 self.counted.insert(place);
                 self.waiting.counts.insert(place, Some(count));
             }
@@ -128,7 +144,8 @@ impl Holdings {
         let id = self.next_id;
         self.next_id += 1;
         let size = u32::try_from(content.size()).unwrap_or(u32::MAX);
-        let reference = Reference { id, note: content.note, size, places: count };
+        let Content { note, arrived_ms, until_ms, .. } = content;
+        let reference = Reference { id, note, arrived_ms, until_ms, size, places: count };
         for place in places {
             self.restore(place, reference);
             self.waiting.references.insert(place, Some(reference));
@@ -147,7 +164,7 @@ impl Holdings {
         let Settled { queue, first, count } = settled;
         let Some(more) = count.checked_sub(1) else { return 0 };
         let mut released = Vec::new();
-        self.index.settle(settled, |sequence, slot| released.push((sequence, slot)));
+        self.index.settle(settled, |one| released.extend(message(one)));
         let last = first.saturating_add(more);
         self.forget_counts(Place { queue, sequence: first }..=Place { queue, sequence: last });
         released.into_iter().map(|(sequence, slot)| self.release(queue, sequence, slot)).sum()
@@ -155,7 +172,7 @@ impl Holdings {
 
     fn delete_queue(&mut self, queue: u64) -> usize {
         let mut released = Vec::new();
-        self.index.delete_queue(queue, 0, |sequence, slot| released.push((sequence, slot)));
+        self.index.delete_queue(queue, |one| released.extend(message(one)));
         self.forget_counts(Place { queue, sequence: 0 }..=Place { queue, sequence: u64::MAX });
         self.next_sequences.remove(&queue);
         self.waiting.queues.insert(queue, None);
@@ -172,10 +189,9 @@ impl Holdings {
 
     fn release(&mut self, queue: u64, sequence: u64, slot: Slot) -> usize {
         self.statistics.live_messages -= 1;
-        self.statistics.live_bytes -= slot.share();
         self.waiting.remove_reference(Place { queue, sequence });
         let id = id(slot);
-        if slot.refs > 1
+        if slot.is_shared()
             && let Some(places) = self.shared.get_mut(&id)
         {
             *places -= 1;
@@ -184,6 +200,7 @@ impl Holdings {
             }
             self.shared.remove(&id);
         }
+        self.statistics.live_bytes -= u64::from(slot.record().length);
         let elided = self.waiting.remove_body(id);
         self.statistics.elided_messages += u64::from(elided.is_some());
         elided.unwrap_or_default()
@@ -214,11 +231,15 @@ impl Holdings {
 
 fn slot(reference: &Reference) -> Slot {
     let [a, b, c, d, e, f, g, h] = reference.id.to_be_bytes();
-    Slot {
-        segment: u32::from_be_bytes([a, b, c, d]),
-        offset: u32::from_be_bytes([e, f, g, h]),
-        length: reference.size,
-        refs: u16::try_from(reference.places).unwrap_or(u16::MAX),
+    let offset = u32::from_be_bytes([e, f, g, h]);
+    let record = RecordPlace { offset, length: reference.size };
+    Slot::new(u32::from_be_bytes([a, b, c, d]), record, reference.places as usize)
+}
+
+fn message(released: Released) -> Option<(u64, Slot)> {
+    match released {
+        Released::Message(sequence, slot) => Some((sequence, slot)),
+        Released::Count(_) => None,
     }
 }
 

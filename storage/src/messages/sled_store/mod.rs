@@ -25,8 +25,8 @@ use std::thread::{self, JoinHandle};
 use parking_lot::Mutex;
 
 use super::{
-    Batch, Content, MessageStore, Options, Place, Progress, Quarantined, Recovered,
-    RecoveredMessage, Statistics, StoredMessage, Ticket,
+    Batch, Content, DamagedMessage, MessageStore, Options, Place, Progress, Quarantined, ReadBack,
+    Recovered, RecoveredMessage, Statistics, StoredMessage, Ticket,
 };
 use crate::StorageError;
 
@@ -120,9 +120,11 @@ fn recover(
             return;
         }
         let queue = recovered.queues.entry(place.queue).or_default();
-        let Reference { note, size, .. } = reference;
+        let Reference { note, arrived_ms, until_ms, size, .. } = reference;
         let sequence = place.sequence;
-        queue.messages.push(RecoveredMessage { sequence, note, size, delivery_count: 0 });
+        let message =
+            RecoveredMessage { sequence, note, arrived_ms, until_ms, size, delivery_count: 0 };
+        queue.messages.push(message);
         queue.next_sequence = queue.next_sequence.max(sequence.saturating_add(1));
     })?;
     database.counts(|place, count| {
@@ -136,6 +138,7 @@ fn recover(
             message.delivery_count = count;
         }
     })?;
+    recovered.highest_queue = holdings.highest_queue();
     let quarantined = unknown.into_iter();
     recovered.quarantined =
         quarantined.map(|(queue, messages)| Quarantined { queue, messages }).collect();
@@ -147,21 +150,24 @@ impl MessageStore for SledMessages {
         self.shared.append(batch)
     }
 
-    fn read(
-        &self,
-        queue: u64,
-        sequences: &[Range<u64>],
-    ) -> Result<Vec<StoredMessage>, StorageError> {
+    fn read(&self, queue: u64, sequences: &[Range<u64>]) -> Result<ReadBack, StorageError> {
         let found = self.shared.holdings.lock().find(queue, sequences);
-        let mut messages = Vec::with_capacity(found.len());
+        let mut read = ReadBack::default();
         for (sequence, source) in found {
             let content = match source {
-                Source::Memory(content) => Some(content),
-                Source::Tree(id) => self.fetch(Place { queue, sequence }, id)?,
+                Source::Memory(content) => Ok(Some(content)),
+                Source::Tree(id) => self.fetch(Place { queue, sequence }, id),
             };
-            messages.extend(content.map(|content| StoredMessage { sequence, content }));
+            match content {
+                Ok(Some(content)) => read.messages.push(StoredMessage { sequence, content }),
+                Ok(None) => {}
+                Err(error @ StorageError::Damaged { .. }) => {
+                    read.damaged.push(DamagedMessage { sequence, error });
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(messages)
+        Ok(read)
     }
 
     fn progress(&self) -> &Progress {

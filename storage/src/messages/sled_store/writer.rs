@@ -186,7 +186,7 @@ mod tests {
     }
 
     fn append(shared: &Shared, sequence: u64) -> Ticket {
-        let content = Content { note: 0, head: Arc::from(&b"bytes"[..]), tail: None };
+        let content = Content { head: Arc::from(&b"bytes"[..]), ..Content::default() };
         let places = [Place { queue: 1, sequence }].into_iter().collect();
         let publishes = vec![Publish { content, places }];
         shared.append(&mut Batch { awaited: true, publishes, ..Batch::default() })

@@ -42,7 +42,7 @@ fn a_message_comes_back_cut_where_it_was() {
             ..Batch::default()
         });
         for _ in 0..2 {
-            let read = bench.store.read(1, &[0..1, 1..10]).unwrap();
+            let read = bench.store.read(1, &[0..1, 1..10]).unwrap().messages;
             assert_eq!(read.len(), 3);
             for (message, original) in read.iter().zip(&contents) {
                 assert_eq!(message.content.note, original.note);

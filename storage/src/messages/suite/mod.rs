@@ -74,17 +74,23 @@ where
     }
 
     /// The open store keeps its files; the next one gets a copy, of a time in which none of
-    /// them came or went.
+    /// them came or went, nor what is said of them changed.
     fn crash(&mut self) {
         self.directory = loop {
             let copy = tempfile::tempdir().unwrap();
-            let before = names(self.directory.path());
+            let look = || (names(self.directory.path()), manifest(self.directory.path()));
+            let before = look();
             let copied = copy_directory(self.directory.path(), copy.path());
-            if copied.is_ok() && names(self.directory.path()) == before {
+            if copied.is_ok() && look() == before {
                 break copy;
             }
         };
     }
+}
+
+/// What a log says of its files.
+fn manifest(directory: &Path) -> Option<Vec<u8>> {
+    fs::read(directory.join("messages").join("MANIFEST")).ok()
 }
 
 fn names(directory: &Path) -> BTreeSet<OsString> {
@@ -175,8 +181,12 @@ impl Bench {
     }
 
     fn ranges(&self, queue: u64, sequences: &[Range<u64>]) -> Vec<(u64, Vec<u8>)> {
-        let messages = self.store.read(queue, sequences).unwrap();
-        messages.into_iter().map(|message| (message.sequence, bytes(&message.content))).collect()
+        let read = self.store.read(queue, sequences).unwrap();
+        assert!(read.damaged.is_empty());
+        read.messages
+            .into_iter()
+            .map(|message| (message.sequence, bytes(&message.content)))
+            .collect()
     }
 
     /// The sequence numbers of a queue.
@@ -224,7 +234,7 @@ fn bytes(content: &Content) -> Vec<u8> {
 }
 
 fn content(text: &str) -> Content {
-    Content { note: text.len() as u64, head: Arc::from(text.as_bytes()), tail: None }
+    Content { note: text.len() as u64, head: Arc::from(text.as_bytes()), ..Content::default() }
 }
 
 fn with_tail(text: &str, tail: Vec<u8>) -> Content {

@@ -47,11 +47,32 @@ fn a_recovered_message_is_described() {
     after_each_end(|bench, end| {
         let mut message = publish(content("some text"), &[(1, 4)]);
         message.content.note = u64::MAX - 7;
-        bench.commit(Batch { publishes: vec![message], ..Batch::default() });
+        message.content.arrived_ms = 1_700_000_000_123;
+        let mut other = publish(content("expires"), &[(1, 5)]);
+        other.content.until_ms = Some(1_700_000_000_777);
+        bench.commit(Batch { publishes: vec![message, other], ..Batch::default() });
         let recovered = end(bench);
-        let described =
-            RecoveredMessage { sequence: 4, note: u64::MAX - 7, size: 9, delivery_count: 0 };
-        assert_eq!(recovered.queues[&1].messages, [described]);
+        let described = [
+            RecoveredMessage {
+                sequence: 4,
+                note: u64::MAX - 7,
+                arrived_ms: 1_700_000_000_123,
+                size: 9,
+                ..RecoveredMessage::default()
+            },
+            RecoveredMessage {
+                sequence: 5,
+                note: 7,
+                until_ms: Some(1_700_000_000_777),
+                size: 7,
+                ..RecoveredMessage::default()
+            },
+        ];
+        assert_eq!(recovered.queues[&1].messages, described);
+        let all = 0..9;
+        let read = bench.store.read(1, std::slice::from_ref(&all)).unwrap().messages;
+        assert_eq!(read[0].content.arrived_ms, 1_700_000_000_123);
+        assert_eq!(read[1].content.until_ms, Some(1_700_000_000_777));
     });
 }
 
@@ -214,5 +235,23 @@ fn the_next_sequence_number_is_free() {
             bench.commit(settles(2, next..next + 1));
             bench.commit(publishes(3, [1 + round]));
         }
+    });
+}
+
+/// New queues got numbers that the store knew after the definitions had been moved away: their
+/// messages were taken for settled ones and lost.
+#[test]
+fn the_highest_queue_number_ever_named_is_told() {
+    on_every_store(|bench| {
+        bench.commit(publishes(3, 0..3));
+        bench.commit(publishes(1 << 40, [0]));
+        bench.commit(settles(3, 0..3));
+        bench.store.close().unwrap();
+        let recovered = bench.open_knowing([]);
+        assert_eq!(recovered.highest_queue, 1 << 40);
+        bench.commit(publishes(recovered.highest_queue + 1, 0..3));
+        bench.store.close().unwrap();
+        let recovered = bench.open_knowing([(1 << 40) + 1]);
+        assert_eq!(recovered_sequences(&recovered, (1 << 40) + 1), [0, 1, 2]);
     });
 }

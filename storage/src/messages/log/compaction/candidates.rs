@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
-use super::super::segment::{HEADER_SIZE, SegmentKind};
-use super::super::segments::{Account, Segment, Segments};
+use super::super::segments::{Account, Segments};
+use crate::wal::{HEADER_SIZE, Segment};
 
 /// Hot segments that are not copied from, newest first: most of what is in them will be settled
 /// soon.
@@ -31,14 +31,11 @@ pub(super) struct Limits {
 }
 
 /// The segments that hold nothing and that nothing else depends on.
-pub(super) fn removable(segments: &Segments, is_scratch: bool) -> Vec<Arc<Segment>> {
+pub(super) fn removable(segments: &Segments) -> Vec<Arc<Segment>> {
     let newest = segments.synced_snapshot();
-    let is_free = |account: &&Account| match account.segment.name.kind {
-        // What a hot one says of other segments is in the snapshot of a newer one.
-        SegmentKind::Hot => is_scratch || account.id() < newest,
-        SegmentKind::Cold => true,
-    };
-    let empty = segments.iter().filter(|account| is_at_rest(account) && account.live_refs == 0);
+    // What a hot one says of other segments is in the snapshot of a newer one.
+    let is_free = |account: &&Account| !account.segment.name.is_hot() || account.id() < newest;
+    let empty = segments.iter().filter(|account| account.is_sealed && account.is_empty());
     empty.filter(is_free).map(|account| Arc::clone(&account.segment)).collect()
 }
 
@@ -51,8 +48,8 @@ pub(super) fn to_compact(
     // With little room even what is new: nothing newer comes that would make it old.
     let too_new = if limits.is_short_of_room { Vec::new() } else { too_new(segments) };
     let is_eligible = |account: &&Account| {
-        is_at_rest(account)
-            && account.live_refs > 0
+        account.is_sealed
+            && !account.is_empty()
             && !too_new.contains(&account.id())
             && !damaged.contains(&account.id())
     };
@@ -72,17 +69,13 @@ pub(super) fn to_compact(
     chosen.into_iter().take_while(fits).take(most).map(|one| Arc::clone(&one.segment)).collect()
 }
 
-fn is_at_rest(account: &Account) -> bool {
-    account.is_sealed && account.is_synced
-}
-
 /// Whether a copy of what is left would be less than half as long.
 fn is_wasteful(account: &Account) -> bool {
     account.live_bytes * 2 < account.bytes.saturating_sub(u64::from(HEADER_SIZE))
 }
 
 fn too_new(segments: &Segments) -> Vec<u32> {
-    let is_hot = |account: &&Account| account.segment.name.kind == SegmentKind::Hot;
+    let is_hot = |account: &&Account| account.segment.name.is_hot();
     let mut hot: Vec<u32> = segments.iter().filter(is_hot).map(Account::id).collect();
     hot.sort_unstable();
     hot.into_iter().rev().take(TOO_NEW).collect()
@@ -91,8 +84,7 @@ fn too_new(segments: &Segments) -> Vec<u32> {
 /// Cold segments that are full of messages, but of few.
 fn small<'a>(accounts: &[&'a Account], limits: Limits) -> Vec<&'a Account> {
     let is_small = |account: &&&Account| {
-        account.segment.name.kind == SegmentKind::Cold
-            && account.bytes < limits.segment_size / SMALL_PART
+        !account.segment.name.is_hot() && account.bytes < limits.segment_size / SMALL_PART
     };
     let small: Vec<&Account> = accounts.iter().filter(is_small).copied().collect();
     if small.len() < SMALL_COUNT { Vec::new() } else { small }
@@ -100,9 +92,12 @@ fn small<'a>(accounts: &[&'a Account], limits: Limits) -> Vec<&'a Account> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::files::{Files, RealFiles};
-    use super::super::super::segment::SegmentName;
+    use std::path::Path;
+
+    use super::super::super::index::Slot;
     use super::*;
+    use crate::messages::Place;
+    use crate::wal::{RecordPlace, SegmentName};
 
     const LIMITS: Limits = Limits { segment_size: 10_000, is_short_of_room: false };
 
@@ -110,18 +105,19 @@ mod tests {
     type Described = (SegmentName, u64, u64, bool);
 
     fn segments(described: &[Described]) -> Segments {
-        let directory = tempfile::tempdir().unwrap();
         let mut segments = Segments::default();
         for (name, bytes, live_bytes, is_at_rest) in described {
-            let file = RealFiles.create_new(&name.path(directory.path())).unwrap();
-            let segment = Segment::new(*name, directory.path(), file);
-            segments.insert(Account {
-                live_bytes: *live_bytes,
-                live_refs: live_bytes.div_ceil(100),
-                is_sealed: *is_at_rest,
-                is_synced: *is_at_rest,
-                ..Account::open(segment, *bytes)
-            });
+            let segment = Segment::for_test(*name, Path::new("log"));
+            segments.insert(Account::open(segment, *bytes));
+            if *live_bytes > 0 {
+                let record =
+                    RecordPlace { offset: 64, length: u32::try_from(*live_bytes).unwrap() };
+                let place = Place { queue: 1, sequence: u64::from(name.id) };
+                segments.hold(place, Slot::new(name.id, record, 1));
+            }
+            if *is_at_rest {
+                segments.set_sealed(name.id, *bytes);
+            }
         }
         segments
     }
@@ -208,13 +204,12 @@ mod tests {
         ]);
         let mut removable_now = |synced: Option<u32>| {
             synced.into_iter().for_each(|id| segments.set_synced(id));
-            let mut removable = ids(removable(&segments, false));
+            let mut removable = ids(removable(&segments));
             removable.sort_unstable();
             removable
         };
         assert_eq!(removable_now(None), [4]);
         assert_eq!(removable_now(Some(3)), [1, 4]);
         assert_eq!(removable_now(Some(5)), [1, 3, 4]);
-        assert_eq!(removable(&segments, true).len(), 3, "a scratch log has no snapshots");
     }
 }

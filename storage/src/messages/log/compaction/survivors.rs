@@ -1,10 +1,10 @@
 //! The messages that are left in segments, and their way into cold segments.
 //!
 //! The index tells what is left: it has far fewer places than the sources have bytes. Then the
-//! frames are read in the order of queues and sequence numbers, so that whoever reads a queue later
+//! records are read in the order of queues and sequence numbers, so that whoever reads a queue later
 //! reads forwards, and the index is asked again, for much may be settled by then.
 //!
-//! Called by the compactor. Stays true: only what the index has in a source is copied, and a frame
+//! Called by the compactor. Stays true: only what the index has in a source is copied, and a record
 //! is read once and checked before it is copied.
 
 use std::io;
@@ -12,43 +12,57 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::super::frame::{Flaw, Frame, FramePlace, LogPosition, RawFrame};
 use super::super::holdings::Holdings;
 use super::super::index::Slot;
-use super::super::segments::Segment;
+use super::super::record::{self, PublishRecord, Record};
+use super::super::segments::Share;
 use super::super::shared::Shared;
 use super::Stop;
 use super::cold_segment::ColdSegment;
 use crate::StorageError;
 use crate::messages::Place;
+use crate::wal::{self, Flaw, RecordPlace, Segment};
 
 /// Places of a queue that the index is asked about at once.
 const PLACES_AT_ONCE: u64 = 4096;
 
-/// Bytes and frames that are copied at once.
+/// Bytes and records that are copied at once.
 const GROUP_BYTES: u64 = 4 << 20;
-const GROUP_FRAMES: usize = 4096;
+const GROUP_RECORDS: usize = 4096;
 
-/// A frame that is needed.
+/// A record that is needed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Survivor {
     /// The first place that needs it: its place in the order.
     first: Place,
     /// Which of the sources has it.
     source: usize,
-    frame: FramePlace,
+    record: RecordPlace,
 }
 
-/// Finds what is needed in the sources, in the order in which it is to be copied.
-pub(super) fn gather(shared: &Shared, sources: &[Arc<Segment>]) -> Result<Vec<Survivor>, Stop> {
+/// What is needed of the sources.
+#[derive(Debug, Default)]
+pub(super) struct Survivors {
+    /// In the order in which they are to be copied.
+    messages: Vec<Survivor>,
+    counts: Vec<(Place, u32)>,
+}
+
+impl Survivors {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.counts.is_empty()
+    }
+}
+
+/// Finds what is needed in the sources.
+pub(super) fn gather(shared: &Shared, sources: &[Arc<Segment>]) -> Result<Survivors, Stop> {
     let ids = sources.iter().map(|segment| segment.name.id);
-    let sources: FxHashMap<u32, usize> = ids.zip(0..).collect();
-    let queues: Vec<u64> =
-        shared.holdings.lock().index().queues().map(|(queue, _)| queue).collect();
-    let mut survivors = Vec::new();
-    for queue in queues {
-        let mut from = 0;
-        loop {
+    let ids: FxHashMap<u32, usize> = ids.zip(0..).collect();
+    let mut survivors = Survivors::default();
+    for (queue, share) in needed_by(shared, sources) {
+        let mut from = share.first;
+        while from <= share.last {
             if shared.compactor.is_ended() {
                 return Err(Stop::Closing);
             }
@@ -56,30 +70,54 @@ pub(super) fn gather(shared: &Shared, sources: &[Arc<Segment>]) -> Result<Vec<Su
             let Some(start) = holdings.index().next_held(queue, from) else { break };
             from = start.saturating_add(PLACES_AT_ONCE);
             holdings.index().live(queue, &(start..from), |sequence, slot| {
-                if let Some(source) = sources.get(&slot.segment) {
-                    let frame = FramePlace { offset: slot.offset, len: slot.length };
-                    let first = Place { queue, sequence };
-                    survivors.push(Survivor { first, source: *source, frame });
+                if let Some(source) = ids.get(&slot.segment) {
+                    let (first, record) = (Place { queue, sequence }, slot.record());
+                    survivors.messages.push(Survivor { first, source: *source, record });
                 }
             });
         }
+        let holdings = shared.holdings.lock();
+        let counts = holdings.index().counts(queue);
+        let counts = counts.filter(|(_, count)| ids.contains_key(&count.segment));
+        let place = |sequence| Place { queue, sequence };
+        survivors.counts.extend(counts.map(|(sequence, count)| (place(sequence), count.times)));
     }
-    // A frame that several places need is copied once, for all of them.
-    survivors.sort_unstable_by_key(|survivor| (survivor.source, survivor.frame, survivor.first));
-    survivors.dedup_by_key(|survivor| (survivor.source, survivor.frame));
-    survivors.sort_unstable_by_key(|survivor| survivor.first);
+    let messages = &mut survivors.messages;
+    // A record that several places need is copied once, for all of them.
+    messages.sort_unstable_by_key(|one| (one.source, one.record, one.first));
+    messages.dedup_by_key(|one| (one.source, one.record));
+    messages.sort_unstable_by_key(|one| one.first);
     Ok(survivors)
+}
+
+/// The queues that need something of the sources, and where in these to look for it.
+fn needed_by(shared: &Shared, sources: &[Arc<Segment>]) -> FxHashMap<u64, Share> {
+    let mut all: FxHashMap<u64, Share> = FxHashMap::default();
+    let holdings = shared.holdings.lock();
+    let accounts = sources.iter().filter_map(|one| holdings.segments().get(one.name.id));
+    for (queue, share) in accounts.flat_map(|account| account.needed_by()) {
+        let known = all.entry(queue).or_insert(share);
+        known.first = known.first.min(share.first);
+        known.last = known.last.max(share.last);
+    }
+    all
 }
 
 /// Copies them into cold segments.
 pub(super) fn copy(
     shared: &Shared,
     sources: &[Arc<Segment>],
-    survivors: &[Survivor],
+    survivors: &Survivors,
+    is_short: bool,
 ) -> Result<(), Stop> {
-    let mut rest = survivors;
-    while !rest.is_empty() {
-        let mut cold = ColdSegment::begin(shared)?;
+    let mut rest = &survivors.messages[..];
+    let mut counts = &survivors.counts[..];
+    while !rest.is_empty() || !counts.is_empty() {
+        let mut cold = ColdSegment::begin(shared, is_short)?;
+        if !counts.is_empty() {
+            cold.counts(counts)?;
+            counts = &[];
+        }
         loop {
             let group = next_group(rest, &cold);
             if group.is_empty() {
@@ -98,10 +136,10 @@ fn next_group<'s>(survivors: &'s [Survivor], cold: &ColdSegment<'_>) -> &'s [Sur
     let most = cold.room().min(GROUP_BYTES);
     let mut bytes = 0;
     let fits = |survivor: &&Survivor| {
-        bytes += u64::from(survivor.frame.len);
+        bytes += u64::from(survivor.record.length);
         bytes <= most
     };
-    let count = survivors.iter().take(GROUP_FRAMES).take_while(fits).count();
+    let count = survivors.iter().take(GROUP_RECORDS).take_while(fits).count();
     let least = usize::from(cold.is_empty());
     survivors.get(..count.max(least)).unwrap_or(survivors)
 }
@@ -118,58 +156,62 @@ fn copy_group(
     let mut bytes = Vec::new();
     for survivor in group {
         let segment = source(sources, survivor)?;
-        let read = read(segment, survivor.frame, &mut bytes);
+        let read = read(shared, segment, survivor.record, &mut bytes);
         read.map_err(|error| unreadable(segment, error))?;
     }
-    let frames = decode(sources, group, &bytes)?;
-    let needed = all_needed(shared, &frames);
-    let publishes = frames.iter().flat_map(|(_, _, frame)| frame.publishes());
-    for (publish, needed) in publishes.zip(&needed).filter(|(_, needed)| !needed.is_empty()) {
-        cold.publish(publish.note, publish.head, publish.tail, needed)?;
+    let messages = decode(sources, group, &bytes)?;
+    let needed = all_needed(shared, &messages);
+    for ((_, _, publish), needed) in messages.iter().zip(&needed) {
+        if !needed.is_empty() {
+            cold.publish(publish.stamp, publish.head, publish.tail, needed)?;
+        }
     }
     cold.flush()
 }
 
-/// A frame, with its segment and its offset there.
-type Located<'a> = (&'a Segment, u32, Frame<'a>);
+/// A message, with its segment and its offset there.
+type Located<'a> = (&'a Segment, u32, PublishRecord<'a>);
 
-/// Takes frames that stand one after the other.
+/// Takes records that stand one after the other.
 fn decode<'a>(
     sources: &'a [Arc<Segment>],
     group: &[Survivor],
     bytes: &'a [u8],
 ) -> Result<Vec<Located<'a>>, Stop> {
     let mut rest = bytes;
-    let mut frames = Vec::with_capacity(group.len());
+    let mut messages = Vec::with_capacity(group.len());
     for survivor in group {
         let segment = source(sources, survivor)?;
-        let FramePlace { offset, len } = survivor.frame;
-        let (front, behind) = rest.split_at_checked(len as usize).unwrap_or((rest, &[]));
+        let RecordPlace { offset, length } = survivor.record;
+        let (front, behind) = rest.split_at_checked(length as usize).unwrap_or((rest, &[]));
         rest = behind;
-        let position = LogPosition { segment: segment.name.id, offset };
-        let frame = RawFrame::read(position, front).and_then(|raw| raw.decode());
-        let frame = frame.map_err(|flaw| damaged(segment, offset, &flaw))?;
-        frames.push((&**segment, offset, frame));
-    }
-    Ok(frames)
-}
-
-/// For every message in the frames, in their order: the places that need it, and their slots.
-fn all_needed(shared: &Shared, frames: &[Located<'_>]) -> Vec<Vec<(Place, Slot)>> {
-    let holdings = shared.holdings.lock();
-    let mut all = Vec::with_capacity(frames.len());
-    for (segment, offset, frame) in frames {
-        for publish in frame.publishes() {
-            let needed = publish.places.iter().filter_map(|place| {
-                needed(&holdings, place, segment, *offset).map(|slot| (place, slot))
-            });
-            all.push(needed.collect());
+        let record = wal::Record::read(segment, offset, front)
+            .and_then(|record| record::decode(record.kind, record.payload));
+        match record {
+            Ok(Record::Publish(publish)) => messages.push((&**segment, offset, publish)),
+            Ok(_) => {
+                let flaw = Flaw::Malformed("there is another record");
+                return Err(damaged(segment, offset, &flaw));
+            }
+            Err(flaw) => return Err(damaged(segment, offset, &flaw)),
         }
     }
-    all
+    Ok(messages)
 }
 
-/// The slot of a place if its message is in this frame.
+/// For every message, in their order: the places that need it, and their slots.
+fn all_needed(shared: &Shared, messages: &[Located<'_>]) -> Vec<Vec<(Place, Slot)>> {
+    let holdings = shared.holdings.lock();
+    let needed = |(segment, offset, publish): &Located<'_>| {
+        let places = publish.places.iter();
+        let slots =
+            places.filter_map(|place| Some((place, needed(&holdings, place, segment, *offset)?)));
+        slots.collect()
+    };
+    messages.iter().map(needed).collect()
+}
+
+/// The slot of a place if its message is in this record.
 fn needed(holdings: &Holdings, place: Place, segment: &Segment, offset: u32) -> Option<Slot> {
     let slot = holdings.index().get(place)?;
     (slot.segment == segment.name.id && slot.offset == offset).then_some(slot)
@@ -183,12 +225,17 @@ fn source<'s>(
     sources.get(survivor.source).ok_or(StorageError::Closed)
 }
 
-/// Adds the bytes of a frame.
-fn read(segment: &Segment, frame: FramePlace, bytes: &mut Vec<u8>) -> io::Result<()> {
+/// Adds the bytes of a record.
+fn read(
+    shared: &Shared,
+    segment: &Segment,
+    record: RecordPlace,
+    bytes: &mut Vec<u8>,
+) -> io::Result<()> {
     let before = bytes.len();
-    bytes.resize(before + frame.len as usize, 0);
+    bytes.resize(before + record.length as usize, 0);
     let room = bytes.get_mut(before..).unwrap_or_default();
-    segment.file.read_full_at(room, u64::from(frame.offset)).map(drop)
+    shared.wal.read_at(segment, room, record.offset).map(drop)
 }
 
 fn unreadable(segment: &Segment, error: io::Error) -> Stop {

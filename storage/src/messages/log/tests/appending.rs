@@ -1,8 +1,8 @@
 //! What is written, what is not, and when it is durable.
 
+use std::thread;
 use std::time::Duration;
 
-use super::super::recovery;
 use super::*;
 use crate::messages::FsyncPolicy;
 
@@ -31,7 +31,7 @@ fn messages_come_back_in_order_less_what_was_settled() {
     bench.commit(settles(1, 7, 1));
     let left = || (0..100).chain(500..600).filter(|sequence| *sequence != 7);
     assert_eq!(bench.queue(1), expected(1, left()));
-    assert_eq!(bench.log.read(2, &[3..5, 598..900]).unwrap().len(), 4);
+    assert_eq!(bench.log.read(2, &[3..5, 598..900]).unwrap().messages.len(), 4);
     assert!(bench.log.statistics().segments > 2, "it has rolled");
     let found = bench.reopen();
     assert_eq!(recovered(&found, 1), left().collect::<Vec<_>>());
@@ -100,8 +100,12 @@ fn a_message_in_many_queues_is_written_once() {
 fn bodies_in_two_parts_come_back_cut_at_the_same_place() {
     let mut bench = Bench::real(Options::default());
     let tail = vec![b'x'; 9 << 20];
-    let parts =
-        Content { note: 77, head: (*b"head").into(), tail: Some(Arc::new(tail.clone().into())) };
+    let parts = Content {
+        note: 77,
+        head: (*b"head").into(),
+        tail: Some(Arc::new(tail.clone().into())),
+        ..Content::default()
+    };
     let places = [place(1, 0)].into_iter().collect();
     bench.append(publishes(1, 1..3));
     bench.commit(Batch {
@@ -110,7 +114,7 @@ fn bodies_in_two_parts_come_back_cut_at_the_same_place() {
         ..Batch::default()
     });
     for _ in 0..2 {
-        let read = bench.log.read(1, &[0..9]).unwrap();
+        let read = bench.log.read(1, &[0..9]).unwrap().messages;
         let content = &read[0].content;
         assert_eq!((content.note, &*content.head), (77, &b"head"[..]));
         assert!(content.tail.as_ref().is_some_and(|read| read.as_ref() == tail.as_slice()));
@@ -148,8 +152,9 @@ fn segments_are_as_large_as_was_asked_for() {
         .map(|entry| entry.size)
         .collect();
     assert!(sizes.len() > 20);
-    assert!(sizes.iter().all(|size| *size <= 17 << 10), "{sizes:?}");
-    let full = sizes.iter().filter(|size| **size > 15 << 10).count();
+    // Of messages as small as these the footer is a good part, and a group is cut before it is known.
+    assert!(sizes.iter().all(|size| *size <= 20 << 10), "{sizes:?}");
+    let full = sizes.iter().filter(|size| **size > 14 << 10).count();
     assert!(full >= sizes.len() - 2, "{sizes:?}");
 }
 
@@ -239,56 +244,72 @@ fn under_other_policies_what_is_written_is_durable() {
     }
 }
 
+/// Between a group's write and its hand-over a sync could pass that did not cover it, though the index
+/// knew the group: what it had settled was removed from the disk, and came to nothing with the power.
 #[test]
-fn a_scratch_log_holds_messages_until_it_is_opened_again() {
-    let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("not ours"), b"kept").unwrap();
-    for _ in 0..2 {
-        let log = Log::open_scratch(directory.path(), &small()).unwrap();
-        assert!(log.read(1, &[0..u64::MAX]).unwrap().is_empty());
-        let mut last = Ticket(0);
-        for first in (0..4000).step_by(100) {
-            // One in ten is paged; the others are nobody's business here.
-            log.append(&mut publishes(1, (first..first + 100).step_by(10)));
-            last = log.append(&mut settles(1, first, 90));
-        }
-        block_on(log.progress().reached(last)).unwrap();
-        let read = log.read(1, &[0..u64::MAX]).unwrap();
-        let sequences: Vec<u64> = read.iter().map(|message| message.sequence).collect();
-        assert_eq!(sequences, (90..4000).step_by(100).collect::<Vec<_>>());
-        assert_eq!(&*read[0].content.head, b"1/90");
-        log.append(&mut publishes(2, [5000]));
-        log.append(&mut settles(2, 5000, 1));
-        // What nobody settled may still be paged, however far back it is.
-        last = log.append(&mut publishes(2, [3, 4000]));
-        block_on(log.progress().reached(last)).unwrap();
-        assert_eq!(log.read(2, &[0..9000]).unwrap().len(), 2);
-        let statistics = log.statistics();
-        assert_eq!((statistics.live_messages, statistics.fsyncs()), (42, 0));
-        log.append(&mut Batch { deleted_queues: vec![1, 2], awaited: true, ..Batch::default() });
-        log.close().unwrap();
-        assert_eq!(log.statistics().live_messages, 0);
+fn a_sync_covers_every_group_that_the_index_knows() {
+    let (bench, gate) = gated(Options::default());
+    bench.commit(publishes(1, [0]));
+    for sequence in 1..20 {
+        let ticket = hold_up(&bench, &gate, sequence);
+        let shared = &bench.log.shared;
+        thread::scope(|scope| {
+            // It waits for the group that is being written, and has its turn the moment that the
+            // log thread lets go of it.
+            let waiting = scope.spawn(|| {
+                drop(shared.backlog.write());
+                let knows = shared.holdings.lock().index().get(place(9, sequence)).is_some();
+                shared.wal.sync().unwrap();
+                (knows, bench.log.progress().durable())
+            });
+            while shared.backlog.try_read().is_some() {
+                thread::yield_now();
+            }
+            gate.change(|held| held.writes = false);
+            let (knows, durable) = waiting.join().unwrap();
+            assert!(knows && durable >= ticket, "{sequence}: {durable:?} of {ticket:?}");
+        });
     }
-    assert_eq!(std::fs::read(directory.path().join("not ours")).unwrap(), b"kept");
 }
 
 #[test]
-fn the_log_says_that_it_is_synced() {
+fn what_is_too_large_for_one_group_is_refused_and_nothing_else_is() {
     let bench = Bench::real(Options::default());
-    bench.commit(publishes(1, [0]));
-    bench.log.close().unwrap();
-    let directory = bench.directory.path();
-    let scope = recovery::Scope {
-        directory,
-        store: &bench.store,
-        known_queues: None,
-        believes_outlines: false,
-        files: &RealFiles,
+    let large = vec![0; 300 << 20];
+    let message = |sequence| Publish {
+        content: Content { tail: Some(Arc::new(large.clone().into())), ..content("") },
+        places: [place(1, sequence)].into_iter().collect(),
     };
-    let scan = recovery::scan(&scope).unwrap();
-    let synced = scan.synced.highest();
-    let (last, _) = scan.segments().last().unwrap();
-    assert_eq!(synced.segment, last.name.id);
-    // All but the frame that says so.
-    assert_eq!(u64::from(synced.offset) + 10 + 8, last.size);
+    let mut batch =
+        Batch { atomic: true, publishes: vec![message(0), message(1)], ..Batch::default() };
+    let refused = batch.check().unwrap_err();
+    assert!(refused.to_string().contains("can be stored at once"), "{refused}");
+    assert_eq!(bench.log.append(&mut batch), Ticket::NEVER);
+    assert!(batch.is_empty());
+    bench.commit(publishes(1, [2]));
+    assert_eq!(bench.sequences(1), [2]);
+}
+
+/// Every message of a transaction was read with all of it: draining 120 MB read 7.3 GB.
+#[test]
+fn a_message_of_a_long_transaction_is_read_by_itself() {
+    let mut files = None;
+    let bench = Bench::new(Options::default(), |directory| {
+        let faulty = crate::wal::faults::FaultyFiles::new(directory);
+        files = Some(faulty.clone());
+        Arc::new(faulty)
+    });
+    let files = files.unwrap();
+    let mut transaction = publishes(1, 0..2000);
+    transaction.atomic = true;
+    for publish in &mut transaction.publishes {
+        publish.content.tail = Some(Arc::new(vec![b'.'; 2000].into()));
+    }
+    bench.commit(transaction);
+    let before = files.bytes_read();
+    for sequence in 0..2000 {
+        assert_eq!(bench.log.read(1, &[sequence..sequence + 1]).unwrap().messages.len(), 1);
+    }
+    let read = files.bytes_read() - before;
+    assert!(read < 2000 * 2200, "{read} bytes for 4 MB");
 }

@@ -1,7 +1,7 @@
 //! A full disk, and a broken one.
 
-use super::super::faults::{Fault, FaultyFiles, Operation};
 use super::*;
+use crate::wal::faults::{Fault, FaultyFiles, Operation};
 
 fn faulty(options: Options) -> (Bench, FaultyFiles) {
     let mut files = None;
@@ -11,10 +11,6 @@ fn faulty(options: Options) -> (Bench, FaultyFiles) {
         Arc::new(faulty)
     });
     (bench, files.unwrap())
-}
-
-fn is_full(health: &Health) -> bool {
-    health.is_full()
 }
 
 fn is_well(health: &Health) -> bool {
@@ -120,24 +116,42 @@ fn closed_on_a_full_disk_it_says_so_and_keeps_what_was_durable() {
     assert_eq!(recovered(&bench.open_again(), 1), (0..10).collect::<Vec<_>>());
 }
 
+/// A restart on a full disk was refused, so that nobody could consume and make room.
 #[test]
-fn a_log_can_be_opened_on_a_full_disk_with_the_help_of_its_reserve() {
+fn on_a_full_disk_a_log_can_be_opened_read_and_settled_again_and_again() {
     let mut bench = Bench::real(small());
     bench.commit(publishes(1, 0..10));
     bench.log.close().unwrap();
     let files = FaultyFiles::new(bench.directory.path());
     files.set_capacity(Some(files.used()));
     let (directory, store) = (bench.directory.path(), &bench.store);
-    let opened = Log::open_with(directory, store, &small(), &known(), Arc::new(files.clone()));
-    let (log, found) = opened.unwrap();
-    assert_eq!(recovered(&found, 1).len(), 10);
-    assert!(is_full(&log.progress().health()));
-    let last = log.append(&mut publishes(1, 10..12));
-    files.set_capacity(None);
-    block_on(log.progress().reached(last)).unwrap();
-    block_on(log.progress().watch_health().wait_for(is_well)).unwrap();
-    log.close().unwrap();
-    assert_eq!(recovered(&bench.open_again(), 1).len(), 12);
+    for round in 0..4 {
+        let opened = Log::open_with(directory, store, &small(), &known(), Arc::new(files.clone()));
+        let (log, found) = opened.unwrap();
+        log.start_compactor().unwrap();
+        assert_eq!(recovered(&found, 1), (round..10).collect::<Vec<_>>());
+        assert_eq!(log.read(1, &[0..99]).unwrap().messages.len() as u64, 10 - round);
+        let settled = log.append(&mut settles(1, round, 1));
+        block_on(log.progress().reached_settled(settled)).unwrap();
+        if round == 3 {
+            let (mut next, mut last) = (10, Ticket(0));
+            while !log.progress().health().is_full() {
+                last = log.append(&mut publishes(2, next..next + 10));
+                next += 10;
+            }
+            // Not behind the messages that wait.
+            let deleted = log.append(&mut Batch { deleted_queues: vec![7], ..Batch::default() });
+            block_on(log.progress().reached_settled(deleted)).unwrap();
+            assert!(log.progress().durable() < last);
+            files.set_capacity(None);
+            block_on(log.progress().reached(last)).unwrap();
+            block_on(log.progress().watch_health().wait_for(is_well)).unwrap();
+        }
+        log.close().unwrap();
+    }
+    let found = bench.open_again();
+    assert_eq!(recovered(&found, 1), (4..10).collect::<Vec<_>>());
+    assert!(recovered(&found, 2).is_sorted() && recovered(&found, 2).len() >= 10);
 }
 
 #[test]
@@ -207,8 +221,9 @@ fn a_panic_in_a_thread_fails_the_store() {
     }
 }
 
+/// One damaged body ended the whole broker, for the reading of all the others failed with it.
 #[test]
-fn a_damaged_message_is_an_error_that_says_where() {
+fn a_damaged_message_is_told_by_itself_and_says_where() {
     let bench = Bench::real(Options::default());
     bench.commit(publishes(1, 0..3));
     let path = bench.directory.path().join("hot-0000000001");
@@ -216,9 +231,12 @@ fn a_damaged_message_is_an_error_that_says_where() {
     let at = bytes.windows(3).position(|bytes| bytes == b"1/1").unwrap();
     bytes[at] ^= 1;
     std::fs::write(&path, bytes).unwrap();
-    assert_eq!(bench.log.read(1, &[0..1]).unwrap().len(), 1);
-    let error = bench.log.read(1, &[0..3]).unwrap_err();
-    let text = error.to_string();
-    assert!(matches!(error, StorageError::Damaged { .. }), "{text}");
-    assert!(text.contains("hot-0000000001") && text.contains("leveret verify"), "{text}");
+    assert!(bench.log.read(1, &[0..1]).unwrap().damaged.is_empty());
+    let read = bench.log.read(1, &[0..3]).unwrap();
+    let sequences: Vec<u64> = read.messages.iter().map(|one| one.sequence).collect();
+    assert_eq!((sequences, read.damaged.len(), read.damaged[0].sequence), (vec![0, 2], 1, 1));
+    let text = read.damaged[0].error.to_string();
+    for told in ["hot-0000000001", "message 1 of queue 1", "at offset ", "leveret verify"] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
 }

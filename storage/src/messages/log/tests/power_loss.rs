@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::super::faults::{FaultyFiles, Loss};
 use super::*;
+use crate::wal::faults::{FaultyFiles, Loss};
 
 /// What a run has appended, with the tickets.
 #[derive(Default)]

@@ -1,6 +1,6 @@
-//! What the log asks of a file system, and the real one.
+//! What a log asks of a file system, and the real one.
 //!
-//! Everything the log does to disk goes through [`Files`], so that tests can make any operation fail
+//! Everything a log does to disk goes through [`Files`], so that tests can make any operation fail
 //! or forget what was not synced. Called by every thread of the log.
 //!
 //! Stays true: nothing here retries a sync, and nothing hides an error; a write may be short, and
@@ -12,8 +12,11 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
-use rustix::fs::{Advice, fadvise};
+use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate};
+use rustix::io::Errno;
 
 /// One file of a directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +60,13 @@ pub(crate) trait LogFile: fmt::Debug + Send + Sync {
     /// The system's.
     fn size(&self) -> io::Result<u64>;
 
+    /// Takes up real room for so many bytes from the beginning, which read as zeros where nothing was
+    /// written. Nothing that is there is changed.
+    ///
+    /// # Errors
+    /// The system's; some of the room may have been taken.
+    fn allocate(&self, bytes: u64) -> io::Result<()>;
+
     /// What was read is not needed again soon: it need not push other things out of memory.
     fn forget_cached(&self) {}
 
@@ -97,12 +107,54 @@ pub(crate) trait LogFile: fmt::Debug + Send + Sync {
     }
 }
 
+/// Appends zeros until the file has so many bytes.
+pub(crate) fn write_zeros(file: &dyn LogFile, bytes: u64) -> io::Result<()> {
+    const PIECE: usize = 1 << 16;
+    let zeros = vec![0; PIECE];
+    let mut offset = file.size()?;
+    while offset < bytes {
+        let piece = usize::try_from(bytes - offset).map_or(PIECE, |left| left.min(PIECE));
+        file.write_all_at(zeros.get(..piece).unwrap_or_default(), offset)?;
+        offset += piece as u64;
+    }
+    Ok(())
+}
+
 /// Whether an operation failed for want of room: no space, a quota, or a file size limit.
 pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
     )
+}
+
+/// How long to wait for a file descriptor to become free.
+const DESCRIPTOR_DELAY: Duration = Duration::from_millis(20);
+
+/// Does what needs a file descriptor. While the process or the machine has none left it waits and
+/// tries again: connections come and go, and no message is lost by that. For threads that may wait.
+///
+/// # Errors
+/// The system's, but for the want of descriptors.
+pub(crate) fn patiently<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut is_told = false;
+    loop {
+        match open() {
+            Err(error) if is_out_of_descriptors(&error) => {
+                if !is_told {
+                    tracing::warn!("{error}: the message log waits for a file descriptor");
+                    is_told = true;
+                }
+                thread::sleep(DESCRIPTOR_DELAY);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let reason = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(reason, Some(Errno::MFILE | Errno::NFILE))
 }
 
 /// A file system.
@@ -154,28 +206,6 @@ pub(crate) trait Files: fmt::Debug + Send + Sync {
     /// # Errors
     /// The system's; as with [`LogFile::sync`], not to be tried again.
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
-
-    /// Makes a synced file of zeros that takes up real room, to be removed when room is needed most.
-    ///
-    /// # Errors
-    /// The system's; the unfinished file is removed.
-    fn reserve(&self, path: &Path, bytes: u64) -> io::Result<()> {
-        const PIECE: usize = 1 << 16;
-        let file = self.create_new(path)?;
-        let zeros = vec![0; PIECE];
-        let mut offset = 0;
-        let mut outcome = Ok(());
-        while outcome.is_ok() && offset < bytes {
-            let piece = usize::try_from(bytes - offset).map_or(PIECE, |left| left.min(PIECE));
-            outcome = file.write_all_at(zeros.get(..piece).unwrap_or_default(), offset);
-            offset += piece as u64;
-        }
-        let outcome = outcome.and_then(|()| file.sync());
-        if outcome.is_err() {
-            self.remove(path)?;
-        }
-        outcome
-    }
 }
 
 /// The operating system's files.
@@ -201,6 +231,14 @@ impl LogFile for File {
 
     fn size(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        match fallocate(self, FallocateFlags::empty(), 0, bytes) {
+            // Not every file system can do it without writing.
+            Err(Errno::OPNOTSUPP) => write_zeros(self, bytes),
+            outcome => outcome.map_err(io::Error::from),
+        }
     }
 
     fn forget_cached(&self) {
@@ -278,10 +316,25 @@ mod tests {
     }
 
     #[test]
-    fn a_reserve_takes_up_what_was_asked_for() {
+    fn room_is_taken_and_what_is_there_stays() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("reserve");
-        RealFiles.reserve(&path, 100_000).unwrap();
-        assert_eq!(fs::read(&path).unwrap(), vec![0; 100_000]);
+        let path = directory.path().join("room");
+        let file = RealFiles.create_new(&path).unwrap();
+        file.write_all_at(b"there", 0).unwrap();
+        file.allocate(100_000).unwrap();
+        write_zeros(&*file, 200_000).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        assert_eq!((bytes.len(), &bytes[..6]), (200_000, &b"there\0"[..]));
+    }
+
+    #[test]
+    fn without_a_descriptor_it_waits() {
+        let mut left = 3;
+        let opened = patiently(|| {
+            left -= 1;
+            if left > 0 { Err(io::Error::from_raw_os_error(24)) } else { Ok(left) }
+        });
+        assert_eq!(opened.unwrap(), 0);
+        assert!(patiently(|| Err::<(), _>(io::ErrorKind::NotFound.into())).is_err());
     }
 }

@@ -29,6 +29,7 @@ pub(crate) enum Operation {
     Write,
     Sync,
     Truncate,
+    Allocate,
     Rename,
     Remove,
     SyncDirectory,
@@ -39,6 +40,8 @@ pub(crate) enum Operation {
 pub(crate) enum Fault {
     /// It fails and has done nothing.
     Error(io::ErrorKind),
+    /// It fails with this error of the system and has done nothing.
+    System(i32),
     /// A write does half of it, and says so; others fail as interrupted.
     Short,
     /// A write does half of it, and every operation from then on fails: the process ends there.
@@ -65,6 +68,7 @@ pub(crate) struct FaultyFiles {
 struct State {
     plan: Option<(Operation, u64, Fault)>,
     counts: BTreeMap<Operation, u64>,
+    bytes_read: u64,
     dead: bool,
     capacity: Option<u64>,
     /// Whether what is synced is kept in memory.
@@ -155,6 +159,11 @@ impl FaultyFiles {
     /// How many operations of a kind were tried.
     pub(crate) fn count(&self, operation: Operation) -> u64 {
         self.state.lock().counts.get(&operation).copied().unwrap_or_default()
+    }
+
+    /// How many bytes were read.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.state.lock().bytes_read
     }
 
     /// Whether what was planned has happened.
@@ -271,6 +280,7 @@ impl State {
         let writes = operation == Operation::Write;
         match fault {
             Fault::Error(kind) => Err(kind.into()),
+            Fault::System(code) => Err(io::Error::from_raw_os_error(code)),
             Fault::Short if writes => Ok(true),
             Fault::Short => Err(io::ErrorKind::Interrupted.into()),
             Fault::Death => {
@@ -292,7 +302,9 @@ impl State {
 impl LogFile for FaultyFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.state.lock().begin(Operation::Read)?;
-        FileExt::read_at(&*self.file, buffer, offset)
+        let count = FileExt::read_at(&*self.file, buffer, offset)?;
+        self.state.lock().bytes_read += count as u64;
+        Ok(count)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
@@ -329,6 +341,19 @@ impl LogFile for FaultyFile {
 
     fn size(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
+    }
+
+    fn allocate(&self, bytes: u64) -> io::Result<()> {
+        let mut state = self.state.lock();
+        state.begin(Operation::Allocate)?;
+        let size = state.files[self.id].size;
+        let more = usize::try_from(bytes.saturating_sub(size)).unwrap();
+        if state.fits(self.id, more, size) < more {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.file.set_len(size.max(bytes))?;
+        state.files[self.id].size = size.max(bytes);
+        Ok(())
     }
 }
 
@@ -420,7 +445,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let files = FaultyFiles::new(directory.path());
         let reserve = directory.path().join("reserve");
-        files.reserve(&reserve, 10).unwrap();
+        files.create_new(&reserve).unwrap().allocate(10).unwrap();
         let file = files.create_new(&directory.path().join("a")).unwrap();
         files.set_capacity(Some(15));
         let failed = file.write_all_at(&[1; 20], 0).unwrap_err();
@@ -428,8 +453,9 @@ mod tests {
         file.write_all_at(&[2; 5], 0).unwrap();
         files.remove(&reserve).unwrap();
         file.write_all_at(&[1; 10], 5).unwrap();
-        files.reserve(&reserve, 10).unwrap_err();
-        assert_eq!(content(&reserve), None);
+        let failed = files.create_new(&reserve).unwrap().allocate(10).unwrap_err();
+        assert!(is_full(&failed));
+        assert_eq!(content(&reserve).unwrap(), b"");
     }
 
     #[test]

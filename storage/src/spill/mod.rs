@@ -1,0 +1,450 @@
+//! Content that is only out of the way: it is put into files, read back by whoever kept its place, and
+//! freed. Nothing of it survives.
+//!
+//! Used for the bodies of long queues that need not survive; the broker's stores are the only callers.
+//! There is no index: a place says where something is. A thread writes what was put; until then it is
+//! read from memory.
+//! ```text
+//! paged/spill-0000000007    | content | content | ...       wiped when it is opened
+//!
+//! content  crc32c u32 of place and the rest | note u64 | arrived u64 | until u64 | head length u32 |
+//!          head | tail
+//! ```
+//! Stays true: [`Spill::put`] never waits for the disk; what is freed is never read again; a file of
+//! which everything is freed is used again or removed. A full disk loses nothing: what cannot be
+//! written stays in memory, and [`Progress`] says so.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+use rustc_hash::FxHashMap;
+
+use crate::StorageError;
+use crate::messages::{Content, Health, Options, Progress, Statistics};
+use crate::wal::{Files, Handles, Reader, RealFiles, is_full, patiently};
+
+mod messages;
+pub(crate) use messages::SpillMessages;
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes before the head.
+const FIXED: usize = 4 + 8 + 8 + 8 + 4;
+
+const NO_UNTIL: u64 = u64::MAX;
+
+/// Bytes that are written at once.
+const GROUP_BYTES: usize = 4 << 20;
+
+/// How often a full disk is tried again.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
+
+/// Files without content that are kept for what comes.
+const SPARES: usize = 1;
+
+/// Where something was put. Its owner keeps it, and frees it once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpillPlace {
+    segment: u32,
+    offset: u32,
+    length: u32,
+}
+
+/// See the module documentation.
+#[derive(Debug)]
+pub struct Spill {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    directory: PathBuf,
+    segment_size: u32,
+    files: Arc<dyn Files>,
+    progress: Progress,
+    /// Guards which places there are; never held over I/O.
+    state: Mutex<State>,
+    wake: Condvar,
+    handles: Handles,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Where the next content goes.
+    segment: u32,
+    offset: u32,
+    /// Put and not written.
+    pending: BTreeMap<SpillPlace, Content>,
+    segments: FxHashMap<u32, Account>,
+    /// Files of which everything is freed.
+    freed: Vec<u32>,
+    is_closed: bool,
+    statistics: Statistics,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Account {
+    live: u64,
+    live_bytes: u64,
+    bytes: u64,
+}
+
+impl Spill {
+    /// Opens an empty one. What an earlier one left in the directory is removed.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn open(directory: &Path, options: &Options) -> Result<Self, StorageError> {
+        Self::open_with(directory, options, Arc::new(RealFiles))
+    }
+
+    fn open_with(
+        directory: &Path,
+        options: &Options,
+        files: Arc<dyn Files>,
+    ) -> Result<Self, StorageError> {
+        wipe(directory, &*files)?;
+        let shared = Arc::new(Shared {
+            directory: directory.to_owned(),
+            segment_size: options.segment_size,
+            files,
+            progress: Progress::new(options.pending_max),
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            handles: Handles::default(),
+        });
+        let writer = Arc::clone(&shared);
+        let thread = thread::Builder::new().name("spill".to_owned()).spawn(move || writer.run());
+        let thread =
+            thread.map_err(|error| StorageError::io("start a thread for", directory, error))?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Takes something out of the way; it can be read at once. Never waits for the disk: see
+    /// [`Progress::room`]. At most 4 GiB.
+    #[must_use]
+    pub fn put(&self, content: Content) -> SpillPlace {
+        let shared = &self.shared;
+        let size = content.size();
+        let length = u32::try_from(size.saturating_add(FIXED)).unwrap_or(u32::MAX);
+        let mut state = shared.state.lock();
+        let is_new = state.offset == 0;
+        if !is_new && state.offset.saturating_add(length) > shared.segment_size {
+            state.begin_segment();
+        }
+        let place = SpillPlace { segment: state.segment, offset: state.offset, length };
+        state.offset = state.offset.saturating_add(length);
+        let account = state.segments.entry(place.segment).or_default();
+        account.live += 1;
+        account.live_bytes += u64::from(length);
+        account.bytes += u64::from(length);
+        let was_idle = state.pending.is_empty();
+        if !state.is_closed {
+            state.pending.insert(place, content);
+            shared.progress.add_pending(size);
+        }
+        state.statistics.appended_messages += 1;
+        state.statistics.appended_bytes += size as u64;
+        drop(state);
+        if was_idle {
+            shared.wake.notify_one();
+        }
+        place
+    }
+
+    /// Reads what was put in these places and not freed, in their order. Blocks.
+    ///
+    /// # Errors
+    /// The system refuses, or something is damaged.
+    pub fn read(&self, places: &[SpillPlace]) -> Result<Vec<Content>, StorageError> {
+        places.iter().map(|place| self.shared.read(*place)).collect()
+    }
+
+    /// What was put in a place is not needed any more.
+    pub fn free(&self, place: SpillPlace) {
+        let mut state = self.shared.state.lock();
+        if let Some(content) = state.pending.remove(&place) {
+            state.statistics.elided_messages += 1;
+            self.shared.progress.remove_pending(content.size());
+        }
+        let is_open = place.segment == state.segment;
+        let Some(account) = state.segments.get_mut(&place.segment) else { return };
+        account.live = account.live.saturating_sub(1);
+        account.live_bytes = account.live_bytes.saturating_sub(u64::from(place.length));
+        if account.live == 0 {
+            if is_open {
+                // Or the last file of an idle one would stay as long as it is.
+                state.begin_segment();
+            } else {
+                state.segments.remove(&place.segment);
+                state.freed.push(place.segment);
+            }
+            drop(state);
+            self.shared.wake.notify_one();
+        }
+    }
+
+    /// How much waits to be written, and how the disk is.
+    #[must_use]
+    pub fn progress(&self) -> &Progress {
+        &self.shared.progress
+    }
+
+    /// What it holds and has done.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        let state = self.shared.state.lock();
+        let mut statistics = state.statistics.clone();
+        for account in state.segments.values() {
+            statistics.segments += 1;
+            statistics.disk_bytes += account.bytes;
+            statistics.live_bytes += account.live_bytes;
+            statistics.live_messages += account.live;
+        }
+        statistics.pending_bytes = self.shared.progress.pending() as u64;
+        statistics
+    }
+
+    /// Ends it; what waits is not written any more. Calling it twice is no error.
+    pub fn close(&self) {
+        let mut state = self.shared.state.lock();
+        state.is_closed = true;
+        state.pending.clear();
+        drop(state);
+        self.shared.progress.remove_pending(self.shared.progress.pending());
+        self.shared.wake.notify_all();
+        if let Some(thread) = self.thread.lock().take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the spill thread panicked");
+        }
+    }
+}
+
+impl Drop for Spill {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl State {
+    /// What is put from now on goes to another file.
+    fn begin_segment(&mut self) {
+        let segment = self.segment;
+        if self.segments.get(&segment).is_none_or(|account| account.live == 0) {
+            self.segments.remove(&segment);
+            self.freed.push(segment);
+        }
+        self.segment += 1;
+        self.offset = 0;
+    }
+}
+
+/// What the thread is to do.
+enum Work {
+    Write(Vec<(SpillPlace, Content)>),
+    Free(Vec<u32>),
+    End,
+}
+
+impl Shared {
+    fn run(&self) {
+        if let Err(error) = self.work() {
+            tracing::error!("{error}; paged messages are in danger, the process must end");
+            self.state.lock().is_closed = true;
+            self.progress.set_health(Health::Failed(error));
+        }
+    }
+
+    fn work(&self) -> Result<(), StorageError> {
+        let mut spares = Vec::new();
+        loop {
+            match self.wait() {
+                Work::End => return Ok(()),
+                Work::Free(segments) => {
+                    segments.into_iter().try_for_each(|id| self.free_file(id, &mut spares))?;
+                }
+                Work::Write(contents) => match self.write(&contents, &mut spares) {
+                    Ok(()) => {
+                        let mut state = self.state.lock();
+                        for (place, content) in &contents {
+                            // It may have been freed meanwhile.
+                            if state.pending.remove(place).is_some() {
+                                self.progress.remove_pending(content.size());
+                            }
+                        }
+                        drop(state);
+                        self.progress.set_health(Health::Well);
+                    }
+                    Err(error) if is_full(&error) => self.be_full(),
+                    Err(error) => {
+                        return Err(StorageError::io("write to", &self.directory, error));
+                    }
+                },
+            }
+        }
+    }
+
+    fn be_full(&self) {
+        if !self.progress.health().is_full() {
+            let directory = self.directory.display();
+            tracing::warn!("no room in {directory}; paged messages wait in memory until there is");
+        }
+        self.progress.set_health(Health::Full);
+        let mut state = self.state.lock();
+        if state.freed.is_empty() && !state.is_closed {
+            self.wake.wait_for(&mut state, RETRY_DELAY);
+        }
+    }
+
+    fn wait(&self) -> Work {
+        let mut state = self.state.lock();
+        loop {
+            if state.is_closed {
+                return Work::End;
+            }
+            if !state.freed.is_empty() {
+                return Work::Free(std::mem::take(&mut state.freed));
+            }
+            if let Some((first, _)) = state.pending.first_key_value() {
+                let segment = first.segment;
+                let mut bytes = 0;
+                // What follows each other in one file.
+                let group = state.pending.iter().take_while(|(place, _)| {
+                    let fits = bytes < GROUP_BYTES && place.segment == segment;
+                    bytes += place.length as usize;
+                    fits
+                });
+                return Work::Write(group.map(|(place, one)| (*place, one.clone())).collect());
+            }
+            self.wake.wait(&mut state);
+        }
+    }
+
+    fn write(
+        &self,
+        contents: &[(SpillPlace, Content)],
+        spares: &mut Vec<PathBuf>,
+    ) -> io::Result<()> {
+        let Some((first, _)) = contents.first() else { return Ok(()) };
+        let path = self.path(first.segment);
+        let file = match patiently(|| self.files.open(&path)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match spares.pop() {
+                Some(spare) => {
+                    self.files.rename(&spare, &path)?;
+                    patiently(|| self.files.open(&path))?
+                }
+                None => patiently(|| self.files.create_new(&path))?,
+            },
+            opened => opened?,
+        };
+        let mut bytes = Vec::new();
+        let mut start = first.offset;
+        for (place, content) in contents {
+            // Something between them was freed before it was written.
+            if start as usize + bytes.len() != place.offset as usize {
+                file.write_all_at(&bytes, u64::from(start))?;
+                bytes.clear();
+                start = place.offset;
+            }
+            encode(*place, content, &mut bytes);
+        }
+        file.write_all_at(&bytes, u64::from(start))?;
+        let written: u64 = contents.iter().map(|(place, _)| u64::from(place.length)).sum();
+        self.state.lock().statistics.written_bytes += written;
+        Ok(())
+    }
+
+    fn free_file(&self, id: u32, spares: &mut Vec<PathBuf>) -> Result<(), StorageError> {
+        self.handles.close(id);
+        let path = self.path(id);
+        let spare = self.directory.join(format!("spill-spare-{}", spares.len()));
+        let freed = match spares.len() < SPARES {
+            true => self.files.rename(&path, &spare).map(|()| spares.push(spare)),
+            false => self.files.remove(&path),
+        };
+        match freed {
+            // Nothing of it was ever written.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            freed => freed.map_err(|error| StorageError::io("remove", &path, error)),
+        }
+    }
+
+    fn read(&self, place: SpillPlace) -> Result<Content, StorageError> {
+        if let Some(content) = self.state.lock().pending.get(&place) {
+            return Ok(content.clone());
+        }
+        let path = self.path(place.segment);
+        let unreadable = |error| StorageError::io("read", &path, error);
+        let file = self.handles.get(place.segment, &path, &*self.files).map_err(unreadable)?;
+        let mut bytes = vec![0; place.length as usize];
+        let count = file.read_full_at(&mut bytes, u64::from(place.offset)).map_err(unreadable)?;
+        bytes.truncate(count);
+        decode(place, &bytes).ok_or_else(|| {
+            let detail =
+                format!("at offset {} the content does not match its checksum", place.offset);
+            StorageError::Damaged { path, detail }
+        })
+    }
+
+    fn path(&self, segment: u32) -> PathBuf {
+        self.directory.join(format!("spill-{segment:010}"))
+    }
+}
+
+fn encode(place: SpillPlace, content: &Content, out: &mut Vec<u8>) {
+    let before = out.len();
+    let head_length = u32::try_from(content.head.len()).unwrap_or(u32::MAX);
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&content.note.to_le_bytes());
+    out.extend_from_slice(&content.arrived_ms.to_le_bytes());
+    out.extend_from_slice(&content.until_ms.unwrap_or(NO_UNTIL).to_le_bytes());
+    out.extend_from_slice(&head_length.to_le_bytes());
+    out.extend_from_slice(&content.head);
+    out.extend_from_slice(content.tail.as_ref().map_or(&[][..], |tail| tail));
+    let written = out.get_mut(before..).and_then(|all| all.split_first_chunk_mut::<4>());
+    if let Some((crc, rest)) = written {
+        *crc = checksum(place, rest).to_le_bytes();
+    }
+}
+
+fn decode(place: SpillPlace, bytes: &[u8]) -> Option<Content> {
+    let mut fields = Reader(bytes);
+    if fields.u32()? != checksum(place, fields.0) {
+        return None;
+    }
+    let (note, arrived_ms, until) = (fields.u64()?, fields.u64()?, fields.u64()?);
+    let head_length = usize::try_from(fields.u32()?).ok()?;
+    let (head, tail) = fields.0.split_at_checked(head_length)?;
+    let tail = (!tail.is_empty()).then(|| Arc::new(Bytes::copy_from_slice(tail)));
+    let until_ms = (until != NO_UNTIL).then_some(until);
+    Some(Content { note, arrived_ms, until_ms, head: head.into(), tail })
+}
+
+fn checksum(place: SpillPlace, bytes: &[u8]) -> u32 {
+    let seed = crc32c::crc32c(&place.segment.to_le_bytes());
+    crc32c::crc32c_append(crc32c::crc32c_append(seed, &place.offset.to_le_bytes()), bytes)
+}
+
+/// Removes what an earlier one left here, and nothing else; also what earlier versions had here.
+fn wipe(directory: &Path, files: &dyn Files) -> Result<(), StorageError> {
+    let created = files.create_directory(directory);
+    created.map_err(|error| StorageError::io("create", directory, error))?;
+    let entries = files.list(directory);
+    for entry in entries.map_err(|error| StorageError::io("list", directory, error))? {
+        let ours = ["spill-", "hot-", "cold-", "reserve"];
+        if ours.iter().any(|prefix| entry.name.starts_with(prefix)) {
+            let path = directory.join(&entry.name);
+            files.remove(&path).map_err(|error| StorageError::io("remove", &path, error))?;
+        }
+    }
+    Ok(())
+}
