@@ -111,12 +111,10 @@ impl MessageStore for SpillMessages {
             .collect();
         drop(state);
         let mut read = ReadBack::default();
-        for (sequence, place) in found {
-            match self.spill.read(&[place]) {
-                Ok(contents) => {
-                    let stored = |content| StoredMessage { sequence, content };
-                    read.messages.extend(contents.into_iter().map(stored));
-                }
+        let places: Vec<SpillPlace> = found.values().copied().collect();
+        for ((sequence, place), content) in found.into_iter().zip(self.spill.read_each(&places)) {
+            match content {
+                Ok(content) => read.messages.push(StoredMessage { sequence, content }),
                 // It was settled meanwhile.
                 Err(_) if !self.holds(queue, sequence, place) => {}
                 Err(error @ StorageError::Damaged { .. }) => {

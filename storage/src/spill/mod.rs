@@ -57,6 +57,12 @@ pub struct SpillPlace {
     length: u32,
 }
 
+impl SpillPlace {
+    fn is_before(self, next: Self) -> bool {
+        self.segment == next.segment && self.offset.checked_add(self.length) == Some(next.offset)
+    }
+}
+
 /// See the module documentation.
 #[derive(Debug)]
 pub struct Spill {
@@ -165,7 +171,29 @@ impl Spill {
     /// # Errors
     /// The system refuses, or something is damaged.
     pub fn read(&self, places: &[SpillPlace]) -> Result<Vec<Content>, StorageError> {
-        places.iter().map(|place| self.shared.read(*place)).collect()
+        self.read_each(places).into_iter().collect()
+    }
+
+    /// As [`Spill::read`], with an outcome of its own for each place. What lies side by side is read
+    /// at once.
+    pub(crate) fn read_each(&self, places: &[SpillPlace]) -> Vec<Result<Content, StorageError>> {
+        let waiting: Vec<_> = {
+            let state = self.shared.state.lock();
+            places.iter().map(|place| (*place, state.pending.get(place).cloned())).collect()
+        };
+        let mut read = Vec::with_capacity(places.len());
+        let are_neighbours =
+            |(one, waits): &(SpillPlace, Option<Content>),
+             (next, next_waits): &(SpillPlace, Option<Content>)| {
+                waits.is_none() && next_waits.is_none() && one.is_before(*next)
+            };
+        for run in waiting.chunk_by(are_neighbours) {
+            match run {
+                [(_, Some(content))] => read.push(Ok(content.clone())),
+                run => self.shared.read_run(run.iter().map(|(place, _)| *place), &mut read),
+            }
+        }
+        read
     }
 
     /// What was put in a place is not needed any more.
@@ -378,21 +406,39 @@ impl Shared {
         }
     }
 
-    fn read(&self, place: SpillPlace) -> Result<Content, StorageError> {
-        if let Some(content) = self.state.lock().pending.get(&place) {
-            return Ok(content.clone());
+    /// Reads what lies side by side in one file.
+    fn read_run(
+        &self,
+        places: impl Iterator<Item = SpillPlace> + Clone,
+        read: &mut Vec<Result<Content, StorageError>>,
+    ) {
+        let Some(first) = places.clone().next() else { return };
+        let length = places.clone().map(|place| place.length as usize).sum();
+        let path = self.path(first.segment);
+        let file = self.handles.get(first.segment, &path, &*self.files);
+        let mut bytes = vec![0; length];
+        let count = file.and_then(|file| file.read_full_at(&mut bytes, u64::from(first.offset)));
+        let count = count.map_err(|error| StorageError::io("read", &path, error));
+        if let Ok(count) = &count {
+            bytes.truncate(*count);
         }
-        let path = self.path(place.segment);
-        let unreadable = |error| StorageError::io("read", &path, error);
-        let file = self.handles.get(place.segment, &path, &*self.files).map_err(unreadable)?;
-        let mut bytes = vec![0; place.length as usize];
-        let count = file.read_full_at(&mut bytes, u64::from(place.offset)).map_err(unreadable)?;
-        bytes.truncate(count);
-        decode(place, &bytes).ok_or_else(|| {
-            let detail =
-                format!("at offset {} the content does not match its checksum", place.offset);
-            StorageError::Damaged { path, detail }
-        })
+        let mut from = 0;
+        for place in places {
+            let to = from + place.length as usize;
+            let content = decode(place, bytes.get(from..to).unwrap_or_default());
+            from = to;
+            read.push(match (&count, content) {
+                (Err(error), _) => Err(error.clone()),
+                (Ok(_), Some(content)) => Ok(content),
+                (Ok(_), None) => Err(StorageError::Damaged {
+                    path: path.clone(),
+                    detail: format!(
+                        "at offset {} the content does not match its checksum",
+                        place.offset
+                    ),
+                }),
+            });
+        }
     }
 
     fn path(&self, segment: u32) -> PathBuf {

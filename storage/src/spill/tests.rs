@@ -160,3 +160,27 @@ fn as_a_message_store_it_holds_messages_until_they_are_settled() {
     assert_eq!(store.statistics().live_messages, 0);
     store.close().unwrap();
 }
+
+#[test]
+fn of_neighbours_read_at_once_only_the_damaged_one_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let spill = Spill::open(directory.path(), &options(1 << 20)).unwrap();
+    let places: Vec<_> = (0..5).map(|number| spill.put(content(number, 100))).collect();
+    wait_until(|| spill.progress().pending() == 0);
+    let path = spill.shared.path(places[2].segment);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[places[2].offset as usize + 60] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let waiting = spill.put(content(5, 100));
+    let wanted = [places[0], places[1], places[2], places[3], waiting, places[4]];
+    let read = spill.read_each(&wanted);
+    assert_eq!(
+        read.iter().map(Result::is_ok).collect::<Vec<_>>(),
+        [true, true, false, true, true, true]
+    );
+    for (number, content_read) in
+        [(0, &read[0]), (1, &read[1]), (3, &read[3]), (5, &read[4]), (4, &read[5])]
+    {
+        assert_same(content_read.as_ref().unwrap(), &content(number, 100));
+    }
+}
