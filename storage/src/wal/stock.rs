@@ -215,12 +215,25 @@ impl Stock {
             return removed;
         }
         let spare = shared.directory.join(SPARE);
-        let outcome = shared.files.rename(path, &spare).and_then(|()| match is_tight {
-            true => patiently(|| shared.files.open(&spare)).and_then(|file| cut(shared, &*file)),
-            false => Ok(()),
+        let outcome = shared.files.rename(path, &spare).and_then(|()| {
+            let file = patiently(|| shared.files.open(&spare))?;
+            if is_tight {
+                cut(shared, &*file)?;
+            }
+            // A short one must have the room that a new one has.
+            file.allocate(room(shared))
         });
-        self.put_spare(outcome.is_ok());
-        outcome
+        match outcome {
+            Err(error) if files::is_full(&error) => {
+                let removed = shared.files.remove(&spare);
+                self.put_spare(false);
+                removed
+            }
+            outcome => {
+                self.put_spare(outcome.is_ok());
+                outcome
+            }
+        }
     }
 
     /// Makes the next segment and the spare file no longer than new ones.
@@ -416,7 +429,17 @@ impl Maker<'_> {
             },
         };
         let name = SegmentName::hot(stock.new_id());
-        let segment = begin(self.shared, name, &*file, &path)?;
+        let segment = match begin(self.shared, name, &*file) {
+            Err(error) if files::is_full(&error) => {
+                let removed = files.remove(&path);
+                removed.map_err(|error| StorageError::io("remove", &path, error))?;
+                if is_spare {
+                    stock.spare_is_gone();
+                }
+                return Ok(None);
+            }
+            begun => begun.map_err(|error| StorageError::io("write", &path, error))?,
+        };
         let renamed = files.rename(&path, &segment.path);
         renamed.map_err(|error| StorageError::io("rename", &path, error))?;
         if is_spare {
@@ -470,19 +493,13 @@ impl Maker<'_> {
 }
 
 /// Writes the header of a segment over whatever is in a file, and syncs it.
-fn begin(
-    shared: &Shared,
-    name: SegmentName,
-    file: &dyn LogFile,
-    path: &Path,
-) -> Result<Arc<Segment>, StorageError> {
+fn begin(shared: &Shared, name: SegmentName, file: &dyn LogFile) -> io::Result<Arc<Segment>> {
     let salt = rand::random();
     let (store, created_unix_ms) = (shared.settings.store, clock::unix_ms());
     let header = SegmentHeader { name, store, created_unix_ms, salt };
     let mut bytes = header.encode().to_vec();
     bytes.resize((HEADER_SIZE + GROUP_HEADER) as usize, 0);
-    file.write_all_at(&bytes, 0)
-        .and_then(|()| file.sync())
-        .map_err(|error| StorageError::io("write", path, error))?;
+    file.write_all_at(&bytes, 0)?;
+    file.sync()?;
     Ok(Segment::new(name, &shared.directory, salt))
 }

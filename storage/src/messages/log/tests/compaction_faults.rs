@@ -223,6 +223,8 @@ fn one_by_one(bench: &Bench, next: u64) {
                 || bench.log.progress().durable() >= ticket
         };
         while !is_taken() {
+            let health = bench.log.progress().health();
+            assert!(!matches!(health, Health::Failed(_)), "{health:?}");
             std::thread::yield_now();
         }
     }
