@@ -214,6 +214,42 @@ fn numbers_are_not_repeated_after_a_rebuild_from_an_old_export() {
     assert!(boot_epoch(&*store.metadata(), None).unwrap() > epoch);
 }
 
+/// Epochs began at 1 again when the definitions had been moved away, new queues took numbers that the
+/// log knew, and their messages were lost as if they had been settled.
+#[test]
+fn numbers_are_not_repeated_after_the_definitions_were_moved_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut queues = Vec::new();
+    for _ in 0..3 {
+        let store = Store::open(directory.path()).unwrap();
+        let known = queues.iter().copied().collect();
+        let (messages, recovered) =
+            store.open_messages(Engine::Log, &Options::default(), &known).unwrap();
+        let epoch = boot_epoch(&*store.metadata(), Some(recovered.highest_queue)).unwrap();
+        let queue = u64::from(epoch) << 32;
+        assert!(!queues.contains(&queue));
+        let message = |sequence| Publish {
+            content: Content { head: [1].into(), ..Content::default() },
+            places: [Place { queue, sequence }].into_iter().collect(),
+        };
+        let publishes = (0..3).map(message).collect();
+        let ticket = messages.append(&mut Batch { publishes, awaited: true, ..Batch::default() });
+        runtime.block_on(messages.progress().reached(ticket)).unwrap();
+        let settled = vec![Settled { queue, first: 0, count: 3 }];
+        messages.append(&mut Batch { settled, ..Batch::default() });
+        messages.append(&mut Batch { deleted_queues: vec![queue], ..Batch::default() });
+        queues.push(queue);
+        messages.close().unwrap();
+        store.close().unwrap();
+        for name in [DATABASE, EXPORT, "definitions.export.1", "definitions.export.2"] {
+            let path = directory.path().join(name);
+            drop(fs::remove_dir_all(&path));
+            drop(fs::remove_file(&path));
+        }
+    }
+}
+
 #[test]
 fn what_had_resolved_survives_a_kill() {
     const CHILD: &str = "LEVERET_TEST_KILLED_STORE";

@@ -385,6 +385,11 @@ impl Wal {
         self.shared.stock.wait_until_stocked();
     }
 
+    /// A next segment is needed though the disk is full: the file that is kept for that may become it.
+    pub fn want_next(&self) {
+        self.shared.stock.want_next();
+    }
+
     /// Whether there was no room for segments when it was last tried.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -2,9 +2,10 @@
 //! disk and, on a full one, has room for what makes room.
 //!
 //! `next` is a hot segment that is on disk under its name, in the manifest, open, and empty; whoever
-//! appends takes it when the open segment is full. `spare` is a file without content: of a segment
-//! that was removed, or made for the purpose. The keeper thread makes the one of the other, and
-//! seals what was written to the end. Both have room on disk from the beginning.
+//! appends takes it when the open segment is full. `spare` is a file without content that is kept for
+//! a full disk: for a compaction, or for a next segment that is asked for. `used` is the file of a
+//! segment that was removed, to make a next one of. The keeper thread makes all this, and seals what
+//! was written to the end. The next and the spare have room on disk from the beginning.
 //!
 //! Stays true: no segment is appended to before the manifest on disk has it. While either is missing
 //! for want of room the log counts as full.
@@ -28,6 +29,9 @@ use crate::{StorageError, clock};
 
 /// The name of the spare file.
 pub(crate) const SPARE: &str = "spare";
+
+/// The name of a file that is used again.
+pub(crate) const USED: &str = "used";
 
 /// The name of a file that is being made.
 pub(crate) const MAKING: &str = "next.tmp";
@@ -61,7 +65,10 @@ pub(crate) struct Stock {
 #[derive(Debug, Default)]
 struct State {
     next: Option<OpenFile>,
+    /// The next one is needed though the disk is full.
+    is_wanted: bool,
     spare: Spare,
+    used: Spare,
     sealing: Vec<Sealing>,
     /// The keeper is at it.
     is_sealing: bool,
@@ -86,7 +93,8 @@ enum Spare {
 
 enum Work {
     Seal(Vec<Sealing>),
-    MakeNext,
+    /// Of the spare if there is no other way.
+    MakeNext(bool),
     MakeSpare,
     TellOfRoom,
     Shrink,
@@ -134,6 +142,12 @@ impl Stock {
             }
             self.stocked.wait(&mut state);
         }
+    }
+
+    /// The next segment is needed though the disk is full: the spare may become it.
+    pub(crate) fn want_next(&self) {
+        self.state.lock().is_wanted = true;
+        self.wake.notify_one();
     }
 
     /// Whether there was no room when it was last tried.
@@ -202,25 +216,67 @@ impl Stock {
     /// The system's.
     pub(crate) fn recycle(&self, path: &Path, shared: &Shared) -> io::Result<()> {
         let mut state = self.state.lock();
-        let is_wanted = state.spare == Spare::Missing && !state.is_ended;
-        if is_wanted {
+        let is_short = state.is_tight || state.is_full;
+        let becomes_spare = state.spare == Spare::Missing && !state.is_ended;
+        let becomes_used = state.used == Spare::Missing && !is_short && !state.is_ended;
+        if becomes_spare {
             state.spare = Spare::InHand;
+        } else if becomes_used {
+            state.used = Spare::InHand;
         }
-        let is_tight = state.is_tight;
         drop(state);
-        if !is_wanted {
-            let removed = shared.files.remove(path);
-            // There may be room now.
-            self.wake.notify_one();
-            return removed;
+        if becomes_spare {
+            return self.recycle_as_spare(path, is_short, shared);
         }
-        let spare = shared.directory.join(SPARE);
-        let outcome = shared.files.rename(path, &spare).and_then(|()| match is_tight {
-            true => patiently(|| shared.files.open(&spare)).and_then(|file| cut(shared, &*file)),
-            false => Ok(()),
-        });
-        self.put_spare(outcome.is_ok());
+        let outcome = match becomes_used {
+            true => shared.files.rename(path, &shared.directory.join(USED)),
+            false => shared.files.remove(path),
+        };
+        let mut state = self.state.lock();
+        if becomes_used {
+            state.used = if outcome.is_ok() { Spare::Ready } else { Spare::Missing };
+        }
+        drop(state);
+        // There may be room now.
+        self.wake.notify_one();
         outcome
+    }
+
+    fn recycle_as_spare(&self, path: &Path, is_short: bool, shared: &Shared) -> io::Result<()> {
+        let spare = shared.directory.join(SPARE);
+        let outcome = shared.files.rename(path, &spare).and_then(|()| {
+            let file = patiently(|| shared.files.open(&spare))?;
+            if is_short {
+                cut(shared, &*file)?;
+            }
+            // A short one must have the room that a new one has.
+            file.allocate(room(shared))
+        });
+        match outcome {
+            Err(error) if files::is_full(&error) => {
+                let removed = shared.files.remove(&spare);
+                self.put_spare(false);
+                removed
+            }
+            outcome => {
+                self.put_spare(outcome.is_ok());
+                outcome
+            }
+        }
+    }
+
+    /// The file that is used again, for whoever gives it another name.
+    fn take_used(&self, directory: &Path) -> Option<PathBuf> {
+        let mut state = self.state.lock();
+        let is_ready = state.used == Spare::Ready;
+        if is_ready {
+            state.used = Spare::InHand;
+        }
+        is_ready.then(|| directory.join(USED))
+    }
+
+    fn used_is_gone(&self) {
+        self.state.lock().used = Spare::Missing;
     }
 
     /// Makes the next segment and the spare file no longer than new ones.
@@ -242,6 +298,11 @@ impl Stock {
             drop(state);
             self.stocked.notify_all();
             outcome.map_err(|error| StorageError::io("truncate", &path, error))?;
+        }
+        if let Some(path) = self.take_used(&shared.directory) {
+            let removed = shared.files.remove(&path);
+            self.used_is_gone();
+            removed.map_err(|error| StorageError::io("remove", &path, error))?;
         }
         if let Some(path) = self.take_spare(&shared.directory) {
             let outcome =
@@ -280,9 +341,12 @@ impl Stock {
                 }
                 Work::TellOfRoom => shared.listener.room(true),
                 Work::Shrink => self.shrink(shared)?,
-                Work::MakeNext => {
-                    let made = maker.next()?;
-                    self.stocked_up(shared, made.is_some(), |state| state.next = made);
+                Work::MakeNext(with_spare) => {
+                    let made = maker.next(with_spare)?;
+                    self.stocked_up(shared, made.is_some(), |state| {
+                        state.is_wanted &= made.is_none();
+                        state.next = made;
+                    });
                 }
                 Work::MakeSpare => {
                     let is_made = maker.spare()?;
@@ -330,8 +394,9 @@ impl Stock {
             }
             let is_due = retry_at.is_none();
             let has_next = state.next.is_some() || state.is_shrinking;
-            if !has_next && (is_due || state.spare == Spare::Ready) {
-                return Work::MakeNext;
+            let with_spare = state.is_wanted && state.spare == Spare::Ready;
+            if !has_next && (is_due || with_spare || state.used == Spare::Ready) {
+                return Work::MakeNext(with_spare);
             }
             if state.next.is_some() && state.spare == Spare::Missing && is_due {
                 state.spare = Spare::InHand;
@@ -362,7 +427,7 @@ impl Stock {
         let is_full = state.is_full;
         drop(state);
         self.stocked.notify_all();
-        if is_full != was_full {
+        if is_full || was_full {
             shared.listener.room(!is_full);
         }
     }
@@ -400,28 +465,47 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     /// `None` if there is no room.
-    fn next(&mut self) -> Result<Option<OpenFile>, StorageError> {
+    fn next(&mut self, with_spare: bool) -> Result<Option<OpenFile>, StorageError> {
+        let Shared { directory, stock, .. } = self.shared;
+        if let Some(path) = stock.take_used(directory) {
+            let made = self.next_of(&path, None);
+            stock.used_is_gone();
+            return made;
+        }
+        if let Some(file) = self.make()? {
+            return self.next_of(&directory.join(MAKING), Some(file));
+        }
+        let spare = if with_spare { stock.take_spare(directory) } else { None };
+        let Some(path) = spare else { return Ok(None) };
+        let made = self.next_of(&path, None);
+        stock.spare_is_gone();
+        made
+    }
+
+    fn next_of(
+        &self,
+        path: &Path,
+        file: Option<Arc<dyn LogFile>>,
+    ) -> Result<Option<OpenFile>, StorageError> {
         let Shared { directory, files, stock, .. } = self.shared;
-        let spare = stock.take_spare(directory);
-        let is_spare = spare.is_some();
-        let (path, file) = match spare {
-            Some(path) => {
-                let opened = patiently(|| files.open(&path));
-                let file = opened.map_err(|error| StorageError::io("open", &path, error))?;
-                (path, file)
+        let file = match file {
+            Some(file) => file,
+            None => {
+                let opened = patiently(|| files.open(path));
+                opened.map_err(|error| StorageError::io("open", path, error))?
             }
-            None => match self.make()? {
-                Some(file) => (directory.join(MAKING), file),
-                None => return Ok(None),
-            },
         };
         let name = SegmentName::hot(stock.new_id());
-        let segment = begin(self.shared, name, &*file, &path)?;
-        let renamed = files.rename(&path, &segment.path);
-        renamed.map_err(|error| StorageError::io("rename", &path, error))?;
-        if is_spare {
-            stock.spare_is_gone();
-        }
+        let segment = match begin(self.shared, name, &*file) {
+            Err(error) if files::is_full(&error) => {
+                let removed = files.remove(path);
+                removed.map_err(|error| StorageError::io("remove", path, error))?;
+                return Ok(None);
+            }
+            begun => begun.map_err(|error| StorageError::io("write", path, error))?,
+        };
+        let renamed = files.rename(path, &segment.path);
+        renamed.map_err(|error| StorageError::io("rename", path, error))?;
         let synced = patiently(|| files.sync_directory(directory));
         synced.map_err(|error| StorageError::io("sync", directory, error))?;
         match self.shared.manifest.lock().add(&[Entry::Made(name)]) {
@@ -470,19 +554,13 @@ impl Maker<'_> {
 }
 
 /// Writes the header of a segment over whatever is in a file, and syncs it.
-fn begin(
-    shared: &Shared,
-    name: SegmentName,
-    file: &dyn LogFile,
-    path: &Path,
-) -> Result<Arc<Segment>, StorageError> {
+fn begin(shared: &Shared, name: SegmentName, file: &dyn LogFile) -> io::Result<Arc<Segment>> {
     let salt = rand::random();
     let (store, created_unix_ms) = (shared.settings.store, clock::unix_ms());
     let header = SegmentHeader { name, store, created_unix_ms, salt };
     let mut bytes = header.encode().to_vec();
     bytes.resize((HEADER_SIZE + GROUP_HEADER) as usize, 0);
-    file.write_all_at(&bytes, 0)
-        .and_then(|()| file.sync())
-        .map_err(|error| StorageError::io("write", path, error))?;
+    file.write_all_at(&bytes, 0)?;
+    file.sync()?;
     Ok(Segment::new(name, &shared.directory, salt))
 }

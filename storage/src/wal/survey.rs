@@ -19,7 +19,7 @@ use super::group::{FOOTER, Flaw, Record, RecordPlace};
 use super::manifest::{self, Contents, Found, Sealed};
 use super::segment::{HEADER_SIZE, HeaderFlaw, Segment, SegmentHeader, SegmentName, VERSION};
 use super::side::TEMPORARY;
-use super::stock::SPARE;
+use super::stock::{SPARE, USED};
 use super::walk::{Step, Walk};
 use crate::StorageError;
 
@@ -192,7 +192,7 @@ fn list(
     let mut unknown = Vec::new();
     for entry in &entries {
         let path = directory.join(&entry.name);
-        if entry.name.ends_with(TEMPORARY) {
+        if entry.name.ends_with(TEMPORARY) || entry.name == USED {
             survey.leftovers.push(path);
         } else if entry.name == SPARE {
             survey.has_spare = true;

@@ -23,6 +23,9 @@ use crate::{StorageError, clock};
 /// How often it is tried to write what waits.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
+/// Attempts to seal the open segment before the last file that is kept for a full disk is taken.
+const PATIENT_ROLLS: u32 = 3;
+
 /// How things are with room.
 #[derive(Debug, Default)]
 pub(super) struct Full {
@@ -32,6 +35,7 @@ pub(super) struct Full {
     retry_at: Option<Instant>,
     /// The segment that was open when the disk became full is sealed.
     has_rolled: bool,
+    failed_rolls: u32,
 }
 
 impl Full {
@@ -60,7 +64,9 @@ impl Writer {
     }
 
     fn retry_if_something_waits(&mut self) {
-        let waits = !self.shared.backlog.read().is_empty() || self.group.has_settlements();
+        let waits = !self.shared.backlog.read().is_empty()
+            || self.group.has_settlements()
+            || (!self.full.has_rolled && self.appender.is_used());
         self.full.retry_at = waits.then(|| clock::now() + RETRY_DELAY);
     }
 
@@ -101,13 +107,20 @@ impl Writer {
 
     /// Seals the open segment: only what is sealed can be removed.
     fn make_removable(&mut self) -> Result<(), Trouble> {
-        if !self.full.has_rolled && self.appender.is_used() {
-            match self.roll() {
-                Ok(()) | Err(Trouble::Full) => {}
-                Err(trouble) => return Err(trouble),
-            }
+        if self.full.has_rolled || !self.appender.is_used() {
+            return Ok(());
         }
-        self.full.has_rolled = true;
+        match self.roll() {
+            Ok(()) => self.full.has_rolled = true,
+            // What is left is for the compactor, unless that does not help for some time.
+            Err(Trouble::Full) => {
+                self.full.failed_rolls += 1;
+                if self.full.failed_rolls.is_multiple_of(PATIENT_ROLLS) {
+                    self.shared.wal.want_next();
+                }
+            }
+            Err(trouble) => return Err(trouble),
+        }
         Ok(())
     }
 
@@ -149,6 +162,7 @@ impl Writer {
         self.ensure_snapshot()?;
         match self.try_write_taken() {
             Err(Trouble::Full) => {
+                self.shared.wal.want_next();
                 self.roll()?;
                 self.try_write_taken()?;
             }

@@ -145,12 +145,12 @@ impl Writer {
             false if has_records => What::Trifle,
             false => What::Nothing,
         };
+        shared.progress.remove_pending(self.group.content);
+        shared.counters.lock().elided_messages += self.group.elided;
         // Before the backlog is free, for those who ask for a sync of everything the index knows.
         self.hand_over(what, self.group.ticket, self.group.ticket, self.group.is_awaited);
         drop(backlog);
         shared.backlog.write().remove_front(self.group.entries, self.group.items);
-        shared.progress.remove_pending(self.group.content);
-        shared.counters.lock().elided_messages += self.group.elided;
         if is_stirred {
             shared.compactor.ring();
         }
