@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::*;
+use crate::messages::{Batch, Content, Engine, Options, Place, Publish, Settled};
 use crate::metadata::boot_epoch;
 use crate::metadata::{AppliedIndex, Change, Collection, Key};
 
