@@ -113,13 +113,14 @@ impl Message {
             note: note.pack(),
             head: Arc::clone(&self.head),
             tail: self.large_body.as_ref().map(Arc::clone),
-            ..Content::default()
+            arrived_ms: self.arrived_ms,
+            until_ms: None,
         }
     }
 
     /// The message that was stored; `None` for a note that no message ever had.
     pub(crate) fn from_content(content: Content) -> Option<Self> {
-        let Content { note, head, tail, .. } = content;
+        let Content { note, head, tail, arrived_ms, .. } = content;
         let Note { properties_at, body_at, priority, persistent } = Note::unpack(note);
         let is_laid_out = u32::from(properties_at) <= body_at && body_at as usize <= head.len();
         is_laid_out.then_some(Self {
@@ -129,7 +130,7 @@ impl Message {
             body_at,
             persistent,
             priority,
-            arrived_ms: 0,
+            arrived_ms,
         })
     }
 
@@ -285,12 +286,14 @@ pub(crate) mod tests {
     fn what_is_stored_comes_back_as_it_was() {
         let layout = HeadLayout { properties_at: 2, body_at: 4 };
         let large = Some(Bytes::from_static(b"large"));
-        let message = Message::new(&[0, 0, 1, 2], layout, large, true).with_priority(7);
+        let message =
+            Message::new(&[0, 0, 1, 2], layout, large, true).with_priority(7).arrived_at(1234);
         let again = Message::from_content(message.content()).expect("a message");
         assert_eq!(again.envelope(), message.envelope());
         assert_eq!(again.properties(), &[1, 2]);
         assert_eq!(again.body(), b"large");
         assert_eq!((again.is_persistent(), again.priority()), (true, 7));
+        assert_eq!(again.arrived_ms(), 1234, "nothing that concerns time reads a body");
         let foreign = Content { note: u64::MAX, ..message.content() };
         assert!(Message::from_content(foreign).is_none());
     }

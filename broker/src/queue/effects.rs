@@ -7,11 +7,12 @@
 
 use std::sync::Arc;
 
-use leveret_storage::messages::{Batch, Place, Publish, Ticket};
+use leveret_storage::messages::{Batch, Content, Place, Publish, Ticket};
 use smallvec::SmallVec;
 
 use super::Queue;
 use super::ready::ReadingPlan;
+use crate::clock;
 use crate::message::Message;
 use crate::outgoing::{ConnectionHandle, Touched};
 use crate::stores::Messages;
@@ -62,7 +63,8 @@ impl Effects {
     ) {
         if !places.is_empty() {
             self.durable.awaited |= awaited;
-            self.durable.publishes.push(Publish { content: message.content(), places });
+            let content = Content { arrived_ms: clock::unix_millis(), ..message.content() };
+            self.durable.publishes.push(Publish { content, places });
         }
     }
 

@@ -160,7 +160,8 @@ impl QueueState {
         for stored in &recovered.messages {
             let note = Note::unpack(stored.note);
             let body_size = stored.size.saturating_sub(note.body_at);
-            let stub = Stub::new(Shelf::Durable, stored.size, body_size, self.facts.now_ms);
+            let arrived_ms = stored.arrived_ms;
+            let stub = Stub::new(Shelf::Durable, stored.size, body_size, arrived_ms);
             self.ready.push(QueuedMessage {
                 sequence: stored.sequence,
                 level: self.ready.level_of(note.priority),

@@ -14,6 +14,7 @@ use leveret_storage::messages::{Place, Publish};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use crate::clock;
 use crate::keys::QueueId;
 use crate::message::Message;
 use crate::queue::{Effects, Full, Queue};
@@ -62,6 +63,8 @@ pub(crate) struct Routes {
     stored: Vec<Publish>,
     /// A publisher waits for one of them to be durable.
     awaited: bool,
+    /// When the first of them came, in milliseconds since the epoch.
+    arrived_ms: u64,
     /// Messages that wait in `queues`, once a queue.
     pending: usize,
 }
@@ -143,7 +146,7 @@ impl Routes {
 
     /// Adds a message for all queues of a route. `awaited`: its publisher waits for a confirm.
     #[inline]
-    pub(crate) fn push(&mut self, route: RouteKey, message: Message, awaited: bool) {
+    pub(crate) fn push(&mut self, route: RouteKey, mut message: Message, awaited: bool) {
         let is_stored = self.is_stored(route, &message);
         let Self { targets, queues, dirty, stored, .. } = self;
         let targets = targets.get(route.0 as usize).map_or(&[][..], |targets| targets.as_slice());
@@ -151,6 +154,11 @@ impl Routes {
         let mut place_in_stored = NOT_STORED;
         if is_stored {
             self.awaited |= awaited;
+            if stored.is_empty() {
+                // Once for what a read brings in: it came at one time.
+                self.arrived_ms = clock::unix_millis();
+            }
+            message = message.arrived_at(self.arrived_ms);
             place_in_stored = u32::try_from(stored.len()).unwrap_or(NOT_STORED);
             stored.push(Publish { content: message.content(), places: SmallVec::new() });
         }

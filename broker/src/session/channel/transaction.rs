@@ -52,9 +52,9 @@ pub(crate) struct Transaction {
     bytes: usize,
 }
 
-/// Memory that what is published in a transaction may take, in bytes: the largest message fits. All
+/// Memory that what is published in a transaction may take, in bytes; a single message may take more. All
 /// of it waits in memory for the commit, and is stored as one.
-const PUBLISHED_BYTES_MAX: usize = 512 << 20;
+const PUBLISHED_BYTES_MAX: usize = 256 << 20;
 
 impl Transaction {
     /// Holds a routed message.
