@@ -168,9 +168,10 @@ fn processor_time() -> Duration {
 /// Whether sixteen times as much costs about sixteen times as much and not 256 times.
 fn assert_linear(what: &str, cost: impl Fn(usize) -> Duration) {
     let best = |count| (0..3).map(|_| cost(count)).min().unwrap_or_default();
-    let (small, large) = (best(500).max(Duration::from_micros(50)), best(8000));
+    let (small, large) = (best(1000).max(Duration::from_micros(100)), best(16_000));
     let ratio = large.as_secs_f64() / small.as_secs_f64();
-    assert!(ratio < 100.0, "{what}: sixteen times as many cost {ratio:.1} times as much");
+    // Half of what a square would give: what is large is also further away in memory.
+    assert!(ratio < 128.0, "{what}: sixteen times as many cost {ratio:.1} times as much");
 }
 
 /// The search for exchanges seen before, and for the sources of a binding, went through a list.
