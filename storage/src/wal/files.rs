@@ -271,7 +271,12 @@ impl Files for RealFiles {
             if let Ok(name) = entry.file_name().into_string()
                 && entry.file_type()?.is_file()
             {
-                entries.push(Entry { name, size: entry.metadata()?.len() });
+                match entry.metadata() {
+                    Ok(metadata) => entries.push(Entry { name, size: metadata.len() }),
+                    // It went, or got another name, since the directory was read.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         entries.sort_unstable();
