@@ -12,7 +12,8 @@ use crate::tree::{File, sources_of};
 
 /// The crates that are free of circles, with the names of their libraries. The
 /// broker is held to it with its floors.
-const CRATES: &[(&str, &str)] = &[("protocol", "leveret_protocol"), ("bench", "leveret_bench")];
+const CRATES: &[(&str, &str)] =
+    &[("protocol", "leveret_protocol"), ("bench", "leveret_bench"), ("storage", "leveret_storage")];
 
 /// The imports between the rooms of one folder: from, to, and one example.
 type Rooms<'a> = BTreeMap<String, BTreeMap<String, &'a Import>>;

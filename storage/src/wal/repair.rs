@@ -13,8 +13,8 @@ use std::sync::Arc;
 use super::files::{self, Files, LogFile, patiently};
 use super::group::{FOOTER, GroupBuffer, RecordPlace, Spot};
 use super::manifest::{Entry, Manifest, Sealed};
+use super::open_file::OpenFile;
 use super::segment::Segment;
-use super::stock::OpenFile;
 use super::survey::{Bad, Survey, Surveyed, Verdict};
 use crate::StorageError;
 

@@ -10,21 +10,13 @@
 //! Stays true: no segment is appended to before the manifest on disk has it. While either is missing
 //! for want of room the log counts as full.
 
-use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::files::{self, LogFile, patiently};
-use super::group::GROUP_HEADER;
-use super::manifest::Entry;
-use super::segment::{HEADER_SIZE, Segment, SegmentHeader, SegmentName};
-use super::shared::Shared;
-use super::syncs::Sealing;
-use super::trouble::Trouble;
+use super::open_file::{OpenFile, Sealing};
 use crate::{StorageError, clock};
 
 /// The name of the spare file.
@@ -36,54 +28,42 @@ pub(crate) const USED: &str = "used";
 /// The name of a file that is being made.
 pub(crate) const MAKING: &str = "next.tmp";
 
-/// The most room that a new segment has from the beginning, and the least; of a segment of the usual
-/// size it is a sixteenth.
-const ROOM_MAX: u32 = 4 << 20;
-const ROOM_MIN: u32 = 16 << 10;
-
 /// How often it is tried again whether there is room.
-const RETRY_DELAY: Duration = Duration::from_millis(500);
-
-/// A segment that can be written to.
-#[derive(Debug)]
-pub(crate) struct OpenFile {
-    pub(crate) segment: Arc<Segment>,
-    pub(crate) file: Arc<dyn LogFile>,
-}
+pub(super) const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// See the module documentation.
 #[derive(Debug)]
 pub(crate) struct Stock {
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
     /// For the keeper.
-    wake: Condvar,
+    pub(super) wake: Condvar,
     /// For whoever appends.
-    stocked: Condvar,
+    pub(super) stocked: Condvar,
     highest_id: AtomicU32,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    next: Option<OpenFile>,
+pub(super) struct State {
+    pub(super) next: Option<OpenFile>,
     /// The next one is needed though the disk is full.
-    is_wanted: bool,
-    spare: Spare,
-    used: Spare,
-    sealing: Vec<Sealing>,
+    pub(super) is_wanted: bool,
+    pub(super) spare: Spare,
+    pub(super) used: Spare,
+    pub(super) sealing: Vec<Sealing>,
     /// The keeper is at it.
-    is_sealing: bool,
+    pub(super) is_sealing: bool,
     /// Somebody has the next one in hand.
-    is_shrinking: bool,
+    pub(super) is_shrinking: bool,
     /// There was no room for a group: what is kept for what comes must not be in the way.
-    is_tight: bool,
-    wants_shrinking: bool,
+    pub(super) is_tight: bool,
+    pub(super) wants_shrinking: bool,
     /// There was no room for the next or the spare.
-    is_full: bool,
-    is_ended: bool,
+    pub(super) is_full: bool,
+    pub(super) is_ended: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Spare {
+pub(super) enum Spare {
     #[default]
     Missing,
     /// Somebody is at it.
@@ -91,7 +71,7 @@ enum Spare {
     Ready,
 }
 
-enum Work {
+pub(super) enum Work {
     Seal(Vec<Sealing>),
     /// Of the spare if there is no other way.
     MakeNext(bool),
@@ -210,63 +190,8 @@ impl Stock {
         self.put_spare(false);
     }
 
-    /// Gives a file that is not needed any more to the stock, or removes it.
-    ///
-    /// # Errors
-    /// The system's.
-    pub(crate) fn recycle(&self, path: &Path, shared: &Shared) -> io::Result<()> {
-        let mut state = self.state.lock();
-        let is_short = state.is_tight || state.is_full;
-        let becomes_spare = state.spare == Spare::Missing && !state.is_ended;
-        let becomes_used = state.used == Spare::Missing && !is_short && !state.is_ended;
-        if becomes_spare {
-            state.spare = Spare::InHand;
-        } else if becomes_used {
-            state.used = Spare::InHand;
-        }
-        drop(state);
-        if becomes_spare {
-            return self.recycle_as_spare(path, is_short, shared);
-        }
-        let outcome = match becomes_used {
-            true => shared.files.rename(path, &shared.directory.join(USED)),
-            false => shared.files.remove(path),
-        };
-        let mut state = self.state.lock();
-        if becomes_used {
-            state.used = if outcome.is_ok() { Spare::Ready } else { Spare::Missing };
-        }
-        drop(state);
-        // There may be room now.
-        self.wake.notify_one();
-        outcome
-    }
-
-    fn recycle_as_spare(&self, path: &Path, is_short: bool, shared: &Shared) -> io::Result<()> {
-        let spare = shared.directory.join(SPARE);
-        let outcome = shared.files.rename(path, &spare).and_then(|()| {
-            let file = patiently(|| shared.files.open(&spare))?;
-            if is_short {
-                cut(shared, &*file)?;
-            }
-            // A short one must have the room that a new one has.
-            file.allocate(room(shared))
-        });
-        match outcome {
-            Err(error) if files::is_full(&error) => {
-                let removed = shared.files.remove(&spare);
-                self.put_spare(false);
-                removed
-            }
-            outcome => {
-                self.put_spare(outcome.is_ok());
-                outcome
-            }
-        }
-    }
-
     /// The file that is used again, for whoever gives it another name.
-    fn take_used(&self, directory: &Path) -> Option<PathBuf> {
+    pub(super) fn take_used(&self, directory: &Path) -> Option<PathBuf> {
         let mut state = self.state.lock();
         let is_ready = state.used == Spare::Ready;
         if is_ready {
@@ -275,45 +200,11 @@ impl Stock {
         is_ready.then(|| directory.join(USED))
     }
 
-    fn used_is_gone(&self) {
+    pub(super) fn used_is_gone(&self) {
         self.state.lock().used = Spare::Missing;
     }
 
-    /// Makes the next segment and the spare file no longer than new ones.
-    ///
-    /// # Errors
-    /// The system's.
-    pub(crate) fn shrink(&self, shared: &Shared) -> Result<(), StorageError> {
-        // Out of everyone's hands meanwhile; who wants it waits.
-        let mut state = self.state.lock();
-        state.is_shrinking = state.next.is_some();
-        let next = state.next.take();
-        drop(state);
-        if let Some(next) = next {
-            let outcome = cut(shared, &*next.file);
-            let path = next.segment.path.clone();
-            let mut state = self.state.lock();
-            state.next = Some(next);
-            state.is_shrinking = false;
-            drop(state);
-            self.stocked.notify_all();
-            outcome.map_err(|error| StorageError::io("truncate", &path, error))?;
-        }
-        if let Some(path) = self.take_used(&shared.directory) {
-            let removed = shared.files.remove(&path);
-            self.used_is_gone();
-            removed.map_err(|error| StorageError::io("remove", &path, error))?;
-        }
-        if let Some(path) = self.take_spare(&shared.directory) {
-            let outcome =
-                patiently(|| shared.files.open(&path)).and_then(|file| cut(shared, &*file));
-            self.put_spare(true);
-            outcome.map_err(|error| StorageError::io("truncate", &path, error))?;
-        }
-        Ok(())
-    }
-
-    fn put_spare(&self, is_ready: bool) {
+    pub(super) fn put_spare(&self, is_ready: bool) {
         let mut state = self.state.lock();
         state.spare = if is_ready { Spare::Ready } else { Spare::Missing };
         drop(state);
@@ -328,57 +219,7 @@ impl Stock {
         self.stocked.notify_all();
     }
 
-    /// Runs the keeper thread until it is told to end.
-    pub(crate) fn run(&self, shared: &Shared) -> Result<(), StorageError> {
-        let mut maker = Maker { shared, half_made: None };
-        loop {
-            match self.wait() {
-                Work::End => return Ok(()),
-                Work::Seal(all) => {
-                    self.seal_all(shared, all)?;
-                    self.state.lock().is_sealing = false;
-                    self.stocked.notify_all();
-                }
-                Work::TellOfRoom => shared.listener.room(true),
-                Work::Shrink => self.shrink(shared)?,
-                Work::MakeNext(with_spare) => {
-                    let made = maker.next(with_spare)?;
-                    self.stocked_up(shared, made.is_some(), |state| {
-                        state.is_wanted &= made.is_none();
-                        state.next = made;
-                    });
-                }
-                Work::MakeSpare => {
-                    let is_made = maker.spare()?;
-                    let spare = if is_made { Spare::Ready } else { Spare::Missing };
-                    self.stocked_up(shared, is_made, |state| state.spare = spare);
-                }
-            }
-        }
-    }
-
-    /// What there is no room for is left for later.
-    fn seal_all(&self, shared: &Shared, all: Vec<Sealing>) -> Result<(), StorageError> {
-        let mut rest = all.into_iter();
-        while let Some(one) = rest.next() {
-            match seal(shared, &one) {
-                Ok(()) => {}
-                Err(Trouble::Failed(error)) => return Err(error),
-                Err(Trouble::Full) => {
-                    let mut state = self.state.lock();
-                    // Or whoever opens the log seals them.
-                    if !state.is_ended {
-                        state.sealing.splice(0..0, [one].into_iter().chain(rest));
-                        self.wake.wait_for(&mut state, RETRY_DELAY);
-                    }
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn wait(&self) -> Work {
+    pub(super) fn wait(&self) -> Work {
         let mut state = self.state.lock();
         let mut retry_at = state.is_full.then(|| clock::now() + RETRY_DELAY);
         loop {
@@ -417,150 +258,4 @@ impl Stock {
             }
         }
     }
-
-    fn stocked_up(&self, shared: &Shared, is_made: bool, put: impl FnOnce(&mut State)) {
-        let mut state = self.state.lock();
-        let was_full = state.is_full;
-        put(&mut state);
-        let is_stocked = state.next.is_some() && state.spare == Spare::Ready;
-        state.is_full = !is_made || (was_full && !is_stocked);
-        let is_full = state.is_full;
-        drop(state);
-        self.stocked.notify_all();
-        if is_full || was_full {
-            shared.listener.room(!is_full);
-        }
-    }
-}
-
-/// Says in the manifest that a segment is complete.
-fn seal(shared: &Shared, sealing: &Sealing) -> Result<(), Trouble> {
-    let Sealing { file: open, sealed } = sealing;
-    let OpenFile { segment, file } = &**open;
-    let cut = file.truncate(u64::from(sealed.length));
-    cut.map_err(|error| StorageError::io("truncate", &segment.path, error))?;
-    shared.manifest.lock().add(&[Entry::Sealed(segment.name, *sealed)])?;
-    shared.listener.sealed(segment.name.id, sealed.length);
-    Ok(())
-}
-
-/// Bytes that a new segment takes up from the beginning.
-fn room(shared: &Shared) -> u64 {
-    let size = shared.settings.segment_size;
-    u64::from((size / 16).clamp(ROOM_MIN, ROOM_MAX).min(size))
-}
-
-/// Makes a file no longer than a new one.
-fn cut(shared: &Shared, file: &dyn LogFile) -> io::Result<()> {
-    let room = room(shared);
-    if file.size()? > room { file.truncate(room) } else { Ok(()) }
-}
-
-/// Makes files.
-struct Maker<'a> {
-    shared: &'a Shared,
-    /// A file that there was no room for: to try again costs nothing.
-    half_made: Option<Arc<dyn LogFile>>,
-}
-
-impl Maker<'_> {
-    /// `None` if there is no room.
-    fn next(&mut self, with_spare: bool) -> Result<Option<OpenFile>, StorageError> {
-        let Shared { directory, stock, .. } = self.shared;
-        if let Some(path) = stock.take_used(directory) {
-            let made = self.next_of(&path, None);
-            stock.used_is_gone();
-            return made;
-        }
-        if let Some(file) = self.make()? {
-            return self.next_of(&directory.join(MAKING), Some(file));
-        }
-        let spare = if with_spare { stock.take_spare(directory) } else { None };
-        let Some(path) = spare else { return Ok(None) };
-        let made = self.next_of(&path, None);
-        stock.spare_is_gone();
-        made
-    }
-
-    fn next_of(
-        &self,
-        path: &Path,
-        file: Option<Arc<dyn LogFile>>,
-    ) -> Result<Option<OpenFile>, StorageError> {
-        let Shared { directory, files, stock, .. } = self.shared;
-        let file = match file {
-            Some(file) => file,
-            None => {
-                let opened = patiently(|| files.open(path));
-                opened.map_err(|error| StorageError::io("open", path, error))?
-            }
-        };
-        let name = SegmentName::hot(stock.new_id());
-        let segment = match begin(self.shared, name, &*file) {
-            Err(error) if files::is_full(&error) => {
-                let removed = files.remove(path);
-                removed.map_err(|error| StorageError::io("remove", path, error))?;
-                return Ok(None);
-            }
-            begun => begun.map_err(|error| StorageError::io("write", path, error))?,
-        };
-        let renamed = files.rename(path, &segment.path);
-        renamed.map_err(|error| StorageError::io("rename", path, error))?;
-        let synced = patiently(|| files.sync_directory(directory));
-        synced.map_err(|error| StorageError::io("sync", directory, error))?;
-        match self.shared.manifest.lock().add(&[Entry::Made(name)]) {
-            Ok(()) => Ok(Some(OpenFile { segment, file })),
-            Err(Trouble::Failed(error)) => Err(error),
-            Err(Trouble::Full) => {
-                let removed = files.remove(&segment.path);
-                removed.map_err(|error| StorageError::io("remove", &segment.path, error))?;
-                Ok(None)
-            }
-        }
-    }
-
-    /// False if there is no room.
-    fn spare(&mut self) -> Result<bool, StorageError> {
-        if self.make()?.is_none() {
-            return Ok(false);
-        }
-        let Shared { directory, files, .. } = self.shared;
-        let path = directory.join(MAKING);
-        let renamed = files.rename(&path, &directory.join(SPARE));
-        renamed.map_err(|error| StorageError::io("rename", &path, error))?;
-        Ok(true)
-    }
-
-    fn make(&mut self) -> Result<Option<Arc<dyn LogFile>>, StorageError> {
-        let Shared { directory, files, .. } = self.shared;
-        let path = directory.join(MAKING);
-        let failed = |error| StorageError::io("create", &path, error);
-        let file = match self.half_made.take() {
-            Some(file) => file,
-            None => match patiently(|| files.create_new(&path)) {
-                Err(error) if files::is_full(&error) => return Ok(None),
-                created => created.map_err(failed)?,
-            },
-        };
-        match file.allocate(room(self.shared)) {
-            Ok(()) => Ok(Some(file)),
-            Err(error) if files::is_full(&error) => {
-                self.half_made = Some(file);
-                Ok(None)
-            }
-            Err(error) => Err(failed(error)),
-        }
-    }
-}
-
-/// Writes the header of a segment over whatever is in a file, and syncs it.
-fn begin(shared: &Shared, name: SegmentName, file: &dyn LogFile) -> io::Result<Arc<Segment>> {
-    let salt = rand::random();
-    let (store, created_unix_ms) = (shared.settings.store, clock::unix_ms());
-    let header = SegmentHeader { name, store, created_unix_ms, salt };
-    let mut bytes = header.encode().to_vec();
-    bytes.resize((HEADER_SIZE + GROUP_HEADER) as usize, 0);
-    file.write_all_at(&bytes, 0)?;
-    file.sync()?;
-    Ok(Segment::new(name, &shared.directory, salt))
 }

@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::manifest::Sealed;
-use super::stock::OpenFile;
+use super::open_file::{OpenFile, Sealing};
 use super::{FsyncPolicy, Listener};
 use crate::{StorageError, clock};
 
@@ -43,13 +42,6 @@ pub struct Handing {
     pub what: What,
     /// Somebody waits for it: sync soon.
     pub is_awaited: bool,
-}
-
-/// A segment that nothing will be written to any more.
-#[derive(Debug)]
-pub(crate) struct Sealing {
-    pub(crate) file: Arc<OpenFile>,
-    pub(crate) sealed: Sealed,
 }
 
 /// See the module documentation.
@@ -326,6 +318,7 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::super::files::{Files, RealFiles};
+    use super::super::manifest::Sealed;
     use super::super::segment::{Segment, SegmentName};
     use super::*;
 

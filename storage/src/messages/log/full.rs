@@ -9,7 +9,7 @@
 //! Stays true: a full disk that nobody does anything with costs nothing.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::RwLockWriteGuard;
 
@@ -25,28 +25,6 @@ const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Attempts to seal the open segment before the last file that is kept for a full disk is taken.
 const PATIENT_ROLLS: u32 = 3;
-
-/// How things are with room.
-#[derive(Debug, Default)]
-pub(super) struct Full {
-    /// The outside was told.
-    is_full: bool,
-    /// When to try again, if something waits.
-    retry_at: Option<Instant>,
-    /// The segment that was open when the disk became full is sealed.
-    has_rolled: bool,
-    failed_rolls: u32,
-}
-
-impl Full {
-    pub(super) fn is_full(&self) -> bool {
-        self.is_full
-    }
-
-    pub(super) fn retry_at(&self) -> Option<Instant> {
-        self.retry_at
-    }
-}
 
 impl Writer {
     /// There was no room for something.

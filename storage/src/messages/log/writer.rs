@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use parking_lot::RwLockWriteGuard;
 
 use super::buffer::RecordBuffer;
-use super::full::Full;
 use super::group::Group;
 use super::input::Orders;
 use super::segments::Account;
@@ -31,6 +30,28 @@ const BUFFER_BYTES: usize = 8 << 20;
 
 /// How long the log waits for another group that could carry the news that everything is synced.
 const SYNCED_DELAY: Duration = Duration::from_millis(50);
+
+/// How things are with room.
+#[derive(Debug, Default)]
+pub(super) struct Full {
+    /// The outside was told.
+    pub(super) is_full: bool,
+    /// When to try again, if something waits.
+    pub(super) retry_at: Option<Instant>,
+    /// The segment that was open when the disk became full is sealed.
+    pub(super) has_rolled: bool,
+    pub(super) failed_rolls: u32,
+}
+
+impl Full {
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        self.retry_at
+    }
+}
 
 /// The log thread's state.
 #[derive(Debug)]
