@@ -38,3 +38,4 @@ pub use error::StorageError;
 mod clock;
 
 mod panics;
+mod threads;

@@ -36,7 +36,6 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -92,6 +91,7 @@ pub use self::syncs::{Handing, What};
 pub use self::trouble::Trouble;
 use self::walk::{Step, Walk};
 use crate::StorageError;
+use crate::threads::{self, Worker};
 
 /// When what was handed over counts as durable, and so what a confirm promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -154,7 +154,7 @@ pub struct Found {
 #[derive(Debug)]
 pub struct Wal {
     shared: Arc<Shared>,
-    threads: Mutex<Vec<JoinHandle<Result<(), StorageError>>>>,
+    threads: Mutex<Vec<Worker>>,
 }
 
 impl Wal {
@@ -202,12 +202,12 @@ impl Wal {
             written: 0.into(),
         });
         let threads = vec![
-            start(&shared, "log-keep", |shared| {
+            threads::start(&shared, &shared.directory, "log-keep", |shared| {
                 let outcome = shared.guard("keeper", || shared.stock.run(shared));
                 shared.stock.end();
                 outcome
             })?,
-            start(&shared, "log-sync", |shared| {
+            threads::start(&shared, &shared.directory, "log-sync", |shared| {
                 let outcome = shared.guard("sync", || {
                     shared.syncs.run(&*shared.listener, |sealing| shared.stock.seal(sealing))
                 });
@@ -451,17 +451,6 @@ impl Drop for Wal {
             tracing::error!("{error}; what was appended last may not be on disk");
         }
     }
-}
-
-fn start(
-    shared: &Arc<Shared>,
-    name: &str,
-    work: impl FnOnce(&Arc<Shared>) -> Result<(), StorageError> + Send + 'static,
-) -> Result<JoinHandle<Result<(), StorageError>>, StorageError> {
-    let directory = shared.directory.clone();
-    let shared = Arc::clone(shared);
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared));
-    thread.map_err(|error| StorageError::io("start a thread for", &directory, error))
 }
 
 /// What an operator is told of the damage.

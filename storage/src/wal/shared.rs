@@ -4,7 +4,6 @@
 //! whoever makes or removes segments hold while an entry is written; nobody who appends takes it.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -19,6 +18,7 @@ use super::stock::Stock;
 use super::syncs::Syncs;
 use super::{Listener, Settings};
 use crate::StorageError;
+use crate::threads;
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -58,10 +58,7 @@ impl Shared {
         name: &str,
         work: impl FnOnce() -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-            let reason = Arc::from(format!("the {name} thread panicked"));
-            Err(StorageError::Failed { path: self.directory.clone(), reason })
-        });
+        let outcome = threads::guarded(&self.directory, name, work);
         if let Err(error) = &outcome {
             self.fail(error);
         }

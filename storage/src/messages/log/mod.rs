@@ -29,7 +29,6 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -65,6 +64,7 @@ use self::shared::{Board, Shared};
 pub use self::verify::{Cut, QueueTotals, Report, SegmentTotals, salvage, verify};
 use self::writer::Writer;
 use super::{Batch, MessageStore, Options, Progress, ReadBack, Recovered, Statistics, Ticket};
+use crate::threads::{self, Worker};
 use crate::wal::{Files, Found, Listener, RealFiles, Settings, Wal};
 use crate::{StorageError, StoreId};
 
@@ -80,7 +80,7 @@ pub struct Log {
 
 #[derive(Debug)]
 enum Threads {
-    Running(Vec<JoinHandle<Result<(), StorageError>>>),
+    Running(Vec<Worker>),
     Ended(Result<(), StorageError>),
 }
 
@@ -114,10 +114,13 @@ impl Log {
 
     /// Nothing is compacted before this.
     fn start_compactor(&self) -> Result<(), StorageError> {
-        if let Threads::Running(threads) = &mut *self.threads.lock() {
-            threads.push(start(&self.shared, "log-compact", |shared| {
-                shared.guard("compactor", || compaction::run(shared))
-            })?);
+        if let Threads::Running(running) = &mut *self.threads.lock() {
+            running.push(threads::start(
+                &self.shared,
+                &self.shared.directory,
+                "log-compact",
+                |shared| shared.guard("compactor", || compaction::run(shared)),
+            )?);
         }
         Ok(())
     }
@@ -159,7 +162,7 @@ impl Log {
         writer.begin()?;
         // What fills the disk from now on shall find the room taken that is needed to empty it.
         shared.wal.wait_until_stocked();
-        let threads = vec![start(&shared, "log-write", |shared| {
+        let threads = vec![threads::start(&shared, &shared.directory, "log-write", |shared| {
             let outcome = shared.guard("log", || writer.run());
             // Whoever waits for room need not wait any longer.
             shared.progress.remove_pending(shared.progress.pending());
@@ -227,15 +230,4 @@ impl Drop for Log {
             tracing::error!("{error}; what was appended last may not be on disk");
         }
     }
-}
-
-fn start(
-    shared: &Arc<Shared>,
-    name: &str,
-    work: impl FnOnce(&Arc<Shared>) -> Result<(), StorageError> + Send + 'static,
-) -> Result<JoinHandle<Result<(), StorageError>>, StorageError> {
-    let directory = shared.directory.clone();
-    let shared = Arc::clone(shared);
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared));
-    thread.map_err(|error| StorageError::io("start a thread for", &directory, error))
 }

@@ -9,7 +9,6 @@
 
 use std::collections::VecDeque;
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,6 +20,7 @@ use super::load::Load;
 use super::signal::Signal;
 use crate::StorageError;
 use crate::messages::{Health, Options, Progress, Statistics, Ticket};
+use crate::threads;
 use crate::wal::{Listener, Wal};
 
 /// What is durable when a mark of the log is.
@@ -186,10 +186,7 @@ impl Shared {
         name: &str,
         work: impl FnOnce() -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
-        let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-            let reason = Arc::from(format!("the {name} thread panicked"));
-            Err(StorageError::Failed { path: self.directory.clone(), reason })
-        });
+        let outcome = threads::guarded(&self.directory, name, work);
         if let Err(error) = &outcome {
             self.fail(error);
         }

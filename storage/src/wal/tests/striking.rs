@@ -92,7 +92,7 @@ fn on_a_full_disk_there_is_room_for_one_more_segment_and_it_goes_on_by_itself() 
     rig.ear.wait(|heard| heard.sealed.len() == 1);
     // Until the next and the spare are there.
     while files.used() < 64 + 3 * 4000 {
-        thread::yield_now();
+        std::thread::yield_now();
     }
     files.set_capacity(Some(files.used()));
     let written = (0..1000).take_while(|_| rig.append(300).is_ok()).count();
