@@ -38,6 +38,7 @@ pub(crate) use state::{Fetched, Full, Got};
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use leveret_protocol::types::FieldTable;
 use leveret_storage::messages::RecoveredQueue;
@@ -133,6 +134,8 @@ pub(crate) struct Queue {
     inner: Mutex<Inner>,
     gate: Gate,
     messages: Arc<Messages>,
+    /// Can no longer be found by its name.
+    has_left: AtomicBool,
     /// Rung when bodies were read for a queue whose next message had none.
     read: Notify,
 }
@@ -190,6 +193,7 @@ impl Queue {
             inner: Mutex::new(inner),
             gate: Gate::default(),
             messages,
+            has_left: AtomicBool::new(false),
             read: Notify::new(),
         })
     }
@@ -265,6 +269,16 @@ impl Queue {
     /// Whether it was deleted: then it does nothing any more.
     pub(crate) fn is_deleted(&self) -> bool {
         self.inner.lock().deleted
+    }
+
+    /// It can no longer be found by its name: whoever remembers it looks again.
+    pub(crate) fn leave(&self) {
+        self.has_left.store(true, Ordering::Release);
+    }
+
+    /// Whether it can no longer be found by its name. Takes no lock: asked for every message.
+    pub(crate) fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Acquire)
     }
 
     /// Takes a run of messages, in order, and hands out what consumers can take. Returns the first

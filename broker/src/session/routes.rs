@@ -2,7 +2,7 @@
 //!
 //! Owned by the connection's task. Publishes of one read are collected here per queue, so that each
 //! queue is locked once per batch. Stays true:
-//! - a cached route is used only while the vhost's generation is the one it was found under;
+//! - a cached route is used only while all that it depends on is as it was when it was found;
 //! - messages for one queue are handed over in the order they were published;
 //! - nothing stays here when the connection waits for its socket: `hand_over` runs first.
 
@@ -19,9 +19,14 @@ use crate::keys::QueueId;
 use crate::message::Message;
 use crate::queue::{Effects, Full, Queue};
 use crate::vhost::Vhost;
+use crate::vhost::routing::Holds;
 
 /// More routes than this are forgotten and found anew: routing keys may be unbounded in number.
 const CACHED_MAX: usize = 4096;
+
+/// After so many changes of the vhost, and as many as there are routes, all routes are forgotten:
+/// queues that are gone are not kept by those that are not asked for any more.
+const CHANGES_MAX: u64 = 256;
 
 /// Queues of a route, as places in `Routes::queues`.
 type Targets = SmallVec<[u32; 4]>;
@@ -41,17 +46,26 @@ struct Pending {
 
 const NOT_STORED: u32 = u32::MAX;
 
+/// What is remembered of a route.
+#[derive(Debug, Default)]
+struct Known {
+    targets: Targets,
+    /// `None`: it is found anew for every message.
+    holds: Option<Holds>,
+}
+
 /// See the module documentation.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
+    /// The vhost's generation when all was forgotten last.
     generation: u64,
     /// By exchange and routing key, as they stand in a message's envelope.
     cached: HashMap<Box<[u8]>, RouteKey, RandomState>,
     /// The route found last: many publishers have only one, and need not be hashed.
     last: Option<(Box<[u8]>, RouteKey)>,
     /// By `RouteKey`. A route that is not cached gives its place to the next one.
-    targets: Vec<Targets>,
-    /// The place of a route that is not cached.
+    known: Vec<Known>,
+    /// The place of a route that is not cached, or not any more.
     passing: Option<RouteKey>,
     queues: Vec<Pending>,
     places: FxHashMap<QueueId, u32>,
@@ -70,7 +84,7 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
-    /// The cached route for an envelope. Forgets everything first if the topology changed.
+    /// The cached route for an envelope, if it still counts.
     pub(crate) fn lookup(
         &mut self,
         vhost: &Vhost,
@@ -78,18 +92,25 @@ impl Routes {
         effects: &mut Effects,
     ) -> Option<RouteKey> {
         let generation = vhost.generation();
-        if generation != self.generation {
+        let changes = generation.wrapping_sub(self.generation);
+        if changes > CHANGES_MAX && changes > self.cached.len() as u64 {
             self.hand_over(effects);
             self.forget();
             self.generation = generation;
             return None;
         }
-        if let Some((known, route)) = &self.last
-            && **known == *envelope
-        {
-            return Some(*route);
+        let route = match &self.last {
+            Some((known, route)) if **known == *envelope => *route,
+            Some(_) | None => self.cached.get(envelope).copied()?,
+        };
+        let holds = self.known.get(route.0 as usize).and_then(|known| known.holds.as_ref());
+        if holds.is_some_and(|holds| holds.on(generation)) {
+            return Some(route);
         }
-        self.cached.get(envelope).copied()
+        self.cached.remove(envelope);
+        self.last = None;
+        self.passing = Some(route);
+        None
     }
 
     fn forget(&mut self) {
@@ -101,21 +122,22 @@ impl Routes {
     fn forget_routes(&mut self) {
         self.cached.clear();
         self.last = None;
-        self.targets.clear();
+        self.known.clear();
         self.passing = None;
     }
 
     /// The route to these queues, for one message.
     pub(crate) fn route(&mut self, queues: Vec<Arc<Queue>>) -> RouteKey {
         let targets: Targets = queues.into_iter().map(|queue| self.place(queue)).collect();
+        let found = Known { targets, holds: None };
         if let Some(place) = self.passing
-            && let Some(known) = self.targets.get_mut(place.0 as usize)
+            && let Some(known) = self.known.get_mut(place.0 as usize)
         {
-            *known = targets;
+            *known = found;
             return place;
         }
-        let place = RouteKey(u32::try_from(self.targets.len()).unwrap_or(u32::MAX));
-        self.targets.push(targets);
+        let place = RouteKey(u32::try_from(self.known.len()).unwrap_or(u32::MAX));
+        self.known.push(found);
         self.passing = Some(place);
         place
     }
@@ -130,13 +152,16 @@ impl Routes {
     }
 
     /// Remembers the route found last for messages with this envelope.
-    pub(crate) fn remember(&mut self, envelope: &[u8], route: RouteKey) -> RouteKey {
+    pub(crate) fn remember(&mut self, envelope: &[u8], route: RouteKey, holds: Holds) -> RouteKey {
         let mut route = route;
         if self.cached.len() >= CACHED_MAX {
-            let targets = self.targets.get_mut(route.0 as usize).map(std::mem::take);
+            let known = self.known.get_mut(route.0 as usize).map(std::mem::take);
             self.forget_routes();
-            self.targets.extend(targets);
+            self.known.extend(known);
             route = RouteKey(0);
+        }
+        if let Some(known) = self.known.get_mut(route.0 as usize) {
+            known.holds = Some(holds);
         }
         self.passing = None;
         self.cached.insert(envelope.into(), route);
@@ -148,8 +173,8 @@ impl Routes {
     #[inline]
     pub(crate) fn push(&mut self, route: RouteKey, mut message: Message, awaited: bool) {
         let is_stored = self.is_stored(route, &message);
-        let Self { targets, queues, dirty, stored, .. } = self;
-        let targets = targets.get(route.0 as usize).map_or(&[][..], |targets| targets.as_slice());
+        let Self { known, queues, dirty, stored, .. } = self;
+        let targets = known.get(route.0 as usize).map_or(&[][..], |known| known.targets.as_slice());
         let Some((&last, others)) = targets.split_last() else { return };
         let mut place_in_stored = NOT_STORED;
         if is_stored {
@@ -203,7 +228,7 @@ impl Routes {
 
     /// Whether a route leads nowhere.
     pub(crate) fn is_empty(&self, route: RouteKey) -> bool {
-        self.targets.get(route.0 as usize).is_none_or(SmallVec::is_empty)
+        self.known.get(route.0 as usize).is_none_or(|known| known.targets.is_empty())
     }
 
     /// The queues behind a route.
@@ -212,7 +237,7 @@ impl Routes {
     }
 
     fn of_route(&self, route: RouteKey) -> impl Iterator<Item = &Arc<Queue>> {
-        let targets = self.targets.get(route.0 as usize).into_iter().flatten();
+        let targets = self.known.get(route.0 as usize).into_iter().flat_map(|known| &known.targets);
         targets.filter_map(|&place| self.queues.get(place as usize)).map(|pending| &pending.queue)
     }
 

@@ -1,8 +1,8 @@
 //! The nodes of a vhost's routing graph: exchanges, and the queues and exchanges bound to them.
 //!
 //! Built by `vhost::topology`, read by `vhost::routing`. Stays true: an exchange's router holds
-//! exactly its bindings; whoever changes it holds the vhost's topology lock and raises the vhost's
-//! generation afterwards.
+//! exactly its bindings; whoever changes it holds the vhost's topology lock, and both generations,
+//! the exchange's and the vhost's, are raised afterwards.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use leveret_protocol::types::{FieldTable, FieldValue};
-use parking_lot::RwLock;
+use parking_lot::{RwLock, RwLockReadGuard};
 
 use crate::exchange::{ExchangeKind, Router};
 use crate::queue::Queue;
@@ -40,6 +40,8 @@ pub(crate) struct Exchange {
     settings: ExchangeSettings,
     /// Written with the vhost's topology lock held; read by every publish that is not cached.
     router: RwLock<Router<Destination>>,
+    /// Grows when the router changes, and when the exchange is deleted.
+    generation: AtomicU64,
 }
 
 impl Exchange {
@@ -48,7 +50,7 @@ impl Exchange {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let router = RwLock::new(Router::new(settings.kind));
         let id = LAST.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { id, name: name.into(), settings, router })
+        Arc::new(Self { id, name: name.into(), settings, router, generation: AtomicU64::new(0) })
     }
 
     /// Its number: no other exchange of this process has it.
@@ -71,8 +73,26 @@ impl Exchange {
         self.settings.arguments.get(ALTERNATE_EXCHANGE).and_then(FieldValue::as_str)
     }
 
-    pub(super) fn router(&self) -> &RwLock<Router<Destination>> {
-        &self.router
+    /// Its bindings, to read them.
+    pub(super) fn router(&self) -> RwLockReadGuard<'_, Router<Destination>> {
+        self.router.read()
+    }
+
+    /// Changes its bindings: no route that was found before counts any more.
+    pub(super) fn rebind<T>(&self, change: impl FnOnce(&mut Router<Destination>) -> T) -> T {
+        let changed = change(&mut self.router.write());
+        self.altered();
+        changed
+    }
+
+    /// Routes that were found before do not count any more.
+    pub(super) fn altered(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Read before the router: what was found meanwhile counts while this stays.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 }
 

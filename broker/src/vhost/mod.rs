@@ -2,8 +2,8 @@
 //!
 //! Channels look things up here and publishers route here. Changes go through `topology`, which
 //! makes them one at a time and hands the durable ones to the metadata store. Stays true:
-//! - `generation` grows after every change that could alter a route, so a cached route is valid
-//!   while it has not;
+//! - `generation` grows after every change that could alter any route, an exchange's own after those
+//!   of its bindings: see `routing::Holds`;
 //! - a registry guard is never held while anything else is locked: the `Arc` is cloned out.
 //!
 //! Lock order: topology, registry shard, exchange router, queue, connection outgoing buffer.
@@ -183,7 +183,7 @@ impl Drop for Vhost {
     fn drop(&mut self) {
         for exchange in &self.exchanges {
             let empty = Router::new(exchange.settings().kind);
-            *exchange.router().write() = empty;
+            exchange.rebind(|router| *router = empty);
         }
     }
 }

@@ -47,7 +47,7 @@ impl Topology {
 
     /// Notes that a binding is gone, which may have been the last from this source.
     pub(super) fn forget(&mut self, source: &Exchange, destination: &Destination) {
-        if source.router().read().bindings_of(destination).next().is_some() {
+        if source.router().bindings_of(destination).next().is_some() {
             return;
         }
         if let Some(sources) = self.incoming.get_mut(&destination.id()) {
@@ -70,6 +70,7 @@ impl Vhost {
         let this =
             self.exchanges.remove_if(exchange.name(), |_, known| Arc::ptr_eq(known, exchange));
         if this.is_some() {
+            exchange.altered();
             self.limits.exchanges.fetch_sub(1, Ordering::Relaxed);
             topology.leaving.push_back(Destination::Exchange(Arc::clone(exchange)));
         }
@@ -79,6 +80,7 @@ impl Vhost {
     pub(super) fn begin_queue_removal(&self, queue: &Arc<Queue>, topology: &mut Topology) {
         let this = self.queues.remove_if(queue.name(), |_, known| Arc::ptr_eq(known, queue));
         if this.is_some() {
+            queue.leave();
             self.limits.queues.fetch_sub(1, Ordering::Relaxed);
             topology.leaving.push_back(Destination::Queue(Arc::clone(queue)));
         }
@@ -99,7 +101,7 @@ impl Vhost {
         {
             left -= 1;
             let removed = match &leaving {
-                Destination::Exchange(exchange) if !exchange.router().read().is_empty() => {
+                Destination::Exchange(exchange) if !exchange.router().is_empty() => {
                     self.remove_outgoing(exchange, left, topology, &mut changes)
                 }
                 Destination::Exchange(_) | Destination::Queue(_) => {
@@ -148,7 +150,7 @@ impl Vhost {
         topology: &mut Topology,
         changes: &mut TopologyChanges,
     ) -> Option<usize> {
-        let some: Vec<_> = exchange.router().read().bindings().take(most).cloned().collect();
+        let some: Vec<_> = exchange.router().bindings().take(most).cloned().collect();
         for binding in &some {
             self.remove_binding(exchange, binding, changes);
             topology.forget(exchange, &binding.destination);
@@ -166,8 +168,7 @@ impl Vhost {
     ) -> Option<usize> {
         let (_, source) = topology.incoming.get(&destination.id())?.first()?;
         let source = Arc::clone(source);
-        let some: Vec<_> =
-            source.router().read().bindings_of(destination).take(most).cloned().collect();
+        let some: Vec<_> = source.router().bindings_of(destination).take(most).cloned().collect();
         for binding in &some {
             self.remove_binding(&source, binding, changes);
         }
@@ -194,13 +195,13 @@ impl Vhost {
         changes: &mut TopologyChanges,
     ) {
         let Binding { destination, routing_key, arguments } = binding;
-        source.router().write().unbind(destination, routing_key, arguments);
+        source.rebind(|router| router.unbind(destination, routing_key, arguments));
         changes.unbound(&self.name, source, binding);
     }
 
     /// An auto-delete exchange goes with its last binding.
     pub(super) fn drop_if_unused(&self, exchange: &Arc<Exchange>, topology: &mut Topology) {
-        if exchange.settings().auto_delete && exchange.router().read().is_empty() {
+        if exchange.settings().auto_delete && exchange.router().is_empty() {
             self.begin_removal(exchange, topology);
         }
     }

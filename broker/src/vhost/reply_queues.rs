@@ -37,6 +37,7 @@ impl Vhost {
     /// Its consumer is gone: what comes for it from now on is dropped.
     pub(crate) fn close_reply_queue(&self, queue: &Queue) {
         self.reply_queues.remove(queue.name());
+        queue.leave();
         // Cannot be refused: there are no conditions. Nor is it known to a durable store.
         let _ = queue.delete(false, false);
         let _ = queue.forget_messages();

@@ -29,14 +29,40 @@ pub(crate) struct Routed<'a> {
 pub(crate) struct Route {
     /// Each queue once.
     pub queues: Vec<Arc<Queue>>,
-    /// Whether the same exchange and routing key always give the same queues: false when headers
-    /// had a say.
-    pub cacheable: bool,
+    /// How long the same exchange and routing key give the same queues: `None` when headers had a
+    /// say.
+    pub holds: Option<Holds>,
+}
+
+/// How long a route counts. Others declare, bind and delete all the time, so it depends on no more
+/// than it has to.
+#[derive(Clone, Debug)]
+pub(crate) enum Holds {
+    /// While this exchange is as it was: no other had a say.
+    Exchange(Arc<Exchange>, u64),
+    /// While this queue can be found by its name, by which the default exchange found it.
+    Queue(Arc<Queue>),
+    /// While the whole vhost is as it was.
+    Vhost(u64),
+}
+
+impl Holds {
+    /// Whether the route still counts. `generation` is the vhost's.
+    #[inline]
+    pub(crate) fn on(&self, generation: u64) -> bool {
+        match self {
+            Self::Exchange(exchange, found) => exchange.generation() == *found,
+            Self::Queue(queue) => !queue.has_left(),
+            Self::Vhost(found) => generation == *found,
+        }
+    }
 }
 
 impl Vhost {
     /// Where a message published to this exchange goes.
     pub(crate) fn route(&self, exchange: &Arc<Exchange>, message: &Routed<'_>) -> Route {
+        let holds = Holds::Exchange(Arc::clone(exchange), exchange.generation());
+        let generation = self.generation();
         let mut walk = Walk { vhost: self, message, headers: None, cacheable: true };
         let mut reached = vec![Arc::clone(exchange)];
         let mut seen = FxHashSet::default();
@@ -65,7 +91,15 @@ impl Vhost {
             let mut known = FxHashSet::default();
             queues.retain(|queue| known.insert(queue.id()));
         }
-        Route { queues, cacheable: walk.cacheable }
+        let holds = match queues.as_slice() {
+            _ if !walk.cacheable => None,
+            [queue] if exchange.name().is_empty() => Some(Holds::Queue(Arc::clone(queue))),
+            [] if exchange.name().is_empty() || exchange.alternate().is_some() => None,
+            _ if reached.len() == 1 => Some(holds),
+            _ => None,
+        };
+        let holds = holds.or(walk.cacheable.then_some(Holds::Vhost(generation)));
+        Route { queues, holds }
     }
 }
 
@@ -89,7 +123,7 @@ impl Walk<'_> {
             self.cacheable = false;
             self.parse_headers();
         }
-        let router = exchange.router().read();
+        let router = exchange.router();
         for key in self.message.routing_keys {
             router.route(key, self.headers.as_ref(), out);
         }

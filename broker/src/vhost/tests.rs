@@ -6,7 +6,7 @@ use std::time::Duration;
 use leveret_protocol::types::FieldTable;
 
 use super::destination::ExchangeSettings;
-use super::routing::Routed;
+use super::routing::{Holds, Route, Routed};
 use super::topology::{Changed, Ends, Refusal};
 use super::*;
 use crate::definitions::held::HeldMetadata;
@@ -73,11 +73,20 @@ impl Rig {
         done(self.vhost.delete_queue(name, (false, false), ME)).1
     }
 
-    /// The queues that a message reaches.
-    fn route(&self, exchange: &str, key: &str) -> Vec<Arc<Queue>> {
+    fn find(&self, exchange: &str, key: &str) -> Route {
         let exchange = self.vhost.exchange(exchange).expect("declared");
         let message = Routed { routing_keys: &[key], headers: None };
-        self.vhost.route(&exchange, &message).queues
+        self.vhost.route(&exchange, &message)
+    }
+
+    /// The queues that a message reaches.
+    fn route(&self, exchange: &str, key: &str) -> Vec<Arc<Queue>> {
+        self.find(exchange, key).queues
+    }
+
+    /// How long this way counts.
+    fn hold(&self, exchange: &str, key: &str) -> Holds {
+        self.find(exchange, key).holds.expect("no headers exchange is on it")
     }
 
     /// e0 -> e1 -> ... -> `end`, each auto-delete.
@@ -157,6 +166,46 @@ fn alternate_exchanges_in_a_ring_are_asked_once_each() {
         drop(done(rig.vhost.declare_exchange(&format!("a{at}"), settings)));
     }
     assert_eq!(rig.route("a0", "").len(), 0);
+}
+
+/// Every queue that came or went anywhere made every publisher look for all its routes again.
+#[test]
+fn a_route_holds_until_something_on_it_changes() {
+    let rig = rig();
+    for name in ["q", "other"] {
+        rig.queue(name);
+    }
+    for name in ["x", "y", "far"] {
+        rig.exchange(name, ExchangeKind::Direct, false);
+    }
+    rig.bind("x", DestinationKind::Queue, "q", "k");
+    rig.bind("y", DestinationKind::Exchange, "far", "k");
+    rig.bind("far", DestinationKind::Queue, "q", "k");
+    let held = |exchange: &str, key: &str| {
+        let holds = rig.hold(exchange, key);
+        assert!(holds.on(rig.vhost.generation()), "{exchange:?}: {holds:?}");
+        holds
+    };
+    let (direct, by_name, over_two, nowhere) =
+        (held("x", "k"), held("", "q"), held("y", "k"), held("x", "none"));
+    let unknown = held("", "new");
+    let on = |holds: &Holds| holds.on(rig.vhost.generation());
+    rig.queue("new");
+    assert!(on(&direct) && on(&by_name) && on(&nowhere));
+    assert!(!on(&over_two) && !on(&unknown), "they depend on more than one exchange");
+    rig.bind("y", DestinationKind::Queue, "new", "k");
+    drop(rig.delete("new"));
+    assert!(on(&direct) && on(&by_name));
+    rig.bind("x", DestinationKind::Queue, "other", "none");
+    assert!(!on(&direct) && !on(&nowhere) && on(&by_name));
+    let direct = held("x", "k");
+    drop(rig.delete("q"));
+    assert!(!on(&direct) && !on(&by_name));
+    rig.queue("q");
+    assert!(!on(&by_name), "it is another queue");
+    let deleted = held("x", "none");
+    drop(done(rig.vhost.delete_exchange("x", false)));
+    assert!(!on(&deleted));
 }
 
 /// What this thread took of the processor so far: others may take it meanwhile.

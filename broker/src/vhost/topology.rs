@@ -279,7 +279,7 @@ impl Vhost {
         topology: &mut Topology,
     ) -> Result<(), ChannelError> {
         let Some(exchange) = self.exchange(name) else { return Ok(()) };
-        if if_unused && !exchange.router().read().is_empty() {
+        if if_unused && !exchange.router().is_empty() {
             let resource = self.exchange_name(name);
             return Err(ChannelError::Precondition(format!("{resource} in use")));
         }
@@ -435,7 +435,7 @@ impl Vhost {
     ) -> Result<(), AmqpError> {
         let invalid =
             |error: crate::exchange::BindError| ChannelError::Precondition(error.to_string());
-        if !source.router().read().is_new(&binding).map_err(invalid)? {
+        if !source.router().is_new(&binding).map_err(invalid)? {
             return Ok(());
         }
         let mut changes = TopologyChanges::default();
@@ -443,7 +443,7 @@ impl Vhost {
         assert_room(!changes.is_empty(), has_room)?;
         self.propose(changes);
         topology.lead(source, &binding.destination);
-        source.router().write().bind(binding).map_err(invalid)?;
+        source.rebind(|router| router.bind(binding)).map_err(invalid)?;
         self.topology_changed();
         Ok(())
     }
@@ -495,12 +495,12 @@ impl Vhost {
         topology: &mut Topology,
     ) {
         let Binding { destination, routing_key, arguments } = binding;
-        if !source.router().read().has(destination, routing_key, arguments) {
+        if !source.router().has(destination, routing_key, arguments) {
             return;
         }
         let mut changes = TopologyChanges::default();
         changes.unbound(&self.name, source, binding);
-        source.router().write().unbind(destination, routing_key, arguments);
+        source.rebind(|router| router.unbind(destination, routing_key, arguments));
         topology.forget(source, destination);
         self.drop_if_unused(source, topology);
         self.topology_changed();
@@ -528,7 +528,7 @@ impl Vhost {
     pub(crate) fn restore_binding(&self, source: &str, binding: Binding<Destination>) -> bool {
         let Some(source) = self.exchange(source) else { return false };
         let destination = binding.destination.clone();
-        if source.router().write().bind(binding).is_err() {
+        if source.rebind(|router| router.bind(binding)).is_err() {
             return false;
         }
         self.topology.lock().lead(&source, &destination);

@@ -384,11 +384,13 @@ impl Channel {
         let mut keys = vec![self.assembly.routing_key()];
         keys.extend(extra_keys.iter().map(String::as_str));
         let routed = Routed { routing_keys: &keys, headers: properties.headers };
-        let Route { queues, cacheable } = session.vhost.route(&exchange, &routed);
+        let Route { queues, holds } = session.vhost.route(&exchange, &routed);
         session.await_definitions(&queues);
         let mut route = session.routes.route(queues);
-        if cacheable && extra_keys.is_empty() {
-            route = session.routes.remember(self.assembly.envelope(), route);
+        if let Some(holds) = holds
+            && extra_keys.is_empty()
+        {
+            route = session.routes.remember(self.assembly.envelope(), route, holds);
         }
         Ok((route, rewritten))
     }
