@@ -18,6 +18,7 @@ use crate::definitions::store::DefinitionStore;
 use crate::identity::server_properties;
 use crate::keys::ConnectionId;
 use crate::outgoing::ConnectionHandle;
+use crate::queue::timer::Timer;
 use crate::stores::Messages;
 use crate::vhost::{TopologyLimits, Vhost};
 
@@ -89,6 +90,7 @@ pub(crate) struct Broker {
     connections: DashMap<ConnectionId, Arc<ConnectionHandle>, FxBuildHasher>,
     definitions: Arc<DefinitionStore>,
     messages: Arc<Messages>,
+    timer: Arc<Timer>,
     alarms: Arc<Alarms>,
     stopping: CancellationToken,
 }
@@ -114,6 +116,7 @@ impl Broker {
             connections: DashMap::default(),
             definitions,
             messages,
+            timer: Arc::default(),
             alarms: Arc::default(),
             stopping: CancellationToken::new(),
         }
@@ -132,6 +135,11 @@ impl Broker {
     /// Where messages are stored.
     pub(crate) fn messages(&self) -> &Arc<Messages> {
         &self.messages
+    }
+
+    /// The clock of all queues.
+    pub(crate) fn timer(&self) -> &Arc<Timer> {
+        &self.timer
     }
 
     /// The resource alarms.
@@ -161,12 +169,13 @@ impl Broker {
 
     /// Adds a vhost.
     pub(crate) fn add_vhost(&self, name: &str) -> Arc<Vhost> {
-        let vhost = Arc::new(Vhost::new(
+        let vhost = Vhost::new(
             name,
             Arc::clone(&self.definitions),
             Arc::clone(&self.messages),
+            Arc::clone(&self.timer),
             Arc::clone(&self.topology_limits),
-        ));
+        );
         self.vhosts.insert(name.into(), Arc::clone(&vhost));
         vhost
     }

@@ -62,6 +62,15 @@ pub(crate) enum Outcome {
     Ack,
     /// Back to its original position, marked redelivered.
     Requeue,
+    /// The same, and it counts as a failed attempt: rejected, or lost with its channel.
+    Failed,
     /// Refused for good: gone.
     Discard,
+}
+
+impl Outcome {
+    /// Whether the message goes back to its queue.
+    pub(crate) fn gives_back(self) -> bool {
+        matches!(self, Self::Requeue | Self::Failed)
+    }
 }

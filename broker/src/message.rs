@@ -15,12 +15,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use leveret_protocol::properties::BasicProperties;
+use leveret_protocol::types::RawTable;
 use leveret_storage::messages::Content;
 use serde::{Deserialize, Serialize};
 
 /// Bodies below this many bytes are copied beside the envelope; larger ones are sliced. A slice of
 /// a small body would pin a whole read buffer for one surviving message.
 pub(crate) const INLINE_BODY_MAX: usize = 4096;
+
+/// In the first octet of the properties: there is an `expiration` (AMQP 0-9-1 §4.2.6.1).
+const EXPIRATION_FLAG: u8 = 1;
 
 /// A message, immutable. Cloning is a reference count.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -33,10 +38,28 @@ pub(crate) struct Message {
     properties_at: u16,
     /// Where the inline body begins, and so where the properties end.
     body_at: u32,
-    persistent: bool,
+    marks: Marks,
     priority: u8,
     /// When it came to the queue that holds it, in milliseconds since the epoch.
     arrived_ms: u64,
+}
+
+/// What is known of a message, a bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Marks(u8);
+
+impl Marks {
+    /// It was published with `delivery_mode` 2.
+    pub(crate) const PERSISTENT: Self = Self(1);
+    /// The broker wrote its death history into its headers; what a client writes there is none.
+    pub(crate) const DEATHS: Self = Self(2);
+    /// A consumer had it before it died.
+    pub(crate) const DELIVERED: Self = Self(4);
+
+    /// Whether this mark is among them.
+    pub(crate) fn has(self, mark: Self) -> bool {
+        self.0 & mark.0 != 0
+    }
 }
 
 /// A message as bytes, to be written down and read again.
@@ -95,7 +118,7 @@ impl Message {
             large_body: large_body.map(Arc::new),
             properties_at: layout.properties_at,
             body_at: layout.body_at,
-            persistent,
+            marks: if persistent { Marks::PERSISTENT } else { Marks::default() },
             priority: 0,
             arrived_ms: 0,
         }
@@ -107,28 +130,28 @@ impl Message {
             properties_at: self.properties_at,
             body_at: self.body_at,
             priority: self.priority,
-            persistent: self.persistent,
+            marks: self.marks,
         };
         Content {
             note: note.pack(),
             head: Arc::clone(&self.head),
             tail: self.large_body.as_ref().map(Arc::clone),
             arrived_ms: self.arrived_ms,
-            until_ms: None,
+            until_ms: self.lives_ms().map(|lives| self.arrived_ms.saturating_add(lives)),
         }
     }
 
     /// The message that was stored; `None` for a note that no message ever had.
     pub(crate) fn from_content(content: Content) -> Option<Self> {
         let Content { note, head, tail, arrived_ms, .. } = content;
-        let Note { properties_at, body_at, priority, persistent } = Note::unpack(note);
+        let Note { properties_at, body_at, priority, marks } = Note::unpack(note);
         let is_laid_out = u32::from(properties_at) <= body_at && body_at as usize <= head.len();
         is_laid_out.then_some(Self {
             head,
             large_body: tail,
             properties_at,
             body_at,
-            persistent,
+            marks,
             priority,
             arrived_ms,
         })
@@ -148,6 +171,11 @@ impl Message {
     pub(crate) fn routing_key(&self) -> &[u8] {
         let rest = self.envelope().get(1 + self.exchange().len()..).unwrap_or_default();
         short_string(rest)
+    }
+
+    /// Its headers, if it has any.
+    pub(crate) fn headers(&self) -> Option<RawTable<'_>> {
+        BasicProperties::parse(self.properties()).ok()?.headers
     }
 
     /// Property flags and values, as published.
@@ -170,7 +198,36 @@ impl Message {
 
     /// Whether it was published with `delivery_mode` 2.
     pub(crate) fn is_persistent(&self) -> bool {
-        self.persistent
+        self.marks.has(Marks::PERSISTENT)
+    }
+
+    /// How long it may wait in a queue by its property `expiration`, in milliseconds.
+    #[inline]
+    pub(crate) fn lives_ms(&self) -> Option<u64> {
+        // The flags come first: nearly all messages are done with after this look.
+        if self.properties().first().is_none_or(|flags| flags & EXPIRATION_FLAG == 0) {
+            return None;
+        }
+        // Checked when it was published.
+        let properties = BasicProperties::parse(self.properties()).ok()?;
+        str::from_utf8(properties.expiration?).ok()?.parse().ok()
+    }
+
+    /// Whether its headers tell of its deaths, by the broker's own hand.
+    pub(crate) fn has_deaths(&self) -> bool {
+        self.marks.has(Marks::DEATHS)
+    }
+
+    /// Whether somebody had it before it came to its queue.
+    pub(crate) fn was_delivered(&self) -> bool {
+        self.marks.has(Marks::DELIVERED)
+    }
+
+    /// The same message with these marks, too.
+    #[must_use]
+    pub(crate) fn marked(mut self, marks: Marks) -> Self {
+        self.marks.0 |= marks.0;
+        self
     }
 
     /// The same message with the given priority, 0 if it named none.
@@ -213,8 +270,8 @@ pub(crate) struct Note {
     pub body_at: u32,
     /// Its priority in queues that have priorities.
     pub priority: u8,
-    /// Whether it was published with `delivery_mode` 2.
-    pub persistent: bool,
+    /// What else is known of it.
+    pub marks: Marks,
 }
 
 impl Note {
@@ -222,7 +279,7 @@ impl Note {
         u64::from(self.properties_at)
             | u64::from(self.body_at) << 16
             | u64::from(self.priority) << 48
-            | u64::from(self.persistent) << 56
+            | u64::from(self.marks.0) << 56
     }
 
     /// The note in these 8 bytes.
@@ -232,7 +289,7 @@ impl Note {
             properties_at: note as u16,
             body_at: (note >> 16) as u32,
             priority: (note >> 48) as u8,
-            persistent: note >> 56 & 1 == 1,
+            marks: Marks((note >> 56) as u8),
         }
     }
 }
@@ -257,9 +314,20 @@ pub(crate) mod tests {
         Message::new(&head, HeadLayout { properties_at, body_at }, None, false)
     }
 
+    /// A message with these properties, published to the exchange `x` with the routing key `key`.
+    pub(crate) fn with_properties(properties: &BasicProperties<'_>, body: &[u8]) -> Message {
+        let mut head = b"\x01x\x03key".to_vec();
+        let properties_at = u16::try_from(head.len()).expect("short");
+        properties.encode(&mut head);
+        let body_at = u32::try_from(head.len()).expect("short");
+        head.extend_from_slice(body);
+        let layout = HeadLayout { properties_at, body_at };
+        Message::new(&head, layout, None, properties.delivery_mode == Some(2))
+    }
+
     /// The same message, published with `delivery_mode` 2.
     pub(crate) fn persistent(message: Message) -> Message {
-        Message { persistent: true, ..message }
+        message.marked(Marks::PERSISTENT)
     }
 
     #[test]
@@ -286,14 +354,17 @@ pub(crate) mod tests {
     fn what_is_stored_comes_back_as_it_was() {
         let layout = HeadLayout { properties_at: 2, body_at: 4 };
         let large = Some(Bytes::from_static(b"large"));
-        let message =
-            Message::new(&[0, 0, 1, 2], layout, large, true).with_priority(7).arrived_at(1234);
+        let message = Message::new(&[0, 0, 1, 2], layout, large, true)
+            .with_priority(7)
+            .marked(Marks::DEATHS)
+            .arrived_at(1234);
         let again = Message::from_content(message.content()).expect("a message");
         assert_eq!(again.envelope(), message.envelope());
         assert_eq!(again.properties(), &[1, 2]);
         assert_eq!(again.body(), b"large");
         assert_eq!((again.is_persistent(), again.priority()), (true, 7));
         assert_eq!(again.arrived_ms(), 1234, "nothing that concerns time reads a body");
+        assert!(again.has_deaths());
         let foreign = Content { note: u64::MAX, ..message.content() };
         assert!(Message::from_content(foreign).is_none());
     }

@@ -92,6 +92,7 @@ async fn serve(config: Config) -> Result<(), Error> {
             config.listeners.nodelay,
         ));
     }
+    tokio::spawn(Arc::clone(broker.timer()).run());
     let messages = Arc::clone(broker.messages());
     tokio::spawn(async move { end_process(&messages.failed().await) });
     tokio::spawn(resources::watch(

@@ -20,8 +20,27 @@ pub(crate) struct QueueArguments {
     pub length_limit: LengthLimit,
     /// `x-overflow` is `reject-publish`: a full queue takes nothing, instead of dropping its head.
     pub rejects_publishes: bool,
+    /// `x-overflow` is `reject-publish-dlx`: what a full queue refuses is dead-lettered.
+    pub buries_refused: bool,
     /// `x-single-active-consumer`: one consumer at a time gets messages.
     pub single_active: bool,
+    /// `x-message-ttl`: how long messages may wait, in milliseconds.
+    pub ttl_ms: Option<u64>,
+    /// `x-expires`: how long the queue may be unused, in milliseconds.
+    pub unused_ms: Option<u64>,
+    /// `x-delivery-limit`: how many attempts to handle a message may fail.
+    pub delivery_limit: Option<u32>,
+    /// `x-dead-letter-exchange` and `x-dead-letter-routing-key`.
+    pub dead_letters: Option<DeadLetterTarget>,
+}
+
+/// Where the dead of a queue are published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DeadLetterTarget {
+    /// To which exchange; one that does not exist drops them.
+    pub exchange: String,
+    /// With which routing key, instead of their own.
+    pub routing_key: Option<String>,
 }
 
 /// How much may be ready in a queue.
@@ -85,6 +104,8 @@ pub(crate) fn parse(
         usize::try_from(value).ok()
     };
     let overflow = arguments.get("x-overflow").and_then(FieldValue::as_str);
+    let text = |key| arguments.get(key).and_then(FieldValue::as_str).map(str::to_owned);
+    let time = |key| size(key).map(|ms| ms as u64);
     Ok(QueueArguments {
         max_priority: max_priority.and_then(|value| u8::try_from(value).ok()).unwrap_or(0),
         length_limit: LengthLimit {
@@ -93,6 +114,16 @@ pub(crate) fn parse(
         },
         single_active: arguments.get("x-single-active-consumer") == Some(&FieldValue::Bool(true)),
         rejects_publishes: overflow.is_some_and(|mode| mode.starts_with("reject-publish")),
+        buries_refused: overflow == Some("reject-publish-dlx"),
+        ttl_ms: time("x-message-ttl"),
+        unused_ms: time("x-expires"),
+        // Below zero is no limit.
+        delivery_limit: size("x-delivery-limit")
+            .map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
+        dead_letters: text(DEAD_LETTER_EXCHANGE).map(|exchange| DeadLetterTarget {
+            exchange,
+            routing_key: text("x-dead-letter-routing-key"),
+        }),
     })
 }
 

@@ -45,6 +45,12 @@ pub(super) enum Command {
     TakeIn(Shelf, u64, Message),
     /// A body cannot be read.
     SetAside(Shelf, u64),
+    /// The time has come for something.
+    Expire,
+    /// Somebody asked for the queue.
+    Touch,
+    /// The bodies of so many dead messages were read.
+    Buried(usize),
 }
 
 /// What a command is answered with.
@@ -103,6 +109,18 @@ impl QueueState {
                 Reply::Is(self.take_in(shelf, sequence, message))
             }
             Command::SetAside(shelf, sequence) => Reply::Is(self.set_aside(shelf, sequence)),
+            Command::Expire => {
+                self.expire();
+                Reply::Done
+            }
+            Command::Touch => {
+                self.touch();
+                Reply::Done
+            }
+            Command::Buried(count) => {
+                self.buried(count);
+                Reply::Done
+            }
         }
     }
 }

@@ -94,7 +94,7 @@ impl Queue {
             if self.is_readable(&mut effects) {
                 return;
             }
-            effects.carry_out(&self.messages);
+            effects.carry_out(&self.around.messages);
             read.await;
         }
     }

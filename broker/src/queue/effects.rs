@@ -7,10 +7,11 @@
 
 use std::sync::Arc;
 
-use leveret_storage::messages::{Batch, Content, Place, Publish, Ticket};
+use leveret_storage::messages::{Batch, Place, Publish, Ticket};
 use smallvec::SmallVec;
 
 use super::Queue;
+use super::exit::DeadLetters;
 use super::ready::ReadingPlan;
 use crate::clock;
 use crate::message::Message;
@@ -24,6 +25,10 @@ pub(crate) struct Effects {
     pub(super) readings: Vec<(Arc<Queue>, ReadingPlan)>,
     /// Queues that can hand out more than they did at once.
     pub(super) handing_out: Vec<Arc<Queue>>,
+    /// What died, to be published elsewhere.
+    pub(super) dead: Vec<DeadLetters>,
+    /// For the store of persistent messages, each as one: what moves from queue to queue.
+    moves: Vec<Batch>,
     /// For the store of persistent messages.
     pub durable: Batch,
     /// For the store of bodies that are out of the way.
@@ -63,7 +68,7 @@ impl Effects {
     ) {
         if !places.is_empty() {
             self.durable.awaited |= awaited;
-            let content = Content { arrived_ms: clock::unix_millis(), ..message.content() };
+            let content = message.clone().arrived_at(clock::unix_millis()).content();
             self.durable.publishes.push(Publish { content, places });
         }
     }
@@ -71,14 +76,39 @@ impl Effects {
     /// Hands what is to be stored to the stores. Returns when the messages in it are durable;
     /// `None` when there were none.
     pub(crate) fn store(&mut self, messages: &Messages) -> Option<Ticket> {
+        self.publish_dead();
         let has_messages = !self.durable.publishes.is_empty();
         let ticket =
             (!self.durable.is_empty()).then(|| messages.durable().append(&mut self.durable));
         self.durable.awaited = false;
+        for mut moved in self.moves.drain(..) {
+            moved.atomic = true;
+            messages.durable().append(&mut moved);
+        }
         if !self.scratch.is_empty() {
             messages.scratch().append(&mut self.scratch);
         }
         ticket.filter(|_| has_messages)
+    }
+
+    /// Publishes what died, and what dies of that. It ends: what died twice of the same in one queue
+    /// does not go there again.
+    fn publish_dead(&mut self) {
+        while !self.dead.is_empty() {
+            for letters in std::mem::take(&mut self.dead) {
+                // Without its vhost a queue is on its way out with all it has.
+                if let Some(exit) = letters.queue.exit() {
+                    exit.publish_dead(letters, self);
+                }
+            }
+        }
+    }
+
+    /// Messages move from a queue to others: all of it comes back after a crash, or nothing.
+    pub(crate) fn move_as_one(&mut self, moved: Batch) {
+        if !moved.is_empty() {
+            self.moves.push(moved);
+        }
     }
 
     /// Stores everything as one: it comes back after a crash whole or not at all. Returns when that

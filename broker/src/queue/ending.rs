@@ -9,6 +9,7 @@ use leveret_storage::messages::Ticket;
 
 use super::command::{Command, Reply};
 use super::discard::discard;
+use super::paged::NEVER;
 use super::state::{QueueKind, QueueState};
 use super::store_changes::StoreChanges;
 use super::{DeleteRefused, Effects, Inner, Queue};
@@ -78,10 +79,59 @@ impl Queue {
         let moved = inner.state.ready_count();
         let empty = QueueState::new(QueueKind::default());
         let gone = std::mem::replace(&mut inner.state, empty);
-        self.messages.report(&mut inner.reported, 0);
+        self.around.messages.report(&mut inner.reported, 0);
         self.gate.update(0, false, moved);
         self.read.notify_waiters();
         gone
+    }
+
+    /// What is due: messages whose time is up go, and so does the queue if nobody uses it.
+    pub(super) fn wake(self: &Arc<Self>, effects: &mut Effects) {
+        let mut inner = self.inner.lock();
+        if inner.deleted {
+            return;
+        }
+        inner.wakes_ms = NEVER;
+        inner.state.apply(Command::Expire, self.facts());
+        self.pump(&mut inner, 0, effects);
+        let is_unused = inner.state.is_unused();
+        drop(inner);
+        // Whoever waits behind messages whose time was up.
+        self.read.notify_waiters();
+        if is_unused && let Some(exit) = self.around.exit.upgrade() {
+            exit.delete_unused(self);
+        }
+    }
+
+    /// Somebody asked for the queue: it is used.
+    pub(crate) fn touch(self: &Arc<Self>) {
+        let mut inner = self.inner.lock();
+        inner.state.apply(Command::Touch, self.facts());
+        self.see_to_waking(&mut inner);
+    }
+
+    /// Ends the queue if nobody has used it for longer than it may be unused. Returns whether.
+    pub(crate) fn delete_if_unused(&self) -> bool {
+        let mut inner = self.inner.lock();
+        inner.state.begin(self.facts());
+        let is_unused = !inner.deleted && inner.state.is_unused();
+        if is_unused {
+            let gone = self.end(&mut inner);
+            drop(inner);
+            discard(gone.into_messages());
+        }
+        is_unused
+    }
+
+    /// The bodies of so many dead messages were read.
+    pub(crate) fn buried(self: &Arc<Self>, count: usize, effects: &mut Effects) {
+        let mut inner = self.inner.lock();
+        if !inner.deleted {
+            inner.state.apply(Command::Buried(count), self.facts());
+            self.pump(&mut inner, 0, effects);
+            drop(inner);
+            self.read.notify_waiters();
+        }
     }
 
     /// Tells the stores that know it that the queue was deleted. Returns when that is durable;
@@ -92,8 +142,8 @@ impl Queue {
             (inner.in_durable, inner.in_scratch)
         };
         if in_scratch {
-            self.messages.delete_from_scratch(self.id.0);
+            self.around.messages.delete_from_scratch(self.id.0);
         }
-        in_durable.then(|| self.messages.delete_from_durable(self.id.0))
+        in_durable.then(|| self.around.messages.delete_from_durable(self.id.0))
     }
 }

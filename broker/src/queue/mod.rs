@@ -12,10 +12,12 @@
 
 mod command;
 mod consumers;
+pub(crate) mod deaths;
 mod delivering;
 mod discard;
 mod effects;
 mod ending;
+pub(crate) mod exit;
 mod gate;
 mod hand_over;
 mod paged;
@@ -23,6 +25,7 @@ mod read_ahead;
 mod ready;
 mod state;
 mod store_changes;
+pub(crate) mod timer;
 
 #[cfg(test)]
 mod model;
@@ -37,18 +40,21 @@ pub(crate) use gate::Gate;
 pub(crate) use state::{Fetched, Full, Got};
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use leveret_protocol::types::FieldTable;
 use leveret_storage::messages::RecoveredQueue;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use self::arguments::QueueArguments;
+use self::arguments::{DeadLetterTarget, QueueArguments};
 use self::command::{Command, Reply};
+use self::exit::{DeadLetters, Exit};
 use self::hand_over::{Desk, hand_over, step};
+use self::paged::NEVER;
 use self::state::{Facts, QueueKind, QueueState};
+use self::timer::Timer;
 use crate::clock;
 use crate::keys::{
     ChannelSlot, ConnectionId, ConsumerKey, DeliveryKey, Outcome, QueueId, SourceKey,
@@ -124,6 +130,17 @@ const DISPATCH_STEP: usize = 256;
 /// out beyond it is, in further steps, by a task of its own.
 const HAND_OUT_MAX: usize = 8192;
 
+/// What a queue needs of the broker around it.
+#[derive(Clone, Debug)]
+pub(crate) struct Surroundings {
+    /// The stores its messages are in.
+    pub messages: Arc<Messages>,
+    /// Wakes it.
+    pub timer: Arc<Timer>,
+    /// Takes what leaves it on its own.
+    pub exit: Weak<dyn Exit>,
+}
+
 /// See the module documentation.
 pub(crate) struct Queue {
     id: QueueId,
@@ -133,7 +150,7 @@ pub(crate) struct Queue {
     /// Guards the state machine and the places deliveries go to: one critical section per run.
     inner: Mutex<Inner>,
     gate: Gate,
-    messages: Arc<Messages>,
+    around: Surroundings,
     /// Can no longer be found by its name.
     has_left: AtomicBool,
     /// Rung when bodies were read for a queue whose next message had none.
@@ -150,6 +167,8 @@ struct Inner {
     handing_out: bool,
     /// A reading of bodies is under way.
     reading: bool,
+    /// When the timer will wake it, at the latest; `NEVER`.
+    wakes_ms: u64,
     /// The memory of its messages as it was told last.
     reported: usize,
     /// The durable store may know the queue.
@@ -165,15 +184,23 @@ impl Queue {
         vhost: Arc<str>,
         name: &str,
         settings: QueueSettings,
-        messages: Arc<Messages>,
+        around: Surroundings,
     ) -> Arc<Self> {
-        let state = QueueState::new(QueueKind {
+        let mut state = QueueState::new(QueueKind {
             max_priority: settings.parsed.max_priority,
             single_active: settings.parsed.single_active,
             is_stored: settings.durable,
             limit: settings.parsed.length_limit,
             rejects: settings.parsed.rejects_publishes,
+            ttl_ms: settings.parsed.ttl_ms,
+            unused_ms: settings.parsed.unused_ms,
+            delivery_limit: settings.parsed.delivery_limit,
+            buries_refused: settings.parsed.buries_refused,
+            has_dead_letters: settings.parsed.dead_letters.is_some(),
         });
+        let room = around.messages.queue_room();
+        state.begin(Facts { now_ms: clock::unix_millis(), room });
+        state.touch();
         let inner = Inner {
             state,
             sinks: Vec::new(),
@@ -181,38 +208,46 @@ impl Queue {
             deleted: false,
             handing_out: false,
             reading: false,
+            wakes_ms: NEVER,
             reported: 0,
             in_durable: false,
             in_scratch: false,
         };
-        Arc::new(Self {
+        let queue = Arc::new(Self {
             id,
             name: name.into(),
             vhost,
             settings,
             inner: Mutex::new(inner),
             gate: Gate::default(),
-            messages,
+            around,
             has_left: AtomicBool::new(false),
             read: Notify::new(),
-        })
+        });
+        queue.see_to_waking(&mut queue.inner.lock());
+        queue
     }
 
     /// Takes back what was stored, before anyone uses the queue. What is over its limit goes.
-    pub(crate) fn restore(&self, recovered: &RecoveredQueue, all_redelivered: bool) {
+    pub(crate) fn restore(self: &Arc<Self>, recovered: &RecoveredQueue, all_redelivered: bool) {
         let mut effects = Effects::default();
         let mut inner = self.inner.lock();
         inner.in_durable = true;
         inner.state.begin(self.facts());
         inner.state.restore(recovered, all_redelivered);
         self.note_changes(&mut inner, 0, &mut effects);
+        if inner.state.has_dead() {
+            // They are published when there is somewhere to publish them to.
+            self.wake_at(&mut inner, clock::unix_millis());
+        }
+        self.see_to_waking(&mut inner);
         drop(inner);
-        effects.store(&self.messages);
+        effects.store(&self.around.messages);
     }
 
     /// What is true for a command that is given now.
     fn facts(&self) -> Facts {
-        Facts { now_ms: clock::unix_millis(), room: self.messages.queue_room() }
+        Facts { now_ms: clock::unix_millis(), room: self.around.messages.queue_room() }
     }
 
     /// Its number.
@@ -247,7 +282,17 @@ impl Queue {
 
     /// The stores its messages are in.
     pub(crate) fn messages(&self) -> &Arc<Messages> {
-        &self.messages
+        &self.around.messages
+    }
+
+    /// Who takes what leaves it on its own; `None` at the end of the broker.
+    pub(super) fn exit(&self) -> Option<Arc<dyn Exit>> {
+        self.around.exit.upgrade()
+    }
+
+    /// Where what dies in it is published.
+    pub(crate) fn dead_letter_target(&self) -> Option<&DeadLetterTarget> {
+        self.settings.parsed.dead_letters.as_ref()
     }
 
     /// Its publishers' gate.
@@ -328,10 +373,9 @@ impl Queue {
         }
         let reply = inner.state.apply(Command::Admit(message), self.facts());
         let Reply::Admitted(admitted) = reply else { return Ok(None) };
-        let sequence = admitted?;
-        inner.in_durable = self.is_stored();
+        inner.in_durable |= admitted.is_ok() && self.is_stored();
         self.pump(&mut inner, 0, effects);
-        Ok(Some(sequence))
+        admitted.map(Some)
     }
 
     /// Settles unacknowledged messages and hands out what that makes room for.
@@ -390,13 +434,31 @@ impl Queue {
         {
             self.start_reading(inner, effects);
         }
+        if inner.state.has_dead() {
+            let dead = inner.state.take_dead();
+            effects.dead.push(DeadLetters { queue: Arc::clone(self), dead });
+        }
+        self.see_to_waking(inner);
+    }
+
+    /// Has the timer wake it when something is due.
+    fn see_to_waking(self: &Arc<Self>, inner: &mut Inner) {
+        let due_ms = inner.state.next_due_ms();
+        if due_ms < inner.wakes_ms {
+            self.wake_at(inner, due_ms);
+        }
+    }
+
+    fn wake_at(self: &Arc<Self>, inner: &mut Inner, at_ms: u64) {
+        inner.wakes_ms = at_ms;
+        self.around.timer.wake_at(at_ms, self);
     }
 
     /// Tells the stores, the publishers' gate and the memory budget what a command changed.
     fn note_changes(&self, inner: &mut Inner, moved: usize, effects: &mut Effects) {
         let Inner { state, reported, in_scratch, .. } = inner;
         self.gate.update(state.ready_count(), !state.consumers().is_empty(), moved);
-        self.messages.report(reported, state.resident_bytes());
+        self.around.messages.report(reported, state.resident_bytes());
         *in_scratch |= state.changes().pages_out();
         state.changes().drain_into(self.id, &mut effects.durable, &mut effects.scratch);
     }

@@ -9,27 +9,29 @@
 //! equals take strict turns, no limit is exceeded; and the commands, written down and read again,
 //! make the same queue, be runs of publishes one command or many.
 
+use leveret_protocol::properties::BasicProperties;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::ConsumerSettings;
 use super::arguments::LengthLimit;
 use super::command::{Command, Reply};
+use super::deaths::{Reason, UNPLACED};
 use super::naive::{Naive, NaiveConsumer, Place, Seen};
 use super::paged::Shelf;
 use super::state::{Delivery, Facts, Fetched, QueueKind, QueueState, Verdict};
 use crate::keys::{ConsumerKey, DeliveryKey, Outcome};
 use crate::message::Message;
-use crate::message::tests::{message, persistent};
+use crate::message::tests::{message, persistent, with_properties};
 
 const HIGHEST_PRIORITY: u8 = 2;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// A run, by priority and body length; what is sent on its way at once gets these verdicts.
-    Publish(Vec<(u8, usize)>, Vec<Verdict>),
+    /// A run; what is sent on its way at once gets these verdicts.
+    Publish(Vec<New>, Vec<Verdict>),
     /// A message that may be refused.
-    Admit(u8, usize, Vec<Verdict>),
+    Admit(New, Vec<Verdict>),
     Consume(ConsumerSettings),
     Cancel(usize),
     /// Up to so many deliveries with these verdicts.
@@ -42,6 +44,25 @@ enum Step {
     Suspend,
     Unsuspend,
     Purge,
+    /// The timer wakes the queue.
+    Expire,
+}
+
+/// A message to be published.
+#[derive(Clone, Copy, Debug)]
+struct New {
+    priority: u8,
+    length: usize,
+    lives_ms: Option<u64>,
+}
+
+fn new() -> impl Strategy<Value = New> {
+    let lives_ms = prop::option::weighted(0.3, 0_u64..100);
+    (0..=HIGHEST_PRIORITY + 1, 0_usize..40, lives_ms).prop_map(|(priority, length, lives_ms)| New {
+        priority,
+        length,
+        lives_ms,
+    })
 }
 
 fn settings() -> impl Strategy<Value = ConsumerSettings> {
@@ -51,7 +72,12 @@ fn settings() -> impl Strategy<Value = ConsumerSettings> {
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
-    prop_oneof![Just(Outcome::Ack), Just(Outcome::Requeue), Just(Outcome::Discard)]
+    prop_oneof![
+        Just(Outcome::Ack),
+        Just(Outcome::Requeue),
+        Just(Outcome::Failed),
+        Just(Outcome::Discard)
+    ]
 }
 
 fn verdicts() -> impl Strategy<Value = Vec<Verdict>> {
@@ -64,12 +90,9 @@ fn verdicts() -> impl Strategy<Value = Vec<Verdict>> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let priority = || 0..=HIGHEST_PRIORITY + 1;
-    let run = vec((priority(), 0_usize..40), 1..8);
     prop_oneof![
-        6 => (run, verdicts()).prop_map(|(run, verdicts)| Step::Publish(run, verdicts)),
-        2 => (priority(), 0_usize..40, verdicts())
-            .prop_map(|(priority, length, verdicts)| Step::Admit(priority, length, verdicts)),
+        6 => (vec(new(), 1..8), verdicts()).prop_map(|(run, verdicts)| Step::Publish(run, verdicts)),
+        2 => (new(), verdicts()).prop_map(|(new, verdicts)| Step::Admit(new, verdicts)),
         3 => settings().prop_map(Step::Consume),
         1 => any::<usize>().prop_map(Step::Cancel),
         8 => (0_usize..8, verdicts()).prop_map(|(limit, verdicts)| Step::Dispatch(limit, verdicts)),
@@ -80,13 +103,17 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Suspend),
         2 => Just(Step::Unsuspend),
         1 => Just(Step::Purge),
+        2 => Just(Step::Expire),
     ]
 }
 
 /// A message that carries its number in its body.
-fn numbered(number: usize, priority: u8, length: usize) -> Message {
-    let body = format!("{number} {}", "x".repeat(length));
-    let message = message("key", body.as_bytes()).with_priority(priority);
+fn numbered(number: usize, new: New) -> Message {
+    let body = format!("{number} {}", "x".repeat(new.length));
+    let expiration = new.lives_ms.map(|lives| lives.to_string());
+    let expiration = expiration.as_ref().map(|text| text.as_bytes());
+    let properties = BasicProperties { expiration, ..BasicProperties::default() };
+    let message = with_properties(&properties, body.as_bytes()).with_priority(new.priority);
     if number.is_multiple_of(2) { persistent(message) } else { message }
 }
 
@@ -128,15 +155,16 @@ impl Pair {
     }
 
     fn command(&mut self, command: Command) -> Reply {
-        self.facts.now_ms += 7;
         self.written.push(serde_json::to_string(&(self.facts, &command)).expect("serialisable"));
         self.real.apply(command, self.facts)
     }
 
     fn run(&mut self, step: &Step) {
+        self.facts.now_ms += 7;
+        self.naive.now_ms = self.facts.now_ms;
         match step {
             Step::Publish(batch, verdicts) => self.publish(batch, verdicts),
-            Step::Admit(priority, length, verdicts) => self.admit(*priority, *length, verdicts),
+            Step::Admit(new, verdicts) => self.admit(*new, verdicts),
             Step::Consume(settings) => self.consume(*settings),
             Step::Cancel(which) => self.cancel(*which),
             Step::Dispatch(limit, verdicts) => self.dispatch(*limit, verdicts),
@@ -158,6 +186,10 @@ impl Pair {
             }
             Step::Unsuspend => self.unsuspend(),
             Step::Purge => self.purge(),
+            Step::Expire => {
+                self.command(Command::Expire);
+                self.naive.expire();
+            }
         }
     }
 
@@ -184,10 +216,10 @@ impl Pair {
         (delivery.consumer, number(message), acknowledges, redelivered)
     }
 
-    fn publish(&mut self, batch: &[(u8, usize)], verdicts: &[Verdict]) {
+    fn publish(&mut self, batch: &[New], verdicts: &[Verdict]) {
         let first = self.published.len();
         assert_eq!(self.real.next_sequence(), first as u64);
-        let numbered = |(at, &(priority, length))| numbered(first + at, priority, length);
+        let numbered = |(at, &new)| numbered(first + at, new);
         let messages: Vec<_> = batch.iter().enumerate().map(numbered).collect();
         self.published.extend(messages.iter().cloned());
         self.command(Command::Publish(messages.clone()));
@@ -204,14 +236,16 @@ impl Pair {
         self.conclude(verdicts);
     }
 
-    fn admit(&mut self, priority: u8, length: usize, verdicts: &[Verdict]) {
-        let message = numbered(self.published.len(), priority, length);
+    fn admit(&mut self, new: New, verdicts: &[Verdict]) {
+        let message = numbered(self.published.len(), new);
         let refused = self.naive.kind.rejects && self.naive.is_over(1, message.body().len());
         let Reply::Admitted(admitted) = self.command(Command::Admit(message.clone())) else {
             panic!("admitted or not")
         };
         assert_eq!(admitted.ok(), (!refused).then_some(self.published.len() as u64));
-        if !refused {
+        if refused {
+            self.naive.refuse();
+        } else {
             let sent = self.real.under_way().first().copied();
             let key = sent.as_ref().map_or(DeliveryKey::NONE, Delivery::key);
             let seen = self.naive.publish(&message, key);
@@ -247,9 +281,37 @@ impl Pair {
         self.paged_out.extend(changes.take_paged_out().iter().map(|(sequence, _)| *sequence));
         self.unpaged.extend(changes.take_unpaged());
         changes.take_counts();
+        self.bury();
+    }
+
+    /// What the vhost does: publishes the dead elsewhere, and tells the stores.
+    fn bury(&mut self) {
+        let dead = self.real.take_dead();
+        let mut unread = 0;
+        for one in &dead {
+            unread += usize::from(one.message().is_none());
+            if one.shelf == Some(Shelf::Scratch) {
+                self.unpaged.push(one.sequence);
+            } else if one.sequence != UNPLACED
+                && self.published[usize::try_from(one.sequence).expect("small")].is_persistent()
+            {
+                self.settled.push(one.sequence);
+            }
+        }
+        let seen = dead.iter().map(|one| {
+            let place = (one.sequence != UNPLACED).then_some(one.sequence);
+            (place.map(|place| usize::try_from(place).expect("small")), one.reason)
+        });
+        assert_eq!(seen.collect::<Vec<_>>(), std::mem::take(&mut self.naive.dead));
+        if unread > 0 {
+            self.command(Command::Buried(unread));
+        }
     }
 
     fn read(&mut self, messages: usize) {
+        // Reading takes no time here: nothing expires before it is asked for.
+        self.command(Command::Expire);
+        self.naive.expire();
         while !self.real.is_read_ahead(messages, usize::MAX) {
             self.serve_stores();
             let plan = self.real.plan_reading(messages, 100);
@@ -297,9 +359,14 @@ impl Pair {
         self.command(Command::Dispatch(limit));
         let sent: Vec<_> = self.real.under_way().to_vec();
         for delivery in &sent {
+            self.naive.expire();
             assert_eq!(self.naive.deliver(delivery.key()), Some(self.seen(delivery)));
         }
         if sent.len() < limit {
+            self.naive.expire();
+        }
+        // What came behind messages whose time was up may have to be read first.
+        if sent.len() < limit && self.real.is_read_ahead(1, usize::MAX) {
             assert_eq!(self.naive.deliver(DeliveryKey::NONE), None);
             let idle = |consumer: &NaiveConsumer| self.naive.has_credit(consumer);
             let may = self.naive.suspended == 0;
@@ -315,12 +382,16 @@ impl Pair {
         let reply = self.command(Command::Serve(consumer, limit));
         let sent: Vec<_> = self.real.under_way().to_vec();
         for delivery in &sent {
+            self.naive.expire();
             let expected = self.naive.serve(consumer, delivery.key());
             assert_eq!(expected, Some(self.seen(delivery)));
         }
         assert!(matches!(reply, Reply::Is(more) if more == (sent.len() == limit)));
         if sent.len() < limit {
-            assert_eq!(self.naive.serve(consumer, DeliveryKey::NONE), None);
+            self.naive.expire();
+            if self.real.is_read_ahead(1, usize::MAX) {
+                assert_eq!(self.naive.serve(consumer, DeliveryKey::NONE), None);
+            }
             self.naive.pause(consumer, false);
         }
         self.conclude(verdicts);
@@ -329,16 +400,22 @@ impl Pair {
     fn settle(&mut self, keys: Vec<DeliveryKey>, outcome: Outcome) {
         let deliveries = keys.iter().map(|&key| (key, outcome)).collect();
         self.command(Command::Settle(deliveries));
-        let place = match outcome {
-            Outcome::Ack | Outcome::Discard => Place::Gone,
-            Outcome::Requeue => Place::Ready,
-        };
+        let place = if outcome.gives_back() { Place::Ready } else { Place::Gone };
         for key in keys {
             let number = self.naive.find(key);
-            self.naive.messages[number].redelivered |= outcome == Outcome::Requeue;
+            let message = &mut self.naive.messages[number];
+            message.redelivered |= outcome.gives_back();
+            message.failures += u32::from(outcome == Outcome::Failed);
+            let limit = self.naive.kind.delivery_limit.unwrap_or(u32::MAX);
+            let failed = outcome.gives_back() && message.failures > limit;
             self.naive.take_back(number, place);
+            if failed {
+                self.naive.die(number, Reason::DeliveryLimit);
+            } else if outcome == Outcome::Discard {
+                self.naive.die(number, Reason::Rejected);
+            }
         }
-        if outcome == Outcome::Requeue {
+        if outcome.gives_back() {
             self.naive.enforce_limit();
         }
     }
@@ -346,6 +423,7 @@ impl Pair {
     fn get(&mut self, no_ack: bool) -> bool {
         self.read(1);
         let Reply::Fetched(got) = self.command(Command::Get(no_ack)) else { panic!("an answer") };
+        self.naive.expire();
         let Some(expected) = self.naive.first_ready() else {
             assert!(matches!(got, Fetched::Empty));
             return false;
@@ -424,6 +502,7 @@ impl Pair {
                 again.changes().take_paged_out();
                 again.changes().take_unpaged();
                 again.changes().take_counts();
+                again.take_dead();
             }
             assert_eq!(again.snapshot(), self.real.snapshot());
         }
@@ -440,11 +519,22 @@ proptest! {
         messages in prop::option::weighted(0.3, 0_usize..10),
         bytes in prop::option::weighted(0.3, 0_usize..200),
         rejects in any::<bool>(),
+        ttl_ms in prop::option::weighted(0.3, 0_u64..200),
+        delivery_limit in prop::option::weighted(0.3, 0_u32..3),
+        (has_dead_letters, buries_refused) in any::<(bool, bool)>(),
         steps in vec(step(), 1..120),
     ) {
-        let limit = LengthLimit { messages, bytes };
-        let kind =
-            QueueKind { max_priority, is_stored: true, limit, rejects, single_active: false };
+        let kind = QueueKind {
+            max_priority,
+            is_stored: true,
+            limit: LengthLimit { messages, bytes },
+            rejects,
+            ttl_ms,
+            delivery_limit,
+            has_dead_letters,
+            buries_refused,
+            ..QueueKind::default()
+        };
         let mut pair = Pair::new(kind, room);
         for step in &steps {
             pair.run(step);

@@ -5,6 +5,7 @@
 
 use super::ConsumerSettings;
 use super::arguments::LengthLimit;
+use super::deaths::Reason;
 use super::state::QueueKind;
 use crate::keys::{ConsumerKey, DeliveryKey};
 use crate::message::Message;
@@ -23,6 +24,8 @@ pub(super) struct NaiveMessage {
     pub(super) size: usize,
     pub(super) body_size: usize,
     pub(super) redelivered: bool,
+    pub(super) failures: u32,
+    pub(super) expires_ms: u64,
     pub(super) place: Place,
 }
 
@@ -47,6 +50,9 @@ pub(super) struct Naive {
     pub(super) consumers: Vec<NaiveConsumer>,
     pub(super) suspended: usize,
     pub(super) moment: u64,
+    pub(super) now_ms: u64,
+    /// Those to be published elsewhere; `None` for one that never got in.
+    pub(super) dead: Vec<(Option<usize>, Reason)>,
 }
 
 impl Naive {
@@ -87,7 +93,28 @@ impl Naive {
     pub(super) fn enforce_limit(&mut self) {
         while !self.kind.rejects && self.suspended == 0 && self.is_over(0, 0) {
             let Some(first) = self.first_ready() else { break };
-            self.messages[first].place = Place::Gone;
+            self.die(first, Reason::MaxLength);
+        }
+    }
+
+    pub(super) fn die(&mut self, number: usize, reason: Reason) {
+        self.messages[number].place = Place::Gone;
+        if self.kind.has_dead_letters {
+            self.dead.push((Some(number), reason));
+        }
+    }
+
+    /// Lets go of what has no time left and stands before all others of its priority.
+    pub(super) fn expire(&mut self) {
+        for priority in (0..=self.kind.max_priority).rev() {
+            while let Some(first) = self
+                .messages
+                .iter()
+                .position(|message| message.priority == priority && message.place == Place::Ready)
+                && self.messages[first].expires_ms <= self.now_ms
+            {
+                self.die(first, Reason::Expired);
+            }
         }
     }
 
@@ -177,11 +204,33 @@ impl Naive {
             size: message.size(),
             body_size: message.body().len(),
             redelivered: false,
+            failures: 0,
+            expires_ms: self.expires_ms(message),
             place: if refused { Place::Gone } else { Place::Ready },
         });
-        let seen = if waits || refused { None } else { self.deliver(key) };
-        self.enforce_limit();
+        if refused {
+            self.refuse();
+            return None;
+        }
+        let seen = if waits { None } else { self.deliver(key) };
+        if seen.is_none() {
+            self.enforce_limit();
+            if self.messages.last().is_some_and(|new| new.expires_ms <= self.now_ms) {
+                self.expire();
+            }
+        }
         seen
+    }
+
+    pub(super) fn refuse(&mut self) {
+        if self.kind.has_dead_letters && self.kind.buries_refused {
+            self.dead.push((None, Reason::MaxLength));
+        }
+    }
+
+    fn expires_ms(&self, message: &Message) -> u64 {
+        let lives = [self.kind.ttl_ms, message.lives_ms()].into_iter().flatten().min();
+        lives.map_or(u64::MAX, |lives| self.now_ms + lives)
     }
 
     /// Moves the message with this key; its consumer has room for another.

@@ -47,7 +47,12 @@ pub(super) struct PagedMessage {
     pub stub: Stub,
     /// Whether it was handed out before.
     pub redelivered: bool,
+    /// When its time is up, in milliseconds since the epoch; `NEVER`.
+    pub expires_ms: u64,
 }
+
+/// A message that has all the time in the world.
+pub(super) const NEVER: u64 = u64::MAX;
 
 /// Entries of one run: one allocation of 32 KiB.
 const RUN_MAX: usize = 4096;
@@ -59,6 +64,8 @@ struct Run {
     redelivered: bool,
     /// When the first of them came, in milliseconds since the epoch.
     since_ms: u64,
+    /// How long each of them may wait; `NEVER`.
+    lives_ms: u64,
     entries: VecDeque<Entry>,
 }
 
@@ -79,16 +86,18 @@ impl Run {
             shelf: message.stub.shelf,
             redelivered: message.redelivered,
             since_ms: message.stub.arrived_ms,
+            lives_ms: lives_ms(message),
             entries: VecDeque::new(),
         }
     }
 
     /// The entry of a message that continues the run.
     fn entry(&self, message: &PagedMessage) -> Option<Entry> {
-        let PagedMessage { sequence, stub, redelivered } = *message;
+        let PagedMessage { sequence, stub, redelivered, .. } = *message;
         let is_next = self.first + self.entries.len() as u64 == sequence
             && self.shelf == stub.shelf
             && self.redelivered == redelivered
+            && self.lives_ms == lives_ms(message)
             && self.entries.len() < RUN_MAX;
         let after_ms = stub.arrived_ms.checked_sub(self.since_ms)?;
         let entry = Entry {
@@ -106,7 +115,16 @@ impl Run {
             body_size: entry.size - u32::from(entry.head_size),
             arrived_ms: self.since_ms + u64::from(entry.after_ms),
         };
-        PagedMessage { sequence, stub, redelivered: self.redelivered }
+        let expires_ms = stub.arrived_ms.saturating_add(self.lives_ms);
+        PagedMessage { sequence, stub, redelivered: self.redelivered, expires_ms }
+    }
+}
+
+fn lives_ms(message: &PagedMessage) -> u64 {
+    match message.expires_ms {
+        NEVER => NEVER,
+        // A clock that was set back may have let it come after it went.
+        expires_ms => expires_ms.saturating_sub(message.stub.arrived_ms),
     }
 }
 
@@ -144,6 +162,13 @@ impl Paged {
         self.runs.front().map(|run| run.first)
     }
 
+    /// When the time of the first message is up.
+    pub(super) fn front_expires_ms(&self) -> u64 {
+        let run = self.runs.front();
+        let first = run.and_then(|run| Some(run.message(run.first, *run.entries.front()?)));
+        first.map_or(NEVER, |message| message.expires_ms)
+    }
+
     /// All messages in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = PagedMessage> {
         self.runs.iter().flat_map(|run| {
@@ -177,7 +202,8 @@ mod tests {
 
     fn paged(sequence: u64, shelf: Shelf) -> PagedMessage {
         let stub = Stub::new(shelf, 10, 3, 1000 + sequence);
-        PagedMessage { sequence, stub, redelivered: false }
+        let expires_ms = if sequence % 5 == 0 { NEVER } else { 7000 + sequence };
+        PagedMessage { sequence, stub, redelivered: false, expires_ms }
     }
 
     #[test]
@@ -190,7 +216,13 @@ mod tests {
             .collect();
         messages.iter().for_each(|message| all.push(*message));
         let runs: Vec<_> = all.runs().collect();
-        let expected = [(Shelf::Durable, 0, 3), (Shelf::Durable, 5, 2), (Shelf::Scratch, 7, 1)];
+        let expected = [
+            (Shelf::Durable, 0, 1),
+            (Shelf::Durable, 1, 2),
+            (Shelf::Durable, 5, 1),
+            (Shelf::Durable, 6, 1),
+            (Shelf::Scratch, 7, 1),
+        ];
         assert_eq!(runs, expected);
         assert_eq!(std::iter::from_fn(|| all.pop()).collect::<Vec<_>>(), messages);
         assert!(all.is_empty());
@@ -199,7 +231,9 @@ mod tests {
     #[test]
     fn a_long_tail_costs_eight_bytes_a_message() {
         let mut all = Paged::default();
-        (0..100_000).for_each(|sequence| all.push(paged(sequence, Shelf::Durable)));
+        let message =
+            |sequence| PagedMessage { expires_ms: NEVER, ..paged(sequence, Shelf::Durable) };
+        (0..100_000).for_each(|sequence| all.push(message(sequence)));
         let memory: usize = all
             .runs
             .iter()

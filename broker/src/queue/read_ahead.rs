@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use leveret_storage::StorageError;
 use leveret_storage::messages::{MessageStore, ReadBack, StoredMessage};
+use rustc_hash::FxHashMap;
 use tracing::{error, warn};
 
 use super::paged::Shelf;
@@ -159,6 +160,27 @@ fn is_of_the_disk(cause: &StorageError) -> bool {
     matches!(cause, StorageError::Io { source, .. } if source.raw_os_error() == Some(EIO))
 }
 
+/// Reads these messages, as far as they are to be had now. A damaged one is told, and is an error.
+pub(super) fn read_these(
+    queue: &Queue,
+    these: impl Iterator<Item = (u64, Shelf)>,
+) -> FxHashMap<u64, Result<Message, ()>> {
+    let mut plan = ReadingPlan::default();
+    these.for_each(|(sequence, shelf)| plan.add(sequence, shelf));
+    let (found, trouble) = read(queue, &plan);
+    let (vhost, name) = (queue.vhost(), queue.name());
+    if let Some(Trouble { sequence, cause, .. }) = trouble {
+        warn!(vhost, queue = name, sequence, "dead message cannot be read now: {cause}");
+    }
+    let told = found.into_iter().map(|Found { sequence, body, .. }| {
+        let body = body.map_err(|reason| {
+            error!(vhost, queue = name, sequence, "dead message stays on the disk: {reason}");
+        });
+        (sequence, body)
+    });
+    told.collect()
+}
+
 /// Reads what is planned, ascending, as far as it goes.
 fn read(queue: &Queue, plan: &ReadingPlan) -> (Vec<Found>, Option<Trouble>) {
     let messages = queue.messages();
@@ -227,6 +249,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::super::arguments::QueueArguments;
+    use super::super::exit::tests::alone;
     use super::super::{Fetched, QueueSettings};
     use super::*;
     use crate::keys::QueueId;
@@ -318,7 +341,7 @@ mod tests {
             arguments: FieldTable::new(),
             parsed: QueueArguments::default(),
         };
-        let queue = Queue::new(QueueId(1), "/".into(), "q", settings, Arc::clone(&messages));
+        let queue = Queue::new(QueueId(1), "/".into(), "q", settings, alone(Arc::clone(&messages)));
         let mut effects = Effects::default();
         for number in 0..10 {
             let mut body = vec![number];

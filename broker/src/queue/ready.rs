@@ -13,7 +13,8 @@ use std::ops::Range;
 
 use rustc_hash::FxHashMap;
 
-use super::paged::{Paged, PagedMessage, Shelf, Stub};
+use super::paged::{NEVER, Paged, PagedMessage, Shelf, Stub};
+use crate::keys::Outcome;
 use crate::message::Message;
 
 /// A message, or what is known of it while its body is in a store.
@@ -65,10 +66,41 @@ pub(super) struct QueuedMessage {
     pub level: u8,
     /// Whether it was handed out before: the `redelivered` flag of its next delivery.
     pub redelivered: bool,
-    /// How often it was given back.
-    pub returns: u32,
+    /// How it came back.
+    pub returns: Returns,
+    /// When its time is up, in milliseconds since the epoch; `NEVER`.
+    pub expires_ms: u64,
     /// The message, shared with the other queues it was routed to.
     pub held: Held,
+}
+
+/// How a message came back: whether it ever did, and how often because an attempt to handle it had
+/// failed. In the durable store it is one number that only grows: twice the failures, and one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Returns(u32);
+
+impl Returns {
+    /// From what the durable store has of it.
+    pub(super) fn from_stored(stored: u32) -> Self {
+        Self(stored)
+    }
+
+    /// What the durable store is told.
+    pub(super) fn stored(self) -> u32 {
+        self.0
+    }
+
+    /// Attempts that failed.
+    pub(super) fn failures(self) -> u32 {
+        self.0 / 2
+    }
+
+    /// After it came back once more.
+    #[must_use]
+    pub(super) fn given_back(self, outcome: Outcome) -> Self {
+        let failed = if outcome == Outcome::Failed { 2 } else { 0 };
+        Self((self.0 | 1).saturating_add(failed))
+    }
 }
 
 /// What `pop` found.
@@ -97,7 +129,8 @@ impl ReadingPlan {
         self.durable.is_empty() && self.scratch.is_empty()
     }
 
-    fn add(&mut self, sequence: u64, shelf: Shelf) {
+    /// One more message is to be read.
+    pub(super) fn add(&mut self, sequence: u64, shelf: Shelf) {
         let ranges = match shelf {
             Shelf::Durable => &mut self.durable,
             Shelf::Scratch => &mut self.scratch,
@@ -184,6 +217,14 @@ impl Level {
         self.queued.is_empty() && self.returned.messages.is_empty() && self.paged.is_empty()
     }
 
+    /// When the time of the first message is up.
+    fn front_expires_ms(&self) -> u64 {
+        match self.returned.front().or_else(|| self.queued.front()) {
+            Some(front) => front.expires_ms,
+            None => self.paged.front_expires_ms(),
+        }
+    }
+
     fn is_resident(&self) -> bool {
         match self.returned.front() {
             Some(front) => front.held.is_resident(),
@@ -216,8 +257,10 @@ pub(super) struct Ready {
     resident_bytes: usize,
     /// Messages whose bodies are in a store.
     paged: usize,
-    /// How often messages of the tails were given back before a restart, of those that were.
-    returns: FxHashMap<u64, u32>,
+    /// Messages whose time will be up.
+    mortal: usize,
+    /// How messages of the tails were given back before a restart, of those that were.
+    returns: FxHashMap<u64, Returns>,
 }
 
 /// A deque that shrank to a small part of its capacity gives the memory back: a backlog that was
@@ -244,6 +287,7 @@ impl Ready {
             body_bytes: 0,
             resident_bytes: 0,
             paged: 0,
+            mortal: 0,
             returns: FxHashMap::default(),
         }
     }
@@ -274,7 +318,8 @@ impl Ready {
         priority.min(highest)
     }
 
-    fn count_in(&mut self, held: &Held) {
+    fn count_in(&mut self, held: &Held, expires_ms: u64) {
+        self.mortal += usize::from(expires_ms != NEVER);
         self.count += 1;
         self.bytes += held.size();
         self.body_bytes += held.body_size();
@@ -282,7 +327,8 @@ impl Ready {
         self.paged += usize::from(!held.is_resident());
     }
 
-    fn count_out(&mut self, held: &Held) {
+    fn count_out(&mut self, held: &Held, expires_ms: u64) {
+        self.mortal -= usize::from(expires_ms != NEVER);
         self.count -= 1;
         self.bytes -= held.size();
         self.body_bytes -= held.body_size();
@@ -299,13 +345,13 @@ impl Ready {
 
     /// Adds a newly arrived message behind all others of its priority.
     pub(super) fn push(&mut self, message: QueuedMessage) {
-        self.count_in(&message.held);
-        let QueuedMessage { sequence, redelivered, returns, .. } = message;
+        self.count_in(&message.held, message.expires_ms);
+        let QueuedMessage { sequence, redelivered, returns, expires_ms, .. } = message;
         let level = self.level(message.level);
         match message.held {
             Held::Paged(stub) => {
-                level.paged.push(PagedMessage { sequence, stub, redelivered });
-                if returns > 0 {
+                level.paged.push(PagedMessage { sequence, stub, redelivered, expires_ms });
+                if returns != Returns::default() {
                     self.returns.insert(sequence, returns);
                 }
             }
@@ -318,7 +364,7 @@ impl Ready {
 
     /// Puts a message back where it came from, by its sequence number.
     pub(super) fn give_back(&mut self, message: QueuedMessage) {
-        self.count_in(&message.held);
+        self.count_in(&message.held, message.expires_ms);
         self.level(message.level).returned.insert(message);
     }
 
@@ -338,30 +384,53 @@ impl Ready {
             return Popped::NotResident;
         };
         let Some(queued) = level.pop() else { return Popped::Nothing };
-        self.count_out(&queued.held);
+        self.count_out(&queued.held, queued.expires_ms);
         Popped::Message(queued)
+    }
+
+    /// When the time of a message is up that stands at the front, of any priority; `NEVER`.
+    pub(super) fn next_expiry_ms(&self) -> u64 {
+        if self.mortal == 0 {
+            return NEVER;
+        }
+        let fronts = self.levels.iter().map(Level::front_expires_ms);
+        fronts.min().unwrap_or(NEVER)
+    }
+
+    /// Takes a message from a front whose time is up, wherever its body is.
+    pub(super) fn pop_expired(&mut self, now_ms: u64) -> Option<QueuedMessage> {
+        if self.mortal == 0 {
+            return None;
+        }
+        let expired = |level: &Level| level.front_expires_ms() <= now_ms;
+        let at = self.levels.iter().rposition(expired)?;
+        self.pop_level(at)
     }
 
     /// Takes the message that is next, wherever its body is.
     pub(super) fn pop_any(&mut self) -> Option<QueuedMessage> {
-        let (at, level) =
-            self.levels.iter_mut().enumerate().rev().find(|(_, level)| !level.is_empty())?;
-        let queued = match level.pop() {
+        let at = self.levels.iter().rposition(|level| !level.is_empty())?;
+        self.pop_level(at)
+    }
+
+    fn pop_level(&mut self, at: usize) -> Option<QueuedMessage> {
+        let queued = match self.levels.get_mut(at)?.pop() {
             Some(queued) => queued,
             None => self.pop_paged(at)?,
         };
-        self.count_out(&queued.held);
+        self.count_out(&queued.held, queued.expires_ms);
         Some(queued)
     }
 
     /// Takes the first message of a tail.
     fn pop_paged(&mut self, level: usize) -> Option<QueuedMessage> {
-        let PagedMessage { sequence, stub, redelivered } =
+        let PagedMessage { sequence, stub, redelivered, expires_ms } =
             self.levels.get_mut(level)?.paged.pop()?;
         let returns = if self.returns.is_empty() { None } else { self.returns.remove(&sequence) };
         let level = u8::try_from(level).unwrap_or(u8::MAX);
         let held = Held::Paged(stub);
-        Some(QueuedMessage { sequence, level, redelivered, returns: returns.unwrap_or(0), held })
+        let returns = returns.unwrap_or_default();
+        Some(QueuedMessage { sequence, level, redelivered, returns, expires_ms, held })
     }
 
     /// Whether enough of the messages to be delivered next are in memory: so many of them, or all,
@@ -440,7 +509,7 @@ impl Ready {
         if let Held::Paged(stub) = queued.held {
             queued.held = Held::Resident(message.arrived_at(stub.arrived_ms));
         }
-        self.count_in(&queued.held);
+        self.count_in(&queued.held, queued.expires_ms);
         let level = self.level(queued.level);
         if is_next {
             level.queued.push_back(queued);
@@ -463,7 +532,7 @@ impl Ready {
         } else {
             level.returned.take_paged(sequence)?
         };
-        self.count_out(&queued.held);
+        self.count_out(&queued.held, queued.expires_ms);
         Some(queued)
     }
 
@@ -524,12 +593,26 @@ mod tests {
 
     fn resident(sequence: u64, level: u8) -> QueuedMessage {
         let held = Held::Resident(message("k", b"body").with_priority(level));
-        QueuedMessage { sequence, level, redelivered: false, returns: 0, held }
+        QueuedMessage {
+            sequence,
+            level,
+            redelivered: false,
+            returns: Returns::default(),
+            expires_ms: NEVER,
+            held,
+        }
     }
 
     fn paged(sequence: u64, shelf: Shelf) -> QueuedMessage {
         let held = Held::Paged(Stub::new(shelf, 10, 4, 7));
-        QueuedMessage { sequence, level: 0, redelivered: false, returns: 0, held }
+        QueuedMessage {
+            sequence,
+            level: 0,
+            redelivered: false,
+            returns: Returns::default(),
+            expires_ms: NEVER,
+            held,
+        }
     }
 
     fn pop(ready: &mut Ready) -> Option<u64> {

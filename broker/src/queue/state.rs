@@ -14,11 +14,12 @@ use slab::Slab;
 
 use super::arguments::LengthLimit;
 use super::consumers::{ConsumerSettings, Consumers};
-use super::paged::{Shelf, Stub};
-use super::ready::{Held, Popped, QueuedMessage, ReadingPlan, Ready, Taken, footprint};
+use super::deaths::{Deaths, Reason};
+use super::paged::{NEVER, Shelf, Stub};
+use super::ready::{Held, Popped, QueuedMessage, ReadingPlan, Ready, Returns, Taken, footprint};
 use super::store_changes::StoreChanges;
 use crate::keys::{ConsumerKey, DeliveryKey, Outcome};
-use crate::message::{Message, Note};
+use crate::message::{Marks, Message, Note};
 
 /// What a command needs to know of the world.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -95,20 +96,21 @@ struct Unacked {
 /// See the module documentation.
 #[derive(Clone, Debug)]
 pub(super) struct QueueState {
-    kind: QueueKind,
-    facts: Facts,
-    ready: Ready,
+    pub(super) kind: QueueKind,
+    pub(super) facts: Facts,
+    pub(super) ready: Ready,
     /// What was handed out, and what is on its way.
     unacked: Slab<Unacked>,
     under_way: Vec<Delivery>,
     unacked_bytes: usize,
     unacked_resident_bytes: usize,
-    consumers: Consumers,
+    pub(super) consumers: Consumers,
     next_sequence: u64,
     had_consumer: bool,
     /// While above zero nothing is handed out: somebody gives back messages in several steps.
-    suspended: usize,
-    changes: StoreChanges,
+    pub(super) suspended: usize,
+    pub(super) changes: StoreChanges,
+    pub(super) deaths: Deaths,
 }
 
 /// What kind of queue a state machine is for.
@@ -124,6 +126,16 @@ pub(super) struct QueueKind {
     pub limit: LengthLimit,
     /// A full queue takes nothing, instead of dropping its head.
     pub rejects: bool,
+    /// How long messages may wait, in milliseconds.
+    pub ttl_ms: Option<u64>,
+    /// How long the queue may be unused, in milliseconds.
+    pub unused_ms: Option<u64>,
+    /// How many attempts to handle a message may fail.
+    pub delivery_limit: Option<u32>,
+    /// What dies here is published elsewhere.
+    pub has_dead_letters: bool,
+    /// And so is what it refuses.
+    pub buries_refused: bool,
 }
 
 /// Memory for more unacknowledged messages than this is given back when there are none.
@@ -145,6 +157,7 @@ impl QueueState {
             had_consumer: false,
             suspended: 0,
             changes: StoreChanges::default(),
+            deaths: Deaths::default(),
         }
     }
 
@@ -162,11 +175,15 @@ impl QueueState {
             let body_size = stored.size.saturating_sub(note.body_at);
             let arrived_ms = stored.arrived_ms;
             let stub = Stub::new(Shelf::Durable, stored.size, body_size, arrived_ms);
+            let by_queue = self.kind.ttl_ms.map_or(NEVER, |ttl| arrived_ms.saturating_add(ttl));
             self.ready.push(QueuedMessage {
                 sequence: stored.sequence,
                 level: self.ready.level_of(note.priority),
-                redelivered: all_redelivered || stored.delivery_count > 0,
-                returns: stored.delivery_count,
+                redelivered: all_redelivered
+                    || stored.delivery_count > 0
+                    || note.marks.has(Marks::DELIVERED),
+                returns: Returns::from_stored(stored.delivery_count),
+                expires_ms: by_queue.min(stored.until_ms.unwrap_or(NEVER)),
                 held: Held::Paged(stub),
             });
         }
@@ -188,7 +205,7 @@ impl QueueState {
     }
 
     /// A message is done with: no store needs it any more.
-    fn drop_message(&mut self, sequence: u64, held: &Held) {
+    pub(super) fn drop_message(&mut self, sequence: u64, held: &Held) {
         self.changes.forget(self.kind.is_stored, sequence, held);
     }
 
@@ -229,13 +246,23 @@ impl QueueState {
     /// The queue is full and refuses.
     pub(super) fn admit(&mut self, message: Message) -> Result<u64, Full> {
         if self.kind.rejects && self.would_overflow(&message) {
+            self.bury_refused(message);
             return Err(Full);
         }
         let sequence = self.next_sequence;
         self.next_sequence += 1;
         let level = self.ready.level_of(message.priority());
         let message = message.arrived_at(self.facts.now_ms);
-        let queued = |held| QueuedMessage { sequence, level, redelivered: false, returns: 0, held };
+        let expires_ms = self.expires_ms(&message);
+        let redelivered = message.was_delivered();
+        let queued = |held| QueuedMessage {
+            sequence,
+            level,
+            redelivered,
+            returns: Returns::default(),
+            expires_ms,
+            held,
+        };
         if self.ready.len() == 0
             && self.suspended == 0
             && let Some((consumer, acknowledges)) = self.consumers.next()
@@ -250,6 +277,10 @@ impl QueueState {
         };
         self.ready.push(queued(held));
         self.enforce_limit();
+        if expires_ms <= self.facts.now_ms {
+            // It had no time to wait for a consumer.
+            self.expire();
+        }
         Ok(sequence)
     }
 
@@ -293,7 +324,7 @@ impl QueueState {
             || bytes.is_some_and(|most| self.ready.body_bytes() > most)
         {
             let Some(dropped) = self.ready.pop_any() else { break };
-            self.drop_message(dropped.sequence, &dropped.held);
+            self.bury(dropped, Reason::MaxLength);
         }
     }
 
@@ -326,8 +357,12 @@ impl QueueState {
         true
     }
 
-    fn can_send(&self) -> bool {
-        self.suspended == 0 && self.ready.is_resident()
+    /// Whether the next message may go. What stands before it and has no time left goes first.
+    fn can_send(&mut self) -> bool {
+        if self.has_expired() {
+            self.expire();
+        }
+        self.suspended == 0 && self.ready.is_resident() && !self.has_expired()
     }
 
     fn send(&mut self, consumer: ConsumerKey, acknowledges: bool, message: QueuedMessage) {
@@ -414,6 +449,12 @@ impl QueueState {
 
     /// Takes the next message for `basic.get`.
     pub(super) fn get(&mut self, no_ack: bool) -> Fetched {
+        self.deaths.used_ms = self.facts.now_ms;
+        self.expire();
+        if self.has_expired() {
+            // More than one step: what waits behind them is not to be had yet.
+            return Fetched::NotResident;
+        }
         let queued = match self.ready.pop() {
             Popped::Message(queued) => queued,
             Popped::NotResident => return Fetched::NotResident,
@@ -438,12 +479,11 @@ impl QueueState {
             let Some(Unacked { message, consumer }) = self.take_unacked(key) else { continue };
             self.consumers.release(consumer);
             match outcome {
-                Outcome::Ack | Outcome::Discard => {
-                    self.drop_message(message.sequence, &message.held);
-                }
-                Outcome::Requeue => {
+                Outcome::Ack => self.drop_message(message.sequence, &message.held),
+                Outcome::Discard => self.bury(message, Reason::Rejected),
+                Outcome::Requeue | Outcome::Failed => {
                     given_back = true;
-                    self.give_back(message);
+                    self.give_back(message, outcome);
                 }
             }
         }
@@ -455,11 +495,15 @@ impl QueueState {
         }
     }
 
-    fn give_back(&mut self, mut message: QueuedMessage) {
+    fn give_back(&mut self, mut message: QueuedMessage, outcome: Outcome) {
         message.redelivered = true;
-        message.returns = message.returns.saturating_add(1);
-        if self.is_durable(&message.held) {
-            self.changes.count_delivery(message.sequence, message.returns);
+        let before = message.returns;
+        message.returns = before.given_back(outcome);
+        if self.kind.delivery_limit.is_some_and(|limit| message.returns.failures() > limit) {
+            return self.bury(message, Reason::DeliveryLimit);
+        }
+        if message.returns != before && self.is_durable(&message.held) {
+            self.changes.count_delivery(message.sequence, message.returns.stored());
         }
         self.ready.give_back(message);
     }
@@ -485,7 +529,7 @@ impl QueueState {
 
     /// Whether enough of the messages to be delivered next are in memory.
     pub(super) fn is_read_ahead(&mut self, messages: usize, bytes: usize) -> bool {
-        self.ready.is_read_ahead(messages, bytes)
+        !self.has_expired() && self.ready.is_read_ahead(messages, bytes)
     }
 
     /// What to read from the stores next: at most this much. `take_in` brings it.
@@ -521,11 +565,13 @@ impl QueueState {
     /// Adds a consumer.
     pub(super) fn add_consumer(&mut self, settings: ConsumerSettings) -> ConsumerKey {
         self.had_consumer = true;
+        self.deaths.used_ms = self.facts.now_ms;
         self.consumers.add(settings)
     }
 
     /// Removes a consumer. What it holds unacknowledged stays with its channel.
     pub(super) fn remove_consumer(&mut self, key: ConsumerKey) -> bool {
+        self.deaths.used_ms = self.facts.now_ms;
         self.consumers.remove(key)
     }
 

@@ -13,6 +13,7 @@ use crate::keys::{ConsumerKey, DeliveryKey, Outcome, QueueId, SourceKey};
 use crate::outgoing::ledger::Ledger;
 use crate::outgoing::unacked::{Outstanding, UnackedTags};
 use crate::queue::arguments::QueueArguments;
+use crate::queue::exit::tests::alone;
 use crate::queue::{Queue, QueueSettings};
 
 #[derive(Clone, Debug)]
@@ -90,7 +91,7 @@ fn queue(number: u64) -> Arc<Queue> {
         parsed: QueueArguments::default(),
     };
     let messages = crate::stores::tests::in_memory();
-    Queue::new(QueueId(number), "/".into(), "q", settings, messages)
+    Queue::new(QueueId(number), "/".into(), "q", settings, alone(messages))
 }
 
 #[derive(Clone, Debug)]

@@ -8,6 +8,8 @@
 //!
 //! Lock order: topology, registry shard, exchange router, queue, connection outgoing buffer.
 
+mod dead_letters;
+mod death_history;
 pub(crate) mod destination;
 mod newest;
 mod records;
@@ -19,20 +21,23 @@ pub(crate) mod topology;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use dashmap::DashMap;
 use leveret_protocol::types::FieldTable;
 use parking_lot::Mutex;
 
+use self::dead_letters::Burial;
 use self::destination::{Exchange, ExchangeSettings};
 use self::newest::{Newest, Subject};
 use self::removal::Topology;
 use crate::definitions::store::{DefinitionStore, Durable};
 use crate::error::{ChannelError, ResourceName};
 use crate::exchange::{ExchangeKind, Router};
-use crate::queue::Queue;
+use crate::queue::exit::Exit;
+use crate::queue::timer::Timer;
+use crate::queue::{Queue, Surroundings};
 use crate::stores::Messages;
 
 type Registry<T> = DashMap<Box<str>, Arc<T>, foldhash::fast::RandomState>;
@@ -71,7 +76,11 @@ pub(crate) struct Vhost {
     newest: Newest,
     definitions: Arc<DefinitionStore>,
     messages: Arc<Messages>,
+    timer: Arc<Timer>,
     limits: Arc<TopologyLimits>,
+    burial: Burial,
+    /// Itself, for its tasks and queues.
+    this: Weak<Self>,
 }
 
 /// The exchanges every vhost has (RabbitMQ's), besides the default one.
@@ -90,8 +99,9 @@ impl Vhost {
         name: &str,
         definitions: Arc<DefinitionStore>,
         messages: Arc<Messages>,
+        timer: Arc<Timer>,
         limits: Arc<TopologyLimits>,
-    ) -> Self {
+    ) -> Arc<Self> {
         let settings = |kind, internal| ExchangeSettings {
             kind,
             durable: true,
@@ -103,7 +113,7 @@ impl Vhost {
         for (name, kind, internal) in PREDECLARED {
             exchanges.insert(name.into(), Exchange::new(name, settings(kind, internal)));
         }
-        Self {
+        Arc::new_cyclic(|this| Self {
             name: name.into(),
             exchanges,
             queues: Registry::default(),
@@ -114,7 +124,19 @@ impl Vhost {
             newest: Newest::default(),
             definitions,
             messages,
+            timer,
             limits,
+            burial: Burial::default(),
+            this: Weak::clone(this),
+        })
+    }
+
+    /// What its queues need of the broker around them.
+    fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            messages: Arc::clone(&self.messages),
+            timer: Arc::clone(&self.timer),
+            exit: Weak::clone(&self.this) as Weak<dyn Exit>,
         }
     }
 

@@ -29,8 +29,8 @@ struct Rig {
 fn rig() -> Rig {
     let store = HeldMetadata::new();
     let definitions = Arc::new(DefinitionStore::new(Arc::clone(&store) as _, 1));
-    let vhost = Vhost::new("/", definitions, in_memory(), Arc::default());
-    Rig { store, vhost: Arc::new(vhost) }
+    let vhost = Vhost::new("/", definitions, in_memory(), Arc::default(), Arc::default());
+    Rig { store, vhost }
 }
 
 impl Rig {

@@ -158,7 +158,8 @@ impl Vhost {
         connection: ConnectionId,
     ) -> Changed<Arc<Queue>> {
         let topology = self.change()?;
-        self.told(topology, self.open_queue(name, connection), &[(Subject::Queue, name)])
+        let found = self.open_queue(name, connection).inspect(|queue| queue.touch());
+        self.told(topology, found, &[(Subject::Queue, name)])
     }
 
     /// The queue, if this connection may use it.
@@ -310,6 +311,7 @@ impl Vhost {
     ) -> Result<Arc<Queue>, AmqpError> {
         if let Some(queue) = self.queue(name) {
             self.assert_queue_equivalent(&queue, &settings, connection)?;
+            queue.touch();
             return Ok(queue);
         }
         self.assert_queue_allowed(name)?;
@@ -324,7 +326,7 @@ impl Vhost {
     }
 
     pub(super) fn new_queue(&self, id: QueueId, name: &str, settings: QueueSettings) -> Arc<Queue> {
-        Queue::new(id, Arc::clone(&self.name), name, settings, Arc::clone(&self.messages))
+        Queue::new(id, Arc::clone(&self.name), name, settings, self.surroundings())
     }
 
     fn assert_queue_equivalent(
@@ -386,6 +388,18 @@ impl Vhost {
         let proposal = self.finish_removal(&mut topology);
         let durable = proposal.map(Durable::from).unwrap_or_default();
         durable.and_stored(&self.messages, queue.forget_messages())
+    }
+
+    /// Deletes a queue that nobody has used for as long as it may be unused, unless somebody uses it
+    /// now. What is in it is no dead letter.
+    pub(super) fn delete_unused_queue(&self, queue: &Arc<Queue>) {
+        let mut topology = self.change_now();
+        if queue.delete_if_unused() {
+            self.begin_queue_removal(queue, &mut topology);
+            self.finish_removal(&mut topology);
+            // Nobody waits for it.
+            let _ = queue.forget_messages();
+        }
     }
 
     fn end_queue(

@@ -31,7 +31,7 @@ use self::transaction::{Commit, Transaction};
 use super::settlements::Sources;
 use super::step::Step;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
-use crate::keys::{ChannelSlot, QueueId};
+use crate::keys::{ChannelSlot, Outcome, QueueId};
 use crate::queue::Queue;
 use crate::session::context::Session;
 
@@ -289,7 +289,7 @@ impl Channel {
                 // It goes before the deliveries that follow.
                 session.reply(self.number, &basic::RecoverOk {});
             }
-            self.give_back_all(session);
+            self.give_back_all(session, Outcome::Requeue);
         }
         if !self.give_back_step(session) {
             return Ok(Step::Again);
@@ -347,7 +347,7 @@ impl Channel {
             }
             let queues: Vec<_> = self.sources.queues().map(Arc::clone).collect();
             queues.iter().for_each(|queue| self.suspend(queue));
-            self.give_back_all(session);
+            self.give_back_all(session, Outcome::Failed);
             self.ending = Ending::Consumers;
         }
         if self.ending == Ending::Consumers {

@@ -51,14 +51,14 @@ impl SettleRequest {
 
     /// From `basic.reject`.
     pub(crate) fn reject(reject: &basic::Reject) -> Self {
-        let outcome = if reject.requeue { Outcome::Requeue } else { Outcome::Discard };
+        let outcome = if reject.requeue { Outcome::Failed } else { Outcome::Discard };
         let delivery_tag = reject.delivery_tag;
         Self { delivery_tag, multiple: false, outcome, method_id: 90, is_known: false }
     }
 
     /// Everything up to this tag goes back.
-    fn give_back(last_tag: u64) -> Self {
-        let (delivery_tag, outcome) = (last_tag, Outcome::Requeue);
+    fn give_back(last_tag: u64, outcome: Outcome) -> Self {
+        let delivery_tag = last_tag;
         Self { delivery_tag, multiple: true, outcome, method_id: 110, is_known: true }
     }
 
@@ -149,10 +149,11 @@ impl Channel {
         Ok(true)
     }
 
-    /// Begins to give back everything unsettled: `basic.recover`, and the end of the channel.
-    pub(crate) fn give_back_all(&mut self, session: &Session) {
+    /// Begins to give back everything unsettled: `basic.recover`, and the end of the channel, with
+    /// which deliveries fail.
+    pub(crate) fn give_back_all(&mut self, session: &Session, outcome: Outcome) {
         if let Some(ledger) = session.handle.outbox().channel(self.slot) {
-            self.settle_requests.push_back(SettleRequest::give_back(ledger.last_tag()));
+            self.settle_requests.push_back(SettleRequest::give_back(ledger.last_tag(), outcome));
         }
     }
 
@@ -206,7 +207,7 @@ impl Session {
         self.serve_held_back(channel);
         settlements.resolve(&mut channel.sources);
         for (queue, deliveries) in settlements.by_queue() {
-            if more && deliveries.iter().any(|(_, outcome)| *outcome == Outcome::Requeue) {
+            if more && deliveries.iter().any(|(_, outcome)| outcome.gives_back()) {
                 channel.suspend(queue);
             }
             queue.settle(deliveries.iter().copied(), &mut self.effects);

@@ -1,0 +1,207 @@
+//! Messages that died in one queue of a vhost are published to others.
+//!
+//! Behind `queue::exit::Exit`: called when effects are carried out, with no lock held. A few
+//! messages with their bodies go at once, on the task of whoever let them die; many, and those whose
+//! bodies have to be read, in steps on a task of their own. Stays true:
+//! - what is published durably and that it is gone from its queue is one group of the log: a crash
+//!   neither loses nor doubles it;
+//! - the dead of one queue are published in the order in which they died;
+//! - a body that cannot be read leaves its message on the disk, with a line that says so.
+//!
+//! See RabbitMQ's page on dead letter exchanges.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use leveret_storage::messages::{Batch, Place, Publish};
+use parking_lot::Mutex;
+use rustc_hash::FxBuildHasher;
+use smallvec::SmallVec;
+use tracing::error;
+
+use super::Vhost;
+use super::death_history::{Death, Letter};
+use super::routing::Routed;
+use crate::clock;
+use crate::message::Message;
+use crate::queue::deaths::{Reason, UNPLACED};
+use crate::queue::exit::{DeadLetters, Exit};
+use crate::queue::{Effects, Queue};
+
+/// Messages published in one step, and one group of the log: a millisecond or two of work.
+const STEP: usize = 256;
+/// How long to wait for a body that its publisher is about to store.
+const RETRY_AFTER: Duration = Duration::from_millis(2);
+/// After so many times it is given up.
+const RETRIES_MAX: u32 = 5000;
+
+/// What waits to be published by the vhost's own task.
+#[derive(Debug, Default)]
+pub(super) struct Burial {
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    letters: VecDeque<DeadLetters>,
+    /// There is a task.
+    is_at_work: bool,
+}
+
+/// What goes to one queue: each message, and which of the stored ones it is.
+type Runs = IndexMap<u64, (Arc<Queue>, Vec<(Message, Option<usize>)>), FxBuildHasher>;
+
+impl Exit for Vhost {
+    fn publish_dead(&self, letters: DeadLetters, effects: &mut Effects) {
+        let mut waiting = self.burial.waiting.lock();
+        if !waiting.is_at_work && letters.dead.len() <= STEP && letters.are_here() {
+            drop(waiting);
+            return self.publish_letters(letters, effects);
+        }
+        waiting.letters.push_back(letters);
+        // Without a runtime the process ends, and finds them again when it starts.
+        if !waiting.is_at_work
+            && let (Ok(runtime), Some(vhost)) =
+                (tokio::runtime::Handle::try_current(), self.this.upgrade())
+        {
+            waiting.is_at_work = true;
+            runtime.spawn(vhost.bury());
+        }
+    }
+
+    fn delete_unused(&self, queue: &Arc<Queue>) {
+        self.delete_unused_queue(queue);
+    }
+}
+
+impl Vhost {
+    /// Publishes what waits until nothing does.
+    async fn bury(self: Arc<Self>) {
+        while let Some(mut letters) = self.next_letters() {
+            let queue = Arc::clone(&letters.queue);
+            let mut effects = Effects::default();
+            let read = letters.missing();
+            let mut retries = 0;
+            while letters.missing() > 0 {
+                let reading = tokio::task::spawn_blocking(move || letters.read());
+                // Otherwise the runtime ends.
+                let Ok(found) = reading.await else { return };
+                letters = found;
+                retries += 1;
+                if letters.missing() > 0 && retries > RETRIES_MAX {
+                    let (vhost, queue) = (queue.vhost(), queue.name());
+                    error!(vhost, queue, "dead messages stay on the disk: they cannot be read");
+                    break;
+                }
+                if letters.missing() > 0 {
+                    tokio::time::sleep(RETRY_AFTER).await;
+                }
+            }
+            self.publish_letters(letters, &mut effects);
+            queue.buried(read, &mut effects);
+            effects.carry_out(&self.messages);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// A step of what waits.
+    fn next_letters(&self) -> Option<DeadLetters> {
+        let mut waiting = self.burial.waiting.lock();
+        let Some(mut letters) = waiting.letters.pop_front() else {
+            waiting.is_at_work = false;
+            return None;
+        };
+        if letters.dead.len() > STEP {
+            let rest = letters.dead.split_off(STEP);
+            let queue = Arc::clone(&letters.queue);
+            waiting.letters.push_front(DeadLetters { queue, dead: rest });
+        }
+        Some(letters)
+    }
+
+    /// Publishes dead messages whose bodies are here, and forgets them where they were.
+    fn publish_letters(&self, letters: DeadLetters, effects: &mut Effects) {
+        let DeadLetters { queue, .. } = &letters;
+        let now_ms = clock::unix_millis();
+        let mut moved = Batch::default();
+        let mut runs = Runs::default();
+        for dead in &letters.dead {
+            let Some(message) = dead.message() else { continue };
+            let death = Death { queue: queue.name(), reason: dead.reason, time: now_ms / 1000 };
+            self.route_dead(queue, message, &death, now_ms, &mut moved.publishes, &mut runs);
+            if dead.sequence != UNPLACED && queue.is_stored() && message.is_persistent() {
+                moved.settle(Place { queue: queue.id().0, sequence: dead.sequence });
+            }
+        }
+        letters.unpage(effects);
+        for (target, run) in runs.into_values() {
+            deliver(&target, run, &mut moved, effects);
+        }
+        effects.move_as_one(moved);
+    }
+
+    /// Finds out where a dead message goes.
+    fn route_dead(
+        &self,
+        queue: &Queue,
+        message: &Message,
+        death: &Death<'_>,
+        now_ms: u64,
+        stored: &mut Vec<Publish>,
+        runs: &mut Runs,
+    ) {
+        let Some(to) = queue.dead_letter_target() else { return };
+        let Some(exchange) = self.exchange(&to.exchange) else { return };
+        let written = Letter::write(message, death, &to.exchange, to.routing_key.as_deref());
+        let Some(letter) = written else { return };
+        let keys: SmallVec<[&str; 2]> = letter.routing_keys.iter().map(String::as_str).collect();
+        let properties = letter.message.headers();
+        let mut targets =
+            self.route(&exchange, &Routed { routing_keys: &keys, headers: properties });
+        if death.reason != Reason::Rejected {
+            targets.queues.retain(|target| !letter.goes_round(target.name()));
+        }
+        let message = letter.message.clone().arrived_at(now_ms);
+        let is_stored = message.is_persistent() && targets.queues.iter().any(|q| q.is_stored());
+        let place = is_stored.then_some(stored.len());
+        if is_stored {
+            stored.push(Publish { content: message.content(), places: SmallVec::new() });
+        }
+        for target in targets.queues {
+            let run = runs.entry(target.id().0).or_insert_with(|| (target, Vec::new()));
+            run.1.push((message.clone(), place));
+        }
+    }
+}
+
+/// Gives a queue its messages, and notes where those are that are stored.
+fn deliver(
+    target: &Arc<Queue>,
+    run: Vec<(Message, Option<usize>)>,
+    moved: &mut Batch,
+    effects: &mut Effects,
+) {
+    let (messages, stored): (Vec<_>, Vec<_>) = run.into_iter().unzip();
+    let mut note = |sequence, stored: Option<usize>, effects: &mut Effects| {
+        let place = Place { queue: target.id().0, sequence };
+        match stored.and_then(|stored| moved.publishes.get_mut(stored)) {
+            Some(publish) if target.is_stored() => publish.places.push(place),
+            None if target.is_stored() => effects.durable.leave_out(place),
+            Some(_) | None => {}
+        }
+    };
+    if target.rejects_publishes() {
+        for (message, stored) in messages.into_iter().zip(stored) {
+            // What is full drops the dead: nobody waits for them.
+            if let Ok(Some(sequence)) = target.offer(message, effects) {
+                note(sequence, stored, effects);
+            }
+        }
+    } else if let Some(first) = target.publish(messages.into_iter(), effects) {
+        for (sequence, stored) in (first..).zip(stored) {
+            note(sequence, stored, effects);
+        }
+    }
+}
