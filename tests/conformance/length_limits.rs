@@ -1,5 +1,6 @@
 //! Queues with a limit: what is dropped, what is refused, and that no way in gets around either.
 
+use leveret_tests::raw_client::content::Properties;
 use leveret_tests::raw_client::method::{basic, channel, queue, tx};
 use leveret_tests::raw_client::{Flag, Message};
 
@@ -76,6 +77,29 @@ pub(crate) const ROWS: &[Row] = &[
         scene.client.publish(&Message::to_queue(&name).body("handed on"));
         scene.client.expect_deliveries(&["handed on"]);
     }),
+    Row::new("79 80", "of a full queue with priorities the highest go first", |scene| {
+        let name = scene.q();
+        let declare = queue::declare(&name).with(Flag::Durable).arg("x-max-priority", 5);
+        scene.client.call(declare.arg("x-max-length", 2));
+        publish_by_priority(scene, &name);
+        assert_eq!(scene.client.drain(&name), ["middle", "low"]);
+    }),
+    Row::new("81 82", "a higher priority does not overtake what a consumer holds", |scene| {
+        let name = scene.q();
+        let declare = queue::declare(&name).with(Flag::Durable).arg("x-max-priority", 5);
+        scene.client.call(declare);
+        scene.client.fill(&name, &["first"]);
+        scene.client.call(basic::qos(1));
+        scene.client.consume(&name);
+        let tags = scene.client.expect_deliveries(&["first"]);
+        let mut other = scene.connect();
+        std::mem::swap(&mut scene.client, &mut other);
+        publish_by_priority(scene, &name);
+        std::mem::swap(&mut scene.client, &mut other);
+        scene.keep(other);
+        scene.client.send(basic::ack(tags[0]));
+        scene.client.expect_deliveries(&["high"]);
+    }),
     Row::new("79 52", "on one route each queue does as it was told", |scene| {
         let drops = limited(scene, "drops", 1, "drop-head");
         let refuses = limited(scene, "refuses", 1, "reject-publish");
@@ -138,4 +162,13 @@ fn limited(scene: &mut Scene, name: &str, messages: i32, overflow: &str) -> Stri
     let declare = queue::declare(&name).with(Flag::Durable).arg("x-max-length", messages);
     scene.client.call(declare.arg("x-overflow", overflow));
     name
+}
+
+fn publish_by_priority(scene: &mut Scene, queue: &str) {
+    scene.client.select_confirms();
+    for (priority, body) in [(3, "middle"), (1, "low"), (5, "high")] {
+        let properties = Properties { priority: Some(priority), ..Properties::default() };
+        scene.client.publish(&Message::to_queue(queue).body(body).properties(properties));
+    }
+    scene.client.expect_confirmed_up_to(1, 3);
 }

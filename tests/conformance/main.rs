@@ -30,6 +30,8 @@ mod get;
 mod handshake;
 mod headers_matching;
 mod heartbeat;
+mod dead_letters;
+mod expiry;
 mod length_limits;
 mod permissions;
 mod prefetch_recover_flow;
@@ -74,6 +76,8 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("headers_matching", headers_matching::ROWS),
     ("permissions", permissions::ROWS),
     ("extensions", extensions::ROWS),
+    ("dead_letters", dead_letters::ROWS),
+    ("expiry", expiry::ROWS),
     ("length_limits", length_limits::ROWS),
     ("turns", turns::ROWS),
     ("publish", publish::ROWS),

@@ -33,6 +33,7 @@ mod campaign;
 mod kill;
 mod restart;
 mod paging;
+mod moves;
 mod volume;
 mod power;
 mod feeder;

@@ -1,24 +1,15 @@
-//! How messages die in a queue: their time is up, they were rejected, they are too many, or too many
-//! attempts to handle them failed.
+//! The dead of a queue, and of what they died.
 //!
-//! A part of `queue::state`, and as pure. What dies in a queue with dead letters is not forgotten
-//! here: it leaves as a `Dead`, which `queue::Queue` hands on with its effects, and the stores know
-//! it until it was published elsewhere. Stays true:
-//! - nothing is handed out whose time is up;
-//! - one step lets `EXPIRED_A_STEP` messages go and no more, and none while `WAITING_MAX` of those
-//!   that died before wait for their bodies to be read.
-//!
-//! See RabbitMQ's pages on time-to-live, dead letter exchanges and queue length limits.
+//! Made by `queue::state::dying`, handed on by `queue::Queue` with its effects, published elsewhere by
+//! `vhost::dead_letters`. Stays true: whoever is here is in no queue, and the stores know it until it
+//! was published. See RabbitMQ's page on dead letter exchanges.
 
-use super::paged::{NEVER, Shelf};
-use super::ready::{Held, QueuedMessage};
-use super::state::QueueState;
+use std::sync::Arc;
+
+use super::Queue;
+use super::paged::Shelf;
+use super::ready::Held;
 use crate::message::Message;
-
-/// Messages that expire in one step: under a millisecond of work.
-const EXPIRED_A_STEP: usize = 512;
-/// Dead messages whose bodies are still to be read, of one queue: beyond it nothing more expires.
-const WAITING_MAX: usize = 4096;
 
 /// Why a message died: `reason` in the `x-death` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +53,7 @@ pub(crate) struct Dead {
 }
 
 impl Dead {
-    fn new(sequence: u64, reason: Reason, held: Held) -> Self {
+    pub(super) fn new(sequence: u64, reason: Reason, held: Held) -> Self {
         let shelf = match &held {
             Held::Paged(stub) => Some(stub.shelf),
             Held::Resident(_) => None,
@@ -84,100 +75,23 @@ impl Dead {
     }
 }
 
-/// What a queue knows of its dead, and of when the next will be.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Deaths {
-    /// Those not yet handed on.
-    left: Vec<Dead>,
-    /// Dead messages whose bodies are being read.
-    waiting: usize,
-    /// When the queue was used last, in milliseconds since the epoch.
-    pub used_ms: u64,
+/// Messages that died in a queue, in the order in which they did.
+#[derive(Debug)]
+pub(crate) struct DeadLetters {
+    /// The queue they were in.
+    pub queue: Arc<Queue>,
+    /// The messages.
+    pub dead: Vec<Dead>,
 }
 
-impl QueueState {
-    /// When the time of a message that arrives now is up.
-    pub(super) fn expires_ms(&self, message: &Message) -> u64 {
-        let lives_ms = match (self.kind.ttl_ms, message.lives_ms()) {
-            (Some(queue), Some(own)) => queue.min(own),
-            (Some(lives), None) | (None, Some(lives)) => lives,
-            (None, None) => return NEVER,
-        };
-        self.facts.now_ms.saturating_add(lives_ms)
+impl DeadLetters {
+    /// Whether all bodies are in memory.
+    pub(crate) fn are_here(&self) -> bool {
+        self.missing() == 0
     }
 
-    /// Lets go of what stands at the front and has no time left, a step of it.
-    pub(super) fn expire(&mut self) {
-        if self.deaths.waiting >= WAITING_MAX {
-            return;
-        }
-        for _ in 0..EXPIRED_A_STEP {
-            let Some(expired) = self.ready.pop_expired(self.facts.now_ms) else { return };
-            self.bury(expired, Reason::Expired);
-        }
-    }
-
-    /// Whether something at the front has no time left.
-    pub(super) fn has_expired(&self) -> bool {
-        self.ready.next_expiry_ms() <= self.facts.now_ms
-    }
-
-    /// A message is done with here; where there are dead letters it is published elsewhere.
-    pub(super) fn bury(&mut self, message: QueuedMessage, reason: Reason) {
-        let QueuedMessage { sequence, held, .. } = message;
-        if !self.kind.has_dead_letters {
-            return self.drop_message(sequence, &held);
-        }
-        self.deaths.waiting += usize::from(matches!(held, Held::Paged(_)));
-        self.deaths.left.push(Dead::new(sequence, reason, held));
-    }
-
-    /// A message was refused: where that is asked for it is published elsewhere.
-    pub(super) fn bury_refused(&mut self, message: Message) {
-        if self.kind.buries_refused && self.kind.has_dead_letters {
-            let held = Held::Resident(message);
-            self.deaths.left.push(Dead::new(UNPLACED, Reason::MaxLength, held));
-        }
-    }
-
-    /// Whether any died since they were taken last.
-    pub(super) fn has_dead(&self) -> bool {
-        !self.deaths.left.is_empty()
-    }
-
-    /// Those that died since this was asked last.
-    pub(super) fn take_dead(&mut self) -> Vec<Dead> {
-        std::mem::take(&mut self.deaths.left)
-    }
-
-    /// The bodies of so many dead messages were read, or cannot be.
-    pub(super) fn buried(&mut self, count: usize) {
-        self.deaths.waiting = self.deaths.waiting.saturating_sub(count);
-    }
-
-    /// Somebody asked for the queue: it is used.
-    pub(super) fn touch(&mut self) {
-        self.deaths.used_ms = self.facts.now_ms;
-    }
-
-    /// Whether nobody has used the queue for longer than it may be unused.
-    pub(super) fn is_unused(&self) -> bool {
-        self.unused_at_ms() <= self.facts.now_ms
-    }
-
-    fn unused_at_ms(&self) -> u64 {
-        match self.kind.unused_ms {
-            Some(unused_ms) if self.consumers.is_empty() => {
-                self.deaths.used_ms.saturating_add(unused_ms)
-            }
-            Some(_) | None => NEVER,
-        }
-    }
-
-    /// When there is something to do though nobody asks: milliseconds since the epoch, or `NEVER`.
-    pub(super) fn next_due_ms(&self) -> u64 {
-        let is_held = self.deaths.waiting >= WAITING_MAX;
-        let expiry_ms = if is_held { NEVER } else { self.ready.next_expiry_ms() };
-        expiry_ms.min(self.unused_at_ms())
+    /// How many bodies are not in memory.
+    pub(crate) fn missing(&self) -> usize {
+        self.dead.iter().filter(|dead| dead.message().is_none()).count()
     }
 }

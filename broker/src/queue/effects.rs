@@ -11,7 +11,8 @@ use leveret_storage::messages::{Batch, Place, Publish, Ticket};
 use smallvec::SmallVec;
 
 use super::Queue;
-use super::exit::DeadLetters;
+use super::deaths::DeadLetters;
+use super::paged::Shelf;
 use super::ready::ReadingPlan;
 use crate::clock;
 use crate::message::Message;
@@ -101,6 +102,14 @@ impl Effects {
                     exit.publish_dead(letters, self);
                 }
             }
+        }
+    }
+
+    /// The scratch store needs these no more.
+    pub(crate) fn unpage(&mut self, letters: &DeadLetters) {
+        let queue = letters.queue.id().0;
+        for dead in letters.dead.iter().filter(|dead| dead.shelf == Some(Shelf::Scratch)) {
+            self.scratch.settle(Place { queue, sequence: dead.sequence });
         }
     }
 

@@ -6,22 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use leveret_storage::messages::Place;
-
-use super::deaths::Dead;
-use super::paged::Shelf;
-use super::read_ahead;
-use super::ready::Held;
+use super::deaths::DeadLetters;
 use super::{Effects, Queue};
-
-/// Messages that died in a queue, in the order in which they did.
-#[derive(Debug)]
-pub(crate) struct DeadLetters {
-    /// The queue they were in.
-    pub queue: Arc<Queue>,
-    /// The messages.
-    pub dead: Vec<Dead>,
-}
 
 /// See the module documentation.
 pub(crate) trait Exit: fmt::Debug + Send + Sync {
@@ -31,46 +17,6 @@ pub(crate) trait Exit: fmt::Debug + Send + Sync {
 
     /// Deletes a queue, unless it is used again.
     fn delete_unused(&self, queue: &Arc<Queue>);
-}
-
-impl DeadLetters {
-    /// Whether all bodies are in memory.
-    pub(crate) fn are_here(&self) -> bool {
-        self.missing() == 0
-    }
-
-    /// How many bodies are not in memory.
-    pub(crate) fn missing(&self) -> usize {
-        self.dead.iter().filter(|dead| dead.message().is_none()).count()
-    }
-
-    /// Reads the bodies that are not in memory, as far as they are to be had. One that is damaged
-    /// leaves its message out. Blocks.
-    pub(crate) fn read(mut self) -> Self {
-        let Self { queue, dead } = &mut self;
-        let missing = dead.iter().filter_map(|dead| match &dead.held {
-            Held::Paged(stub) => Some((dead.sequence, stub.shelf)),
-            Held::Resident(_) => None,
-        });
-        let mut found = read_ahead::read_these(queue, missing);
-        dead.retain_mut(|dead| match found.remove(&dead.sequence) {
-            Some(Ok(message)) => {
-                dead.read(message);
-                true
-            }
-            Some(Err(())) => false,
-            None => true,
-        });
-        self
-    }
-
-    /// The scratch store needs them no more.
-    pub(crate) fn unpage(&self, effects: &mut Effects) {
-        let queue = self.queue.id().0;
-        for dead in self.dead.iter().filter(|dead| dead.shelf == Some(Shelf::Scratch)) {
-            effects.scratch.settle(Place { queue, sequence: dead.sequence });
-        }
-    }
 }
 
 #[cfg(test)]

@@ -50,7 +50,8 @@ use tokio::sync::Notify;
 
 use self::arguments::{DeadLetterTarget, QueueArguments};
 use self::command::{Command, Reply};
-use self::exit::{DeadLetters, Exit};
+use self::deaths::DeadLetters;
+use self::exit::Exit;
 use self::hand_over::{Desk, hand_over, step};
 use self::paged::NEVER;
 use self::state::{Facts, QueueKind, QueueState};

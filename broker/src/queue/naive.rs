@@ -104,17 +104,12 @@ impl Naive {
         }
     }
 
-    /// Lets go of what has no time left and stands before all others of its priority.
+    /// Lets go of what has no time left and is next.
     pub(super) fn expire(&mut self) {
-        for priority in (0..=self.kind.max_priority).rev() {
-            while let Some(first) = self
-                .messages
-                .iter()
-                .position(|message| message.priority == priority && message.place == Place::Ready)
-                && self.messages[first].expires_ms <= self.now_ms
-            {
-                self.die(first, Reason::Expired);
-            }
+        while let Some(first) = self.first_ready()
+            && self.messages[first].expires_ms <= self.now_ms
+        {
+            self.die(first, Reason::Expired);
         }
     }
 

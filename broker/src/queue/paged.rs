@@ -202,7 +202,7 @@ mod tests {
 
     fn paged(sequence: u64, shelf: Shelf) -> PagedMessage {
         let stub = Stub::new(shelf, 10, 3, 1000 + sequence);
-        let expires_ms = if sequence % 5 == 0 { NEVER } else { 7000 + sequence };
+        let expires_ms = if sequence.is_multiple_of(5) { NEVER } else { 7000 + sequence };
         PagedMessage { sequence, stub, redelivered: false, expires_ms }
     }
 

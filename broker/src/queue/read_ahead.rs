@@ -14,8 +14,9 @@ use leveret_storage::messages::{MessageStore, ReadBack, StoredMessage};
 use rustc_hash::FxHashMap;
 use tracing::{error, warn};
 
+use super::deaths::DeadLetters;
 use super::paged::Shelf;
-use super::ready::ReadingPlan;
+use super::ready::{Held, ReadingPlan};
 use super::{Effects, Queue};
 use crate::message::Message;
 use crate::stores::Messages;
@@ -160,8 +161,30 @@ fn is_of_the_disk(cause: &StorageError) -> bool {
     matches!(cause, StorageError::Io { source, .. } if source.raw_os_error() == Some(EIO))
 }
 
+impl DeadLetters {
+    /// Reads the bodies that are not in memory, as far as they are to be had. One that is damaged
+    /// leaves its message out. Blocks.
+    pub(crate) fn read(mut self) -> Self {
+        let Self { queue, dead } = &mut self;
+        let missing = dead.iter().filter_map(|dead| match &dead.held {
+            Held::Paged(stub) => Some((dead.sequence, stub.shelf)),
+            Held::Resident(_) => None,
+        });
+        let mut found = read_these(queue, missing);
+        dead.retain_mut(|dead| match found.remove(&dead.sequence) {
+            Some(Ok(message)) => {
+                dead.read(message);
+                true
+            }
+            Some(Err(())) => false,
+            None => true,
+        });
+        self
+    }
+}
+
 /// Reads these messages, as far as they are to be had now. A damaged one is told, and is an error.
-pub(super) fn read_these(
+fn read_these(
     queue: &Queue,
     these: impl Iterator<Item = (u64, Shelf)>,
 ) -> FxHashMap<u64, Result<Message, ()>> {

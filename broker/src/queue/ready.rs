@@ -388,23 +388,18 @@ impl Ready {
         Popped::Message(queued)
     }
 
-    /// When the time of a message is up that stands at the front, of any priority; `NEVER`.
+    /// When the time of the message is up that is next; `NEVER`.
     pub(super) fn next_expiry_ms(&self) -> u64 {
         if self.mortal == 0 {
             return NEVER;
         }
-        let fronts = self.levels.iter().map(Level::front_expires_ms);
-        fronts.min().unwrap_or(NEVER)
+        let next = self.levels.iter().rev().find(|level| !level.is_empty());
+        next.map_or(NEVER, Level::front_expires_ms)
     }
 
-    /// Takes a message from a front whose time is up, wherever its body is.
+    /// Takes the message that is next if its time is up, wherever its body is.
     pub(super) fn pop_expired(&mut self, now_ms: u64) -> Option<QueuedMessage> {
-        if self.mortal == 0 {
-            return None;
-        }
-        let expired = |level: &Level| level.front_expires_ms() <= now_ms;
-        let at = self.levels.iter().rposition(expired)?;
-        self.pop_level(at)
+        if self.next_expiry_ms() <= now_ms { self.pop_any() } else { None }
     }
 
     /// Takes the message that is next, wherever its body is.

@@ -8,13 +8,16 @@
 //! Stays true, and checked by the model test: every message is in exactly one of `ready` and
 //! `unacked`, or gone; every way in ends in `enforce_limit` or is refused by `admit`.
 
+mod dying;
+
 use leveret_storage::messages::RecoveredQueue;
 use serde::{Deserialize, Serialize};
 use slab::Slab;
 
+use self::dying::Deaths;
 use super::arguments::LengthLimit;
 use super::consumers::{ConsumerSettings, Consumers};
-use super::deaths::{Deaths, Reason};
+use super::deaths::Reason;
 use super::paged::{NEVER, Shelf, Stub};
 use super::ready::{Held, Popped, QueuedMessage, ReadingPlan, Ready, Returns, Taken, footprint};
 use super::store_changes::StoreChanges;
@@ -96,21 +99,21 @@ struct Unacked {
 /// See the module documentation.
 #[derive(Clone, Debug)]
 pub(super) struct QueueState {
-    pub(super) kind: QueueKind,
-    pub(super) facts: Facts,
-    pub(super) ready: Ready,
+    kind: QueueKind,
+    facts: Facts,
+    ready: Ready,
     /// What was handed out, and what is on its way.
     unacked: Slab<Unacked>,
     under_way: Vec<Delivery>,
     unacked_bytes: usize,
     unacked_resident_bytes: usize,
-    pub(super) consumers: Consumers,
+    consumers: Consumers,
     next_sequence: u64,
     had_consumer: bool,
     /// While above zero nothing is handed out: somebody gives back messages in several steps.
-    pub(super) suspended: usize,
-    pub(super) changes: StoreChanges,
-    pub(super) deaths: Deaths,
+    suspended: usize,
+    changes: StoreChanges,
+    deaths: Deaths,
 }
 
 /// What kind of queue a state machine is for.
@@ -205,7 +208,7 @@ impl QueueState {
     }
 
     /// A message is done with: no store needs it any more.
-    pub(super) fn drop_message(&mut self, sequence: u64, held: &Held) {
+    fn drop_message(&mut self, sequence: u64, held: &Held) {
         self.changes.forget(self.kind.is_stored, sequence, held);
     }
 

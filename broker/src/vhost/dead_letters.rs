@@ -26,8 +26,8 @@ use super::death_history::{Death, Letter};
 use super::routing::Routed;
 use crate::clock;
 use crate::message::Message;
-use crate::queue::deaths::{Reason, UNPLACED};
-use crate::queue::exit::{DeadLetters, Exit};
+use crate::queue::deaths::{DeadLetters, Reason, UNPLACED};
+use crate::queue::exit::Exit;
 use crate::queue::{Effects, Queue};
 
 /// Messages published in one step, and one group of the log: a millisecond or two of work.
@@ -135,7 +135,7 @@ impl Vhost {
                 moved.settle(Place { queue: queue.id().0, sequence: dead.sequence });
             }
         }
-        letters.unpage(effects);
+        effects.unpage(&letters);
         for (target, run) in runs.into_values() {
             deliver(&target, run, &mut moved, effects);
         }

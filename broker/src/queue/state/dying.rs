@@ -1,0 +1,119 @@
+//! How messages die in a queue: their time is up, they were rejected, they are too many, or too many
+//! attempts to handle them failed.
+//!
+//! A room of `queue::state`, and as pure. What dies in a queue with dead letters is not forgotten
+//! here: it leaves as a `Dead`. Stays true:
+//! - nothing is handed out whose time is up;
+//! - one step lets `EXPIRED_A_STEP` messages go and no more, and none while `WAITING_MAX` of those
+//!   that died before wait for their bodies to be read.
+//!
+//! See RabbitMQ's pages on time-to-live, dead letter exchanges and queue length limits.
+
+use super::super::deaths::{Dead, Reason, UNPLACED};
+use super::super::paged::NEVER;
+use super::super::ready::{Held, QueuedMessage};
+use super::QueueState;
+use crate::message::Message;
+
+/// Messages that expire in one step: under a millisecond of work.
+const EXPIRED_A_STEP: usize = 512;
+/// Dead messages whose bodies are still to be read, of one queue: beyond it nothing more expires.
+const WAITING_MAX: usize = 4096;
+
+/// What a queue knows of its dead, and of when the next will be.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Deaths {
+    /// Those not yet handed on.
+    left: Vec<Dead>,
+    /// Dead messages whose bodies are being read.
+    waiting: usize,
+    /// When the queue was used last, in milliseconds since the epoch.
+    pub used_ms: u64,
+}
+
+impl QueueState {
+    /// When the time of a message that arrives now is up.
+    pub(in crate::queue) fn expires_ms(&self, message: &Message) -> u64 {
+        let lives_ms = match (self.kind.ttl_ms, message.lives_ms()) {
+            (Some(queue), Some(own)) => queue.min(own),
+            (Some(lives), None) | (None, Some(lives)) => lives,
+            (None, None) => return NEVER,
+        };
+        self.facts.now_ms.saturating_add(lives_ms)
+    }
+
+    /// Lets go of what stands at the front and has no time left, a step of it.
+    pub(in crate::queue) fn expire(&mut self) {
+        if self.deaths.waiting >= WAITING_MAX {
+            return;
+        }
+        for _ in 0..EXPIRED_A_STEP {
+            let Some(expired) = self.ready.pop_expired(self.facts.now_ms) else { return };
+            self.bury(expired, Reason::Expired);
+        }
+    }
+
+    /// Whether something at the front has no time left.
+    pub(in crate::queue) fn has_expired(&self) -> bool {
+        self.ready.next_expiry_ms() <= self.facts.now_ms
+    }
+
+    /// A message is done with here; where there are dead letters it is published elsewhere.
+    pub(in crate::queue) fn bury(&mut self, message: QueuedMessage, reason: Reason) {
+        let QueuedMessage { sequence, held, .. } = message;
+        if !self.kind.has_dead_letters {
+            return self.drop_message(sequence, &held);
+        }
+        self.deaths.waiting += usize::from(matches!(held, Held::Paged(_)));
+        self.deaths.left.push(Dead::new(sequence, reason, held));
+    }
+
+    /// A message was refused: where that is asked for it is published elsewhere.
+    pub(in crate::queue) fn bury_refused(&mut self, message: Message) {
+        if self.kind.buries_refused && self.kind.has_dead_letters {
+            let held = Held::Resident(message);
+            self.deaths.left.push(Dead::new(UNPLACED, Reason::MaxLength, held));
+        }
+    }
+
+    /// Whether any died since they were taken last.
+    pub(in crate::queue) fn has_dead(&self) -> bool {
+        !self.deaths.left.is_empty()
+    }
+
+    /// Those that died since this was asked last.
+    pub(in crate::queue) fn take_dead(&mut self) -> Vec<Dead> {
+        std::mem::take(&mut self.deaths.left)
+    }
+
+    /// The bodies of so many dead messages were read, or cannot be.
+    pub(in crate::queue) fn buried(&mut self, count: usize) {
+        self.deaths.waiting = self.deaths.waiting.saturating_sub(count);
+    }
+
+    /// Somebody asked for the queue: it is used.
+    pub(in crate::queue) fn touch(&mut self) {
+        self.deaths.used_ms = self.facts.now_ms;
+    }
+
+    /// Whether nobody has used the queue for longer than it may be unused.
+    pub(in crate::queue) fn is_unused(&self) -> bool {
+        self.unused_at_ms() <= self.facts.now_ms
+    }
+
+    fn unused_at_ms(&self) -> u64 {
+        match self.kind.unused_ms {
+            Some(unused_ms) if self.consumers.is_empty() => {
+                self.deaths.used_ms.saturating_add(unused_ms)
+            }
+            Some(_) | None => NEVER,
+        }
+    }
+
+    /// When there is something to do though nobody asks: milliseconds since the epoch, or `NEVER`.
+    pub(in crate::queue) fn next_due_ms(&self) -> u64 {
+        let is_held = self.deaths.waiting >= WAITING_MAX;
+        let expiry_ms = if is_held { NEVER } else { self.ready.next_expiry_ms() };
+        expiry_ms.min(self.unused_at_ms())
+    }
+}
