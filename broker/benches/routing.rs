@@ -4,7 +4,7 @@
 //! for: one destination hit among many bindings, and one fanout.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use leveret::exchange::{Binding, ExchangeKind, Router};
+use leveret::exchange::{Binding, ExchangeKind, Router, stable_hash};
 use leveret_protocol::types::{FieldTable, FieldValue};
 use std::hint::black_box;
 
@@ -122,5 +122,22 @@ fn fanout(c: &mut Criterion) {
     });
 }
 
-criterion_group!(routing, direct, topic, headers, fanout);
+/// Exchanges that choose one destination: by distance, and by place.
+fn choosing(c: &mut Criterion) {
+    for kind in [ExchangeKind::ConsistentHash, ExchangeKind::ModulusHash] {
+        let mut group = c.benchmark_group(kind.name());
+        for count in [10, 1_000] {
+            let router = router(kind, count, |_| ("1".to_owned(), FieldTable::default()));
+            group.bench_function(BenchmarkId::from_parameter(count), |b| {
+                b.iter(|| {
+                    let hash = stable_hash::of_bytes(black_box(b"key-77"));
+                    router.choose(hash).copied()
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(routing, direct, topic, headers, fanout, choosing);
 criterion_main!(routing);

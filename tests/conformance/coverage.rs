@@ -9,7 +9,6 @@ const LEFT_OUT: &[(u32, &str)] = &[
     (73, "the consumer timeout is set by operators, and takes a minute at least"),
     (77, "policies are set by operators"),
     (87, "what a crash leaves is seen by the crash suite"),
-    (95, "the consistent-hash exchange is a plugin"),
 ];
 
 /// The rules that belong to AMQP itself.

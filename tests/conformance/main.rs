@@ -24,6 +24,7 @@ mod consume;
 mod durability;
 mod exchange_bindings;
 mod exchange_declare;
+mod exchange_types;
 mod extensions;
 mod frames;
 mod get;
@@ -71,6 +72,7 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("queue_arguments", queue_arguments::ROWS),
     ("queue_delete_purge_bind", queue_delete_purge_bind::ROWS),
     ("exchange_bindings", exchange_bindings::ROWS),
+    ("exchange_types", exchange_types::ROWS),
     ("topology_order", topology_order::ROWS),
     ("topic_matching", topic_matching::ROWS),
     ("headers_matching", headers_matching::ROWS),
@@ -141,6 +143,10 @@ fn reason_to_skip(needs: Needs) -> Option<&'static str> {
         Needs::AnyBroker => None,
         Needs::PrivateBroker => {
             peer.then_some("needs a broker of its own, LEVERET_PEER gives a shared one")
+        }
+        Needs::ExchangeType(kind) => {
+            let has = Broker::peer().is_none_or(|peer| exchange_types::peer_knows(&peer, kind));
+            (!has).then_some("needs an exchange type that the peer has not, see exchange_types")
         }
         Needs::TopicPermissions if !peer => {
             Some("needs topic permissions, which Leveret does not have")

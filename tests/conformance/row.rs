@@ -40,6 +40,8 @@ pub(crate) enum Needs {
     PrivateBroker,
     /// One that has the users of [`crate::users`].
     Users,
+    /// One that has exchanges of this type, which in RabbitMQ may be a plugin's.
+    ExchangeType(&'static str),
     /// One where rights can be given on topics, which is a peer with `LEVERET_CTL`.
     TopicPermissions,
 }

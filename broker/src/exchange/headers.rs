@@ -11,6 +11,7 @@
 //! only; no condition at all matches everything with *all* and nothing with *any*.
 
 use super::destinations::{Destinations, Found};
+use super::refusals::BindError;
 use super::value::{Printed, Value};
 use foldhash::fast::RandomState;
 use indexmap::{Equivalent, IndexMap};
@@ -19,25 +20,6 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 const MATCH_ARGUMENT: &str = "x-match";
-
-/// Why a binding is refused: `PRECONDITION_FAILED` (406), a channel error.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BindError {
-    /// `x-match` names no mode.
-    #[error("Invalid x-match field value {value}; expected all, any, all-with-x, or any-with-x")]
-    InvalidMatch {
-        /// The value as RabbitMQ prints it.
-        value: String,
-    },
-    /// `x-match` is not a long string.
-    #[error("Invalid x-match field type {type_name} (value {value}); expected longstr")]
-    InvalidMatchType {
-        /// RabbitMQ's name of the type it has.
-        type_name: &'static str,
-        /// The value as RabbitMQ prints it.
-        value: String,
-    },
-}
 
 /// What `x-match` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

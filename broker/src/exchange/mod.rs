@@ -2,12 +2,16 @@
 //!
 //! Owns the bindings of one exchange and the structure that matches messages against them. Called
 //! by the vhost when bindings change and by the routing of a publish. Pure and synchronous, and
-//! generic over the destination: nothing here knows queues, locks or the clock.
+//! generic over the destination: nothing here knows queues, locks, the clock or chance.
+//!
+//! Some types ask each binding whether it matches ([`Router::route`]), others choose one of them
+//! ([`Router::choose`]) by a number that the caller has from [`stable_hash`] or draws.
 //!
 //! Invariant: the matcher holds exactly the registered bindings, and a route names each
 //! destination at most once, whatever the number of bindings that lead to it (RabbitMQ enqueues a
 //! message once per queue).
 
+mod refusals;
 mod registry;
 
 mod destinations;
@@ -19,17 +23,29 @@ mod topic;
 
 mod headers;
 
+pub mod hash_on;
+pub mod stable_hash;
+
+mod listed;
+mod weighted;
+
+pub mod history;
+
 use direct::DirectTable;
 use fanout::FanoutTable;
+use hash_on::HashOn;
 use headers::HeadersTable;
 use leveret_protocol::types::FieldTable;
+use listed::ListedTable;
 use registry::Registry;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 use std::hash::Hash;
 use topic::TopicTrie;
+use weighted::WeightedTable;
 
-pub use headers::BindError;
+pub use refusals::{BindError, DeclareError};
 
 /// How an exchange compares a message with its bindings; see
 /// <https://www.rabbitmq.com/docs/exchanges>.
@@ -44,11 +60,32 @@ pub enum ExchangeKind {
     Topic,
     /// The message headers match the binding arguments.
     Headers,
+    /// One destination for each key, in proportion to the weights that the binding keys are.
+    #[serde(rename = "x-consistent-hash")]
+    ConsistentHash,
+    /// Any one destination.
+    #[serde(rename = "x-random")]
+    Random,
+    /// One destination for each routing key, by the remainder of its hash.
+    #[serde(rename = "x-modulus-hash")]
+    ModulusHash,
+    /// Every message, and the last ones again for whatever is bound later.
+    #[serde(rename = "x-recent-history")]
+    RecentHistory,
 }
 
 impl ExchangeKind {
-    /// Every kind, in the order RabbitMQ documents them.
-    pub const ALL: [Self; 4] = [Self::Direct, Self::Fanout, Self::Topic, Self::Headers];
+    /// Every kind, AMQP's own first.
+    pub const ALL: [Self; 8] = [
+        Self::Direct,
+        Self::Fanout,
+        Self::Topic,
+        Self::Headers,
+        Self::ConsistentHash,
+        Self::Random,
+        Self::ModulusHash,
+        Self::RecentHistory,
+    ];
 
     /// The kind that `exchange.declare` calls `name`, if there is one.
     #[must_use]
@@ -64,19 +101,55 @@ impl ExchangeKind {
             Self::Fanout => "fanout",
             Self::Topic => "topic",
             Self::Headers => "headers",
+            Self::ConsistentHash => "x-consistent-hash",
+            Self::Random => "x-random",
+            Self::ModulusHash => "x-modulus-hash",
+            Self::RecentHistory => "x-recent-history",
         }
     }
 
-    /// Whether [`Router::route`] looks at the headers; if not, the caller need not parse them.
+    /// The name as RabbitMQ's texts show it: an Erlang atom, in quotes unless it is a plain word.
     #[must_use]
-    pub const fn needs_headers(self) -> bool {
-        matches!(self, Self::Headers)
+    pub fn atom(self) -> Cow<'static, str> {
+        let name = self.name();
+        if name.contains('-') { format!("'{name}'").into() } else { name.into() }
+    }
+
+    /// Checks the arguments that an exchange of this kind reads before it is declared.
+    ///
+    /// # Errors
+    /// What [`HashOn::of`] refuses, or a history of no length.
+    pub fn validate(self, arguments: &FieldTable) -> Result<(), DeclareError> {
+        match self {
+            Self::ConsistentHash => HashOn::of(arguments).map(drop),
+            Self::RecentHistory => history::length(arguments).map(drop),
+            Self::Direct
+            | Self::Fanout
+            | Self::Topic
+            | Self::Headers
+            | Self::Random
+            | Self::ModulusHash => Ok(()),
+        }
     }
 }
 
 impl fmt::Display for ExchangeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// What a binding leads to.
+pub trait Target: Clone + Eq + Hash {
+    /// Its kind and its name as bytes: the same in every run, and different from those of all other
+    /// targets of an exchange. Exchanges that choose do it by these.
+    fn address(&self) -> Box<[u8]>;
+}
+
+/// Numbers stand for queues where a router is tested or measured by itself.
+impl Target for u32 {
+    fn address(&self) -> Box<[u8]> {
+        self.to_be_bytes().into()
     }
 }
 
@@ -106,17 +179,25 @@ enum Matcher<D> {
     Fanout(FanoutTable<D>),
     Topic(TopicTrie<D>),
     Headers(HeadersTable<D>),
+    Weighted(WeightedTable<D>),
+    Listed(ListedTable<D>),
 }
 
-impl<D: Clone + Eq + Hash> Router<D> {
+impl<D: Target> Router<D> {
     /// An exchange without bindings.
     #[must_use]
     pub fn new(kind: ExchangeKind) -> Self {
         let matcher = match kind {
             ExchangeKind::Direct => Matcher::Direct(DirectTable::default()),
-            ExchangeKind::Fanout => Matcher::Fanout(FanoutTable::default()),
+            ExchangeKind::Fanout | ExchangeKind::RecentHistory => {
+                Matcher::Fanout(FanoutTable::default())
+            }
             ExchangeKind::Topic => Matcher::Topic(TopicTrie::default()),
             ExchangeKind::Headers => Matcher::Headers(HeadersTable::default()),
+            ExchangeKind::ConsistentHash => Matcher::Weighted(WeightedTable::default()),
+            ExchangeKind::Random | ExchangeKind::ModulusHash => {
+                Matcher::Listed(ListedTable::default())
+            }
         };
         Self { kind, registry: Registry::default(), matcher }
     }
@@ -132,9 +213,7 @@ impl<D: Clone + Eq + Hash> Router<D> {
     /// # Errors
     /// As there.
     pub fn is_new(&self, binding: &Binding<D>) -> Result<bool, BindError> {
-        if let Matcher::Headers(_) = self.matcher {
-            headers::validate(&binding.arguments)?;
-        }
+        self.validate(binding)?;
         Ok(!self.has(&binding.destination, &binding.routing_key, &binding.arguments))
     }
 
@@ -148,14 +227,23 @@ impl<D: Clone + Eq + Hash> Router<D> {
     /// nothing changes.
     ///
     /// # Errors
-    /// On a headers exchange, an `x-match` argument that is none of RabbitMQ's four modes.
+    /// On a headers exchange, an `x-match` argument that is none of RabbitMQ's four modes; on a
+    /// consistent hash exchange, a binding key that is no weight.
     pub fn bind(&mut self, binding: Binding<D>) -> Result<bool, BindError> {
-        if let Matcher::Headers(_) = self.matcher {
-            headers::validate(&binding.arguments)?;
-        }
+        self.validate(&binding)?;
         let Some(binding) = self.registry.insert(binding) else { return Ok(false) };
         self.matcher.insert(binding);
         Ok(true)
+    }
+
+    fn validate(&self, binding: &Binding<D>) -> Result<(), BindError> {
+        match &self.matcher {
+            Matcher::Headers(_) => headers::validate(&binding.arguments),
+            Matcher::Weighted(_) => weighted::weight(&binding.routing_key).map(drop),
+            Matcher::Direct(_) | Matcher::Fanout(_) | Matcher::Topic(_) | Matcher::Listed(_) => {
+                Ok(())
+            }
+        }
     }
 
     /// Removes the binding with this destination, key and arguments, if there is one.
@@ -202,6 +290,7 @@ impl<D: Clone + Eq + Hash> Router<D> {
     }
 
     /// Appends the destinations of a message to `out`, each once. What `out` held is left alone.
+    /// Nothing is appended by the types that choose.
     ///
     /// `headers` is the message's header table; no other type than headers looks at it, and none
     /// is as good as an empty one.
@@ -216,28 +305,46 @@ impl<D: Clone + Eq + Hash> Router<D> {
             Matcher::Fanout(table) => table.route(out),
             Matcher::Topic(trie) => trie.route(routing_key.as_ref(), out),
             Matcher::Headers(table) => table.route(headers, out),
+            Matcher::Weighted(_) | Matcher::Listed(_) => {}
+        }
+    }
+
+    /// The one destination that an exchange of a type that chooses has for this number; none where
+    /// nothing is bound, and for the other types.
+    #[must_use]
+    pub fn choose(&self, number: u64) -> Option<&D> {
+        match &self.matcher {
+            Matcher::Weighted(table) => table.choose(number),
+            Matcher::Listed(table) => table.choose(number),
+            Matcher::Direct(_) | Matcher::Fanout(_) | Matcher::Topic(_) | Matcher::Headers(_) => {
+                None
+            }
         }
     }
 }
 
-impl<D: Clone + Eq + Hash> Matcher<D> {
+impl<D: Target> Matcher<D> {
     fn insert(&mut self, binding: &Binding<D>) {
-        let key = binding.routing_key.as_bytes();
+        let Binding { destination, routing_key: key, arguments } = binding;
         match self {
-            Self::Direct(table) => table.insert(key, &binding.destination),
-            Self::Fanout(table) => table.insert(&binding.destination),
-            Self::Topic(trie) => trie.insert(key, &binding.destination),
-            Self::Headers(table) => table.insert(&binding.arguments, &binding.destination),
+            Self::Direct(table) => table.insert(key.as_bytes(), destination),
+            Self::Fanout(table) => table.insert(destination),
+            Self::Topic(trie) => trie.insert(key.as_bytes(), destination),
+            Self::Headers(table) => table.insert(arguments, destination),
+            Self::Weighted(table) => table.insert(key, destination),
+            Self::Listed(table) => table.insert(destination),
         }
     }
 
     fn remove(&mut self, binding: &Binding<D>) {
-        let key = binding.routing_key.as_bytes();
+        let Binding { destination, routing_key: key, arguments } = binding;
         match self {
-            Self::Direct(table) => table.remove(key, &binding.destination),
-            Self::Fanout(table) => table.remove(&binding.destination),
-            Self::Topic(trie) => trie.remove(key, &binding.destination),
-            Self::Headers(table) => table.remove(&binding.arguments, &binding.destination),
+            Self::Direct(table) => table.remove(key.as_bytes(), destination),
+            Self::Fanout(table) => table.remove(destination),
+            Self::Topic(trie) => trie.remove(key.as_bytes(), destination),
+            Self::Headers(table) => table.remove(arguments, destination),
+            Self::Weighted(table) => table.remove(key, destination),
+            Self::Listed(table) => table.remove(destination),
         }
     }
 }

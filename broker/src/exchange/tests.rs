@@ -16,6 +16,22 @@ fn arguments(number: i32) -> FieldTable {
     table
 }
 
+/// The kinds that ask every binding; the others choose one.
+const ASKING: [ExchangeKind; 5] = [
+    ExchangeKind::Direct,
+    ExchangeKind::Fanout,
+    ExchangeKind::Topic,
+    ExchangeKind::Headers,
+    ExchangeKind::RecentHistory,
+];
+const CHOOSING: [ExchangeKind; 3] =
+    [ExchangeKind::ConsistentHash, ExchangeKind::Random, ExchangeKind::ModulusHash];
+
+/// Numbers to choose by.
+fn numbers() -> impl Iterator<Item = u64> {
+    (0..64_u8).map(|number| stable_hash::of_bytes(&[number]))
+}
+
 fn routed(router: &Router<u32>, key: &str, headers: &FieldTable) -> Vec<u32> {
     let mut out = Vec::new();
     router.route(key, Some(headers), &mut out);
@@ -31,7 +47,11 @@ fn kinds_have_the_names_of_the_wire() {
         assert_eq!(Router::<u32>::new(kind).kind(), kind);
     }
     assert_eq!(ExchangeKind::parse("Direct"), None);
-    assert!(ExchangeKind::Headers.needs_headers() && !ExchangeKind::Topic.needs_headers());
+    assert_eq!(ExchangeKind::parse("x-local-random"), None);
+    assert_eq!(
+        (&*ExchangeKind::Topic.atom(), &*ExchangeKind::Random.atom()),
+        ("topic", "'x-random'")
+    );
 }
 
 /// Checklist 37: a duplicate is no second binding, other arguments make one, and on direct and
@@ -86,9 +106,63 @@ fn a_refused_binding_leaves_no_trace() {
     assert_eq!(direct.bind(binding(1, "", &wrong)), Ok(true), "only headers exchanges look");
 }
 
+/// Those that choose send nothing anywhere else, and what goes is never chosen again.
+#[test]
+fn one_destination_is_chosen_among_those_that_are_bound() {
+    for kind in CHOOSING {
+        let mut router = Router::new(kind);
+        assert_eq!(router.choose(7), None);
+        for destination in [1, 2, 3] {
+            router.bind(binding(destination, "1", &arguments(0))).unwrap();
+        }
+        assert!(routed(&router, "1", &arguments(0)).is_empty(), "{kind}");
+        let chosen = |router: &Router<u32>| {
+            let mut chosen: Vec<_> =
+                numbers().map(|number| *router.choose(number).unwrap()).collect();
+            chosen.sort_unstable();
+            chosen.dedup();
+            chosen
+        };
+        assert_eq!(chosen(&router), [1, 2, 3], "{kind}");
+        router.remove_destination(&2);
+        assert_eq!(chosen(&router), [1, 3], "{kind}");
+    }
+}
+
+#[test]
+fn a_binding_key_is_a_weight_where_weights_count() {
+    let mut hash = Router::new(ExchangeKind::ConsistentHash);
+    let refused = hash.bind(binding(1, "many", &arguments(0)));
+    assert!(matches!(refused, Err(BindError::WeightNotInteger { .. })), "{refused:?}");
+    assert_eq!(hash.is_new(&binding(1, "0", &arguments(0))), Err(BindError::WeightNotPositive));
+    assert!(hash.is_empty());
+    let mut random = Router::new(ExchangeKind::Random);
+    assert_eq!(random.bind(binding(1, "many", &arguments(0))), Ok(true));
+}
+
+#[test]
+fn arguments_are_checked_by_the_type_that_reads_them() {
+    let mut wrong = FieldTable::default();
+    wrong.insert("hash-property", FieldValue::LongString(b"app_id".to_vec()));
+    wrong.insert("x-recent-history-length", FieldValue::I32(0));
+    for kind in ExchangeKind::ALL {
+        let text = kind.validate(&wrong).err().map(|refused| refused.to_string());
+        let expected = [
+            (ExchangeKind::ConsistentHash, "Unsupported property: app_id"),
+            (
+                ExchangeKind::RecentHistory,
+                "Invalid argument 0, 'x-recent-history-length' must be a positive integer",
+            ),
+        ];
+        let expected = expected.into_iter().find(|(reads, _)| *reads == kind);
+        assert_eq!(text.as_deref(), expected.map(|(_, text)| text), "{kind}");
+        assert_eq!(kind.validate(&FieldTable::default()), Ok(()));
+    }
+}
+
 #[test]
 fn a_destination_takes_its_bindings_along() {
-    for kind in ExchangeKind::ALL {
+    for kind in ASKING {
         let mut router = Router::new(kind);
         for destination in [1, 2] {
             for number in 0..3 {
@@ -112,7 +186,8 @@ proptest! {
         kind in prop::sample::select(ExchangeKind::ALL.to_vec()),
         steps in prop::collection::vec((0..4_u8, 0..6_u32, 0..4_usize, 0..3_i32), 0..60),
     ) {
-        let keys = ["a", "a.b", "#", ""];
+        let chooses = CHOOSING.contains(&kind);
+        let keys = if chooses { ["1", "2", "7", "40"] } else { ["a", "a.b", "#", ""] };
         let mut router = Router::new(kind);
         let mut model: Vec<Binding<u32>> = Vec::new();
         for (step, destination, key, number) in steps {
@@ -150,6 +225,10 @@ proptest! {
                 let headers = arguments(number);
                 prop_assert_eq!(routed(&router, key, &headers), routed(&fresh, key, &headers));
             }
+        }
+        for number in numbers() {
+            prop_assert_eq!(router.choose(number), fresh.choose(number));
+            prop_assert_eq!(router.choose(number).is_some(), chooses && !model.is_empty());
         }
     }
 }

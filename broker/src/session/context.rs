@@ -63,6 +63,8 @@ pub(crate) struct Session {
     pub effects: Effects,
     /// Known routes, and routed messages on their way.
     pub(crate) routes: Routes,
+    /// Messages that new bindings brought along, until they are counted as work.
+    pub(crate) caught_up: usize,
     /// Memory for settling.
     pub(crate) settlements: Settlements,
     login: LoggedIn,
@@ -98,6 +100,7 @@ impl Session {
             answers: Answers::default(),
             effects: Effects::default(),
             routes: Routes::default(),
+            caught_up: 0,
             settlements: Settlements::default(),
             login,
             exclusive_queues: FxHashMap::default(),

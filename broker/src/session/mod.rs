@@ -286,7 +286,9 @@ impl Dispatch {
             other => {
                 let Some(channel) = self.channels.open(number) else { return Ok(Step::Next) };
                 self.worked += METHOD_WORK;
-                match channel.handle(&mut self.session, other)? {
+                let step = channel.handle(&mut self.session, other);
+                self.worked += std::mem::take(&mut self.session.caught_up);
+                match step? {
                     Step::Once(durable, frames) => {
                         self.answer_once(durable, frames);
                         Ok(Step::Next)

@@ -23,7 +23,6 @@ use tracing::error;
 
 use super::Vhost;
 use super::death_history::{Death, Letter};
-use super::routing::Routed;
 use crate::clock;
 use crate::message::Message;
 use crate::queue::deaths::{DeadLetters, Reason, UNPLACED};
@@ -157,9 +156,7 @@ impl Vhost {
         let written = Letter::write(message, death, &to.exchange, to.routing_key.as_deref());
         let Some(letter) = written else { return };
         let keys: SmallVec<[&str; 2]> = letter.routing_keys.iter().map(String::as_str).collect();
-        let properties = letter.message.headers();
-        let mut targets =
-            self.route(&exchange, &Routed { routing_keys: &keys, headers: properties });
+        let mut targets = self.route_made(&exchange, &letter.message, &keys);
         if death.reason != Reason::Rejected {
             targets.queues.retain(|target| !letter.goes_round(target.name()));
         }

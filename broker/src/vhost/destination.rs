@@ -2,7 +2,8 @@
 //!
 //! Built by `vhost::topology`, read by `vhost::routing`. Stays true: an exchange's router holds
 //! exactly its bindings; whoever changes it holds the vhost's topology lock, and both generations,
-//! the exchange's and the vhost's, are raised afterwards.
+//! the exchange's and the vhost's, are raised afterwards. What an exchange keeps of the messages it
+//! got is in memory alone: RabbitMQ has it in its metadata store, here it is gone after a restart.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -10,9 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use leveret_protocol::types::{FieldTable, FieldValue};
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
-use crate::exchange::{ExchangeKind, Router};
+use crate::exchange::hash_on::HashOn;
+use crate::exchange::history::History;
+use crate::exchange::{ExchangeKind, Router, Target};
+use crate::message::Message;
 use crate::queue::Queue;
 
 /// The argument that names an exchange for what this one cannot route.
@@ -42,15 +46,26 @@ pub(crate) struct Exchange {
     router: RwLock<Router<Destination>>,
     /// Grows when the router changes, and when the exchange is deleted.
     generation: AtomicU64,
+    /// What of a message it chooses by, if it does.
+    hash_on: HashOn,
+    /// The last messages it got, if it keeps any. Locked for one message, or to copy them all.
+    history: Option<Mutex<History<Message>>>,
 }
 
 impl Exchange {
-    /// An exchange without bindings.
+    /// An exchange without bindings. Its arguments have been checked.
     pub(crate) fn new(name: &str, settings: ExchangeSettings) -> Arc<Self> {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        let router = RwLock::new(Router::new(settings.kind));
-        let id = LAST.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { id, name: name.into(), settings, router, generation: AtomicU64::new(0) })
+        let keeps = settings.kind == ExchangeKind::RecentHistory;
+        Arc::new(Self {
+            id: LAST.fetch_add(1, Ordering::Relaxed),
+            name: name.into(),
+            router: RwLock::new(Router::new(settings.kind)),
+            generation: AtomicU64::new(0),
+            hash_on: HashOn::of(&settings.arguments).unwrap_or_default(),
+            history: keeps.then(|| Mutex::new(History::of(&settings.arguments))),
+            settings,
+        })
     }
 
     /// Its number: no other exchange of this process has it.
@@ -71,6 +86,26 @@ impl Exchange {
     /// Where messages go that it cannot route.
     pub(crate) fn alternate(&self) -> Option<&str> {
         self.settings.arguments.get(ALTERNATE_EXCHANGE).and_then(FieldValue::as_str)
+    }
+
+    /// What of a message it hashes, if it is a consistent hash exchange.
+    pub(super) fn hash_on(&self) -> &HashOn {
+        &self.hash_on
+    }
+
+    /// Keeps a message that came by for those that are bound later, if it is a recent history
+    /// exchange.
+    pub(crate) fn keep(&self, message: &Message) {
+        if let Some(history) = &self.history {
+            history.lock().keep(message.clone());
+        }
+    }
+
+    /// What it has kept, for a destination whose binding is there by now. Of what is published
+    /// meanwhile something may come twice, as in RabbitMQ; see `session::channel::catch_up`.
+    pub(super) fn missed_by(&self, destination: Destination) -> Option<Missed> {
+        let messages = self.history.as_ref()?.lock().messages();
+        (!messages.is_empty()).then_some(Missed { destination, messages })
     }
 
     /// Its bindings, to read them.
@@ -111,6 +146,15 @@ pub(crate) enum Destination {
     Exchange(Arc<Exchange>),
 }
 
+/// What a recent history exchange has kept for a destination that is new to it.
+#[derive(Debug)]
+pub(crate) struct Missed {
+    /// Who is to get them.
+    pub destination: Destination,
+    /// The oldest first.
+    pub messages: Vec<Message>,
+}
+
 /// What identifies a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum DestinationId {
@@ -143,6 +187,17 @@ impl Destination {
             Self::Queue(queue) => queue.settings().durable,
             Self::Exchange(exchange) => exchange.settings().durable,
         }
+    }
+}
+
+impl Target for Destination {
+    /// Exchanges before queues, and by their names: as RabbitMQ sorts them.
+    fn address(&self) -> Box<[u8]> {
+        let kind = match self {
+            Self::Exchange(_) => 0,
+            Self::Queue(_) => 1,
+        };
+        [&[kind], self.name().as_bytes()].concat().into()
     }
 }
 

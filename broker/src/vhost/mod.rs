@@ -6,7 +6,8 @@
 //!   of its bindings: see `routing::Holds`;
 //! - a registry guard is never held while anything else is locked: the `Arc` is cloned out.
 //!
-//! Lock order: topology, registry shard, exchange router, queue, connection outgoing buffer.
+//! Lock order: topology, registry shard, exchange router, queue, connection outgoing buffer. An
+//! exchange's history is locked alone or within topology.
 
 mod dead_letters;
 mod death_history;

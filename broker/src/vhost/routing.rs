@@ -8,11 +8,16 @@
 
 use std::sync::Arc;
 
-use leveret_protocol::types::{FieldTable, RawTable};
+use leveret_protocol::properties::BasicProperties;
+use leveret_protocol::types::{FieldTable, FieldValue};
 use rustc_hash::FxHashSet;
 
 use super::Vhost;
 use super::destination::{Destination, Exchange};
+use crate::exchange::ExchangeKind;
+use crate::exchange::history::NO_STORE;
+use crate::exchange::stable_hash;
+use crate::message::Message;
 use crate::queue::Queue;
 
 /// The parts of a message that routing may look at.
@@ -20,8 +25,8 @@ use crate::queue::Queue;
 pub(crate) struct Routed<'a> {
     /// The routing key, then those of the CC and BCC headers.
     pub routing_keys: &'a [&'a str],
-    /// The headers property, parsed only when a headers exchange asks.
-    pub headers: Option<RawTable<'a>>,
+    /// Its properties, whose headers are parsed only when a headers exchange asks.
+    pub properties: &'a BasicProperties<'a>,
 }
 
 /// Where a message goes.
@@ -29,9 +34,12 @@ pub(crate) struct Routed<'a> {
 pub(crate) struct Route {
     /// Each queue once.
     pub queues: Vec<Arc<Queue>>,
-    /// How long the same exchange and routing key give the same queues: `None` when headers had a
-    /// say.
+    /// How long the same exchange and routing key give the same queues: `None` when anything else
+    /// had a say, or an exchange wants to see every message.
     pub holds: Option<Holds>,
+    /// The exchanges that keep the message, see `Exchange::keep`, which is up to the caller: most
+    /// messages are made only once their route is known.
+    pub keepers: Vec<Arc<Exchange>>,
 }
 
 /// How long a route counts. Others declare, bind and delete all the time, so it depends on no more
@@ -63,7 +71,7 @@ impl Vhost {
     pub(crate) fn route(&self, exchange: &Arc<Exchange>, message: &Routed<'_>) -> Route {
         let holds = Holds::Exchange(Arc::clone(exchange), exchange.generation());
         let generation = self.generation();
-        let mut walk = Walk { vhost: self, message, headers: None, cacheable: true };
+        let mut walk = Walk::new(self, message);
         let mut reached = vec![Arc::clone(exchange)];
         let mut seen = FxHashSet::default();
         seen.insert(exchange.id());
@@ -99,7 +107,26 @@ impl Vhost {
             _ => None,
         };
         let holds = holds.or(walk.cacheable.then_some(Holds::Vhost(generation)));
-        Route { queues, holds }
+        Route { queues, holds, keepers: walk.keepers }
+    }
+
+    /// Where a message goes that is made already. What an exchange on its way keeps is kept, and its
+    /// way is found again: see `session::channel::catch_up`.
+    pub(crate) fn route_made(
+        &self,
+        exchange: &Arc<Exchange>,
+        message: &Message,
+        routing_keys: &[&str],
+    ) -> Route {
+        // They were read when it was published.
+        let properties = BasicProperties::parse(message.properties()).unwrap_or_default();
+        let routed = Routed { routing_keys, properties: &properties };
+        let route = self.route(exchange, &routed);
+        if route.keepers.is_empty() {
+            return route;
+        }
+        route.keepers.iter().for_each(|keeper| keeper.keep(message));
+        self.route(exchange, &routed)
     }
 }
 
@@ -108,10 +135,15 @@ struct Walk<'a> {
     message: &'a Routed<'a>,
     headers: Option<FieldTable>,
     cacheable: bool,
+    keepers: Vec<Arc<Exchange>>,
 }
 
-impl Walk<'_> {
-    fn destinations(&mut self, exchange: &Exchange, out: &mut Vec<Destination>) {
+impl<'a> Walk<'a> {
+    fn new(vhost: &'a Vhost, message: &'a Routed<'a>) -> Self {
+        Self { vhost, message, headers: None, cacheable: true, keepers: Vec::new() }
+    }
+
+    fn destinations(&mut self, exchange: &Arc<Exchange>, out: &mut Vec<Destination>) {
         if exchange.name().is_empty() {
             // The default exchange: every queue is bound to it by its name, and answers go by theirs.
             let find = |key: &&str| self.vhost.queue(key).or_else(|| self.vhost.reply_queue(key));
@@ -119,9 +151,26 @@ impl Walk<'_> {
             out.extend(queues.map(Destination::Queue));
             return;
         }
-        if exchange.settings().kind.needs_headers() {
-            self.cacheable = false;
-            self.parse_headers();
+        match exchange.settings().kind {
+            ExchangeKind::Direct | ExchangeKind::Fanout | ExchangeKind::Topic => {}
+            ExchangeKind::Headers => {
+                self.cacheable = false;
+                self.parse_headers();
+            }
+            ExchangeKind::RecentHistory => {
+                self.cacheable = false;
+                self.note_keeper(exchange);
+            }
+            // One message, one destination, whatever the number of its routing keys.
+            ExchangeKind::ConsistentHash => return self.by_subject(exchange, out),
+            ExchangeKind::ModulusHash => {
+                let hash = stable_hash::of_list(self.message.routing_keys);
+                return out.extend(exchange.router().choose(hash.into()).cloned());
+            }
+            ExchangeKind::Random => {
+                self.cacheable = false;
+                return out.extend(exchange.router().choose(rand::random()).cloned());
+            }
         }
         let router = exchange.router();
         for key in self.message.routing_keys {
@@ -129,9 +178,25 @@ impl Walk<'_> {
         }
     }
 
+    /// Of several routing keys the one it was published with counts, as in RabbitMQ.
+    fn by_subject(&mut self, exchange: &Exchange, out: &mut Vec<Destination>) {
+        let hash_on = exchange.hash_on();
+        self.cacheable &= hash_on.is_routing_key();
+        let key = self.message.routing_keys.first().copied().unwrap_or_default();
+        let hash = stable_hash::of_bytes(&hash_on.subject(key, self.message.properties));
+        out.extend(exchange.router().choose(hash).cloned());
+    }
+
+    fn note_keeper(&mut self, exchange: &Arc<Exchange>) {
+        let header = self.message.properties.headers.and_then(|headers| headers.get(NO_STORE));
+        if header != Some(FieldValue::Bool(true)) {
+            self.keepers.push(Arc::clone(exchange));
+        }
+    }
+
     fn parse_headers(&mut self) {
         if self.headers.is_none() {
-            let parsed = self.message.headers.and_then(|raw| raw.parse().ok());
+            let parsed = self.message.properties.headers.and_then(|raw| raw.parse().ok());
             self.headers = Some(parsed.unwrap_or_default());
         }
     }

@@ -16,14 +16,14 @@ use leveret_storage::metadata::Proposal;
 use parking_lot::MutexGuard;
 
 use super::Vhost;
-use super::destination::{ALTERNATE_EXCHANGE, Destination, Exchange, ExchangeSettings};
+use super::destination::{ALTERNATE_EXCHANGE, Destination, Exchange, ExchangeSettings, Missed};
 use super::newest::Subject;
 use super::records::TopologyChanges;
 use super::removal::Topology;
 use crate::definitions::records::DestinationKind;
 use crate::definitions::store::Durable;
 use crate::error::{AmqpError, ChannelError, ConnectionError, ResourceName};
-use crate::exchange::Binding;
+use crate::exchange::{BindError, Binding, DeclareError};
 use crate::keys::{ConnectionId, QueueId};
 use crate::queue::arguments::{self, assert_argument_equivalent};
 use crate::queue::{DeleteRefused, Queue, QueueSettings};
@@ -201,6 +201,8 @@ impl Vhost {
             return Err(ChannelError::Refused(text).into());
         }
         self.assert_exchange_allowed(name)?;
+        let invalid = |error: DeclareError| ChannelError::Precondition(error.to_string());
+        settings.kind.validate(&settings.arguments).map_err(invalid)?;
         assert_room(settings.durable, has_room)?;
         let exchange = Exchange::new(name, settings);
         let mut changes = TopologyChanges::default();
@@ -251,8 +253,7 @@ impl Vhost {
     ) -> Result<(), ChannelError> {
         let resource = self.exchange_name(existing.name());
         let current = existing.settings();
-        let kinds = (received.kind.name(), current.kind.name());
-        assert_attribute("type", kinds.0, kinds.1, &resource)?;
+        assert_attribute("type", &received.kind.atom(), &current.kind.atom(), &resource)?;
         assert_flag("durable", received.durable, current.durable, &resource)?;
         assert_flag("auto_delete", received.auto_delete, current.auto_delete, &resource)?;
         assert_flag("internal", received.internal, current.internal, &resource)?;
@@ -421,14 +422,15 @@ impl Vhost {
         Ok(Some(DeletedQueue { ready, forgotten: queue.forget_messages() }))
     }
 
-    /// Binds; a binding that exists is no error.
+    /// Binds; a binding that exists is no error. What the destination missed is for the caller to
+    /// hand over.
     pub(crate) fn bind(
         self: &Arc<Self>,
         ends: Ends<'_>,
         routing_key: &str,
         arguments: FieldTable,
         connection: ConnectionId,
-    ) -> Changed<()> {
+    ) -> Changed<Option<Missed>> {
         let has_room = self.definitions.has_room();
         let mut topology = self.change()?;
         let found = self.find_ends(ends, connection).map_err(AmqpError::from);
@@ -446,20 +448,20 @@ impl Vhost {
         binding: Binding<Destination>,
         has_room: bool,
         topology: &mut Topology,
-    ) -> Result<(), AmqpError> {
-        let invalid =
-            |error: crate::exchange::BindError| ChannelError::Precondition(error.to_string());
+    ) -> Result<Option<Missed>, AmqpError> {
+        let invalid = |error: BindError| ChannelError::Precondition(error.to_string());
         if !source.router().is_new(&binding).map_err(invalid)? {
-            return Ok(());
+            return Ok(None);
         }
         let mut changes = TopologyChanges::default();
         changes.bound(&self.name, source, &binding);
         assert_room(!changes.is_empty(), has_room)?;
         self.propose(changes);
         topology.lead(source, &binding.destination);
+        let destination = binding.destination.clone();
         source.rebind(|router| router.bind(binding)).map_err(invalid)?;
         self.topology_changed();
-        Ok(())
+        Ok(source.missed_by(destination))
     }
 
     /// What the names of a binding's ends stand for, the source first.

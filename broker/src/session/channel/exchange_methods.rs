@@ -60,14 +60,15 @@ impl Channel {
 
     pub(super) fn exchange_bind(
         &self,
-        session: &Session,
+        session: &mut Session,
         bind: &exchange::Bind<'_>,
     ) -> Result<Step, Refusal> {
         let ends = (&*cleaned(bind.destination), &*cleaned(bind.source));
         check_exchange_ends(session, ends)?;
         let arguments = bind.arguments.parse()?;
         let (connection, key) = (session.handle.id(), bind.routing_key);
-        let ((), durable) = session.vhost.bind(between(ends), key, arguments, connection)?;
+        let (missed, durable) = session.vhost.bind(between(ends), key, arguments, connection)?;
+        self.catch_up(session, missed);
         Ok(Step::unless_nowait(bind.no_wait, durable, self.number, &exchange::BindOk {}))
     }
 

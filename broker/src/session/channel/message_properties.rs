@@ -91,7 +91,7 @@ fn parse_expiration(text: &str) -> Result<i64, String> {
 }
 
 /// The routing keys in the CC and BCC headers.
-fn extra_keys(headers: Option<RawTable<'_>>) -> Result<Vec<String>, ChannelError> {
+pub(super) fn extra_keys(headers: Option<RawTable<'_>>) -> Result<Vec<String>, ChannelError> {
     let mut extra_keys = Vec::new();
     for name in ["CC", BCC] {
         let Some(value) = headers.and_then(|headers| headers.get(name)) else { continue };

@@ -6,6 +6,7 @@
 //! because other tasks deliver into it.
 //! Specification: AMQP 0-9-1 §2.2 (channels), and each class.
 
+pub(crate) mod catch_up;
 pub(crate) mod confirms;
 pub(crate) mod consume;
 pub(crate) mod exchange_methods;

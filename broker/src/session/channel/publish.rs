@@ -15,6 +15,7 @@ use leveret_protocol::reply_code::ReplyCode;
 use smallvec::SmallVec;
 
 use super::Channel;
+use super::catch_up::Kept;
 use super::message_properties::{self, Checked};
 use super::reply_to::is_reply_address;
 use crate::auth::permissions::Permission;
@@ -235,6 +236,15 @@ impl Assembly {
     }
 }
 
+/// What there is to know of a message before it is made.
+struct Found {
+    route: RouteKey,
+    /// The properties to store when they differ from those sent.
+    rewritten: Option<Vec<u8>>,
+    /// Some exchange on its way keeps it.
+    kept: Option<Box<Kept>>,
+}
+
 fn short_string(bytes: &[u8]) -> &str {
     let length = bytes.first().copied().map_or(0, usize::from);
     // The decoder took it from a `str`.
@@ -350,12 +360,12 @@ impl Channel {
         let priority = properties.priority.unwrap_or(0);
         let Session { vhost, routes, effects, .. } = session;
         let cached = routes.lookup(vhost, self.assembly.envelope(), effects);
-        let (route, rewritten) = match cached {
+        let Found { mut route, rewritten, kept } = match cached {
             // Permissions, existence and internal were checked when the route was found, and no
             // exchange on it looks at headers.
             Some(route) if message_properties::is_plain(&properties) => {
                 message_properties::check_plain(&properties, session)?;
-                (route, None)
+                Found { route, rewritten: None, kept: None }
             }
             Some(_) | None => self.check_and_find(session, &properties)?,
         };
@@ -363,15 +373,18 @@ impl Channel {
             self.assembly.set_properties(&properties);
         }
         let message = self.assembly.finish(persistent, priority);
+        if let Some(kept) = kept {
+            route = kept.keep(session, &message);
+        }
         self.enqueue(session, route, message)
     }
 
-    /// All checks, and the route; with the properties to store when they differ from those sent.
+    /// All checks, and the route.
     fn check_and_find(
         &self,
         session: &mut Session,
         properties: &BasicProperties<'_>,
-    ) -> Result<(RouteKey, Option<Vec<u8>>), AmqpError> {
+    ) -> Result<Found, AmqpError> {
         let name = self.assembly.exchange();
         session.check(Permission::Write, &session.vhost.exchange_name(shown(name)), shown(name))?;
         let exchange = session.vhost.expect_exchange(name)?;
@@ -383,8 +396,8 @@ impl Channel {
             message_properties::check(properties, self, session)?;
         let mut keys = vec![self.assembly.routing_key()];
         keys.extend(extra_keys.iter().map(String::as_str));
-        let routed = Routed { routing_keys: &keys, headers: properties.headers };
-        let Route { queues, holds } = session.vhost.route(&exchange, &routed);
+        let routed = Routed { routing_keys: &keys, properties };
+        let Route { queues, holds, keepers } = session.vhost.route(&exchange, &routed);
         session.await_definitions(&queues);
         let mut route = session.routes.route(queues);
         if let Some(holds) = holds
@@ -392,7 +405,7 @@ impl Channel {
         {
             route = session.routes.remember(self.assembly.envelope(), route, holds);
         }
-        Ok((route, rewritten))
+        Ok(Found { route, rewritten, kept: Kept::by(keepers, exchange, extra_keys) })
     }
 
     #[inline]

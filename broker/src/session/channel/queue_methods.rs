@@ -54,7 +54,7 @@ impl Channel {
 
     pub(super) fn queue_bind(
         &self,
-        session: &Session,
+        session: &mut Session,
         bind: &queue::Bind<'_>,
     ) -> Result<Step, Refusal> {
         let source = &*cleaned(bind.exchange);
@@ -63,7 +63,8 @@ impl Channel {
         let arguments = bind.arguments.parse()?;
         let ends = Ends { source, kind: DestinationKind::Queue, destination: queue };
         let connection = session.handle.id();
-        let ((), durable) = session.vhost.bind(ends, routing_key, arguments, connection)?;
+        let (missed, durable) = session.vhost.bind(ends, routing_key, arguments, connection)?;
+        self.catch_up(session, missed);
         Ok(Step::unless_nowait(bind.no_wait, durable, self.number, &queue::BindOk {}))
     }
 
