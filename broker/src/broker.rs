@@ -75,6 +75,8 @@ pub(crate) struct Totals {
     pub unacked: u64,
     /// Content of all messages, in bytes.
     pub bytes: u64,
+    /// Messages that wait for the time when they are routed.
+    pub delayed: u64,
 }
 
 /// See the module documentation.
@@ -199,6 +201,7 @@ impl Broker {
     pub(crate) fn totals(&self) -> Totals {
         let vhosts: Vec<_> = self.vhosts.iter().map(|v| Arc::clone(v.value())).collect();
         let mut totals = Totals { connections: self.connections.len() as u64, ..Totals::default() };
+        totals.delayed = vhosts.iter().map(|vhost| vhost.delayed_count() as u64).sum();
         for queue in vhosts.iter().flat_map(|vhost| vhost.queues()) {
             let counts = queue.counts();
             totals.queues += 1;

@@ -16,13 +16,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use leveret_protocol::properties::BasicProperties;
-use leveret_protocol::types::RawTable;
+use leveret_protocol::types::{FieldValue, RawTable};
 use leveret_storage::messages::Content;
 use serde::{Deserialize, Serialize};
 
 /// Bodies below this many bytes are copied beside the envelope; larger ones are sliced. A slice of
 /// a small body would pin a whole read buffer for one surviving message.
 pub(crate) const INLINE_BODY_MAX: usize = 4096;
+
+/// The longest time a message waits to be routed: ten years in milliseconds.
+const DELAY_MS_MAX: u64 = 10 * 365 * 24 * 3600 * 1000;
 
 /// In the first octet of the properties: there is an `expiration` (AMQP 0-9-1 §4.2.6.1).
 const EXPIRATION_FLAG: u8 = 1;
@@ -55,6 +58,14 @@ impl Marks {
     pub(crate) const DEATHS: Self = Self(2);
     /// A consumer had it before it died.
     pub(crate) const DELIVERED: Self = Self(4);
+    /// It waits for its time to be routed, as its header `x-delay` says.
+    pub(crate) const DELAYED: Self = Self(8);
+
+    /// All but this one.
+    #[must_use]
+    pub(crate) fn without(self, mark: Self) -> Self {
+        Self(self.0 & !mark.0)
+    }
 
     /// Whether this mark is among them.
     pub(crate) fn has(self, mark: Self) -> bool {
@@ -137,7 +148,7 @@ impl Message {
             head: Arc::clone(&self.head),
             tail: self.large_body.as_ref().map(Arc::clone),
             arrived_ms: self.arrived_ms,
-            until_ms: self.lives_ms().map(|lives| self.arrived_ms.saturating_add(lives)),
+            until_ms: self.waits_ms().map(|waits| self.arrived_ms.saturating_add(waits)),
         }
     }
 
@@ -213,9 +224,24 @@ impl Message {
         str::from_utf8(properties.expiration?).ok()?.parse().ok()
     }
 
+    /// How long it is where it is at most, in milliseconds: until it is routed, or expires.
+    fn waits_ms(&self) -> Option<u64> {
+        if self.marks.has(Marks::DELAYED) { self.delay_ms() } else { self.lives_ms() }
+    }
+
+    /// How long it is to wait before it is routed, in milliseconds.
+    pub(crate) fn delay_ms(&self) -> Option<u64> {
+        delay_ms(&BasicProperties::parse(self.properties()).ok()?)
+    }
+
     /// Whether its headers tell of its deaths, by the broker's own hand.
     pub(crate) fn has_deaths(&self) -> bool {
         self.marks.has(Marks::DEATHS)
+    }
+
+    /// All that is known of it.
+    pub(crate) fn marks(&self) -> Marks {
+        self.marks
     }
 
     /// Whether somebody had it before it came to its queue.
@@ -259,6 +285,27 @@ impl Message {
     pub(crate) fn size(&self) -> usize {
         self.head.len() + self.large_body.as_ref().map_or(0, |body| body.len())
     }
+}
+
+/// The header that says how long a message waits before an exchange that delays messages routes it.
+pub(crate) const DELAY: &str = "x-delay";
+
+/// How long a message with these properties is to wait, in milliseconds: a number of any kind or
+/// width, or text; below zero and what is none of these is no time. Ten years at most.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is no number may be text")]
+pub(crate) fn delay_ms(properties: &BasicProperties<'_>) -> Option<u64> {
+    let value = properties.headers?.get(DELAY)?;
+    let delay = value.as_integer().or_else(|| match &value {
+        FieldValue::F32(number) => Some(truncated(f64::from(*number))),
+        FieldValue::F64(number) => Some(truncated(*number)),
+        other => other.as_str()?.trim().parse().ok(),
+    })?;
+    u64::try_from(delay).ok().filter(|delay| *delay > 0).map(|delay| delay.min(DELAY_MS_MAX))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "it saturates, and is cut to ten years")]
+fn truncated(number: f64) -> i64 {
+    number as i64
 }
 
 /// What the store remembers of a message beside its bytes, in 8 bytes.
@@ -367,6 +414,38 @@ pub(crate) mod tests {
         assert!(again.has_deaths());
         let foreign = Content { note: u64::MAX, ..message.content() };
         assert!(Message::from_content(foreign).is_none());
+    }
+
+    #[test]
+    fn a_delay_is_a_number_or_text_above_zero() {
+        let of = |value: FieldValue| {
+            let headers: leveret_protocol::types::FieldTable =
+                [(DELAY, value)].into_iter().collect();
+            let entries = headers.to_bytes();
+            let headers = Some(RawTable::new(&entries));
+            delay_ms(&BasicProperties { headers, ..BasicProperties::default() })
+        };
+        let text = |text: &str| FieldValue::LongString(text.into());
+        for value in [
+            FieldValue::I8(5),
+            FieldValue::U32(5),
+            FieldValue::I64(5),
+            FieldValue::F64(5.9),
+            text("5"),
+        ] {
+            assert_eq!(of(value), Some(5));
+        }
+        for value in [
+            FieldValue::I32(0),
+            FieldValue::I32(-5),
+            text("soon"),
+            FieldValue::Bool(true),
+            FieldValue::F64(f64::NAN),
+        ] {
+            assert_eq!(of(value), None);
+        }
+        assert_eq!(of(FieldValue::I64(i64::MAX)), Some(DELAY_MS_MAX));
+        assert_eq!(delay_ms(&BasicProperties::default()), None);
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod handshake;
 mod headers_matching;
 mod heartbeat;
 mod dead_letters;
+mod delayed;
 mod expiry;
 mod length_limits;
 mod permissions;
@@ -79,6 +80,7 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("permissions", permissions::ROWS),
     ("extensions", extensions::ROWS),
     ("dead_letters", dead_letters::ROWS),
+    ("delayed", delayed::ROWS),
     ("expiry", expiry::ROWS),
     ("length_limits", length_limits::ROWS),
     ("turns", turns::ROWS),

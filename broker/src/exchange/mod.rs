@@ -35,7 +35,7 @@ use direct::DirectTable;
 use fanout::FanoutTable;
 use hash_on::HashOn;
 use headers::HeadersTable;
-use leveret_protocol::types::FieldTable;
+use leveret_protocol::types::{FieldTable, FieldValue};
 use listed::ListedTable;
 use registry::Registry;
 use serde::{Deserialize, Serialize};
@@ -72,11 +72,17 @@ pub enum ExchangeKind {
     /// Every message, and the last ones again for whatever is bound later.
     #[serde(rename = "x-recent-history")]
     RecentHistory,
+    /// As another kind, once the time has passed that a message is to wait.
+    #[serde(rename = "x-delayed-message")]
+    Delayed,
 }
+
+/// The argument that says as which kind an exchange routes that delays messages.
+const DELAYED_TYPE: &str = "x-delayed-type";
 
 impl ExchangeKind {
     /// Every kind, AMQP's own first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Direct,
         Self::Fanout,
         Self::Topic,
@@ -85,6 +91,7 @@ impl ExchangeKind {
         Self::Random,
         Self::ModulusHash,
         Self::RecentHistory,
+        Self::Delayed,
     ];
 
     /// The kind that `exchange.declare` calls `name`, if there is one.
@@ -105,7 +112,15 @@ impl ExchangeKind {
             Self::Random => "x-random",
             Self::ModulusHash => "x-modulus-hash",
             Self::RecentHistory => "x-recent-history",
+            Self::Delayed => "x-delayed-message",
         }
+    }
+
+    /// The kind that an exchange of this kind routes as: its own, or, of one that delays messages,
+    /// the one that its arguments name.
+    #[must_use]
+    pub fn routing(self, arguments: &FieldTable) -> Self {
+        if self == Self::Delayed { delayed_type(arguments).unwrap_or(Self::Direct) } else { self }
     }
 
     /// The name as RabbitMQ's texts show it: an Erlang atom, in quotes unless it is a plain word.
@@ -123,6 +138,10 @@ impl ExchangeKind {
         match self {
             Self::ConsistentHash => HashOn::of(arguments).map(drop),
             Self::RecentHistory => history::length(arguments).map(drop),
+            Self::Delayed => match delayed_type(arguments) {
+                Some(kind) => kind.validate(arguments),
+                None => Err(DeclareError::NoDelayedType),
+            },
             Self::Direct
             | Self::Fanout
             | Self::Topic
@@ -131,6 +150,12 @@ impl ExchangeKind {
             | Self::ModulusHash => Ok(()),
         }
     }
+}
+
+/// What the arguments of an exchange that delays messages name: any kind but its own.
+fn delayed_type(arguments: &FieldTable) -> Option<ExchangeKind> {
+    let name = arguments.get(DELAYED_TYPE).and_then(FieldValue::as_str)?;
+    ExchangeKind::parse(name).filter(|kind| *kind != ExchangeKind::Delayed)
 }
 
 impl fmt::Display for ExchangeKind {
@@ -188,7 +213,7 @@ impl<D: Target> Router<D> {
     #[must_use]
     pub fn new(kind: ExchangeKind) -> Self {
         let matcher = match kind {
-            ExchangeKind::Direct => Matcher::Direct(DirectTable::default()),
+            ExchangeKind::Direct | ExchangeKind::Delayed => Matcher::Direct(DirectTable::default()),
             ExchangeKind::Fanout | ExchangeKind::RecentHistory => {
                 Matcher::Fanout(FanoutTable::default())
             }
@@ -331,7 +356,7 @@ impl<D: Target> Matcher<D> {
             Self::Fanout(table) => table.insert(destination),
             Self::Topic(trie) => trie.insert(key.as_bytes(), destination),
             Self::Headers(table) => table.insert(arguments, destination),
-            Self::Weighted(table) => table.insert(key, destination),
+            Self::Weighted(table) => table.insert(key, arguments, destination),
             Self::Listed(table) => table.insert(destination),
         }
     }
@@ -343,7 +368,7 @@ impl<D: Target> Matcher<D> {
             Self::Fanout(table) => table.remove(destination),
             Self::Topic(trie) => trie.remove(key.as_bytes(), destination),
             Self::Headers(table) => table.remove(arguments, destination),
-            Self::Weighted(table) => table.remove(key, destination),
+            Self::Weighted(table) => table.remove(key, arguments, destination),
             Self::Listed(table) => table.remove(destination),
         }
     }

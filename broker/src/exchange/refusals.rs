@@ -58,6 +58,9 @@ pub enum DeclareError {
         /// RabbitMQ's name of the type it has.
         type_name: &'static str,
     },
+    /// `x-delayed-type` names no kind of exchange.
+    #[error("Invalid argument, 'x-delayed-type' must be an existing exchange type")]
+    NoDelayedType,
     /// `x-recent-history-length` is no number of messages.
     #[error("Invalid argument {value}, 'x-recent-history-length' must be a positive integer")]
     InvalidHistoryLength {

@@ -145,18 +145,30 @@ fn arguments_are_checked_by_the_type_that_reads_them() {
     let mut wrong = FieldTable::default();
     wrong.insert("hash-property", FieldValue::LongString(b"app_id".to_vec()));
     wrong.insert("x-recent-history-length", FieldValue::I32(0));
+    wrong.insert("x-delayed-type", FieldValue::LongString(b"x-recent-history".to_vec()));
+    let history = "Invalid argument 0, 'x-recent-history-length' must be a positive integer";
     for kind in ExchangeKind::ALL {
         let text = kind.validate(&wrong).err().map(|refused| refused.to_string());
         let expected = [
             (ExchangeKind::ConsistentHash, "Unsupported property: app_id"),
-            (
-                ExchangeKind::RecentHistory,
-                "Invalid argument 0, 'x-recent-history-length' must be a positive integer",
-            ),
+            (ExchangeKind::RecentHistory, history),
+            (ExchangeKind::Delayed, history),
         ];
         let expected = expected.into_iter().find(|(reads, _)| *reads == kind);
         assert_eq!(text.as_deref(), expected.map(|(_, text)| text), "{kind}");
-        assert_eq!(kind.validate(&FieldTable::default()), Ok(()));
+        let nothing = kind.validate(&FieldTable::default()).err();
+        let needed = (kind == ExchangeKind::Delayed).then_some(DeclareError::NoDelayedType);
+        assert_eq!(nothing, needed, "{kind}");
+    }
+    for (name, routes_as) in [("topic", ExchangeKind::Topic), ("fanout", ExchangeKind::Fanout)] {
+        let arguments: FieldTable = [("x-delayed-type", name)].into_iter().collect();
+        assert_eq!(ExchangeKind::Delayed.validate(&arguments), Ok(()));
+        assert_eq!(ExchangeKind::Delayed.routing(&arguments), routes_as);
+        assert_eq!(ExchangeKind::Direct.routing(&arguments), ExchangeKind::Direct);
+    }
+    for name in ["x-delayed-message", "none"] {
+        let arguments: FieldTable = [("x-delayed-type", name)].into_iter().collect();
+        assert_eq!(ExchangeKind::Delayed.validate(&arguments), Err(DeclareError::NoDelayedType));
     }
 }
 

@@ -18,7 +18,7 @@ use super::stable_hash;
 use super::value::Printed;
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
-use leveret_protocol::types::FieldValue;
+use leveret_protocol::types::{FieldTable, FieldValue};
 use smallvec::SmallVec;
 
 /// RabbitMQ's limit: its ring has a place for every unit.
@@ -52,8 +52,9 @@ pub(super) struct WeightedTable<D> {
 struct Share {
     /// The hash of the destination's name.
     place: u64,
-    /// Those of its bindings in the order they came; the first one counts.
-    weights: SmallVec<[u16; 1]>,
+    /// Those of its bindings in the order they came, with the hash of the arguments by which two of
+    /// the same weight are told apart; the first one counts.
+    weights: SmallVec<[(u16, u64); 1]>,
 }
 
 impl<D> Default for WeightedTable<D> {
@@ -64,19 +65,20 @@ impl<D> Default for WeightedTable<D> {
 
 impl<D: Target> WeightedTable<D> {
     /// A binding whose key is a weight; any other has been refused.
-    pub(super) fn insert(&mut self, key: &str, destination: &D) {
+    pub(super) fn insert(&mut self, key: &str, arguments: &FieldTable, destination: &D) {
         let Ok(weight) = weight(key) else { return };
         let share = self.shares.entry(destination.clone()).or_insert_with(|| Share {
             place: stable_hash::of_bytes(&destination.address()),
             weights: SmallVec::new(),
         });
-        share.weights.push(weight);
+        share.weights.push((weight, identity(arguments)));
     }
 
-    pub(super) fn remove(&mut self, key: &str, destination: &D) {
+    pub(super) fn remove(&mut self, key: &str, arguments: &FieldTable, destination: &D) {
         let Ok(weight) = weight(key) else { return };
         let Some(share) = self.shares.get_mut(destination) else { return };
-        if let Some(at) = share.weights.iter().position(|held| *held == weight) {
+        let gone = (weight, identity(arguments));
+        if let Some(at) = share.weights.iter().position(|held| *held == gone) {
             share.weights.remove(at);
         }
         if share.weights.is_empty() {
@@ -89,7 +91,8 @@ impl<D: Target> WeightedTable<D> {
         let mut nearest = None;
         let mut least = (f64::INFINITY, u64::MAX);
         for (destination, share) in &self.shares {
-            let Some(weight) = share.weights.first().copied().map(f64::from) else { continue };
+            let Some(&(weight, _)) = share.weights.first() else { continue };
+            let weight = f64::from(weight);
             let drawn = fraction(stable_hash::spread(hash ^ share.place));
             // Most are too far away to need the logarithm, which is never nearer than this.
             if 1.0 - drawn > least.0 * weight {
@@ -103,6 +106,11 @@ impl<D: Target> WeightedTable<D> {
         }
         nearest
     }
+}
+
+/// What tells bindings of the same weight apart.
+fn identity(arguments: &FieldTable) -> u64 {
+    stable_hash::of_bytes(&arguments.to_bytes())
 }
 
 /// A number between 0 and 1, neither of them.
@@ -120,7 +128,7 @@ mod tests {
     fn table(weights: &[(u32, u16)]) -> WeightedTable<u32> {
         let mut table = WeightedTable::default();
         for (destination, weight) in weights {
-            table.insert(&weight.to_string(), destination);
+            table.insert(&weight.to_string(), &FieldTable::new(), destination);
         }
         table
     }
@@ -181,9 +189,9 @@ mod tests {
         let fair = one(&table(&[(1, 1), (2, 1)]));
         let mut twice = table(&[(1, 1), (2, 1), (1, 9)]);
         assert_eq!(one(&twice), fair);
-        twice.remove("1", &1);
+        twice.remove("1", &FieldTable::new(), &1);
         assert_eq!(one(&twice), one(&table(&[(1, 9), (2, 1)])));
-        twice.remove("9", &1);
+        twice.remove("9", &FieldTable::new(), &1);
         assert_eq!(one(&twice), 0);
     }
 
@@ -199,9 +207,9 @@ mod tests {
             let all = table(&bound);
             let gone = bound[gone.index(bound.len())];
             let mut fewer = all.clone();
-            fewer.remove(&gone.1.to_string(), &gone.0);
+            fewer.remove(&gone.1.to_string(), &FieldTable::new(), &gone.0);
             let mut again = fewer.clone();
-            again.insert(&gone.1.to_string(), &gone.0);
+            again.insert(&gone.1.to_string(), &FieldTable::new(), &gone.0);
             for key in keys(500) {
                 let (before, after) = (all.choose(key), fewer.choose(key));
                 prop_assert!(after.is_some());

@@ -180,6 +180,11 @@ fn totals(text: &mut Text, totals: &Totals) {
         ),
         ("rabbitmq_queue_messages", "Messages, ready and not settled.", messages),
         ("rabbitmq_queue_messages_bytes", "Content of these messages.", totals.bytes),
+        (
+            "leveret_messages_delayed",
+            "Messages that wait for the time when they are routed.",
+            totals.delayed,
+        ),
     ] {
         text.number(name, Kind::Gauge, help, value);
     }
@@ -291,6 +296,7 @@ mod tests {
                 ready: 4,
                 unacked: 5,
                 bytes: 6,
+                delayed: 7,
             },
             store: StoreState::default(),
         };
@@ -313,6 +319,7 @@ mod tests {
             "rabbitmq_queue_messages_unacked 5",
             "rabbitmq_queue_messages 9",
             "rabbitmq_queue_messages_bytes 6",
+            "leveret_messages_delayed 7",
         ] {
             assert!(text.lines().any(|other| other == line), "{line} in\n{text}");
         }

@@ -32,6 +32,8 @@ pub(crate) struct QueueArguments {
     pub delivery_limit: Option<u32>,
     /// `x-dead-letter-exchange` and `x-dead-letter-routing-key`.
     pub dead_letters: Option<DeadLetterTarget>,
+    /// No argument: the queue is the vhost's own, for messages that wait for their time.
+    pub delays: bool,
 }
 
 /// Where the dead of a queue are published.
@@ -124,6 +126,7 @@ pub(crate) fn parse(
             exchange,
             routing_key: text("x-dead-letter-routing-key"),
         }),
+        delays: false,
     })
 }
 

@@ -22,6 +22,8 @@ pub(crate) enum Reason {
     MaxLength,
     /// Too many attempts to handle it failed.
     DeliveryLimit,
+    /// It has waited as long as it was to, and is no dead letter: it is routed now.
+    Due,
 }
 
 impl Reason {
@@ -32,6 +34,7 @@ impl Reason {
             Self::Rejected => "rejected",
             Self::MaxLength => "maxlen",
             Self::DeliveryLimit => "delivery_limit",
+            Self::Due => "due",
         }
     }
 }

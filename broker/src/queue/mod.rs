@@ -121,6 +121,8 @@ pub(crate) struct QueueCounts {
     pub unacked: usize,
     /// Consumers.
     pub consumers: usize,
+    /// Messages that wait for their time.
+    pub delayed: usize,
     /// Content of all its messages, in bytes.
     pub bytes: usize,
 }
@@ -197,7 +199,8 @@ impl Queue {
             unused_ms: settings.parsed.unused_ms,
             delivery_limit: settings.parsed.delivery_limit,
             buries_refused: settings.parsed.buries_refused,
-            has_dead_letters: settings.parsed.dead_letters.is_some(),
+            has_dead_letters: settings.parsed.dead_letters.is_some() || settings.parsed.delays,
+            delays: settings.parsed.delays,
         });
         let room = around.messages.queue_room();
         state.begin(Facts { now_ms: clock::unix_millis(), room });
@@ -308,6 +311,7 @@ impl Queue {
             ready: inner.state.ready_count(),
             unacked: inner.state.unacked_count(),
             consumers: inner.state.consumers().len(),
+            delayed: inner.state.delayed_count(),
             bytes: inner.state.bytes(),
         }
     }

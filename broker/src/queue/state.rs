@@ -8,18 +8,21 @@
 //! Stays true, and checked by the model test: every message is in exactly one of `ready` and
 //! `unacked`, or gone; every way in ends in `enforce_limit` or is refused by `admit`.
 
+mod delaying;
 mod dying;
+mod reading;
 
 use leveret_storage::messages::RecoveredQueue;
 use serde::{Deserialize, Serialize};
 use slab::Slab;
 
+use self::delaying::Delayed;
 use self::dying::Deaths;
 use super::arguments::LengthLimit;
 use super::consumers::{ConsumerSettings, Consumers};
 use super::deaths::Reason;
 use super::paged::{NEVER, Shelf, Stub};
-use super::ready::{Held, Popped, QueuedMessage, ReadingPlan, Ready, Returns, Taken, footprint};
+use super::ready::{Held, Popped, QueuedMessage, Ready, Returns, Taken, footprint};
 use super::store_changes::StoreChanges;
 use crate::keys::{ConsumerKey, DeliveryKey, Outcome};
 use crate::message::{Marks, Message, Note};
@@ -114,6 +117,7 @@ pub(super) struct QueueState {
     suspended: usize,
     changes: StoreChanges,
     deaths: Deaths,
+    delayed: Delayed,
 }
 
 /// What kind of queue a state machine is for.
@@ -139,6 +143,8 @@ pub(super) struct QueueKind {
     pub has_dead_letters: bool,
     /// And so is what it refuses.
     pub buries_refused: bool,
+    /// It has no consumers: every message leaves it when its time has come.
+    pub delays: bool,
 }
 
 /// Memory for more unacknowledged messages than this is given back when there are none.
@@ -161,6 +167,7 @@ impl QueueState {
             suspended: 0,
             changes: StoreChanges::default(),
             deaths: Deaths::default(),
+            delayed: Delayed::default(),
         }
     }
 
@@ -178,6 +185,11 @@ impl QueueState {
             let body_size = stored.size.saturating_sub(note.body_at);
             let arrived_ms = stored.arrived_ms;
             let stub = Stub::new(Shelf::Durable, stored.size, body_size, arrived_ms);
+            if self.kind.delays {
+                let due_ms = stored.until_ms.unwrap_or(arrived_ms);
+                self.delayed.insert(due_ms, stored.sequence, Held::Paged(stub));
+                continue;
+            }
             let by_queue = self.kind.ttl_ms.map_or(NEVER, |ttl| arrived_ms.saturating_add(ttl));
             self.ready.push(QueuedMessage {
                 sequence: stored.sequence,
@@ -200,7 +212,7 @@ impl QueueState {
 
     /// Memory that its messages take, in bytes.
     pub(super) fn resident_bytes(&self) -> usize {
-        self.ready.resident_bytes() + self.unacked_resident_bytes
+        self.ready.resident_bytes() + self.unacked_resident_bytes + self.delayed.resident_bytes()
     }
 
     fn is_durable(&self, held: &Held) -> bool {
@@ -224,7 +236,7 @@ impl QueueState {
 
     /// Content of all messages of the queue, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.ready.bytes() + self.unacked_bytes
+        self.ready.bytes() + self.unacked_bytes + self.delayed.bytes()
     }
 
     /// The consumers.
@@ -256,6 +268,10 @@ impl QueueState {
         self.next_sequence += 1;
         let level = self.ready.level_of(message.priority());
         let message = message.arrived_at(self.facts.now_ms);
+        if self.kind.delays {
+            self.delay(sequence, message);
+            return Ok(sequence);
+        }
         let expires_ms = self.expires_ms(&message);
         let redelivered = message.was_delivered();
         let queued = |held| QueuedMessage {
@@ -528,35 +544,6 @@ impl QueueState {
     pub(super) fn unsuspend(&mut self) {
         self.suspended = self.suspended.saturating_sub(1);
         self.enforce_limit();
-    }
-
-    /// Whether enough of the messages to be delivered next are in memory.
-    pub(super) fn is_read_ahead(&mut self, messages: usize, bytes: usize) -> bool {
-        !self.has_expired() && self.ready.is_read_ahead(messages, bytes)
-    }
-
-    /// What to read from the stores next: at most this much. `take_in` brings it.
-    pub(super) fn plan_reading(&self, messages: usize, bytes: usize) -> ReadingPlan {
-        self.ready.plan_reading(messages, bytes)
-    }
-
-    /// Gives a message its body back. False when it is not waited for.
-    pub(super) fn take_in(&mut self, shelf: Shelf, sequence: u64, message: Message) -> bool {
-        let is_wanted = self.ready.fill(sequence, message);
-        if is_wanted && shelf == Shelf::Scratch {
-            self.changes.unpage(sequence);
-        }
-        is_wanted
-    }
-
-    /// Takes out a message whose body cannot be had, without a word to the durable store: it stays
-    /// on the disk, for whoever can repair it. False when it does not wait here any more.
-    pub(super) fn set_aside(&mut self, shelf: Shelf, sequence: u64) -> bool {
-        let is_here = self.ready.set_aside(sequence).is_some();
-        if is_here && shelf == Shelf::Scratch {
-            self.changes.unpage(sequence);
-        }
-        is_here
     }
 
     /// Takes out all ready messages; the stores are to be told of them (`StoreChanges::forget_all`).

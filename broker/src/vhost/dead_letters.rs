@@ -1,4 +1,5 @@
-//! Messages that died in one queue of a vhost are published to others.
+//! Messages that died in one queue of a vhost are published to others, and those whose time to be
+//! routed has come.
 //!
 //! Behind `queue::exit::Exit`: called when effects are carried out, with no lock held. A few
 //! messages with their bodies go at once, on the task of whoever let them die; many, and those whose
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use leveret_protocol::properties::BasicProperties;
 use leveret_storage::messages::{Batch, Place, Publish};
 use parking_lot::Mutex;
 use rustc_hash::FxBuildHasher;
@@ -22,9 +24,10 @@ use smallvec::SmallVec;
 use tracing::error;
 
 use super::Vhost;
-use super::death_history::{Death, Letter};
+use super::death_history::{self, Death, Letter};
+use super::delayed;
 use crate::clock;
-use crate::message::Message;
+use crate::message::{Marks, Message};
 use crate::queue::deaths::{DeadLetters, Reason, UNPLACED};
 use crate::queue::exit::Exit;
 use crate::queue::{Effects, Queue};
@@ -51,6 +54,9 @@ struct Waiting {
 
 /// What goes to one queue: each message, and which of the stored ones it is.
 type Runs = IndexMap<u64, (Arc<Queue>, Vec<(Message, Option<usize>)>), FxBuildHasher>;
+
+/// A message as it is published, and the queues it goes to.
+type Way = (Message, Vec<Arc<Queue>>);
 
 impl Exit for Vhost {
     fn publish_dead(&self, letters: DeadLetters, effects: &mut Effects) {
@@ -129,7 +135,16 @@ impl Vhost {
         for dead in &letters.dead {
             let Some(message) = dead.message() else { continue };
             let death = Death { queue: queue.name(), reason: dead.reason, time: now_ms / 1000 };
-            self.route_dead(queue, message, &death, now_ms, &mut moved.publishes, &mut runs);
+            let way = match dead.reason {
+                Reason::Due => self.way_of_due(message),
+                Reason::Expired | Reason::Rejected | Reason::MaxLength | Reason::DeliveryLimit => {
+                    self.way_of_dead(queue, message, &death)
+                }
+            };
+            if let Some((message, targets)) = way {
+                let message = message.arrived_at(now_ms);
+                note_way(message, targets, &mut moved.publishes, &mut runs);
+            }
             if dead.sequence != UNPLACED && queue.is_stored() && message.is_persistent() {
                 moved.settle(Place { queue: queue.id().0, sequence: dead.sequence });
             }
@@ -141,35 +156,50 @@ impl Vhost {
         effects.move_as_one(moved);
     }
 
-    /// Finds out where a dead message goes.
-    fn route_dead(
-        &self,
-        queue: &Queue,
-        message: &Message,
-        death: &Death<'_>,
-        now_ms: u64,
-        stored: &mut Vec<Publish>,
-        runs: &mut Runs,
-    ) {
-        let Some(to) = queue.dead_letter_target() else { return };
-        let Some(exchange) = self.exchange(&to.exchange) else { return };
-        let written = Letter::write(message, death, &to.exchange, to.routing_key.as_deref());
-        let Some(letter) = written else { return };
+    /// Where a dead message goes, and as what.
+    fn way_of_dead(&self, queue: &Queue, message: &Message, death: &Death<'_>) -> Option<Way> {
+        let to = queue.dead_letter_target()?;
+        let exchange = self.exchange(&to.exchange)?;
+        let letter = Letter::write(message, death, &to.exchange, to.routing_key.as_deref())?;
+        let properties = BasicProperties::parse(letter.message.properties()).ok()?;
+        if let Some(place) = self.waiting_place(&exchange, &properties) {
+            return Some((letter.message.clone().marked(Marks::DELAYED), vec![place]));
+        }
         let keys: SmallVec<[&str; 2]> = letter.routing_keys.iter().map(String::as_str).collect();
-        let mut targets = self.route_made(&exchange, &letter.message, &keys);
+        let mut targets = self.route_made(&exchange, &letter.message, &keys).queues;
         if death.reason != Reason::Rejected {
-            targets.queues.retain(|target| !letter.goes_round(target.name()));
+            targets.retain(|target| !letter.goes_round(target.name()));
         }
-        let message = letter.message.clone().arrived_at(now_ms);
-        let is_stored = message.is_persistent() && targets.queues.iter().any(|q| q.is_stored());
-        let place = is_stored.then_some(stored.len());
-        if is_stored {
-            stored.push(Publish { content: message.content(), places: SmallVec::new() });
-        }
-        for target in targets.queues {
-            let run = runs.entry(target.id().0).or_insert_with(|| (target, Vec::new()));
-            run.1.push((message.clone(), place));
-        }
+        Some((letter.message, targets))
+    }
+
+    /// Where a message goes that has waited for its time, and as what.
+    fn way_of_due(&self, message: &Message) -> Option<Way> {
+        let exchange = self.exchange(str::from_utf8(message.exchange()).ok()?)?;
+        let message = delayed::after_delay(message)?;
+        let mut keys = vec![String::from_utf8_lossy(message.routing_key()).into_owned()];
+        keys.extend(death_history::copies(&message.headers()?.parse().ok()?));
+        let keys: SmallVec<[&str; 2]> = keys.iter().map(String::as_str).collect();
+        let targets = self.route_made(&exchange, &message, &keys).queues;
+        Some((message, targets))
+    }
+}
+
+/// Adds a message to what its targets get, and to what is stored if one of them stores it.
+fn note_way(
+    message: Message,
+    targets: Vec<Arc<Queue>>,
+    stored: &mut Vec<Publish>,
+    runs: &mut Runs,
+) {
+    let is_stored = message.is_persistent() && targets.iter().any(|target| target.is_stored());
+    let place = is_stored.then_some(stored.len());
+    if is_stored {
+        stored.push(Publish { content: message.content(), places: SmallVec::new() });
+    }
+    for target in targets {
+        let run = runs.entry(target.id().0).or_insert_with(|| (target, Vec::new()));
+        run.1.push((message.clone(), place));
     }
 }
 

@@ -83,7 +83,7 @@ impl Letter {
 }
 
 /// The keys of the CC header: the checks of a publish let through nothing but an array.
-fn copies(headers: &FieldTable) -> impl Iterator<Item = String> {
+pub(super) fn copies(headers: &FieldTable) -> impl Iterator<Item = String> {
     let copies = headers.get("CC").and_then(FieldValue::as_array).unwrap_or_default();
     copies.iter().filter_map(FieldValue::as_str).map(str::to_owned)
 }

@@ -46,6 +46,8 @@ pub(crate) struct Exchange {
     router: RwLock<Router<Destination>>,
     /// Grows when the router changes, and when the exchange is deleted.
     generation: AtomicU64,
+    /// How it matches: its own kind, or the one behind it.
+    kind: ExchangeKind,
     /// What of a message it chooses by, if it does.
     hash_on: HashOn,
     /// The last messages it got, if it keeps any. Locked for one message, or to copy them all.
@@ -56,11 +58,13 @@ impl Exchange {
     /// An exchange without bindings. Its arguments have been checked.
     pub(crate) fn new(name: &str, settings: ExchangeSettings) -> Arc<Self> {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        let keeps = settings.kind == ExchangeKind::RecentHistory;
+        let kind = settings.kind.routing(&settings.arguments);
+        let keeps = kind == ExchangeKind::RecentHistory;
         Arc::new(Self {
             id: LAST.fetch_add(1, Ordering::Relaxed),
             name: name.into(),
-            router: RwLock::new(Router::new(settings.kind)),
+            router: RwLock::new(Router::new(kind)),
+            kind,
             generation: AtomicU64::new(0),
             hash_on: HashOn::of(&settings.arguments).unwrap_or_default(),
             history: keeps.then(|| Mutex::new(History::of(&settings.arguments))),
@@ -81,6 +85,16 @@ impl Exchange {
     /// What it was declared with.
     pub(crate) fn settings(&self) -> &ExchangeSettings {
         &self.settings
+    }
+
+    /// How it matches.
+    pub(super) fn kind(&self) -> ExchangeKind {
+        self.kind
+    }
+
+    /// Whether messages may have to wait before it routes them.
+    pub(crate) fn delays(&self) -> bool {
+        self.settings.kind == ExchangeKind::Delayed
     }
 
     /// Where messages go that it cannot route.

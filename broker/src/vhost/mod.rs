@@ -11,6 +11,7 @@
 
 mod dead_letters;
 mod death_history;
+mod delayed;
 pub(crate) mod destination;
 mod newest;
 mod records;
@@ -23,7 +24,7 @@ pub(crate) mod topology;
 mod tests;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use dashmap::DashMap;
 use leveret_protocol::types::FieldTable;
@@ -80,6 +81,8 @@ pub(crate) struct Vhost {
     timer: Arc<Timer>,
     limits: Arc<TopologyLimits>,
     burial: Burial,
+    /// See `delayed`.
+    delayed: OnceLock<Arc<Queue>>,
     /// Itself, for its tasks and queues.
     this: Weak<Self>,
 }
@@ -128,6 +131,7 @@ impl Vhost {
             timer,
             limits,
             burial: Burial::default(),
+            delayed: OnceLock::new(),
             this: Weak::clone(this),
         })
     }
@@ -205,7 +209,7 @@ impl Drop for Vhost {
     /// lets go while the registry still holds the others, so that none goes inside another.
     fn drop(&mut self) {
         for exchange in &self.exchanges {
-            let empty = Router::new(exchange.settings().kind);
+            let empty = Router::new(exchange.kind());
             exchange.rebind(|router| *router = empty);
         }
     }

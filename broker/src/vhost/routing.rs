@@ -151,8 +151,13 @@ impl<'a> Walk<'a> {
             out.extend(queues.map(Destination::Queue));
             return;
         }
-        match exchange.settings().kind {
-            ExchangeKind::Direct | ExchangeKind::Fanout | ExchangeKind::Topic => {}
+        // Whether it waits is for each message to say.
+        self.cacheable &= !exchange.delays();
+        match exchange.kind() {
+            ExchangeKind::Direct
+            | ExchangeKind::Fanout
+            | ExchangeKind::Topic
+            | ExchangeKind::Delayed => {}
             ExchangeKind::Headers => {
                 self.cacheable = false;
                 self.parse_headers();

@@ -16,6 +16,7 @@ use leveret_storage::metadata::Proposal;
 use parking_lot::MutexGuard;
 
 use super::Vhost;
+use super::delayed::{self, DELAYED_QUEUE};
 use super::destination::{ALTERNATE_EXCHANGE, Destination, Exchange, ExchangeSettings, Missed};
 use super::newest::Subject;
 use super::records::TopologyChanges;
@@ -206,6 +207,9 @@ impl Vhost {
         assert_room(settings.durable, has_room)?;
         let exchange = Exchange::new(name, settings);
         let mut changes = TopologyChanges::default();
+        if exchange.delays() {
+            self.make_delayed_queue(&mut changes);
+        }
         changes.exchange_declared(&self.name, &exchange);
         self.propose(changes);
         self.add_exchange(name, exchange);
@@ -535,6 +539,11 @@ impl Vhost {
         name: &str,
         settings: QueueSettings,
     ) -> Arc<Queue> {
+        if name == DELAYED_QUEUE {
+            let queue = self.new_queue(id, name, delayed::settings());
+            self.keep_delayed_queue(Arc::clone(&queue));
+            return queue;
+        }
         let queue = self.new_queue(id, name, settings);
         self.add_queue(name, Arc::clone(&queue));
         queue

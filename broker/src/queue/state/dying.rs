@@ -47,6 +47,9 @@ impl QueueState {
         if self.deaths.waiting >= WAITING_MAX {
             return;
         }
+        if self.kind.delays {
+            return self.release_due();
+        }
         for _ in 0..EXPIRED_A_STEP {
             let Some(expired) = self.ready.pop_expired(self.facts.now_ms) else { return };
             self.bury(expired, Reason::Expired);
@@ -61,6 +64,11 @@ impl QueueState {
     /// A message is done with here; where there are dead letters it is published elsewhere.
     pub(in crate::queue) fn bury(&mut self, message: QueuedMessage, reason: Reason) {
         let QueuedMessage { sequence, held, .. } = message;
+        self.leave(sequence, held, reason);
+    }
+
+    /// A message leaves, for elsewhere if that is said.
+    pub(super) fn leave(&mut self, sequence: u64, held: Held, reason: Reason) {
         if !self.kind.has_dead_letters {
             return self.drop_message(sequence, &held);
         }
@@ -113,7 +121,8 @@ impl QueueState {
     /// When there is something to do though nobody asks: milliseconds since the epoch, or `NEVER`.
     pub(in crate::queue) fn next_due_ms(&self) -> u64 {
         let is_held = self.deaths.waiting >= WAITING_MAX;
-        let expiry_ms = if is_held { NEVER } else { self.ready.next_expiry_ms() };
+        let next_ms = self.ready.next_expiry_ms().min(self.delayed.next_ms());
+        let expiry_ms = if is_held { NEVER } else { next_ms };
         expiry_ms.min(self.unused_at_ms())
     }
 }

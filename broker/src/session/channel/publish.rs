@@ -20,7 +20,7 @@ use super::message_properties::{self, Checked};
 use super::reply_to::is_reply_address;
 use crate::auth::permissions::Permission;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
-use crate::message::{HeadLayout, INLINE_BODY_MAX, Message};
+use crate::message::{HeadLayout, INLINE_BODY_MAX, Marks, Message};
 use crate::queue::{Full, Queue};
 use crate::session::context::Session;
 use crate::session::routes::RouteKey;
@@ -243,6 +243,8 @@ struct Found {
     rewritten: Option<Vec<u8>>,
     /// Some exchange on its way keeps it.
     kept: Option<Box<Kept>>,
+    /// What else is known of it.
+    marks: Marks,
 }
 
 fn short_string(bytes: &[u8]) -> &str {
@@ -360,19 +362,19 @@ impl Channel {
         let priority = properties.priority.unwrap_or(0);
         let Session { vhost, routes, effects, .. } = session;
         let cached = routes.lookup(vhost, self.assembly.envelope(), effects);
-        let Found { mut route, rewritten, kept } = match cached {
+        let Found { mut route, rewritten, kept, marks } = match cached {
             // Permissions, existence and internal were checked when the route was found, and no
             // exchange on it looks at headers.
             Some(route) if message_properties::is_plain(&properties) => {
                 message_properties::check_plain(&properties, session)?;
-                Found { route, rewritten: None, kept: None }
+                Found { route, rewritten: None, kept: None, marks: Marks::default() }
             }
             Some(_) | None => self.check_and_find(session, &properties)?,
         };
         if let Some(properties) = rewritten {
             self.assembly.set_properties(&properties);
         }
-        let message = self.assembly.finish(persistent, priority);
+        let message = self.assembly.finish(persistent, priority).marked(marks);
         if let Some(kept) = kept {
             route = kept.keep(session, &message);
         }
@@ -397,7 +399,14 @@ impl Channel {
         let mut keys = vec![self.assembly.routing_key()];
         keys.extend(extra_keys.iter().map(String::as_str));
         let routed = Routed { routing_keys: &keys, properties };
-        let Route { queues, holds, keepers } = session.vhost.route(&exchange, &routed);
+        let Route { mut queues, holds, mut keepers } = session.vhost.route(&exchange, &routed);
+        let mut marks = Marks::default();
+        // What would be returned now does not wait.
+        if let Some(place) = session.vhost.waiting_place(&exchange, properties)
+            && !(self.assembly.mandatory && queues.is_empty())
+        {
+            (queues, keepers, marks) = (vec![place], Vec::new(), Marks::DELAYED);
+        }
         session.await_definitions(&queues);
         let mut route = session.routes.route(queues);
         if let Some(holds) = holds
@@ -405,7 +414,8 @@ impl Channel {
         {
             route = session.routes.remember(self.assembly.envelope(), route, holds);
         }
-        Ok(Found { route, rewritten, kept: Kept::by(keepers, exchange, extra_keys) })
+        let kept = Kept::by(keepers, exchange, extra_keys);
+        Ok(Found { route, rewritten, kept, marks })
     }
 
     #[inline]

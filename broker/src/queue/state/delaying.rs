@@ -1,0 +1,143 @@
+//! Messages that wait for their time, and then leave.
+//!
+//! A room of `queue::state`, and as pure. A queue that delays has nothing else: no consumers, nothing
+//! ready. What is due leaves as a `Dead` of its own reason, and is routed above. Stays true: what is
+//! due first leaves first, what is due at the same time in the order in which it came.
+
+use std::collections::BTreeMap;
+
+use super::super::deaths::Reason;
+use super::super::paged::NEVER;
+use super::super::ready::{Held, footprint};
+use super::QueueState;
+use crate::message::Message;
+
+/// Messages that leave in one step: under a millisecond of work.
+const DUE_A_STEP: usize = 512;
+
+/// See the module documentation. Some 100 bytes a message, beside bodies that are in memory.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Delayed {
+    /// By the time when it is due, in milliseconds since the epoch, and sequence number.
+    waiting: BTreeMap<(u64, u64), Held>,
+    bytes: usize,
+    resident_bytes: usize,
+}
+
+impl Delayed {
+    /// Adds a message.
+    pub(super) fn insert(&mut self, due_ms: u64, sequence: u64, held: Held) {
+        self.bytes += held.size();
+        self.resident_bytes += footprint(&held);
+        self.waiting.insert((due_ms, sequence), held);
+    }
+
+    fn pop_due(&mut self, now_ms: u64) -> Option<(u64, Held)> {
+        let first = self.waiting.first_entry().filter(|first| first.key().0 <= now_ms)?;
+        let ((_, sequence), held) = first.remove_entry();
+        self.bytes -= held.size();
+        self.resident_bytes -= footprint(&held);
+        Some((sequence, held))
+    }
+
+    /// When the first is due; `NEVER`.
+    pub(super) fn next_ms(&self) -> u64 {
+        self.waiting.first_key_value().map_or(NEVER, |((due_ms, _), _)| *due_ms)
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Content of all of them, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Memory that they take, in bytes.
+    pub(super) fn resident_bytes(&self) -> usize {
+        self.resident_bytes
+    }
+}
+
+impl QueueState {
+    /// A message arrives that waits.
+    pub(super) fn delay(&mut self, sequence: u64, message: Message) {
+        let due_ms = self.facts.now_ms.saturating_add(message.delay_ms().unwrap_or(0));
+        let held = if self.delayed.resident_bytes() < self.facts.room {
+            Held::Resident(message)
+        } else {
+            self.page(sequence, message)
+        };
+        self.delayed.insert(due_ms, sequence, held);
+    }
+
+    /// Lets go of what is due, a step of it.
+    pub(super) fn release_due(&mut self) {
+        for _ in 0..DUE_A_STEP {
+            let Some((sequence, held)) = self.delayed.pop_due(self.facts.now_ms) else { return };
+            self.leave(sequence, held, Reason::Due);
+        }
+    }
+
+    /// Messages that wait for their time.
+    pub(in crate::queue) fn delayed_count(&self) -> usize {
+        self.delayed.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leveret_protocol::properties::BasicProperties;
+    use leveret_protocol::types::{FieldTable, RawTable};
+
+    use super::super::super::command::Command;
+    use super::super::{Facts, QueueKind};
+    use super::*;
+    use crate::message::DELAY;
+    use crate::message::tests::with_properties;
+
+    fn delayed(body: &str, ms: i32) -> Message {
+        let headers: FieldTable = [(DELAY, ms)].into_iter().collect();
+        let entries = headers.to_bytes();
+        let headers = Some(RawTable::new(&entries));
+        with_properties(&BasicProperties { headers, ..BasicProperties::default() }, body.as_bytes())
+    }
+
+    fn released(queue: &mut QueueState, now_ms: u64) -> Vec<String> {
+        queue.apply(Command::Expire, Facts { now_ms, room: usize::MAX });
+        let body = |message: &Message| String::from_utf8_lossy(message.body()).into_owned();
+        queue.take_dead().iter().map(|dead| dead.message().map(body).unwrap_or_default()).collect()
+    }
+
+    #[test]
+    fn what_is_due_first_leaves_first() {
+        let kind = QueueKind { delays: true, has_dead_letters: true, ..QueueKind::default() };
+        let mut queue = QueueState::new(kind);
+        queue.begin(Facts { now_ms: 1000, room: usize::MAX });
+        for (body, ms) in [("b", 200), ("c", 300), ("a", 100), ("b too", 200)] {
+            queue.publish(delayed(body, ms));
+        }
+        assert_eq!((queue.delayed_count(), queue.ready_count()), (4, 0));
+        assert_eq!(queue.next_due_ms(), 1100);
+        assert_eq!(released(&mut queue, 1099), [""; 0]);
+        assert_eq!(released(&mut queue, 1100), ["a"]);
+        assert_eq!(released(&mut queue, 1299), ["b", "b too"]);
+        assert_eq!(queue.next_due_ms(), 1300);
+        assert_eq!(released(&mut queue, 5000), ["c"]);
+        assert_eq!((queue.bytes(), queue.resident_bytes(), queue.next_due_ms()), (0, 0, NEVER));
+    }
+
+    #[test]
+    fn many_leave_in_steps_and_bodies_that_are_in_a_store_are_read_first() {
+        let kind = QueueKind { delays: true, has_dead_letters: true, ..QueueKind::default() };
+        let mut queue = QueueState::new(kind);
+        queue.begin(Facts { now_ms: 1000, room: 0 });
+        (0..DUE_A_STEP + 1).for_each(|_| queue.publish(delayed("a", 1)));
+        assert_eq!(queue.changes().take_paged_out().len(), DUE_A_STEP + 1);
+        let released = released(&mut queue, 2000);
+        assert_eq!((released.len(), released.concat()), (DUE_A_STEP, String::new()));
+        assert_eq!(queue.next_due_ms(), 1001, "there is more");
+    }
+}

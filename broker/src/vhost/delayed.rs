@@ -1,0 +1,98 @@
+//! Messages that wait before an exchange of the type `x-delayed-message` routes them.
+//!
+//! They are in a queue of the vhost's own, which no client can name: made with the first such
+//! exchange, defined like any durable queue, so that its messages come back. A publish that is to wait
+//! goes there instead of along its route; when its time has come the queue lets go of it
+//! (`queue::exit`), and it is routed as what is bound then says. Stays true: what consumers get has the
+//! header `x-delay` below zero, so that it waits nowhere again. As RabbitMQ's delayed message exchange
+//! plugin does.
+
+use std::sync::Arc;
+
+use leveret_protocol::properties::BasicProperties;
+use leveret_protocol::types::{FieldTable, FieldValue, RawTable};
+
+use super::Vhost;
+use super::destination::Exchange;
+use super::records::TopologyChanges;
+use crate::message::{self, DELAY, HeadLayout, Marks, Message};
+use crate::queue::arguments::QueueArguments;
+use crate::queue::{Queue, QueueSettings};
+
+/// The name under which the queue is defined. Clients declare none that begins like this.
+pub(super) const DELAYED_QUEUE: &str = "amq.leveret.delayed";
+
+impl Vhost {
+    /// The queue of what waits, made if there is none.
+    pub(super) fn make_delayed_queue(&self, changes: &mut TopologyChanges) {
+        if self.delayed.get().is_none() {
+            let id = self.definitions.next_queue_id();
+            let queue = self.new_queue(id, DELAYED_QUEUE, settings());
+            changes.queue_declared(&queue);
+            self.keep_delayed_queue(queue);
+        }
+    }
+
+    /// The queue of what waits, as it was defined.
+    pub(super) fn keep_delayed_queue(&self, queue: Arc<Queue>) {
+        // Under the topology lock, or at the start: nobody else makes one.
+        let _ = self.delayed.set(queue);
+    }
+
+    /// Where a message with these properties has to wait before this exchange routes it, if it has to.
+    pub(crate) fn waiting_place(
+        &self,
+        exchange: &Exchange,
+        properties: &BasicProperties<'_>,
+    ) -> Option<Arc<Queue>> {
+        let waits = exchange.delays() && message::delay_ms(properties).is_some();
+        self.delayed.get().filter(|_| waits).map(Arc::clone)
+    }
+
+    /// Messages that wait.
+    pub(crate) fn delayed_count(&self) -> usize {
+        self.delayed.get().map_or(0, |queue| queue.counts().delayed)
+    }
+}
+
+/// What the queue is declared with.
+pub(super) fn settings() -> QueueSettings {
+    QueueSettings {
+        durable: true,
+        auto_delete: false,
+        owner: None,
+        arguments: FieldTable::new(),
+        parsed: QueueArguments { delays: true, ..QueueArguments::default() },
+    }
+}
+
+/// The same message after it has waited.
+pub(super) fn after_delay(message: &Message) -> Option<Message> {
+    let properties = BasicProperties::parse(message.properties()).ok()?;
+    let mut headers: FieldTable = properties.headers?.parse().ok()?;
+    let waited = message.delay_ms().and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
+    headers.insert(DELAY, negated(headers.get(DELAY)?, waited));
+    let entries = headers.to_bytes();
+    let properties = BasicProperties { headers: Some(RawTable::new(&entries)), ..properties };
+    let mut head = message.envelope().to_vec();
+    let properties_at = u16::try_from(head.len()).ok()?;
+    properties.encode(&mut head);
+    let layout = HeadLayout { properties_at, body_at: u32::try_from(head.len()).ok()? };
+    let large = message.large_body().cloned();
+    if large.is_none() {
+        head.extend_from_slice(message.body());
+    }
+    let after = Message::new(&head, layout, large, message.is_persistent());
+    Some(after.with_priority(message.priority()).marked(message.marks().without(Marks::DELAYED)))
+}
+
+/// In the type it came in, where that has a sign.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all others have no sign")]
+fn negated(value: &FieldValue, waited: i64) -> FieldValue {
+    match value {
+        FieldValue::I8(number) => FieldValue::I8(number.saturating_neg()),
+        FieldValue::I16(number) => FieldValue::I16(number.saturating_neg()),
+        FieldValue::I32(number) => FieldValue::I32(number.saturating_neg()),
+        _ => FieldValue::I64(-waited),
+    }
+}

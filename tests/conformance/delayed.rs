@@ -1,0 +1,153 @@
+//! Exchanges that delay messages, as RabbitMQ's plugin has them: no release of RabbitMQ 4.3 can run
+//! it, so these rows are for brokers that have the type.
+
+use std::time::Duration;
+
+use leveret_tests::broker_under_test::BrokerUnderTest;
+use leveret_tests::deadline::let_pass;
+use leveret_tests::now;
+use leveret_tests::raw_client::method::{basic, exchange, queue};
+use leveret_tests::raw_client::{Flag, Message, Table, Value};
+
+use crate::row::{Needs, Row};
+use crate::scene::Scene;
+
+const KIND: &str = "x-delayed-message";
+
+pub(crate) const ROWS: &[Row] = &[
+    Row::new("", "messages come when their time has come, the first due first", |scene| {
+        let (exchange, name) = delaying(scene, "direct", "key");
+        scene.client.consume(&name);
+        let begun = now();
+        for (delay, body) in [(250, "last"), (120, "second"), (60, "first")] {
+            scene.client.publish(&delayed(&exchange, "key", delay, body));
+        }
+        scene.client.publish(&Message::to(&exchange, "key").body("at once"));
+        scene.client.expect_deliveries(&["at once", "first", "second", "last"]);
+        assert!(now() - begun >= Duration::from_millis(250));
+    })
+    .needs(Needs::ExchangeType(KIND)),
+    Row::new("", "what waited says how long, below zero", |scene| {
+        let (exchange, name) = delaying(scene, "direct", "key");
+        scene.client.consume(&name);
+        scene.client.publish(&delayed(&exchange, "key", 20, "a"));
+        let delivery = scene.client.expect_delivery();
+        assert_eq!((&delivery.exchange, delivery.routing_key.as_str()), (&exchange, "key"));
+        assert!(!delivery.redelivered);
+        let headers = delivery.content.properties.headers.expect("headers");
+        assert_eq!(headers, Table::new().with("x-delay", -20).with("mine", 1));
+    })
+    .needs(Needs::ExchangeType(KIND)),
+    Row::new("", "a delay of any kind counts, below zero is none", |scene| {
+        let (exchange, name) = delaying(scene, "fanout", "");
+        scene.client.consume(&name);
+        let none = [Value::Int(-5), Value::Int(0), "soon".into(), Value::Void];
+        for (number, delay) in none.into_iter().enumerate() {
+            let message = Message::to(&exchange, "").header("x-delay", delay);
+            scene.client.publish(&message.body(format!("{number}")));
+            scene.client.expect_deliveries(&[&format!("{number}")]);
+        }
+        let some = [Value::Short(60), Value::Long(60), "60".into(), Value::Double(60.9)];
+        let begun = now();
+        for delay in some {
+            scene.client.publish(&Message::to(&exchange, "").header("x-delay", delay).body("a"));
+        }
+        scene.client.expect_deliveries(&["a"; 4]);
+        assert!(now() - begun >= Duration::from_millis(60));
+    })
+    .needs(Needs::ExchangeType(KIND)),
+    Row::new("", "it is routed as is bound when its time has come, as its type says", |scene| {
+        let (exchange, name) = delaying(scene, "topic", "a.*");
+        let later = scene.name("later");
+        scene.client.declare_queue(&later);
+        scene.client.publish(&delayed(&exchange, "a.b", 100, "b"));
+        scene.client.publish(&delayed(&exchange, "c", 100, "c"));
+        scene.client.call(queue::bind(&later, &exchange, "#"));
+        scene.client.call(queue::unbind(&name, &exchange, "a.*"));
+        scene.client.expect_count(&later, 2);
+        assert_eq!(scene.client.drain(&later), ["b", "c"]);
+        assert_eq!(scene.client.drain(&name), [""; 0]);
+    })
+    .needs(Needs::ExchangeType(KIND)),
+    Row::new("52", "what could not be routed now is returned, and confirmed, and not kept", |scene| {
+        let (exchange, name) = delaying(scene, "direct", "key");
+        scene.client.select_confirms();
+        let message = delayed(&exchange, "elsewhere", 50, "a").with(Flag::Mandatory);
+        scene.client.publish(&message);
+        assert_eq!(scene.client.expect_return().code, 312);
+        assert!(scene.client.expect_confirm().acked);
+        scene.client.publish(&delayed(&exchange, "key", 50, "b").with(Flag::Mandatory));
+        assert!(scene.client.expect_confirm().acked);
+        scene.client.call(queue::bind(&name, &exchange, "elsewhere"));
+        scene.client.expect_count(&name, 1);
+        assert_eq!(scene.client.drain(&name), ["b"]);
+    })
+    .needs(Needs::ExchangeType(KIND)),
+    Row::new("56", "what waits comes back after a crash, and comes in time", |_| {
+        let mut broker = BrokerUnderTest::start();
+        let mut scene = Scene::new(broker.broker());
+        let (exchange, name) = delaying(&mut scene, "direct", "key");
+        scene.client.select_confirms();
+        for (delay, body) in [(1_500, "later"), (300, "soon"), (600_000, "not yet")] {
+            scene.client.publish(&delayed(&exchange, "key", delay, body).persistent());
+        }
+        scene.client.expect_confirmed_up_to(1, 3);
+        broker.kill();
+        broker.start_again();
+        let mut client = broker.broker().connect();
+        client.expect_count(&name, 2);
+        assert_eq!(client.drain(&name), ["soon", "later"]);
+        client.close();
+    })
+    .needs(Needs::PrivateBroker),
+    Row::new("", "the exchange goes, and what waits for it goes nowhere", |scene| {
+        let (exchange, name) = delaying(scene, "direct", "key");
+        scene.client.publish(&delayed(&exchange, "key", 60, "a"));
+        scene.client.call(exchange::delete(&exchange));
+        let_pass(Duration::from_millis(150));
+        assert_eq!(scene.client.queue_state(&name).message_count, 0);
+    })
+    .needs(Needs::ExchangeType(KIND)),
+    Row::new("28", "a type that is none is refused", |scene| {
+        let declare = exchange::declare(&scene.x(), "x-delayed-message");
+        scene.client.send(declare.arg("x-delayed-type", "no-such-type"));
+    })
+    .closes_channel(
+        406,
+        "PRECONDITION_FAILED - Invalid argument, 'x-delayed-type' must be an existing exchange type",
+        exchange::DECLARE,
+    )
+    .needs(Needs::ExchangeType(KIND)),
+    Row::new("28", "no type is refused", |scene| {
+        scene.client.send(exchange::declare(&scene.x(), "x-delayed-message"));
+    })
+    .closes_channel(
+        406,
+        "PRECONDITION_FAILED - Invalid argument, 'x-delayed-type' must be an existing exchange type",
+        exchange::DECLARE,
+    )
+    .needs(Needs::ExchangeType(KIND)),
+    Row::new("22", "the queue of what waits is nobody's", |scene| {
+        delaying(scene, "direct", "key");
+        scene.client.send(basic::get("amq.leveret.delayed"));
+    })
+    .closes_channel(
+        404,
+        "NOT_FOUND - no queue 'amq.leveret.delayed' in vhost '/'",
+        basic::GET,
+    )
+    .needs(Needs::ExchangeType(KIND)),
+];
+
+/// An exchange that delays and routes as `kind`, and a queue bound to it.
+fn delaying(scene: &mut Scene, kind: &str, binding_key: &str) -> (String, String) {
+    let (exchange, name) = (scene.x(), scene.q());
+    let declare = exchange::declare(&exchange, "x-delayed-message").with(Flag::Durable);
+    scene.client.call(declare.arg("x-delayed-type", kind));
+    scene.client.declare_bound_queue(&name, &exchange, binding_key);
+    (exchange, name)
+}
+
+fn delayed(exchange: &str, routing_key: &str, ms: i32, body: &str) -> Message {
+    Message::to(exchange, routing_key).header("x-delay", ms).header("mine", 1).body(body)
+}
