@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use leveret_protocol::properties::BasicProperties;
-use leveret_protocol::types::{FieldValue, RawTable};
+use leveret_protocol::types::{FieldTable, FieldValue, RawTable};
 use leveret_storage::messages::Content;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,13 @@ const DELAY_MS_MAX: u64 = 10 * 365 * 24 * 3600 * 1000;
 
 /// In the first octet of the properties: there is an `expiration` (AMQP 0-9-1 §4.2.6.1).
 const EXPIRATION_FLAG: u8 = 1;
+/// In the same octet: there is a `priority`.
+const PRIORITY_FLAG: u8 = 8;
+
+/// How often a message came back to its queue.
+pub(crate) const ACQUIRED_COUNT: &str = "x-acquired-count";
+/// How often an attempt to handle it had failed.
+pub(crate) const DELIVERY_COUNT: &str = "x-delivery-count";
 
 /// A message, immutable. Cloning is a reference count.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -60,12 +67,6 @@ impl Marks {
     pub(crate) const DELIVERED: Self = Self(4);
     /// It waits for its time to be routed, as its header `x-delay` says.
     pub(crate) const DELAYED: Self = Self(8);
-
-    /// All but this one.
-    #[must_use]
-    pub(crate) fn without(self, mark: Self) -> Self {
-        Self(self.0 & !mark.0)
-    }
 
     /// Whether this mark is among them.
     pub(crate) fn has(self, mark: Self) -> bool {
@@ -189,6 +190,33 @@ impl Message {
         BasicProperties::parse(self.properties()).ok()?.headers
     }
 
+    /// Its headers, parsed; empty if it has none.
+    pub(crate) fn header_table(&self) -> FieldTable {
+        self.headers().and_then(|headers| headers.parse().ok()).unwrap_or_default()
+    }
+
+    /// The same message with these headers instead of its own. `None` if it is none that a client
+    /// could have published.
+    pub(crate) fn with_headers(&self, headers: &FieldTable) -> Option<Self> {
+        let properties = BasicProperties::parse(self.properties()).ok()?;
+        let entries = headers.to_bytes();
+        let properties = BasicProperties { headers: Some(RawTable::new(&entries)), ..properties };
+        let mut head = Vec::with_capacity(self.head.len() + entries.len());
+        head.extend_from_slice(self.envelope());
+        properties.encode(&mut head);
+        let body_at = u32::try_from(head.len()).ok()?;
+        if self.large_body.is_none() {
+            head.extend_from_slice(self.body());
+        }
+        Some(Self { head: head.into(), body_at, ..self.clone() })
+    }
+
+    /// The priority that it names, if it names one.
+    pub(crate) fn named_priority(&self) -> Option<u8> {
+        let flags = self.properties().first().copied().unwrap_or(0);
+        (flags & PRIORITY_FLAG != 0).then_some(self.priority)
+    }
+
     /// Property flags and values, as published.
     pub(crate) fn properties(&self) -> &[u8] {
         self.head.get(usize::from(self.properties_at)..self.body_at as usize).unwrap_or_default()
@@ -239,14 +267,16 @@ impl Message {
         self.marks.has(Marks::DEATHS)
     }
 
-    /// All that is known of it.
-    pub(crate) fn marks(&self) -> Marks {
-        self.marks
-    }
-
     /// Whether somebody had it before it came to its queue.
     pub(crate) fn was_delivered(&self) -> bool {
         self.marks.has(Marks::DELIVERED)
+    }
+
+    /// The same message without this mark.
+    #[must_use]
+    pub(crate) fn unmarked(mut self, mark: Marks) -> Self {
+        self.marks.0 &= !mark.0;
+        self
     }
 
     /// The same message with these marks, too.
@@ -419,8 +449,7 @@ pub(crate) mod tests {
     #[test]
     fn a_delay_is_a_number_or_text_above_zero() {
         let of = |value: FieldValue| {
-            let headers: leveret_protocol::types::FieldTable =
-                [(DELAY, value)].into_iter().collect();
+            let headers: FieldTable = [(DELAY, value)].into_iter().collect();
             let entries = headers.to_bytes();
             let headers = Some(RawTable::new(&entries));
             delay_ms(&BasicProperties { headers, ..BasicProperties::default() })

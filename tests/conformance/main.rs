@@ -38,6 +38,7 @@ mod length_limits;
 mod permissions;
 mod prefetch_recover_flow;
 mod publish;
+mod quorum;
 mod queue_arguments;
 mod queue_declare;
 mod queue_delete_purge_bind;
@@ -85,6 +86,7 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("length_limits", length_limits::ROWS),
     ("turns", turns::ROWS),
     ("publish", publish::ROWS),
+    ("quorum", quorum::ROWS),
     ("returns_confirms", returns_confirms::ROWS),
     ("consume", consume::ROWS),
     ("get", get::ROWS),

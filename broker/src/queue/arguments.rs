@@ -16,6 +16,8 @@ pub(crate) const EXPIRY_MS_MAX: i64 = 10 * 365 * 24 * 3600 * 1000;
 pub(crate) struct QueueArguments {
     /// `x-max-priority`: priorities from 0 to this.
     pub max_priority: u8,
+    /// The priority of messages that name none.
+    pub default_priority: u8,
     /// `x-max-length` and `x-max-length-bytes`.
     pub length_limit: LengthLimit,
     /// `x-overflow` is `reject-publish`: a full queue takes nothing, instead of dropping its head.
@@ -28,8 +30,12 @@ pub(crate) struct QueueArguments {
     pub ttl_ms: Option<u64>,
     /// `x-expires`: how long the queue may be unused, in milliseconds.
     pub unused_ms: Option<u64>,
-    /// `x-delivery-limit`: how many attempts to handle a message may fail.
+    /// `x-delivery-limit`: how many attempts to handle a message may fail. Of a quorum queue 20
+    /// unless it says otherwise.
     pub delivery_limit: Option<u32>,
+    /// Consumers are told how often a message came back: those of a quorum queue, and of any with a
+    /// delivery limit.
+    pub counts_deliveries: bool,
     /// `x-dead-letter-exchange` and `x-dead-letter-routing-key`.
     pub dead_letters: Option<DeadLetterTarget>,
     /// No argument: the queue is the vhost's own, for messages that wait for their time.
@@ -54,6 +60,15 @@ pub(crate) struct LengthLimit {
     pub bytes: Option<usize>,
 }
 
+const DELIVERY_LIMIT: &str = "x-delivery-limit";
+/// What a quorum queue that says nothing allows.
+const QUORUM_DELIVERY_LIMIT: u32 = 20;
+/// A quorum queue has 32 priorities, and messages that name none the fifth.
+const QUORUM_PRIORITY_MAX: u8 = 31;
+const QUORUM_PRIORITY: u8 = 4;
+/// Arguments that a quorum queue does not take.
+const CLASSIC_ONLY: [&str; 2] = ["x-max-priority", "x-queue-mode"];
+
 const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
 
 type Check = fn(&FieldValue, &FieldTable) -> Result<(), String>;
@@ -77,7 +92,7 @@ const DECLARE_ARGUMENTS: &[(&str, Check)] = &[
     ("x-consumer-timeout", check_not_negative),
     ("x-queue-type", check_queue_type),
     ("x-quorum-initial-group-size", check_positive),
-    ("x-delivery-limit", check_integer),
+    (DELIVERY_LIMIT, check_integer),
     ("x-queue-leader-locator", check_leader_locator),
 ];
 
@@ -100,7 +115,13 @@ pub(crate) fn parse(
             check(value, arguments).map_err(|reason| invalid(key, queue, &reason))?;
         }
     }
+    let is_quorum = is_quorum(arguments);
+    if is_quorum && let Some(key) = CLASSIC_ONLY.iter().find(|key| arguments.contains(key)) {
+        let text = format!("invalid arg '{key}' for {queue} of queue type rabbit_quorum_queue");
+        return Err(ChannelError::Precondition(text));
+    }
     let max_priority = arguments.get("x-max-priority").and_then(FieldValue::as_integer);
+    let max_priority = max_priority.and_then(|value| u8::try_from(value).ok()).unwrap_or(0);
     let size = |key| {
         let value = arguments.get(key).and_then(FieldValue::as_integer)?;
         usize::try_from(value).ok()
@@ -109,7 +130,8 @@ pub(crate) fn parse(
     let text = |key| arguments.get(key).and_then(FieldValue::as_str).map(str::to_owned);
     let time = |key| size(key).map(|ms| ms as u64);
     Ok(QueueArguments {
-        max_priority: max_priority.and_then(|value| u8::try_from(value).ok()).unwrap_or(0),
+        max_priority: if is_quorum { QUORUM_PRIORITY_MAX } else { max_priority },
+        default_priority: if is_quorum { QUORUM_PRIORITY } else { 0 },
         length_limit: LengthLimit {
             messages: size("x-max-length"),
             bytes: size("x-max-length-bytes"),
@@ -119,15 +141,28 @@ pub(crate) fn parse(
         buries_refused: overflow == Some("reject-publish-dlx"),
         ttl_ms: time("x-message-ttl"),
         unused_ms: time("x-expires"),
-        // Below zero is no limit.
-        delivery_limit: size("x-delivery-limit")
-            .map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
+        delivery_limit: delivery_limit(arguments, is_quorum),
+        counts_deliveries: is_quorum || arguments.contains(DELIVERY_LIMIT),
         dead_letters: text(DEAD_LETTER_EXCHANGE).map(|exchange| DeadLetterTarget {
             exchange,
             routing_key: text("x-dead-letter-routing-key"),
         }),
         delays: false,
     })
+}
+
+/// Whether a queue is a quorum queue.
+pub(crate) fn is_quorum(arguments: &FieldTable) -> bool {
+    arguments.get("x-queue-type").and_then(FieldValue::as_str) == Some("quorum")
+}
+
+/// How many attempts may fail; a limit below zero is none.
+fn delivery_limit(arguments: &FieldTable, is_quorum: bool) -> Option<u32> {
+    match arguments.get(DELIVERY_LIMIT).and_then(FieldValue::as_integer) {
+        Some(limit) if limit < 0 => None,
+        Some(limit) => Some(u32::try_from(limit).unwrap_or(u32::MAX)),
+        None => is_quorum.then_some(QUORUM_DELIVERY_LIMIT),
+    }
 }
 
 /// The consumer priority of `basic.consume`, after a check of its arguments.

@@ -191,6 +191,7 @@ impl Queue {
     ) -> Arc<Self> {
         let mut state = QueueState::new(QueueKind {
             max_priority: settings.parsed.max_priority,
+            default_priority: settings.parsed.default_priority,
             single_active: settings.parsed.single_active,
             is_stored: settings.durable,
             limit: settings.parsed.length_limit,
@@ -198,6 +199,7 @@ impl Queue {
             ttl_ms: settings.parsed.ttl_ms,
             unused_ms: settings.parsed.unused_ms,
             delivery_limit: settings.parsed.delivery_limit,
+            counts_deliveries: settings.parsed.counts_deliveries,
             buries_refused: settings.parsed.buries_refused,
             has_dead_letters: settings.parsed.dead_letters.is_some() || settings.parsed.delays,
             delays: settings.parsed.delays,

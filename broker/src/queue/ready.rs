@@ -74,32 +74,45 @@ pub(super) struct QueuedMessage {
     pub held: Held,
 }
 
-/// How a message came back: whether it ever did, and how often because an attempt to handle it had
-/// failed. In the durable store it is one number that only grows: twice the failures, and one.
+/// How often a message came back, and how often because an attempt to handle it had failed. In the
+/// durable store it is one number that only grows: failures in its upper half, returns in its lower.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Returns(u32);
+pub(super) struct Returns {
+    failures: u16,
+    returns: u16,
+}
 
 impl Returns {
     /// From what the durable store has of it.
+    #[expect(clippy::cast_possible_truncation, reason = "each half is cut out")]
     pub(super) fn from_stored(stored: u32) -> Self {
-        Self(stored)
+        Self { failures: (stored >> 16) as u16, returns: stored as u16 }
     }
 
     /// What the durable store is told.
     pub(super) fn stored(self) -> u32 {
-        self.0
+        u32::from(self.failures) << 16 | u32::from(self.returns)
     }
 
     /// Attempts that failed.
     pub(super) fn failures(self) -> u32 {
-        self.0 / 2
+        self.failures.into()
     }
 
-    /// After it came back once more.
+    /// How often it came back; at most once where nobody counts.
+    pub(super) fn count(self) -> u32 {
+        self.returns.into()
+    }
+
+    /// After it came back once more. Where nobody `counts` one return is as good as many: then the
+    /// store need not be told of each.
     #[must_use]
-    pub(super) fn given_back(self, outcome: Outcome) -> Self {
-        let failed = if outcome == Outcome::Failed { 2 } else { 0 };
-        Self((self.0 | 1).saturating_add(failed))
+    pub(super) fn given_back(self, outcome: Outcome, counts: bool) -> Self {
+        let failed = u16::from(outcome == Outcome::Failed);
+        Self {
+            failures: self.failures.saturating_add(failed),
+            returns: if counts { self.returns.saturating_add(1) } else { 1 },
+        }
     }
 }
 

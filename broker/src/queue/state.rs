@@ -125,6 +125,8 @@ pub(super) struct QueueState {
 pub(super) struct QueueKind {
     /// Messages have priorities from 0 to this.
     pub max_priority: u8,
+    /// The priority of those that name none.
+    pub default_priority: u8,
     /// Only one consumer at a time gets messages.
     pub single_active: bool,
     /// Persistent messages are stored durably.
@@ -139,6 +141,8 @@ pub(super) struct QueueKind {
     pub unused_ms: Option<u64>,
     /// How many attempts to handle a message may fail.
     pub delivery_limit: Option<u32>,
+    /// Consumers are told how often a message came back.
+    pub counts_deliveries: bool,
     /// What dies here is published elsewhere.
     pub has_dead_letters: bool,
     /// And so is what it refuses.
@@ -266,7 +270,7 @@ impl QueueState {
         }
         let sequence = self.next_sequence;
         self.next_sequence += 1;
-        let level = self.ready.level_of(message.priority());
+        let level = self.ready.level_of(self.priority_of(&message));
         let message = message.arrived_at(self.facts.now_ms);
         if self.kind.delays {
             self.delay(sequence, message);
@@ -384,7 +388,8 @@ impl QueueState {
         self.suspended == 0 && self.ready.is_resident() && !self.has_expired()
     }
 
-    fn send(&mut self, consumer: ConsumerKey, acknowledges: bool, message: QueuedMessage) {
+    fn send(&mut self, consumer: ConsumerKey, acknowledges: bool, mut message: QueuedMessage) {
+        self.tell_returns(&mut message);
         let key = self.hold(message, consumer);
         self.under_way.push(Delivery { consumer, key, acknowledges });
     }
@@ -474,11 +479,12 @@ impl QueueState {
             // More than one step: what waits behind them is not to be had yet.
             return Fetched::NotResident;
         }
-        let queued = match self.ready.pop() {
+        let mut queued = match self.ready.pop() {
             Popped::Message(queued) => queued,
             Popped::NotResident => return Fetched::NotResident,
             Popped::Nothing => return Fetched::Empty,
         };
+        self.tell_returns(&mut queued);
         let Held::Resident(message) = &queued.held else { return Fetched::NotResident };
         let (message, redelivered) = (message.clone(), queued.redelivered);
         let key = if no_ack {
@@ -517,7 +523,7 @@ impl QueueState {
     fn give_back(&mut self, mut message: QueuedMessage, outcome: Outcome) {
         message.redelivered = true;
         let before = message.returns;
-        message.returns = before.given_back(outcome);
+        message.returns = before.given_back(outcome, self.kind.counts_deliveries);
         if self.kind.delivery_limit.is_some_and(|limit| message.returns.failures() > limit) {
             return self.bury(message, Reason::DeliveryLimit);
         }

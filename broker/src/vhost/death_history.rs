@@ -9,7 +9,7 @@
 use leveret_protocol::properties::BasicProperties;
 use leveret_protocol::types::{FieldTable, FieldValue, RawTable};
 
-use crate::message::{HeadLayout, Marks, Message};
+use crate::message::{ACQUIRED_COUNT, DELIVERY_COUNT, HeadLayout, Marks, Message};
 use crate::queue::deaths::Reason;
 
 const DEATHS: &str = "x-death";
@@ -51,6 +51,9 @@ impl Letter {
             Some(headers) => headers.parse().ok()?,
             None => FieldTable::new(),
         };
+        for count in [ACQUIRED_COUNT, DELIVERY_COUNT] {
+            headers.remove(count);
+        }
         let own_key = String::from_utf8_lossy(message.routing_key()).into_owned();
         let mut keys = vec![own_key];
         keys.extend(copies(&headers));

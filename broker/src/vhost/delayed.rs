@@ -10,12 +10,12 @@
 use std::sync::Arc;
 
 use leveret_protocol::properties::BasicProperties;
-use leveret_protocol::types::{FieldTable, FieldValue, RawTable};
+use leveret_protocol::types::{FieldTable, FieldValue};
 
 use super::Vhost;
 use super::destination::Exchange;
 use super::records::TopologyChanges;
-use crate::message::{self, DELAY, HeadLayout, Marks, Message};
+use crate::message::{self, DELAY, Marks, Message};
 use crate::queue::arguments::QueueArguments;
 use crate::queue::{Queue, QueueSettings};
 
@@ -68,22 +68,10 @@ pub(super) fn settings() -> QueueSettings {
 
 /// The same message after it has waited.
 pub(super) fn after_delay(message: &Message) -> Option<Message> {
-    let properties = BasicProperties::parse(message.properties()).ok()?;
-    let mut headers: FieldTable = properties.headers?.parse().ok()?;
+    let mut headers = message.header_table();
     let waited = message.delay_ms().and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
     headers.insert(DELAY, negated(headers.get(DELAY)?, waited));
-    let entries = headers.to_bytes();
-    let properties = BasicProperties { headers: Some(RawTable::new(&entries)), ..properties };
-    let mut head = message.envelope().to_vec();
-    let properties_at = u16::try_from(head.len()).ok()?;
-    properties.encode(&mut head);
-    let layout = HeadLayout { properties_at, body_at: u32::try_from(head.len()).ok()? };
-    let large = message.large_body().cloned();
-    if large.is_none() {
-        head.extend_from_slice(message.body());
-    }
-    let after = Message::new(&head, layout, large, message.is_persistent());
-    Some(after.with_priority(message.priority()).marked(message.marks().without(Marks::DELAYED)))
+    Some(message.with_headers(&headers)?.unmarked(Marks::DELAYED))
 }
 
 /// In the type it came in, where that has a sign.

@@ -11,9 +11,9 @@
 
 use super::super::deaths::{Dead, Reason, UNPLACED};
 use super::super::paged::NEVER;
-use super::super::ready::{Held, QueuedMessage};
+use super::super::ready::{Held, QueuedMessage, Returns};
 use super::QueueState;
-use crate::message::Message;
+use crate::message::{ACQUIRED_COUNT, DELIVERY_COUNT, Message};
 
 /// Messages that expire in one step: under a millisecond of work.
 const EXPIRED_A_STEP: usize = 512;
@@ -31,7 +31,29 @@ pub(super) struct Deaths {
     pub used_ms: u64,
 }
 
+/// RabbitMQ's headers of a message that a quorum queue hands out again.
+fn write_returns(message: &mut QueuedMessage) {
+    let Held::Resident(resident) = &message.held else { return };
+    let mut headers = resident.header_table();
+    headers.insert(ACQUIRED_COUNT, i64::from(message.returns.count()));
+    if message.returns.failures() > 0 {
+        headers.insert(DELIVERY_COUNT, i64::from(message.returns.failures()));
+    }
+    if let Some(told) = resident.with_headers(&headers) {
+        message.held = Held::Resident(told);
+    }
+}
+
 impl QueueState {
+    /// A message's priority in this queue.
+    #[inline]
+    pub(super) fn priority_of(&self, message: &Message) -> u8 {
+        match self.kind.default_priority {
+            0 => message.priority(),
+            default => message.named_priority().unwrap_or(default),
+        }
+    }
+
     /// When the time of a message that arrives now is up.
     pub(in crate::queue) fn expires_ms(&self, message: &Message) -> u64 {
         let lives_ms = match (self.kind.ttl_ms, message.lives_ms()) {
@@ -53,6 +75,14 @@ impl QueueState {
         for _ in 0..EXPIRED_A_STEP {
             let Some(expired) = self.ready.pop_expired(self.facts.now_ms) else { return };
             self.bury(expired, Reason::Expired);
+        }
+    }
+
+    /// Tells in a message's headers how often it came back, where consumers are told.
+    #[inline]
+    pub(super) fn tell_returns(&self, message: &mut QueuedMessage) {
+        if self.kind.counts_deliveries && message.returns != Returns::default() {
+            write_returns(message);
         }
     }
 

@@ -13,7 +13,7 @@ use super::exchange_methods::assert_not_default;
 use super::reply_to::{assert_bindable, is_reply_address, is_reply_queue};
 use crate::auth::permissions::Permission;
 use crate::definitions::records::DestinationKind;
-use crate::error::{AmqpError, ChannelError};
+use crate::error::{AmqpError, ChannelError, ConnectionError};
 use crate::keys::ConnectionId;
 use crate::names::{self, cleaned};
 use crate::queue::{Queue, QueueSettings, arguments};
@@ -121,6 +121,7 @@ impl Channel {
         let name = self.queue_or_last(delete.queue)?;
         session.check(Permission::Configure, &session.vhost.queue_name(name), name)?;
         let conditions = (delete.if_unused, delete.if_empty);
+        assert_deletable(session, name, conditions)?;
         let connection = session.handle.id();
         let (ready, durable) = session.vhost.delete_queue(name, conditions, connection)?;
         let message_count = u32::try_from(ready).unwrap_or(u32::MAX);
@@ -179,7 +180,7 @@ fn check_quorum(
     name: &str,
     resource: &crate::error::ResourceName,
 ) -> Result<(), ChannelError> {
-    if arguments.get("x-queue-type").and_then(FieldValue::as_str) != Some("quorum") {
+    if !arguments::is_quorum(arguments) {
         return Ok(());
     }
     if declare.queue.is_empty() {
@@ -194,6 +195,28 @@ fn check_quorum(
         _ => return Ok(()),
     };
     Err(ChannelError::Precondition(format!("invalid property '{offending}' for {resource}")))
+}
+
+/// A quorum queue goes without conditions, as on RabbitMQ.
+fn assert_deletable(
+    session: &Session,
+    name: &str,
+    (if_unused, if_empty): (bool, bool),
+) -> Result<(), ConnectionError> {
+    let is_quorum = |queue: Arc<Queue>| arguments::is_quorum(&queue.settings().arguments);
+    let flag = match (if_unused, if_empty) {
+        (true, _) => "if-unused",
+        (false, true) => "if-empty",
+        (false, false) => return Ok(()),
+    };
+    if !session.vhost.queue(name).is_some_and(is_quorum) {
+        return Ok(());
+    }
+    Err(ConnectionError::NotImplemented(format!(
+        "cannot delete {}. queue.delete operations with {flag} flag set are not supported by quorum \
+         queues",
+        session.vhost.queue_name(name)
+    )))
 }
 
 /// A dead letter exchange is written to and the queue read from on behalf of the declarer.
