@@ -3,10 +3,13 @@
 use leveret_tests::raw_client::content::Properties;
 use leveret_tests::raw_client::method::{Method, basic, channel, queue};
 use leveret_tests::raw_client::reply::Fetched;
-use leveret_tests::raw_client::{Flag, Message, RawClient, Table, Value};
+use leveret_tests::raw_client::{Flag, Message, RawClient, Value};
 
 use crate::row::Row;
 use crate::scene::Scene;
+
+/// Settles the delivery with a tag.
+type Settle = fn(u64) -> Method;
 
 pub(crate) const ROWS: &[Row] = &[
     Row::new("101", "it tells how often a message came back, and how often it failed", |scene| {
@@ -14,9 +17,9 @@ pub(crate) const ROWS: &[Row] = &[
         scene.client.fill(&name, &["a"]);
         let nack = |tag| basic::nack(tag).with(Flag::Requeue);
         let reject = |tag| basic::reject(tag).with(Flag::Requeue);
-        let steps: [(fn(u64) -> Method, [i64; 2]); 4] =
-            [(nack, [0, 0]), (nack, [1, 0]), (reject, [2, 0]), (reject, [3, 1])];
-        for (settle, expected) in steps {
+        let settlements: [Settle; 4] = [nack, nack, reject, reject];
+        let told = [[0, 0], [1, 0], [2, 0], [3, 1]];
+        for (settle, expected) in settlements.into_iter().zip(told) {
             let fetched = fetch(&mut scene.client, &name);
             assert_eq!(counts(&fetched), expected);
             assert_eq!(fetched.redelivered, expected[0] > 0);
@@ -134,7 +137,7 @@ fn fetch(client: &mut RawClient, name: &str) -> Fetched {
 
 /// How often it came back, and how often it failed.
 fn counts(fetched: &Fetched) -> [i64; 2] {
-    let headers = fetched.content.properties.headers.clone().unwrap_or_else(Table::new);
+    let headers = fetched.content.properties.headers.clone().unwrap_or_default();
     ["x-acquired-count", "x-delivery-count"].map(|name| match headers.get(name) {
         None => 0,
         Some(Value::Long(count)) => *count,
