@@ -32,6 +32,7 @@ pub(crate) mod error;
 pub(crate) mod keys;
 pub(crate) mod names;
 pub mod secret;
+pub(crate) mod password;
 pub(crate) mod clock;
 
-pub use auth::password::hash as hash_password;
+pub use password::hash as hash_password;
