@@ -17,6 +17,7 @@ pub(crate) mod connection;
 pub(crate) mod session;
 pub(crate) mod broker;
 pub(crate) mod vhost;
+pub(crate) mod policy;
 pub(crate) mod auth;
 pub(crate) mod queue;
 pub(crate) mod outgoing;
