@@ -12,6 +12,7 @@ pub mod logging;
 pub mod healthcheck;
 pub mod server;
 pub(crate) mod startup;
+pub(crate) mod import;
 pub(crate) mod metrics;
 pub(crate) mod connection;
 pub(crate) mod session;

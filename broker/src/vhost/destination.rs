@@ -10,6 +10,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwapOption;
 use leveret_protocol::types::{FieldTable, FieldValue};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
@@ -42,6 +43,9 @@ pub(crate) struct Exchange {
     id: u64,
     name: Box<str>,
     settings: ExchangeSettings,
+    /// Where messages go that it cannot route, by its argument or a policy. Written by
+    /// `vhost::policies` alone.
+    alternate: ArcSwapOption<String>,
     /// Written with the vhost's topology lock held; read by every publish that is not cached.
     router: RwLock<Router<Destination>>,
     /// Grows when the router changes, and when the exchange is deleted.
@@ -66,6 +70,7 @@ impl Exchange {
             router: RwLock::new(Router::new(kind)),
             kind,
             generation: AtomicU64::new(0),
+            alternate: ArcSwapOption::new(alternate_in(&settings.arguments)),
             hash_on: HashOn::of(&settings.arguments).unwrap_or_default(),
             history: keeps.then(|| Mutex::new(History::of(&settings.arguments))),
             settings,
@@ -98,8 +103,20 @@ impl Exchange {
     }
 
     /// Where messages go that it cannot route.
-    pub(crate) fn alternate(&self) -> Option<&str> {
-        self.settings.arguments.get(ALTERNATE_EXCHANGE).and_then(FieldValue::as_str)
+    pub(crate) fn alternate(&self) -> Option<Arc<String>> {
+        self.alternate.load_full()
+    }
+
+    /// From now on these arguments count. Returns whether that makes a difference: then routes over
+    /// other exchanges to this one may not count any more, either.
+    pub(super) fn set_effective(&self, arguments: &FieldTable) -> bool {
+        let alternate = alternate_in(arguments);
+        if *self.alternate.load() == alternate {
+            return false;
+        }
+        self.alternate.store(alternate);
+        self.altered();
+        true
     }
 
     /// What of a message it hashes, if it is a consistent hash exchange.
@@ -143,6 +160,11 @@ impl Exchange {
     pub(super) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
+}
+
+fn alternate_in(arguments: &FieldTable) -> Option<Arc<String>> {
+    let name = arguments.get(ALTERNATE_EXCHANGE).and_then(FieldValue::as_str)?;
+    Some(Arc::new(name.to_owned()))
 }
 
 impl fmt::Debug for Exchange {

@@ -206,6 +206,7 @@ impl Vhost {
         settings.kind.validate(&settings.arguments).map_err(invalid)?;
         assert_room(settings.durable, has_room)?;
         let exchange = Exchange::new(name, settings);
+        self.govern_exchange(&exchange);
         let mut changes = TopologyChanges::default();
         if exchange.delays() {
             self.make_delayed_queue(&mut changes);
@@ -322,6 +323,7 @@ impl Vhost {
         self.assert_queue_allowed(name)?;
         assert_room(settings.durable, has_room)?;
         let queue = self.new_queue(self.definitions.next_queue_id(), name, settings);
+        self.govern_queue(&queue);
         let mut changes = TopologyChanges::default();
         changes.queue_declared(&queue);
         self.propose(changes);
@@ -529,7 +531,9 @@ impl Vhost {
 
     /// Brings back a durable exchange at start.
     pub(crate) fn restore_exchange(&self, name: &str, settings: ExchangeSettings) {
-        self.add_exchange(name, Exchange::new(name, settings));
+        let exchange = Exchange::new(name, settings);
+        self.govern_exchange(&exchange);
+        self.add_exchange(name, exchange);
     }
 
     /// Brings back a durable queue at start.
@@ -545,6 +549,7 @@ impl Vhost {
             return queue;
         }
         let queue = self.new_queue(id, name, settings);
+        self.govern_queue(&queue);
         self.add_queue(name, Arc::clone(&queue));
         queue
     }
@@ -562,7 +567,7 @@ impl Vhost {
 }
 
 /// 541: on a full disk nothing new is promised to be there after a restart.
-fn assert_room(durable: bool, has_room: bool) -> Result<(), ConnectionError> {
+pub(super) fn assert_room(durable: bool, has_room: bool) -> Result<(), ConnectionError> {
     if durable && !has_room {
         let text = "the disk is full, the change was not made".to_owned();
         return Err(ConnectionError::Internal(text));
