@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use leveret_tests::broker_under_test::BrokerUnderTest;
 use leveret_tests::deadline::TO_RUN;
-use leveret_tests::raw_client::method::{exchange, queue};
+use leveret_tests::raw_client::method::{basic, exchange, queue};
 use leveret_tests::raw_client::{Flag, Handshake, Message, RawClient};
 use tempfile::TempDir;
 
@@ -137,6 +137,30 @@ fn policies_reach_what_exists_and_what_comes() {
         assert_eq!(client.drain("rest"), ["lonely", "lonely.new"], "{round}");
         client.close();
         // What was loaded stays when the file does not say it any more.
+        rig.write(&[ACCESS]);
+        rig.restart();
+    }
+    rig.broker.assert_no_panic();
+}
+
+/// Also after a restart, when the policy comes from the store.
+#[test]
+fn a_policy_has_messages_wait() {
+    let policy = r#""policies": [{
+        "vhost": "/", "name": "later", "pattern": "^rest$", "apply-to": "exchanges",
+        "definition": {"delayed-message": true}
+    }]"#;
+    let mut rig = Rig::start(&[ACCESS, TOPOLOGY, policy], LOAD);
+    for _ in 0..2 {
+        let mut client = rig.connect();
+        client.consume("rest");
+        for (delay, body) in [(150, "last"), (50, "first")] {
+            client.publish(&Message::to("rest", "").header("x-delay", delay).body(body));
+        }
+        client.publish(&Message::to("rest", "").body("at once"));
+        let tags = client.expect_deliveries(&["at once", "first", "last"]);
+        client.send(basic::ack(tags[2]).with(Flag::Multiple));
+        client.close();
         rig.write(&[ACCESS]);
         rig.restart();
     }

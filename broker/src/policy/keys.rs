@@ -8,6 +8,9 @@ use serde_json::Value;
 use self::Choice::{First, Greatest, Least, Limit, Second};
 use super::{Pattern, QueueType};
 
+/// The argument that the setting `delayed-message` stands for.
+pub(crate) const DELAYED_MESSAGE: &str = "x-delayed-message";
+
 /// Which of two values counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Choice {
@@ -105,7 +108,7 @@ pub(super) const KEYS: &[Key] = &[
         "{} is not a valid dead letter routing key", None, First),
     queues("dead-letter-strategy", |value| is_one_of(value, &["at-most-once", "at-least-once"]),
         "{} is not a valid dead letter strategy", None, First),
-    exchanges("delayed-message", "x-delayed-message", Value::is_boolean,
+    exchanges("delayed-message", DELAYED_MESSAGE, Value::is_boolean,
         "{} is not a valid delayed-message value"),
     queues("delayed-retry-max", is_positive,
         "{} is not a valid delayed retry maximum delay. Must be a positive integer",

@@ -24,7 +24,8 @@ mod effective;
 #[cfg(test)]
 mod naive;
 
-pub(crate) use effective::{Effective, effective, effective_of_exchange};
+pub(crate) use effective::{Effective, Origin, effective, effective_of_exchange};
+pub(crate) use keys::DELAYED_MESSAGE;
 pub(crate) use matching::Policies;
 pub(crate) use validation::{Draft, Invalid};
 

@@ -9,10 +9,12 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use tracing::{Level, debug, enabled};
 
 use super::Vhost;
 use super::destination::{Destination, Exchange};
+use super::records::TopologyChanges;
 use super::topology::assert_room;
 use crate::definitions::command::{Command, PolicyChange};
 use crate::definitions::store::Durable;
@@ -52,6 +54,11 @@ impl Vhost {
         let ordered = self.topology.lock();
         let adds = changes.iter().any(|change| matches!(change, PolicyChange::Put(_)));
         assert_room(adds, has_room)?;
+        if changes.iter().any(has_messages_wait) {
+            let mut made = TopologyChanges::default();
+            self.make_delayed_queue(&mut made);
+            self.propose(made);
+        }
         let mut policies = Policies::clone(&self.policies.load());
         let commands: Vec<Command> = changes.iter().cloned().map(Command::from).collect();
         let proposal = self.definitions.propose(&commands);
@@ -128,11 +135,17 @@ impl Vhost {
         let policies = self.policies.load();
         let applied = policies.of_exchange(exchange.name());
         let effective = policy::effective_of_exchange(&exchange.settings().arguments, applied);
-        if exchange.set_effective(effective.arguments()) {
+        if exchange.set_effective(&effective) {
             tell(&self.exchange_name(exchange.name()), &effective);
             self.topology_changed();
         }
     }
+}
+
+/// Whether an exchange may need a place for messages that wait.
+fn has_messages_wait(change: &PolicyChange) -> bool {
+    let PolicyChange::Put(policy) = change else { return false };
+    policy.definition.get("delayed-message").and_then(Value::as_bool) == Some(true)
 }
 
 fn tell(resource: &ResourceName, effective: &Effective) {
@@ -148,9 +161,9 @@ fn tell(resource: &ResourceName, effective: &Effective) {
 #[cfg(test)]
 mod tests {
     use leveret_protocol::properties::BasicProperties;
-    use leveret_protocol::types::{FieldTable, FieldValue};
+    use leveret_protocol::types::{FieldTable, FieldValue, RawTable};
     use leveret_storage::metadata::MetadataStore;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::super::destination::ExchangeSettings;
     use super::super::routing::{Holds, Route, Routed};
@@ -158,7 +171,7 @@ mod tests {
     use super::*;
     use crate::definitions::held::HeldMetadata;
     use crate::definitions::parameters::{self, PolicyKey};
-    use crate::definitions::records::DestinationKind;
+    use crate::definitions::records::{self, DestinationKind};
     use crate::definitions::store::DefinitionStore;
     use crate::exchange::ExchangeKind;
     use crate::keys::ConnectionId;
@@ -367,6 +380,31 @@ mod tests {
             !rig.counts(&held),
             "it was found over two exchanges, one of which may have changed"
         );
+    }
+
+    #[test]
+    fn messages_wait_where_a_policy_says_so_and_as_long_as_it_does() {
+        let rig = rig();
+        let headers: FieldTable = [("x-delay", FieldValue::I32(5))].into_iter().collect();
+        let headers = headers.to_bytes();
+        let properties =
+            BasicProperties { headers: Some(RawTable::new(&headers)), ..Default::default() };
+        let waits = |name: &str| {
+            let exchange = rig.vhost.exchange(name).expect("declared");
+            rig.vhost.waiting_place(&exchange, &properties).is_some()
+        };
+        rig.exchange("x.early", None);
+        let (_, held) = rig.reached("x.early");
+        rig.put("p", "^x", json!({"delayed-message": true}));
+        rig.exchange("x.late", None);
+        rig.exchange("other", None);
+        assert_eq!(["x.early", "x.late", "other"].map(waits), [true, true, false]);
+        assert!(!rig.counts(&held) && rig.find("x.early").holds.is_none());
+        rig.store.sync();
+        let stored = records::load(&rig.store.read().unwrap()).unwrap();
+        assert_eq!(stored.queues.len(), 1, "what waits has a place after a restart");
+        rig.delete("p");
+        assert_eq!(["x.early", "x.late", "other"].map(waits), [false; 3]);
     }
 
     #[test]

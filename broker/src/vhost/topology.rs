@@ -206,7 +206,6 @@ impl Vhost {
         settings.kind.validate(&settings.arguments).map_err(invalid)?;
         assert_room(settings.durable, has_room)?;
         let exchange = Exchange::new(name, settings);
-        self.govern_exchange(&exchange);
         let mut changes = TopologyChanges::default();
         if exchange.delays() {
             self.make_delayed_queue(&mut changes);
@@ -240,12 +239,14 @@ impl Vhost {
     }
 
     fn add_exchange(&self, name: &str, exchange: Arc<Exchange>) {
+        self.govern_exchange(&exchange);
         if self.exchanges.insert(name.into(), exchange).is_none() {
             self.limits.exchanges.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn add_queue(&self, name: &str, queue: Arc<Queue>) {
+        self.govern_queue(&queue);
         if self.queues.insert(name.into(), queue).is_none() {
             self.limits.queues.fetch_add(1, Ordering::Relaxed);
         }
@@ -323,7 +324,6 @@ impl Vhost {
         self.assert_queue_allowed(name)?;
         assert_room(settings.durable, has_room)?;
         let queue = self.new_queue(self.definitions.next_queue_id(), name, settings);
-        self.govern_queue(&queue);
         let mut changes = TopologyChanges::default();
         changes.queue_declared(&queue);
         self.propose(changes);
@@ -531,9 +531,7 @@ impl Vhost {
 
     /// Brings back a durable exchange at start.
     pub(crate) fn restore_exchange(&self, name: &str, settings: ExchangeSettings) {
-        let exchange = Exchange::new(name, settings);
-        self.govern_exchange(&exchange);
-        self.add_exchange(name, exchange);
+        self.add_exchange(name, Exchange::new(name, settings));
     }
 
     /// Brings back a durable queue at start.
@@ -549,7 +547,6 @@ impl Vhost {
             return queue;
         }
         let queue = self.new_queue(id, name, settings);
-        self.govern_queue(&queue);
         self.add_queue(name, Arc::clone(&queue));
         queue
     }
