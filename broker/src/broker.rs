@@ -134,6 +134,11 @@ impl Broker {
         &self.users
     }
 
+    /// Where definitions are stored.
+    pub(crate) fn definitions(&self) -> &Arc<DefinitionStore> {
+        &self.definitions
+    }
+
     /// Where messages are stored.
     pub(crate) fn messages(&self) -> &Arc<Messages> {
         &self.messages

@@ -1,10 +1,10 @@
 //! From a data directory to a broker: opens the store, seeds an empty one, brings everything
-//! durable back.
+//! durable back, and loads the definitions that the configuration names.
 //!
 //! Called once by `server::run`, before anything listens. Stays true: nothing durable is passed
 //! over in silence. What cannot be read stops the start; a binding whose end is missing is logged.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use leveret_storage::messages::{Options, Recovered};
@@ -16,13 +16,16 @@ use tracing::{info, warn};
 use crate::auth::{SeedError, Users, seed_if_empty};
 use crate::broker::Broker;
 use crate::config::Config;
+use crate::definitions::parameters;
 use crate::definitions::records::{
     self, BindingRecord, DefinitionError, DestinationKind, ExchangeRecord, QueueRecord,
 };
 use crate::definitions::store::DefinitionStore;
 use crate::error::ResourceName;
 use crate::exchange::Binding;
+use crate::import::{self, ImportError};
 use crate::keys::QueueId;
+use crate::policy::Policy;
 use crate::queue::{Queue, QueueSettings, arguments};
 use crate::stores::{MemoryBudget, Messages};
 use crate::vhost::Vhost;
@@ -40,6 +43,9 @@ pub(crate) enum Error {
     /// The first users could not be made.
     #[error(transparent)]
     Seed(#[from] SeedError),
+    /// The definitions that the configuration names cannot be loaded.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// A definition makes no sense.
     #[error("the stored definition of {0} cannot be used: {1}")]
     Unusable(ResourceName, String),
@@ -72,13 +78,22 @@ pub(crate) fn start(config: &Config) -> Result<Started, Error> {
     let store = Store::open(&config.data_dir)?;
     info!("data directory: {}", store.directory().display());
     let metadata = store.metadata();
-    let stored = records::load(&metadata.read()?)?;
+    let snapshot = metadata.read()?;
+    let stored = records::load(&snapshot)?;
+    let policies = parameters::policies(&snapshot)?;
     let (messages, recovered) = open_messages(&store, config, &stored)?;
     let epoch = boot_epoch(&*metadata, highest_queue(&stored, &recovered))?;
     let definitions = Arc::new(DefinitionStore::new(metadata, epoch));
     let loopback_users = &config.authentication.loopback_users;
     let users = Users::new(Arc::clone(&definitions), &stored, loopback_users);
-    let seeded = seed_if_empty(&users, &stored, &config.seed)?;
+    // RabbitMQ: what is loaded says who there is.
+    let seeded = match config.load_definitions.paths.is_empty() {
+        true => seed_if_empty(&users, &stored, &config.seed)?,
+        false => {
+            info!("definitions are to be loaded: no default user and vhost are made");
+            None
+        }
+    };
     let broker = Arc::new(Broker::new(config, users, definitions, messages));
     if let Some(vhost) = &seeded {
         info!("created vhost '{}' and user '{}'", vhost.name, config.seed.user);
@@ -88,7 +103,9 @@ pub(crate) fn start(config: &Config) -> Result<Started, Error> {
     }
     // What was handed out before a crash, nobody knows: all of it may have been.
     let all_redelivered = !store.was_closed();
+    restore_policies(&broker, policies)?;
     restore(&broker, &stored, &recovered, all_redelivered)?;
+    import::load(&config.load_definitions, &broker, &snapshot)?;
     Ok(Started { broker, store })
 }
 
@@ -158,6 +175,21 @@ fn restore(
         stored.queues.len(),
         stored.bindings.len()
     );
+    Ok(())
+}
+
+/// Before queues and exchanges, which go by them from the first moment on.
+fn restore_policies(broker: &Broker, policies: Vec<Policy>) -> Result<(), Error> {
+    let mut of_vhosts = BTreeMap::<String, Vec<Policy>>::new();
+    for policy in policies {
+        of_vhosts.entry(policy.vhost.clone()).or_default().push(policy);
+    }
+    for (vhost, policies) in of_vhosts {
+        with_vhost(broker, &vhost, |vhost| {
+            vhost.restore_policies(policies);
+            Ok(())
+        })?;
+    }
     Ok(())
 }
 

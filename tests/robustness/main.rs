@@ -11,6 +11,7 @@
 
 mod bodies;
 mod conversation;
+mod definitions;
 mod descriptors;
 mod flood;
 mod fuzz;

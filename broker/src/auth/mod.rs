@@ -12,7 +12,5 @@ pub(crate) use users::Users;
 
 pub(crate) mod permissions;
 
-pub(crate) mod password;
-
 mod seed;
 pub(crate) use seed::{SeedError, seed_if_empty};

@@ -111,6 +111,14 @@ impl Rules {
     }
 }
 
+/// Whether a right may be given in these words.
+///
+/// # Errors
+/// It is not a regular expression as this broker knows them.
+pub(crate) fn assert_pattern(expression: &str) -> Result<(), PatternError> {
+    Pattern::compile(expression).map(drop)
+}
+
 impl Pattern {
     fn compile(expression: &str) -> Result<Self, PatternError> {
         match expression {

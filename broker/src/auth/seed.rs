@@ -5,13 +5,13 @@ use leveret_storage::StorageError;
 use regex::Regex;
 use thiserror::Error;
 
-use super::password;
 use super::users::{AuthError, Users};
 use crate::config::{Seed, SeedPermissions, SeedUser};
 use crate::definitions::command::Access;
 use crate::definitions::records::{
     Definitions, HashingAlgorithm, PermissionRecord, UserRecord, VhostRecord,
 };
+use crate::password;
 use crate::secret::Secret;
 
 /// Why the first definitions were not made.

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use leveret_storage::metadata::Proposal;
 use parking_lot::RwLock;
 
-use super::password;
 use super::permissions::{PatternError, Rules, UserPermissions};
 use super::sasl::Identity;
 use crate::definitions::command::{Access, Command};
@@ -19,6 +18,7 @@ use crate::definitions::records::{
     Definitions, HashingAlgorithm, PermissionKey, PermissionRecord, UserRecord,
 };
 use crate::definitions::store::DefinitionStore;
+use crate::password;
 
 /// Why a login is refused: for the log only, the client is never told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,7 +33,7 @@ pub(crate) enum LoginRefused {
     #[error("user '{0}' can only connect via localhost")]
     NotLoopback(String),
     /// The user's password was hashed in a way that cannot be verified here.
-    #[error("user '{0}' has a password hash that is not SHA-256: set the password anew")]
+    #[error("user '{0}' has a password hash of MD5, which is not verified: set the password anew")]
     UnknownHash(String),
 }
 
@@ -107,18 +107,21 @@ impl Users {
     ) -> Result<Arc<UserRecord>, LoginRefused> {
         let name = identity.user.clone();
         let user = self.user(&name);
-        let hash = user.as_ref().map_or("", |user| user.password_hash.as_str());
         // Before any refusal: an unknown user takes as long as a wrong password.
-        let verified = password::verify(hash, &identity.password);
+        let verified = match &user {
+            Some(user) if user.hashing_algorithm == HashingAlgorithm::Sha512 => {
+                password::verify_sha512(&user.password_hash, &identity.password)
+            }
+            Some(user) => password::verify(&user.password_hash, &identity.password),
+            None => password::verify("", &identity.password),
+        };
         let Some(user) = user else { return Err(LoginRefused::InvalidCredentials(name)) };
         if identity.password.is_empty() {
             return Err(LoginRefused::BlankPassword(name));
         }
         match user.hashing_algorithm {
-            HashingAlgorithm::Sha256 => {}
-            HashingAlgorithm::Sha512 | HashingAlgorithm::Md5 => {
-                return Err(LoginRefused::UnknownHash(name));
-            }
+            HashingAlgorithm::Sha256 | HashingAlgorithm::Sha512 => {}
+            HashingAlgorithm::Md5 => return Err(LoginRefused::UnknownHash(name)),
         }
         if !verified {
             return Err(LoginRefused::InvalidCredentials(name));
@@ -412,9 +415,22 @@ mod tests {
     }
 
     #[test]
-    fn hashes_of_other_kinds_are_refused_with_the_reason() {
+    fn a_hash_of_sha512_is_as_good() {
         let users = empty();
+        let hash = "AQIDBANSvkE51MvG7pNDq4NjmP8SFay7rWsolg//30q7jnApCiuE049Jxcha\
+                    pptDh7ryvu/VdvUXYHbwdpa9veVAv14=";
         let hashing_algorithm = HashingAlgorithm::Sha512;
+        let password_hash = hash.to_owned();
+        users.put(UserRecord { hashing_algorithm, password_hash, ..user("bob", "x") });
+        assert_eq!(login(&users, "bob", "guest", ELSEWHERE), Ok("bob".to_owned()));
+        let refused = Err(LoginRefused::InvalidCredentials("bob".to_owned()));
+        assert_eq!(login(&users, "bob", "x", ELSEWHERE), refused);
+    }
+
+    #[test]
+    fn hashes_of_md5_are_refused_with_the_reason() {
+        let users = empty();
+        let hashing_algorithm = HashingAlgorithm::Md5;
         users.put(UserRecord { hashing_algorithm, ..user("bob", "x") });
         let refused = Err(LoginRefused::UnknownHash("bob".to_owned()));
         assert_eq!(login(&users, "bob", "x", HERE), refused);

@@ -13,8 +13,9 @@ use leveret_storage::messages::{Engine, FsyncPolicy};
 
 use super::types::{
     ADDRESS, BACKLOG, BOOLEAN, CHANNELS, DIRECTORY, ENGINE, FRAME_MAX, FSYNC_POLICY,
-    INITIAL_FRAME_MAX, LIMIT, LISTENER, LOG_FILTER, MECHANISM, MESSAGE_SIZE, MILLISECONDS,
-    MULTIPLE, Mechanism, NAME, NAMES, NONE, PATTERN, PORT, RATIO, SECONDS, SIZE, TEXT, Type,
+    IMPORT_BACKEND, INITIAL_FRAME_MAX, LIMIT, LISTENER, LOG_FILTER, MECHANISM, MESSAGE_SIZE,
+    MILLISECONDS, MULTIPLE, Mechanism, NAME, NAMES, NONE, PATTERN, PORT, RATIO, SECONDS, SIZE,
+    TEXT, Type,
 };
 
 /// What applies when nobody sets the key.
@@ -65,8 +66,11 @@ pub(super) fn is_wildcard(pattern: &str) -> bool {
 }
 
 /// Other names that RabbitMQ has for a key.
-pub(super) const ALIASES: &[(&str, &str)] =
-    &[("connection_max", "max_connections"), ("max_channels_per_connection", "channel_max")];
+pub(super) const ALIASES: &[(&str, &str)] = &[
+    ("connection_max", "max_connections"),
+    ("management.load_definitions", "load_definitions"),
+    ("max_channels_per_connection", "channel_max"),
+];
 
 macro_rules! keys {
     ($( $(#[doc = $doc:literal])+
@@ -158,6 +162,18 @@ keys! {
     USER_WRITE: String = "default_users.<name>.write", PATTERN, Example("^own-");
     /// What it may read from.
     USER_READ: String = "default_users.<name>.read", PATTERN, Example(".*");
+    /// A file of definitions, or a directory of such files, to load at every start, in RabbitMQ's
+    /// JSON format. Users, permissions and policies become as they are there; exchanges and
+    /// queues that exist stay as they are. With it, the default user and vhost are not made.
+    LOAD_DEFINITIONS: PathBuf = "load_definitions", DIRECTORY, Example("/etc/leveret/definitions.json");
+    /// The same in newer words.
+    DEFINITIONS_PATH: PathBuf =
+        "definitions.local.path", DIRECTORY, Example("/etc/leveret/definitions");
+    /// Where definitions come from: from files.
+    DEFINITIONS_BACKEND: () =
+        "definitions.import_backend", IMPORT_BACKEND, Example("local_filesystem");
+    /// Whether definitions are loaded only when the files are not those that were loaded last.
+    DEFINITIONS_SKIP: bool = "definitions.skip_if_unchanged", BOOLEAN, Default("false");
     /// Whether guest may log in from this machine only.
     LOOPBACK_GUEST: bool = "loopback_users.guest", BOOLEAN, Default("true");
     /// Further users who may log in from this machine only.

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod options;
+mod definitions;
 mod error;
 mod inapplicable;
 mod keys;
@@ -23,6 +24,7 @@ mod syntax;
 mod tests;
 mod types;
 
+pub use definitions::LoadDefinitions;
 pub use error::{ConfigError, Origin};
 pub use message_storage::MessageStorage;
 pub use options::ServeOptions;
@@ -46,6 +48,8 @@ pub struct Config {
     pub authentication: Authentication,
     /// What an empty data directory is filled with.
     pub seed: Seed,
+    /// What is loaded at every start.
+    pub load_definitions: LoadDefinitions,
     /// When publishers are blocked for want of memory.
     pub memory: MemoryHighWatermark,
     /// When publishers are blocked for want of disk space.
@@ -165,6 +169,7 @@ impl Config {
             limits: Limits::build(&settings)?,
             authentication: Authentication::build(&settings)?,
             seed: Seed::build(&settings)?,
+            load_definitions: LoadDefinitions::build(&settings)?,
             memory: MemoryHighWatermark::build(&settings)?,
             disk_free_limit: DiskFreeLimit::build(&settings)?,
             identity: Identity::build(&settings)?,

@@ -1,7 +1,7 @@
 //! What an empty data directory is filled with: `default_*` and `default_users.*`.
 //!
-//! `auth` reads it once, when it finds neither a vhost nor a user; a later start
-//! does not look at it.
+//! `auth` reads it once, when it finds neither a vhost nor a user and no definitions
+//! are to be loaded; a later start does not look at it.
 
 use std::collections::BTreeMap;
 

@@ -124,12 +124,9 @@ fn expected(kind: &str) -> String {
 }
 
 fn without_alias(path: Vec<String>) -> Vec<String> {
-    match path.as_slice() {
-        [only] => match ALIASES.iter().find(|(alias, _)| alias == only) {
-            Some((_, name)) => vec![(*name).to_owned()],
-            None => path,
-        },
-        _ => path,
+    match ALIASES.iter().find(|(alias, _)| alias.split('.').eq(path.iter().map(String::as_str))) {
+        Some((_, name)) => name.split('.').map(str::to_owned).collect(),
+        None => path,
     }
 }
 

@@ -224,6 +224,26 @@ fn groups_are_filled_from_their_keys() {
 }
 
 #[test]
+fn definitions_come_from_the_old_key_and_from_the_new_one() {
+    let config = Rig::new("").load().unwrap();
+    assert_eq!(config.load_definitions, LoadDefinitions::default());
+    let config = Rig::new(
+        "definitions.import_backend = local_filesystem\ndefinitions.local.path = /new\n\
+         load_definitions = /old.json\ndefinitions.skip_if_unchanged = true\n\
+         definitions.hashing.algorithm = sha512",
+    )
+    .load()
+    .unwrap();
+    let paths = vec!["/old.json".into(), "/new".into()];
+    assert_eq!(config.load_definitions, LoadDefinitions { paths, skip_if_unchanged: true });
+    assert_eq!(config.warnings.len(), 1);
+    let config = Rig::new("management.load_definitions = /older.json").load().unwrap();
+    assert_eq!(config.load_definitions.paths, [PathBuf::from("/older.json")]);
+    let error = Rig::new("definitions.import_backend = https").load().unwrap_err();
+    assert!(error.ends_with("definitions.import_backend: expected local_filesystem"), "{error}");
+}
+
+#[test]
 fn further_users_are_put_together_from_their_keys() {
     let config = Rig::new(
         "default_users.eve.tags = monitoring, policymaker\ndefault_users.bob.password = 'p#1'\n\

@@ -66,6 +66,20 @@ pub(super) const FSYNC_POLICY: Type<FsyncPolicy> = Type {
     parse: fsync_policy,
 };
 
+/// RabbitMQ's names for files; the other backend is HTTPS.
+pub(super) const IMPORT_BACKEND: Type<()> = Type {
+    name: "local_filesystem",
+    parse: |text| {
+        let known = [
+            "local_filesystem",
+            "local",
+            "rabbit_definitions_import_local_filesystem",
+            "rabbitmq_definitions_import_local_filesystem",
+        ];
+        known.contains(&text).then_some(())
+    },
+};
+
 pub(super) const NONE: Type<()> =
     Type { name: "the word none", parse: |text| (text == "none").then_some(()) };
 

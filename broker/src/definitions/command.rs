@@ -7,10 +7,14 @@
 use leveret_storage::metadata::Change;
 use serde::{Deserialize, Serialize};
 
+use super::parameters::{
+    GlobalParameterRecord, ImportRecord, ParameterRecord, PolicyKey, TopicPermissionRecord,
+};
 use super::records::{
     BindingRecord, ExchangeKey, ExchangeRecord, PermissionKey, PermissionRecord, QueueKey,
     QueueRecord, Record, RecordKey, UserKey, UserRecord, VhostKey, VhostRecord,
 };
+use crate::policy::Policy;
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +23,10 @@ pub(crate) enum Command {
     Access(Access),
     /// To what there is in a vhost.
     Topology(Topology),
+    /// To the policies of a vhost.
+    Policy(PolicyChange),
+    /// To what is kept beside all that.
+    Parameter(Parameter),
 }
 
 /// A change to vhosts, users or permissions.
@@ -55,12 +63,36 @@ pub(crate) enum Topology {
     Unbind(BindingRecord),
 }
 
+/// A change to the policies or the operator policies of a vhost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum PolicyChange {
+    /// A policy is there, as described.
+    Put(Policy),
+    /// A policy is gone.
+    Delete(PolicyKey),
+}
+
+/// A change to parameters and the like.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Parameter {
+    /// A parameter of a vhost says this.
+    Put(ParameterRecord),
+    /// A parameter of the whole broker says this.
+    PutGlobal(GlobalParameterRecord),
+    /// A user may use these routing keys.
+    SetTopicPermission(TopicPermissionRecord),
+    /// These definitions were loaded from files.
+    Imported(ImportRecord),
+}
+
 impl Command {
     /// What it means for the metadata store.
     pub(super) fn change(&self) -> Change {
         match self {
             Self::Access(access) => access.change(),
             Self::Topology(topology) => topology.change(),
+            Self::Policy(policy) => policy.change(),
+            Self::Parameter(parameter) => parameter.change(),
         }
     }
 }
@@ -91,6 +123,26 @@ impl Topology {
     }
 }
 
+impl PolicyChange {
+    fn change(&self) -> Change {
+        match self {
+            Self::Put(policy) => policy.put(),
+            Self::Delete(policy) => policy.delete(),
+        }
+    }
+}
+
+impl Parameter {
+    fn change(&self) -> Change {
+        match self {
+            Self::Put(parameter) => parameter.put(),
+            Self::PutGlobal(parameter) => parameter.put(),
+            Self::SetTopicPermission(permission) => permission.put(),
+            Self::Imported(import) => import.put(),
+        }
+    }
+}
+
 impl From<Access> for Command {
     fn from(access: Access) -> Self {
         Self::Access(access)
@@ -100,6 +152,18 @@ impl From<Access> for Command {
 impl From<Topology> for Command {
     fn from(topology: Topology) -> Self {
         Self::Topology(topology)
+    }
+}
+
+impl From<PolicyChange> for Command {
+    fn from(policy: PolicyChange) -> Self {
+        Self::Policy(policy)
+    }
+}
+
+impl From<Parameter> for Command {
+    fn from(parameter: Parameter) -> Self {
+        Self::Parameter(parameter)
     }
 }
 

@@ -1,12 +1,16 @@
 //! Definitions that outlive the process: vhosts, users, permissions, durable exchanges, queues and
-//! bindings.
+//! bindings, policies and other parameters.
 //!
-//! `records` says what is kept and how it is read back at start, `command` what may change, `store`
-//! hands changes to the metadata store and says when they are on disk.
+//! `records` and `parameters` say what is kept and how it is read back at start, `command` what may
+//! change, `store` hands changes to the metadata store and says when they are on disk. `document`
+//! reads what RabbitMQ exports.
 
 pub(crate) mod command;
 pub(crate) mod records;
+pub(crate) mod parameters;
 pub(crate) mod store;
+pub(crate) mod document;
+mod json_arguments;
 
 #[cfg(test)]
 pub(crate) mod held;

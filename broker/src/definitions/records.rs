@@ -63,13 +63,13 @@ pub(crate) struct VhostRecord {
 /// How a password hash was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum HashingAlgorithm {
-    /// Salted SHA-256, the only one that can be verified.
+    /// Salted SHA-256.
     #[serde(rename = "rabbit_password_hashing_sha256")]
     Sha256,
     /// Salted SHA-512, as RabbitMQ may export it.
     #[serde(rename = "rabbit_password_hashing_sha512")]
     Sha512,
-    /// Salted MD5, as old versions of RabbitMQ made it.
+    /// Salted MD5, as old versions of RabbitMQ made it; it is not verified.
     #[serde(rename = "rabbit_password_hashing_md5")]
     Md5,
 }
@@ -314,15 +314,13 @@ pub(crate) fn load(snapshot: &Snapshot) -> Result<Definitions, DefinitionError> 
 }
 
 fn records<R: Record>(snapshot: &Snapshot) -> Result<Vec<R>, DefinitionError> {
-    snapshot
-        .collection(R::COLLECTION)
-        .map(|(key, value)| {
-            serde_json::from_slice(value).map_err(|error| DefinitionError {
-                key: key.to_string(),
-                detail: error.to_string(),
-            })
-        })
-        .collect()
+    snapshot.collection(R::COLLECTION).map(read).collect()
+}
+
+/// Reads one entry.
+pub(super) fn read<R: Record>((key, value): (&Key, &[u8])) -> Result<R, DefinitionError> {
+    serde_json::from_slice(value)
+        .map_err(|error| DefinitionError { key: key.to_string(), detail: error.to_string() })
 }
 
 /// The table as AMQP encodes it, without its length.

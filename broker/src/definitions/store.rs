@@ -125,4 +125,9 @@ impl DefinitionStore {
         let changes: Vec<_> = commands.iter().map(Command::change).collect();
         (!changes.is_empty()).then(|| self.store.propose(changes))
     }
+
+    /// When everything that was proposed so far is on disk.
+    pub(crate) fn settled(&self) -> Proposal {
+        self.store.propose(Vec::new())
+    }
 }

@@ -15,6 +15,7 @@ mod consumers;
 pub(crate) mod deaths;
 mod delivering;
 mod discard;
+mod effective;
 mod effects;
 mod ending;
 pub(crate) mod exit;
@@ -150,6 +151,7 @@ pub(crate) struct Queue {
     name: Box<str>,
     vhost: Arc<str>,
     settings: QueueSettings,
+    effective: effective::Effective,
     /// Guards the state machine and the places deliveries go to: one critical section per run.
     inner: Mutex<Inner>,
     gate: Gate,
@@ -224,6 +226,7 @@ impl Queue {
             name: name.into(),
             vhost,
             settings,
+            effective: effective::Effective::default(),
             inner: Mutex::new(inner),
             gate: Gate::default(),
             around,

@@ -8,8 +8,9 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use arc_swap::ArcSwapOption;
 use leveret_protocol::types::{FieldTable, FieldValue};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
@@ -17,6 +18,7 @@ use crate::exchange::hash_on::HashOn;
 use crate::exchange::history::History;
 use crate::exchange::{ExchangeKind, Router, Target};
 use crate::message::Message;
+use crate::policy::{DELAYED_MESSAGE, Effective, Origin};
 use crate::queue::Queue;
 
 /// The argument that names an exchange for what this one cannot route.
@@ -42,6 +44,11 @@ pub(crate) struct Exchange {
     id: u64,
     name: Box<str>,
     settings: ExchangeSettings,
+    /// Where messages go that it cannot route, by its argument or a policy. Written by
+    /// `vhost::policies` alone.
+    alternate: ArcSwapOption<String>,
+    /// Whether a policy has messages wait before it routes them. Written there as well.
+    told_to_delay: AtomicBool,
     /// Written with the vhost's topology lock held; read by every publish that is not cached.
     router: RwLock<Router<Destination>>,
     /// Grows when the router changes, and when the exchange is deleted.
@@ -66,6 +73,8 @@ impl Exchange {
             router: RwLock::new(Router::new(kind)),
             kind,
             generation: AtomicU64::new(0),
+            alternate: ArcSwapOption::new(alternate_in(&settings.arguments)),
+            told_to_delay: AtomicBool::new(false),
             hash_on: HashOn::of(&settings.arguments).unwrap_or_default(),
             history: keeps.then(|| Mutex::new(History::of(&settings.arguments))),
             settings,
@@ -94,12 +103,31 @@ impl Exchange {
 
     /// Whether messages may have to wait before it routes them.
     pub(crate) fn delays(&self) -> bool {
-        self.settings.kind == ExchangeKind::Delayed
+        self.settings.kind == ExchangeKind::Delayed || self.told_to_delay.load(Ordering::Relaxed)
     }
 
     /// Where messages go that it cannot route.
-    pub(crate) fn alternate(&self) -> Option<&str> {
-        self.settings.arguments.get(ALTERNATE_EXCHANGE).and_then(FieldValue::as_str)
+    pub(crate) fn alternate(&self) -> Option<Arc<String>> {
+        self.alternate.load_full()
+    }
+
+    /// From now on these arguments count. Returns whether that makes a difference: then routes over
+    /// other exchanges to this one may not count any more, either.
+    pub(super) fn set_effective(&self, effective: &Effective) -> bool {
+        let alternate = alternate_in(effective.arguments());
+        // Who declares an exchange says by its type whether it delays.
+        let by_policy = effective.origin(DELAYED_MESSAGE).is_some_and(|by| *by != Origin::Argument);
+        let delays = effective.arguments().get(DELAYED_MESSAGE).and_then(FieldValue::as_bool);
+        let delays = by_policy && delays == Some(true);
+        if *self.alternate.load() == alternate
+            && self.told_to_delay.load(Ordering::Relaxed) == delays
+        {
+            return false;
+        }
+        self.alternate.store(alternate);
+        self.told_to_delay.store(delays, Ordering::Relaxed);
+        self.altered();
+        true
     }
 
     /// What of a message it hashes, if it is a consistent hash exchange.
@@ -143,6 +171,11 @@ impl Exchange {
     pub(super) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
+}
+
+fn alternate_in(arguments: &FieldTable) -> Option<Arc<String>> {
+    let name = arguments.get(ALTERNATE_EXCHANGE).and_then(FieldValue::as_str)?;
+    Some(Arc::new(name.to_owned()))
 }
 
 impl fmt::Debug for Exchange {

@@ -6,7 +6,7 @@
 //!   of its bindings: see `routing::Holds`;
 //! - a registry guard is never held while anything else is locked: the `Arc` is cloned out.
 //!
-//! Lock order: topology, registry shard, exchange router, queue, connection outgoing buffer. An
+//! Lock order: governing, topology, registry shard, exchange router, queue, connection outgoing buffer. An
 //! exchange's history is locked alone or within topology.
 
 mod dead_letters;
@@ -14,6 +14,7 @@ mod death_history;
 mod delayed;
 pub(crate) mod destination;
 mod newest;
+mod policies;
 mod records;
 mod removal;
 mod reply_queues;
@@ -26,6 +27,7 @@ mod tests;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use leveret_protocol::types::FieldTable;
 use parking_lot::Mutex;
@@ -37,6 +39,7 @@ use self::removal::Topology;
 use crate::definitions::store::{DefinitionStore, Durable};
 use crate::error::{ChannelError, ResourceName};
 use crate::exchange::{ExchangeKind, Router};
+use crate::policy::Policies;
 use crate::queue::exit::Exit;
 use crate::queue::timer::Timer;
 use crate::queue::{Queue, Surroundings};
@@ -72,6 +75,11 @@ pub(crate) struct Vhost {
     reply_queues: Registry<Queue>,
     default_exchange: Arc<Exchange>,
     generation: AtomicU64,
+    /// Replaced with the topology lock held.
+    policies: ArcSwap<Policies>,
+    /// Held while some of what exists is given what the policies of now make of it: two who do so
+    /// must not overtake each other.
+    governing: Mutex<()>,
     /// Serialises all changes, and knows which exchanges lead to a destination.
     topology: Mutex<Topology>,
     /// What of the changes is not on disk yet.
@@ -96,6 +104,11 @@ const PREDECLARED: [(&str, ExchangeKind, bool); 6] = [
     ("amq.match", ExchangeKind::Headers, false),
     ("amq.rabbitmq.trace", ExchangeKind::Topic, true),
 ];
+
+/// The type of an exchange that every vhost has from the start, if this is one.
+pub(crate) fn predeclared(exchange: &str) -> Option<ExchangeKind> {
+    PREDECLARED.iter().find(|(name, ..)| *name == exchange).map(|(_, kind, _)| *kind)
+}
 
 impl Vhost {
     /// A vhost with the predeclared exchanges only. `limits` are those of all vhosts together.
@@ -124,6 +137,8 @@ impl Vhost {
             reply_queues: Registry::default(),
             default_exchange: Exchange::new("", settings(ExchangeKind::Direct, false)),
             generation: AtomicU64::new(1),
+            policies: ArcSwap::default(),
+            governing: Mutex::new(()),
             topology: Mutex::new(Topology::default()),
             newest: Newest::default(),
             definitions,

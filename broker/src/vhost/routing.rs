@@ -208,6 +208,6 @@ impl<'a> Walk<'a> {
 
     fn alternate(&self, exchange: &Exchange) -> Option<Destination> {
         let name = exchange.alternate()?;
-        self.vhost.exchange(name).map(Destination::Exchange)
+        self.vhost.exchange(&name).map(Destination::Exchange)
     }
 }

@@ -239,12 +239,14 @@ impl Vhost {
     }
 
     fn add_exchange(&self, name: &str, exchange: Arc<Exchange>) {
+        self.govern_exchange(&exchange);
         if self.exchanges.insert(name.into(), exchange).is_none() {
             self.limits.exchanges.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn add_queue(&self, name: &str, queue: Arc<Queue>) {
+        self.govern_queue(&queue);
         if self.queues.insert(name.into(), queue).is_none() {
             self.limits.queues.fetch_add(1, Ordering::Relaxed);
         }
@@ -562,7 +564,7 @@ impl Vhost {
 }
 
 /// 541: on a full disk nothing new is promised to be there after a restart.
-fn assert_room(durable: bool, has_room: bool) -> Result<(), ConnectionError> {
+pub(super) fn assert_room(durable: bool, has_room: bool) -> Result<(), ConnectionError> {
     if durable && !has_room {
         let text = "the disk is full, the change was not made".to_owned();
         return Err(ConnectionError::Internal(text));

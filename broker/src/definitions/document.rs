@@ -1,0 +1,316 @@
+//! Definitions as RabbitMQ exports them, versions 3.x and 4.x: one JSON document.
+//!
+//! Called by `import`. Stays true: a document is read whole or not at all, and the first thing in it
+//! that cannot be read is named; members that nobody here knows are passed over, as RabbitMQ does.
+//! See <https://www.rabbitmq.com/docs/definitions>.
+
+mod object;
+mod users;
+
+use leveret_protocol::types::FieldTable;
+use serde_json::Value;
+
+use self::object::Object;
+use super::parameters::{GlobalParameterRecord, ParameterRecord, TopicPermissionRecord};
+use super::records::{
+    BindingRecord, DestinationKind, ExchangeRecord, PermissionRecord, UserRecord, VhostRecord,
+};
+use crate::exchange::ExchangeKind;
+use crate::policy::{Draft, Invalid, Policy, PolicyKind};
+
+/// Everything that a document defines, of each kind in its order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Document {
+    /// The vhosts.
+    pub vhosts: Vec<VhostRecord>,
+    /// The users.
+    pub users: Vec<UserRecord>,
+    /// What they may do.
+    pub permissions: Vec<PermissionRecord>,
+    /// Which topics they may use.
+    pub topic_permissions: Vec<TopicPermissionRecord>,
+    /// Parameters of vhosts, without operator policies.
+    pub parameters: Vec<ParameterRecord>,
+    /// Parameters of the whole broker.
+    pub global_parameters: Vec<GlobalParameterRecord>,
+    /// Policies and operator policies.
+    pub policies: Vec<Policy>,
+    /// The exchanges that clients may declare.
+    pub exchanges: Vec<ExchangeRecord>,
+    /// The queues that clients may name.
+    pub queues: Vec<QueueDefinition>,
+    /// The bindings that clients may make.
+    pub bindings: Vec<BindingRecord>,
+    /// What was passed over, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// A queue that is to be there.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct QueueDefinition {
+    /// The vhost's name.
+    pub vhost: String,
+    /// Its name within the vhost.
+    pub name: String,
+    /// Comes back after a restart.
+    pub durable: bool,
+    /// Deleted with its last consumer.
+    pub auto_delete: bool,
+    /// The arguments of its declaration.
+    pub arguments: FieldTable,
+}
+
+/// A document cannot be used: which object of it, and why. One line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{object}: {reason}")]
+pub(crate) struct DocumentError {
+    object: String,
+    reason: String,
+}
+
+impl DocumentError {
+    /// What is wrong with what.
+    pub(crate) fn new(object: impl Into<String>, reason: impl Into<String>) -> Self {
+        let reason: String = reason.into();
+        Self { object: object.into(), reason: reason.trim_end().replace('\n', " ") }
+    }
+}
+
+impl Document {
+    /// Reads a document. An empty one defines nothing.
+    ///
+    /// # Errors
+    /// It is no JSON object, or something in it cannot be read.
+    pub(crate) fn read(text: &[u8]) -> Result<Self, DocumentError> {
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let whole = |reason: String| DocumentError::new("the document", reason);
+        let parsed: Value = serde_json::from_slice(text)
+            .map_err(|error| whole(format!("it is not JSON: {error}")))?;
+        let Value::Object(categories) = parsed else {
+            return Err(whole("it is not a JSON object".to_owned()));
+        };
+        let root = Object::new(&categories);
+        let mut document = Self::default();
+        document.read_access(&root)?;
+        document.read_parameters(&root)?;
+        document.read_topology(&root)?;
+        Ok(document)
+    }
+
+    fn read_access(&mut self, root: &Object<'_>) -> Result<(), DocumentError> {
+        let version = root.find("rabbitmq_version").or_else(|| root.find("rabbit_version"));
+        let version = version.and_then(Value::as_str);
+        self.users = root.each("users", |user| users::user(user, version))?;
+        self.vhosts = root.each("vhosts", vhost)?;
+        for (category, kind) in [("users", "user"), ("vhosts", "vhost")] {
+            let notes = root.each(category, |object| without_effect(kind, object))?;
+            self.notes.extend(notes.into_iter().flatten());
+        }
+        self.permissions = root.each("permissions", |permission| {
+            Ok(PermissionRecord {
+                user: permission.text("user")?,
+                vhost: permission.text("vhost")?,
+                configure: permission.text("configure")?,
+                write: permission.text("write")?,
+                read: permission.text("read")?,
+            })
+        })?;
+        self.topic_permissions = root.each("topic_permissions", |permission| {
+            Ok(TopicPermissionRecord {
+                user: permission.text("user")?,
+                vhost: permission.text("vhost")?,
+                exchange: permission.text("exchange")?,
+                write: permission.text("write")?,
+                read: permission.text("read")?,
+            })
+        })?;
+        Ok(())
+    }
+
+    fn read_parameters(&mut self, root: &Object<'_>) -> Result<(), DocumentError> {
+        self.global_parameters = root.each("global_parameters", |parameter| {
+            Ok(GlobalParameterRecord {
+                name: parameter.text("name")?,
+                value: parameter.find("value").cloned().unwrap_or(Value::Null),
+            })
+        })?;
+        for (policy, note) in root.each("policies", policy)? {
+            self.policies.extend(policy);
+            self.notes.extend(note);
+        }
+        for parameter in root.each("parameters", parameter)? {
+            match parameter {
+                Parameter::OperatorPolicy(policy) => self.policies.push(policy),
+                Parameter::Other(parameter) => self.parameters.push(parameter),
+            }
+        }
+        Ok(())
+    }
+
+    fn read_topology(&mut self, root: &Object<'_>) -> Result<(), DocumentError> {
+        let exchanges = root.each("exchanges", exchange)?;
+        let queues = root.each("queues", queue)?;
+        self.bindings = root.each("bindings", binding)?;
+        for exchange in exchanges {
+            if exchange.name.is_empty() || exchange.name.starts_with("amq.") {
+                let name = &exchange.name;
+                self.notes.push(format!("exchange '{name}' is the broker's own"));
+            } else {
+                self.exchanges.push(exchange);
+            }
+        }
+        for queue in queues {
+            if queue.name.starts_with("amq.") {
+                self.notes.push(format!("queue '{}' has a name that the broker gives", queue.name));
+            } else {
+                self.queues.push(queue);
+            }
+        }
+        let implicit = |binding: &mut BindingRecord| binding.source.is_empty();
+        let implicit = self.bindings.extract_if(.., implicit).count();
+        if implicit > 0 {
+            self.notes
+                .push(format!("{implicit} bindings of the default exchange are there anyway"));
+        }
+        Ok(())
+    }
+}
+
+/// Description and tags stand beside the name in old versions, in `metadata` in new ones, or both.
+fn vhost(vhost: &Object<'_>) -> Result<VhostRecord, String> {
+    let metadata = vhost.object("metadata")?;
+    let description = match vhost.find("description") {
+        Some(_) => vhost.text("description")?,
+        None => metadata.text_or("description", "")?,
+    };
+    let tags =
+        if vhost.find("tags").is_some() { vhost.words("tags")? } else { metadata.words("tags")? };
+    Ok(VhostRecord { name: vhost.short("name")?, description, tags })
+}
+
+/// The settings of mirrored queues, which RabbitMQ 4 knows no more: its users are told to take them
+/// out of what version 3 exported. Here they are passed over.
+const MIRRORING: [&str; 7] = [
+    "ha-mode",
+    "ha-params",
+    "ha-promote-on-failure",
+    "ha-promote-on-shutdown",
+    "ha-sync-batch-size",
+    "ha-sync-mode",
+    "queue-master-locator",
+];
+
+/// A policy, if it says something but how to mirror, and what of it was passed over.
+type Read = (Option<Policy>, Option<String>);
+
+fn policy(policy: &Object<'_>) -> Result<Read, String> {
+    let (vhost, name) = (policy.vhost()?, policy.short("name")?);
+    let mut definition = policy.find("definition").cloned();
+    let mut note = None;
+    if let Some(Value::Object(settings)) = &mut definition {
+        let before = settings.len();
+        settings.retain(|setting, _| !MIRRORING.contains(&setting.as_str()));
+        if settings.len() < before {
+            note = Some(format!("how policy '{name}' in vhost '{vhost}' would mirror queues"));
+            if settings.is_empty() {
+                return Ok((None, note));
+            }
+        }
+    }
+    let draft = Draft {
+        pattern: policy.find("pattern"),
+        definition: definition.as_ref(),
+        priority: policy.find("priority"),
+        apply_to: policy.find("apply-to"),
+    };
+    let policy = Policy::new(PolicyKind::Policy, &vhost, &name, draft).map_err(in_one_line)?;
+    Ok((Some(policy), note))
+}
+
+/// What of a user or a vhost is passed over.
+fn without_effect(kind: &str, object: &Object<'_>) -> Result<Option<String>, String> {
+    let name = object.short("name")?;
+    let limits = object.find("limits").and_then(Value::as_object);
+    if limits.is_some_and(|limits| !limits.is_empty()) {
+        return Ok(Some(format!("limits of {kind} '{name}'")));
+    }
+    let metadata = object.object("metadata")?;
+    let default = metadata.find("default_queue_type").and_then(Value::as_str);
+    match default {
+        Some("classic" | "undefined") | None => Ok(None),
+        Some(other) => Ok(Some(format!("default queue type '{other}' of {kind} '{name}'"))),
+    }
+}
+
+fn in_one_line(invalid: Invalid) -> String {
+    invalid.reasons.join("; ")
+}
+
+enum Parameter {
+    OperatorPolicy(Policy),
+    Other(ParameterRecord),
+}
+
+fn parameter(parameter: &Object<'_>) -> Result<Parameter, String> {
+    let (vhost, name) = (parameter.vhost()?, parameter.short("name")?);
+    let component = parameter.text("component")?;
+    let value = parameter.find("value").cloned().unwrap_or(Value::Null);
+    match component.as_str() {
+        "operator_policy" => Policy::from_parameter(PolicyKind::Operator, &vhost, &name, &value)
+            .map(Parameter::OperatorPolicy)
+            .map_err(in_one_line),
+        "policy" => Err("policies may not be set using this method".to_owned()),
+        _ => Ok(Parameter::Other(ParameterRecord { vhost, component, name, value })),
+    }
+}
+
+fn exchange(exchange: &Object<'_>) -> Result<ExchangeRecord, String> {
+    let kind = exchange.text("type")?;
+    let (vhost, name) = (exchange.vhost()?, exchange.short("name")?);
+    Ok(ExchangeRecord {
+        vhost,
+        name,
+        kind: ExchangeKind::parse(&kind)
+            .ok_or_else(|| format!("invalid exchange type '{kind}'"))?,
+        durable: exchange.flag("durable", true)?,
+        auto_delete: exchange.flag("auto_delete", false)?,
+        internal: exchange.flag("internal", false)?,
+        arguments: exchange.arguments()?,
+    })
+}
+
+fn queue(queue: &Object<'_>) -> Result<QueueDefinition, String> {
+    let (vhost, name) = (queue.vhost()?, queue.short("name")?);
+    if name.is_empty() {
+        return Err("'name' is empty".to_owned());
+    }
+    Ok(QueueDefinition {
+        vhost,
+        name,
+        durable: queue.flag("durable", true)?,
+        auto_delete: queue.flag("auto_delete", false)?,
+        arguments: queue.arguments()?,
+    })
+}
+
+fn binding(binding: &Object<'_>) -> Result<BindingRecord, String> {
+    let kind = binding.text("destination_type")?;
+    Ok(BindingRecord {
+        vhost: binding.vhost()?,
+        source: binding.short("source")?,
+        destination_kind: match kind.as_str() {
+            "queue" => DestinationKind::Queue,
+            "exchange" => DestinationKind::Exchange,
+            _ => return Err(format!("'destination_type' is queue or exchange, not '{kind}'")),
+        },
+        destination: binding.short("destination")?,
+        routing_key: binding.short_or("routing_key", "")?,
+        arguments: binding.arguments()?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

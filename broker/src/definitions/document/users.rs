@@ -1,0 +1,68 @@
+//! Users of a definitions document.
+//!
+//! A room of `definitions::document`. Rules and the names of hashing algorithms are RabbitMQ's.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::object::Object;
+use crate::definitions::records::{HashingAlgorithm, UserRecord};
+use crate::password;
+
+/// RabbitMQ: more tags than these are refused.
+const TAGS_MAX: usize = 32;
+
+pub(super) fn user(user: &Object<'_>, version: Option<&str>) -> Result<UserRecord, String> {
+    let (password_hash, hashing_algorithm) =
+        match (user.find("password"), user.find("password_hash")) {
+            (Some(_), Some(_)) => {
+                return Err("it has both 'password' and 'password_hash'".to_owned());
+            }
+            (Some(_), None) => {
+                let password = user.text("password")?;
+                (password::hash(password.as_bytes()), HashingAlgorithm::Sha256)
+            }
+            (None, Some(_)) => (hash(user)?, hashing_algorithm(user, version)?),
+            (None, None) => (String::new(), HashingAlgorithm::Sha256),
+        };
+    Ok(UserRecord {
+        name: user.short("name")?,
+        password_hash,
+        hashing_algorithm,
+        tags: tags(user)?,
+    })
+}
+
+fn hash(user: &Object<'_>) -> Result<String, String> {
+    let hash = user.text("password_hash")?;
+    match STANDARD.decode(&hash) {
+        Ok(_) => Ok(hash),
+        Err(_) => Err("'password_hash' is not base64".to_owned()),
+    }
+}
+
+/// Versions before 3.6 knew MD5 alone, and did not say so.
+fn hashing_algorithm(user: &Object<'_>, version: Option<&str>) -> Result<HashingAlgorithm, String> {
+    let Some(named) = user.find("hashing_algorithm") else {
+        let old = ["2.", "3.0.", "3.1.", "3.2.", "3.3.", "3.4.", "3.5."];
+        let is_old = version.is_some_and(|version| old.iter().any(|old| version.starts_with(old)));
+        return Ok(if is_old { HashingAlgorithm::Md5 } else { HashingAlgorithm::Sha256 });
+    };
+    serde_json::from_value(named.clone())
+        .map_err(|_| format!("there is no 'hashing_algorithm' {named}"))
+}
+
+/// The tags have to be there, empty or not; in 2.x there was one flag instead.
+fn tags(user: &Object<'_>) -> Result<Vec<String>, String> {
+    let tags = match (user.find("tags"), user.find("administrator")) {
+        (Some(_), _) => user.words("tags")?,
+        (None, Some(Value::Bool(true))) => vec!["administrator".to_owned()],
+        (None, Some(_)) => Vec::new(),
+        (None, None) => return Err("'tags' is missing".to_owned()),
+    };
+    if tags.len() > TAGS_MAX {
+        return Err(format!("it has more than {TAGS_MAX} tags"));
+    }
+    Ok(tags)
+}

@@ -1,0 +1,204 @@
+//! The definitions that RabbitMQ calls runtime parameters, as records: policies and operator
+//! policies, parameters of a vhost and of the whole broker, and beside them the rights over topics
+//! and what was loaded at the last start.
+//!
+//! Carried by `definitions::command`, read back by [`load`]. They share a collection of the metadata
+//! store; the first part of a key says what an entry is, and what this version does not know is left
+//! alone. Parameters and topic permissions have no effect yet: they are kept for those who bring them.
+
+use leveret_storage::metadata::{Collection, Key, Snapshot};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::records::{DefinitionError, RecordKey, read};
+use crate::policy::{Policy, PolicyKind};
+
+/// Names a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PolicyKey {
+    /// Whose it is.
+    pub kind: PolicyKind,
+    /// The vhost's name.
+    pub vhost: String,
+    /// Its name: one of each kind has it.
+    pub name: String,
+}
+
+/// Something that a part of the broker goes by, in a vhost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ParameterRecord {
+    /// The vhost's name.
+    pub vhost: String,
+    /// Which part.
+    pub component: String,
+    /// Its name.
+    pub name: String,
+    /// What it says.
+    pub value: Value,
+}
+
+/// The same for the whole broker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct GlobalParameterRecord {
+    /// Its name.
+    pub name: String,
+    /// What it says.
+    pub value: Value,
+}
+
+/// Which routing keys a user may use with an exchange: regular expressions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TopicPermissionRecord {
+    /// The user's name.
+    pub user: String,
+    /// The vhost's name.
+    pub vhost: String,
+    /// The exchange's name.
+    pub exchange: String,
+    /// What may be published.
+    pub write: String,
+    /// What may be bound.
+    pub read: String,
+}
+
+/// What was loaded from files at the last start that loaded something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ImportRecord {
+    /// SHA-256 of the files, in base 64.
+    pub hash: String,
+}
+
+const PARAMETER: &str = "parameter";
+const GLOBAL_PARAMETER: &str = "global_parameter";
+const TOPIC_PERMISSION: &str = "topic_permission";
+const IMPORT: &str = "import";
+
+macro_rules! named_by {
+    ($record:ident, |$this:ident| $what:expr, $($part:expr),*) => {
+        impl RecordKey for $record {
+            const COLLECTION: Collection = Collection::Parameter;
+
+            fn identity(&self) -> Vec<Vec<u8>> {
+                let $this = self;
+                vec![$what.into(), $($part.clone().into()),*]
+            }
+        }
+    };
+}
+
+named_by!(Policy, |this| this.kind.component(), this.vhost, this.name);
+named_by!(PolicyKey, |this| this.kind.component(), this.vhost, this.name);
+named_by!(ParameterRecord, |this| PARAMETER, this.vhost, this.component, this.name);
+named_by!(GlobalParameterRecord, |this| GLOBAL_PARAMETER, this.name);
+named_by!(TopicPermissionRecord, |this| TOPIC_PERMISSION, this.vhost, this.user, this.exchange);
+named_by!(ImportRecord, |_this| IMPORT,);
+
+/// Reads the policies of both kinds, in key order.
+///
+/// # Errors
+/// One cannot be read.
+pub(crate) fn policies(snapshot: &Snapshot) -> Result<Vec<Policy>, DefinitionError> {
+    let kinds = [PolicyKind::Operator, PolicyKind::Policy].map(PolicyKind::component);
+    let entries = snapshot.collection(Collection::Parameter);
+    let of_kinds = entries.filter(|(key, _)| kinds.iter().any(|kind| is(key, kind)));
+    of_kinds.map(read).collect()
+}
+
+/// What was loaded at the last start that loaded something.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn last_import(snapshot: &Snapshot) -> Result<Option<ImportRecord>, DefinitionError> {
+    let mut entries = snapshot.collection(Collection::Parameter);
+    entries.find(|(key, _)| is(key, IMPORT)).map(read).transpose()
+}
+
+fn is(key: &Key, what: &str) -> bool {
+    key.parts().is_some_and(|parts| parts.first().is_some_and(|part| part == what.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use leveret_storage::metadata::{Change, MemoryMetadata, MetadataStore};
+    use serde_json::json;
+
+    use super::super::records::Record;
+    use super::*;
+    use crate::policy::Draft;
+
+    fn policy(kind: PolicyKind, name: &str) -> Policy {
+        let (pattern, definition) = (json!("^a\\."), json!({"max-length": 1}));
+        let draft =
+            Draft { pattern: Some(&pattern), definition: Some(&definition), ..Draft::default() };
+        Policy::new(kind, "v", name, draft).unwrap()
+    }
+
+    fn stored(changes: Vec<Change>) -> Snapshot {
+        let store = MemoryMetadata::new();
+        store.propose(changes).wait().unwrap();
+        store.read().unwrap()
+    }
+
+    #[test]
+    fn what_is_kept_of_different_kinds_has_places_of_its_own() {
+        let (plain, operator) =
+            (policy(PolicyKind::Policy, "p"), policy(PolicyKind::Operator, "p"));
+        let parameter = ParameterRecord {
+            vhost: "v".to_owned(),
+            component: "policy".to_owned(),
+            name: "p".to_owned(),
+            value: json!({"a": [1, null]}),
+        };
+        let global = GlobalParameterRecord { name: "p".to_owned(), value: json!("x") };
+        let topic = TopicPermissionRecord {
+            user: "u".to_owned(),
+            vhost: "v".to_owned(),
+            exchange: "x".to_owned(),
+            write: "^a".to_owned(),
+            read: String::new(),
+        };
+        let import = ImportRecord { hash: "h".to_owned() };
+        let changes = vec![
+            plain.put(),
+            operator.put(),
+            parameter.put(),
+            global.put(),
+            topic.put(),
+            import.put(),
+        ];
+        let snapshot = stored(changes);
+        assert_eq!(snapshot.len(), 6);
+        assert_eq!(policies(&snapshot).unwrap(), [operator, plain]);
+        assert_eq!(last_import(&snapshot).unwrap(), Some(import));
+        for (key, expected) in [
+            (parameter.key(), serde_json::to_vec(&parameter).unwrap()),
+            (global.key(), serde_json::to_vec(&global).unwrap()),
+            (topic.key(), serde_json::to_vec(&topic).unwrap()),
+        ] {
+            assert_eq!(snapshot.get(&key), Some(&expected[..]));
+        }
+    }
+
+    #[test]
+    fn a_policy_goes_by_its_name() {
+        let kept = policy(PolicyKind::Operator, "p");
+        let key = PolicyKey {
+            kind: PolicyKind::Operator,
+            vhost: kept.vhost.clone(),
+            name: kept.name.clone(),
+        };
+        assert_eq!(stored(vec![kept.put(), key.delete()]).len(), 0);
+        let other = PolicyKey { kind: PolicyKind::Policy, ..key };
+        assert_eq!(stored(vec![kept.put(), other.delete()]).len(), 1);
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_read_is_named() {
+        let Change::Put { key, value } = policy(PolicyKind::Policy, "p").put() else {
+            panic!("put puts")
+        };
+        let value = String::from_utf8(value).unwrap().replace("^a", "(").into_bytes();
+        let error = policies(&stored(vec![Change::Put { key, value }])).unwrap_err().to_string();
+        assert!(error.starts_with("definition Parameter policy"), "{error}");
+    }
+}

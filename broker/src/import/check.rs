@@ -1,0 +1,199 @@
+//! Whether a document can be applied: what it speaks of is there, in it or in the broker, and what it
+//! declares may be declared.
+//!
+//! A room of `import`. Nothing is changed here.
+
+use std::collections::{HashMap, HashSet};
+
+use leveret_protocol::types::{FieldTable, FieldValue};
+
+use crate::auth::permissions::assert_pattern;
+use crate::broker::Broker;
+use crate::definitions::document::{Document, DocumentError, QueueDefinition};
+use crate::definitions::records::{BindingRecord, DestinationKind, ExchangeRecord};
+use crate::error::ResourceName;
+use crate::exchange::{Binding, ExchangeKind, Router};
+use crate::queue::arguments;
+use crate::vhost::predeclared;
+
+/// What is there once the documents looked at so far are applied.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    vhosts: HashSet<String>,
+    users: HashSet<String>,
+    /// By vhost and name.
+    exchanges: HashMap<(String, String), ExchangeKind>,
+    /// The same.
+    queues: HashSet<(String, String)>,
+}
+
+impl Known {
+    /// Looks at one document more.
+    ///
+    /// # Errors
+    /// The first thing in it that cannot be.
+    pub(super) fn check(
+        &mut self,
+        document: &Document,
+        broker: &Broker,
+    ) -> Result<(), DocumentError> {
+        self.vhosts.extend(document.vhosts.iter().map(|vhost| vhost.name.clone()));
+        self.users.extend(document.users.iter().map(|user| user.name.clone()));
+        self.check_access(document, broker)?;
+        for policy in &document.policies {
+            let what = policy.kind.component().replace('_', " ");
+            let object = || format!("{what} '{}' in vhost '{}'", policy.name, policy.vhost);
+            self.assert_vhost(&policy.vhost, broker, object)?;
+        }
+        for parameter in &document.parameters {
+            let object =
+                || format!("parameter '{}' in vhost '{}'", parameter.name, parameter.vhost);
+            self.assert_vhost(&parameter.vhost, broker, object)?;
+        }
+        for exchange in &document.exchanges {
+            self.check_exchange(exchange, broker)?;
+        }
+        for queue in &document.queues {
+            self.check_queue(queue, broker)?;
+        }
+        for binding in &document.bindings {
+            self.check_binding(binding, broker)?;
+        }
+        Ok(())
+    }
+
+    fn check_access(&self, document: &Document, broker: &Broker) -> Result<(), DocumentError> {
+        for given in &document.permissions {
+            let object = || format!("permissions of '{}' in vhost '{}'", given.user, given.vhost);
+            self.assert_user(&given.user, broker, object)?;
+            self.assert_vhost(&given.vhost, broker, object)?;
+            assert_patterns(&[&given.configure, &given.write, &given.read], object)?;
+        }
+        for given in &document.topic_permissions {
+            let object =
+                || format!("topic permissions of '{}' in vhost '{}'", given.user, given.vhost);
+            self.assert_user(&given.user, broker, object)?;
+            self.assert_vhost(&given.vhost, broker, object)?;
+            assert_patterns(&[&given.write, &given.read], object)?;
+        }
+        Ok(())
+    }
+
+    /// One that exists stays as it is, whatever the document says of it.
+    fn check_exchange(
+        &mut self,
+        exchange: &ExchangeRecord,
+        broker: &Broker,
+    ) -> Result<(), DocumentError> {
+        let ExchangeRecord { vhost, name, .. } = exchange;
+        let resource = ResourceName::exchange(vhost, name).to_string();
+        self.assert_vhost(vhost, broker, || resource.clone())?;
+        if broker.vhost(vhost).is_none_or(|vhost| vhost.exchange(name).is_none()) {
+            let valid = exchange.kind.validate(&exchange.arguments);
+            valid.map_err(|error| DocumentError::new(resource, error.to_string()))?;
+        }
+        self.exchanges.insert((vhost.clone(), name.clone()), exchange.kind);
+        Ok(())
+    }
+
+    /// The same for a queue.
+    fn check_queue(
+        &mut self,
+        queue: &QueueDefinition,
+        broker: &Broker,
+    ) -> Result<(), DocumentError> {
+        let resource = ResourceName::queue(&queue.vhost, &queue.name);
+        self.assert_vhost(&queue.vhost, broker, || resource.to_string())?;
+        if !self.has_queue(&queue.vhost, &queue.name, broker) {
+            arguments::parse(&queue.arguments, &resource)
+                .map_err(|error| DocumentError::new(resource.to_string(), error.to_string()))?;
+            assert_properties(queue)
+                .map_err(|reason| DocumentError::new(resource.to_string(), reason))?;
+        }
+        self.queues.insert((queue.vhost.clone(), queue.name.clone()));
+        Ok(())
+    }
+
+    fn check_binding(&self, binding: &BindingRecord, broker: &Broker) -> Result<(), DocumentError> {
+        let BindingRecord { vhost, source, destination, .. } = binding;
+        let object = || format!("binding from '{source}' to '{destination}' in vhost '{vhost}'");
+        self.assert_vhost(vhost, broker, object)?;
+        let missing = |what: &str, name: &str| {
+            DocumentError::new(object(), format!("there is no {what} '{name}'"))
+        };
+        let Some(kind) = self.exchange(vhost, source, broker) else {
+            return Err(missing("exchange", source));
+        };
+        match binding.destination_kind {
+            DestinationKind::Exchange if self.exchange(vhost, destination, broker).is_none() => {
+                return Err(missing("exchange", destination));
+            }
+            DestinationKind::Queue if !self.has_queue(vhost, destination, broker) => {
+                return Err(missing("queue", destination));
+            }
+            DestinationKind::Exchange | DestinationKind::Queue => {}
+        }
+        // As good as any other destination: only key and arguments are looked at.
+        let (routing_key, arguments) = (binding.routing_key.clone(), binding.arguments.clone());
+        let like = Binding { destination: 0_u32, routing_key, arguments };
+        let valid = Router::new(kind).is_new(&like);
+        valid.map(drop).map_err(|error| DocumentError::new(object(), error.to_string()))
+    }
+
+    /// The type of an exchange that is there or will be.
+    fn exchange(&self, vhost: &str, name: &str, broker: &Broker) -> Option<ExchangeKind> {
+        let there = broker.vhost(vhost).and_then(|vhost| vhost.exchange(name));
+        let there = there.map(|exchange| exchange.settings().kind);
+        let will_be = || self.exchanges.get(&(vhost.to_owned(), name.to_owned())).copied();
+        there.or_else(will_be).or_else(|| predeclared(name))
+    }
+
+    fn has_queue(&self, vhost: &str, name: &str, broker: &Broker) -> bool {
+        let there = broker.vhost(vhost).is_some_and(|vhost| vhost.queue(name).is_some());
+        there || self.queues.contains(&(vhost.to_owned(), name.to_owned()))
+    }
+
+    fn assert_vhost(
+        &self,
+        name: &str,
+        broker: &Broker,
+        object: impl Fn() -> String,
+    ) -> Result<(), DocumentError> {
+        if self.vhosts.contains(name) || broker.vhost(name).is_some() {
+            return Ok(());
+        }
+        Err(DocumentError::new(object(), format!("there is no vhost '{name}'")))
+    }
+
+    fn assert_user(
+        &self,
+        name: &str,
+        broker: &Broker,
+        object: impl Fn() -> String,
+    ) -> Result<(), DocumentError> {
+        if self.users.contains(name) || broker.users().user(name).is_some() {
+            return Ok(());
+        }
+        Err(DocumentError::new(object(), format!("there is no user '{name}'")))
+    }
+}
+
+fn assert_patterns(patterns: &[&String], object: impl Fn() -> String) -> Result<(), DocumentError> {
+    for pattern in patterns {
+        assert_pattern(pattern).map_err(|error| DocumentError::new(object(), error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// A quorum queue is durable and does not go by itself, as on RabbitMQ.
+fn assert_properties(queue: &QueueDefinition) -> Result<(), String> {
+    let kind = |arguments: &FieldTable| {
+        arguments.get("x-queue-type").and_then(FieldValue::as_str) == Some("quorum")
+    };
+    match queue {
+        queue if !kind(&queue.arguments) => Ok(()),
+        queue if queue.auto_delete => Err("invalid property 'auto-delete'".to_owned()),
+        queue if !queue.durable => Err("invalid property 'non-durable'".to_owned()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,225 @@
+//! A broker that is started with a file of definitions.
+
+use std::path::PathBuf;
+
+use leveret_tests::broker_under_test::BrokerUnderTest;
+use leveret_tests::deadline::TO_RUN;
+use leveret_tests::raw_client::method::{basic, exchange, queue};
+use leveret_tests::raw_client::{Flag, Handshake, Message, RawClient};
+use tempfile::TempDir;
+
+/// A file of definitions and a broker whose configuration names it.
+struct Rig {
+    directory: TempDir,
+    broker: BrokerUnderTest,
+}
+
+/// The user `bob`, whose password is `guest`, with every right in vhost `/`.
+const ACCESS: &str = r#"
+    "rabbitmq_version": "4.3.6", "rabbitmq_definition_format": "cluster", "unknown": {"a": 1},
+    "users": [{
+        "name": "bob", "password_hash": "xMHW4aXhn1pgEzVfcaTVn9oSCoFdwlO7uqpEDrTX7kVkia13",
+        "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": ["administrator"],
+        "limits": {}
+    }],
+    "vhosts": [{"name": "/", "limits": [], "metadata": {"description": "", "tags": []}}],
+    "permissions": [
+        {"user": "bob", "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}
+    ]"#;
+
+/// An exchange that leads nowhere, and one with a queue for what it does not route.
+const TOPOLOGY: &str = r#"
+    "exchanges": [
+        {"name": "lonely", "vhost": "/", "type": "fanout", "durable": true, "auto_delete": false,
+         "internal": false, "arguments": {}},
+        {"name": "rest", "vhost": "/", "type": "fanout", "durable": true, "auto_delete": false,
+         "internal": false, "arguments": {}}
+    ],
+    "queues": [
+        {"name": "rest", "vhost": "/", "durable": true, "auto_delete": false,
+         "arguments": {"x-max-length": 1000, "x-queue-type": "classic"}},
+        {"name": "passing", "vhost": "/", "durable": false, "auto_delete": false, "arguments": {}}
+    ],
+    "bindings": [
+        {"source": "rest", "vhost": "/", "destination": "rest", "destination_type": "queue",
+         "routing_key": "", "arguments": {}}
+    ]"#;
+
+/// What exchanges do not route goes to `rest`, for those whose names begin so.
+const POLICY: &str = r#"
+    "policies": [{
+        "vhost": "/", "name": "alternate", "pattern": "^lonely", "apply-to": "exchanges",
+        "definition": {"alternate-exchange": "rest"}, "priority": 0
+    }]"#;
+
+impl Rig {
+    fn start(parts: &[&str], config: &str) -> Self {
+        let mut rig = Self::stopped(parts, config);
+        rig.broker.start_again();
+        rig
+    }
+
+    fn stopped(parts: &[&str], config: &str) -> Self {
+        let directory = TempDir::with_prefix("leveret-test-").expect("a temporary directory");
+        let path = directory.path().join("definitions.json");
+        let config = config.replace("FILE", &path.display().to_string());
+        let rig = Self { directory, broker: BrokerUnderTest::stopped(&config, None) };
+        rig.write(parts);
+        rig
+    }
+
+    fn write(&self, parts: &[&str]) {
+        let text = format!("{{{}}}", parts.join(","));
+        std::fs::write(self.path(), text).expect("a writable file");
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("definitions.json")
+    }
+
+    fn restart(&mut self) {
+        assert!(self.broker.terminate(TO_RUN).success());
+        self.broker.start_again();
+    }
+
+    fn connect(&self) -> RawClient {
+        self.broker.broker().connect_as(&Handshake::plain("bob", "guest"))
+    }
+}
+
+const LOAD: &str = "load_definitions = FILE\n";
+
+#[test]
+fn users_and_topology_are_those_of_the_file() {
+    let mut rig = Rig::start(&[ACCESS, TOPOLOGY], LOAD);
+    for _ in 0..2 {
+        let mut client = rig.connect();
+        client.publish(&Message::to("rest", "").body("routed"));
+        assert_eq!(client.drain("rest"), ["routed"]);
+        assert!(client.queue_exists("passing"), "a transient queue is made at every start");
+        // It is there with the arguments of the file.
+        let equal = queue::declare("rest").with(Flag::Durable).arg("x-max-length", 1000);
+        client.call(equal);
+        client.close();
+        // The default user is not made beside them.
+        let mut guest = rig.broker.broker().socket();
+        guest.greet();
+        guest.start_ok(&Handshake::plain("guest", "guest"));
+        guest.expect_connection_close(
+            403,
+            "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. For details \
+             see the broker logfile.",
+            (0, 0),
+        );
+        rig.restart();
+    }
+    rig.broker.assert_no_panic();
+}
+
+#[test]
+fn policies_reach_what_exists_and_what_comes() {
+    let mut rig = Rig::start(&[ACCESS, TOPOLOGY], LOAD);
+    let mut client = rig.connect();
+    client.publish(&Message::to("lonely", "").with(Flag::Mandatory).body("nowhere"));
+    assert_eq!(client.expect_return().content.body, b"nowhere");
+    client.close();
+    rig.write(&[ACCESS, TOPOLOGY, POLICY]);
+    rig.restart();
+    let declare = |client: &mut RawClient| {
+        client.call(exchange::declare("lonely.new", "fanout").with(Flag::Durable));
+    };
+    for round in ["set", "stored"] {
+        let mut client = rig.connect();
+        declare(&mut client);
+        for name in ["lonely", "lonely.new"] {
+            client.publish(&Message::to(name, "").with(Flag::Mandatory).body(name));
+        }
+        assert_eq!(client.drain("rest"), ["lonely", "lonely.new"], "{round}");
+        client.close();
+        // What was loaded stays when the file does not say it any more.
+        rig.write(&[ACCESS]);
+        rig.restart();
+    }
+    rig.broker.assert_no_panic();
+}
+
+/// Also after a restart, when the policy comes from the store.
+#[test]
+fn a_policy_has_messages_wait() {
+    let policy = r#""policies": [{
+        "vhost": "/", "name": "later", "pattern": "^rest$", "apply-to": "exchanges",
+        "definition": {"delayed-message": true}
+    }]"#;
+    let mut rig = Rig::start(&[ACCESS, TOPOLOGY, policy], LOAD);
+    for _ in 0..2 {
+        let mut client = rig.connect();
+        client.consume("rest");
+        for (delay, body) in [(150, "last"), (50, "first")] {
+            client.publish(&Message::to("rest", "").header("x-delay", delay).body(body));
+        }
+        client.publish(&Message::to("rest", "").body("at once"));
+        let tags = client.expect_deliveries(&["at once", "first", "last"]);
+        client.send(basic::ack(tags[2]).with(Flag::Multiple));
+        client.close();
+        rig.write(&[ACCESS]);
+        rig.restart();
+    }
+    rig.broker.assert_no_panic();
+}
+
+#[test]
+fn a_file_that_did_not_change_is_skipped_when_that_is_asked_for() {
+    let config = "definitions.import_backend = local_filesystem\n\
+                  definitions.local.path = FILE\n\
+                  definitions.skip_if_unchanged = true\n";
+    let mut rig = Rig::start(&[ACCESS, TOPOLOGY], config);
+    let mut client = rig.connect();
+    client.call(queue::delete("rest"));
+    client.close();
+    rig.restart();
+    let mut client = rig.connect();
+    client.expect_no_queue("rest");
+    client.close();
+    rig.write(&[ACCESS, TOPOLOGY, POLICY]);
+    rig.restart();
+    assert!(rig.connect().queue_exists("rest"));
+    rig.broker.assert_no_panic();
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_refused_in_one_line_and_changes_nothing() {
+    let wrong = [
+        (
+            r#""queues": [{"name": "q", "vhost": "/", "arguments": {"x-max-length": -1}}]"#,
+            "queue 'q' in vhost '/': invalid arg 'x-max-length' for queue 'q' in vhost '/': \
+             {value_negative,-1}",
+        ),
+        (
+            r#""policies": [{"vhost": "/", "name": "p", "pattern": "", "definition": {"no": 1}}]"#,
+            "policies, entry 1 ('p' in vhost '/'): [{<<\"no\">>,1}] are not recognised policy \
+             settings",
+        ),
+        (
+            r#""bindings": [{"source": "x", "vhost": "/", "destination": "q",
+                             "destination_type": "queue"}]"#,
+            "binding from 'x' to 'q' in vhost '/': there is no exchange 'x'",
+        ),
+        ("no JSON", "the document: it is not JSON: "),
+    ];
+    let mut rig = Rig::stopped(&[ACCESS], LOAD);
+    for (part, reason) in wrong {
+        rig.write(&[ACCESS, part]);
+        let refusal = rig.broker.expect_refusal();
+        assert_eq!(refusal.code, Some(1));
+        let path = rig.path();
+        let line = format!("leveret: cannot load definitions from {}: {reason}", path.display());
+        assert!(refusal.stderr.starts_with(&line), "{}", refusal.stderr);
+        assert_eq!(refusal.stderr.trim_end().lines().count(), 1, "{}", refusal.stderr);
+    }
+    std::fs::remove_file(rig.path()).expect("it was written");
+    assert!(rig.broker.expect_refusal().stderr.contains("definitions.json: No such file"));
+    rig.write(&[ACCESS, TOPOLOGY]);
+    rig.broker.start_again();
+    assert!(rig.connect().queue_exists("rest"));
+    rig.broker.assert_no_panic();
+}
