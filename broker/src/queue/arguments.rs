@@ -5,6 +5,7 @@
 //! See RabbitMQ's queues page ("Optional Arguments") and `basic.consume` arguments.
 
 use leveret_protocol::types::{FieldTable, FieldValue};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{ChannelError, ResourceName};
 
@@ -52,7 +53,7 @@ pub(crate) struct DeadLetterTarget {
 }
 
 /// How much may be ready in a queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LengthLimit {
     /// Messages.
     pub messages: Option<usize>,

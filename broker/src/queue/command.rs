@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::consumers::ConsumerSettings;
 use super::paged::Shelf;
 use super::ready::Taken;
-use super::state::{Facts, Fetched, Full, QueueState, Verdict};
+use super::state::{Facts, Fetched, Full, QueueKind, QueueState, Verdict};
 use crate::keys::{ConsumerKey, DeliveryKey, Outcome};
 use crate::message::Message;
 
@@ -51,6 +51,8 @@ pub(super) enum Command {
     Touch,
     /// The bodies of so many dead messages were read.
     Buried(usize),
+    /// Other limits and times count from now on.
+    Reconfigure(QueueKind),
 }
 
 /// What a command is answered with.
@@ -115,6 +117,10 @@ impl QueueState {
             }
             Command::Touch => {
                 self.touch();
+                Reply::Done
+            }
+            Command::Reconfigure(kind) => {
+                self.reconfigure(kind);
                 Reply::Done
             }
             Command::Buried(count) => {

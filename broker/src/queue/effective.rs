@@ -1,37 +1,101 @@
 //! The arguments that count for a queue: those it was declared with, as policies change them.
 //!
 //! Set by `vhost::policies` when the queue is made and whenever policies change; asked by whoever
-//! shows a queue. Stays true: before any policy counted, they are the declared ones.
+//! shows a queue, and for what does not stand in the queue's state machine. Stays true: before any
+//! policy counted, they are the declared ones; the state machine has the same.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::{ArcSwapOption, Guard};
 use leveret_protocol::types::FieldTable;
-use parking_lot::RwLock;
 
-use super::Queue;
+use super::arguments::{self, QueueArguments};
+use super::command::Command;
+use super::{Effects, Queue, kind};
+use crate::error::ResourceName;
 
 /// See the module documentation.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Effective {
-    /// `None` while they are the declared ones. A leaf: nothing is locked under it.
-    arguments: RwLock<Option<Arc<FieldTable>>>,
+    /// `None` while they are the declared ones.
+    changed: ArcSwapOption<Changed>,
+    /// `rejects_publishes` of what counts: asked for every message.
+    rejects: AtomicBool,
+}
+
+impl Effective {
+    /// As declared.
+    pub(super) fn declared(arguments: &QueueArguments) -> Self {
+        let rejects = AtomicBool::new(arguments.rejects_publishes);
+        Self { changed: ArcSwapOption::empty(), rejects }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Changed {
+    arguments: Arc<FieldTable>,
+    parsed: QueueArguments,
+}
+
+/// What counts for a queue, parsed.
+pub(super) struct InForce<'a> {
+    changed: Guard<Option<Arc<Changed>>>,
+    declared: &'a QueueArguments,
+}
+
+impl std::ops::Deref for InForce<'_> {
+    type Target = QueueArguments;
+
+    fn deref(&self) -> &QueueArguments {
+        self.changed.as_ref().map_or(self.declared, |changed| &changed.parsed)
+    }
 }
 
 impl Queue {
-    /// From now on these arguments count.
-    pub(crate) fn set_effective(&self, arguments: &FieldTable) {
-        let declared = *arguments == self.settings.arguments;
-        *self.effective.arguments.write() = (!declared).then(|| Arc::new(arguments.clone()));
+    /// From now on these arguments count: for what comes, and, where it is a limit, for what is
+    /// there. Times that messages have been given stay theirs, as in RabbitMQ.
+    pub(crate) fn set_effective(self: &Arc<Self>, arguments: &FieldTable) {
+        let resource = ResourceName::queue(&self.vhost, &self.name);
+        // Policies are checked before they count: there are none that do not parse.
+        let Ok(parsed) = arguments::parse(arguments, &resource) else { return };
+        let mut effects = Effects::default();
+        let mut inner = self.inner.lock();
+        let kind = kind(self.settings.durable, &parsed);
+        let rejects = parsed.rejects_publishes;
+        let changed = Changed { arguments: Arc::new(arguments.clone()), parsed };
+        self.effective.rejects.store(rejects, Ordering::Relaxed);
+        let is_declared = *arguments == self.settings.arguments;
+        self.effective.changed.store((!is_declared).then(|| Arc::new(changed)));
+        if !inner.deleted {
+            inner.state.apply(Command::Reconfigure(kind), self.facts());
+            self.pump(&mut inner, 0, &mut effects);
+        }
+        drop(inner);
+        effects.carry_out(self.messages());
     }
 
     /// Whether they are the declared ones.
     pub(crate) fn is_as_declared(&self) -> bool {
-        self.effective.arguments.read().is_none()
+        self.effective.changed.load().is_none()
     }
 
     /// The arguments that count.
     pub(crate) fn effective_arguments(&self) -> Arc<FieldTable> {
-        let effective = self.effective.arguments.read().clone();
-        effective.unwrap_or_else(|| Arc::new(self.settings.arguments.clone()))
+        match &*self.effective.changed.load() {
+            Some(changed) => Arc::clone(&changed.arguments),
+            None => Arc::new(self.settings.arguments.clone()),
+        }
+    }
+
+    /// Whether it refuses messages when it is full, so that each has to be offered by `offer`.
+    #[inline]
+    pub(crate) fn rejects_publishes(&self) -> bool {
+        self.effective.rejects.load(Ordering::Relaxed)
+    }
+
+    /// The arguments that count, parsed.
+    pub(super) fn in_force(&self) -> InForce<'_> {
+        InForce { changed: self.effective.changed.load(), declared: &self.settings.parsed }
     }
 }

@@ -86,7 +86,7 @@ impl Queue {
     }
 
     /// What is due: messages whose time is up go, and so does the queue if nobody uses it.
-    pub(super) fn wake(self: &Arc<Self>, effects: &mut Effects) {
+    pub(crate) fn wake(self: &Arc<Self>, effects: &mut Effects) {
         let mut inner = self.inner.lock();
         if inner.deleted {
             return;

@@ -191,21 +191,7 @@ impl Queue {
         settings: QueueSettings,
         around: Surroundings,
     ) -> Arc<Self> {
-        let mut state = QueueState::new(QueueKind {
-            max_priority: settings.parsed.max_priority,
-            default_priority: settings.parsed.default_priority,
-            single_active: settings.parsed.single_active,
-            is_stored: settings.durable,
-            limit: settings.parsed.length_limit,
-            rejects: settings.parsed.rejects_publishes,
-            ttl_ms: settings.parsed.ttl_ms,
-            unused_ms: settings.parsed.unused_ms,
-            delivery_limit: settings.parsed.delivery_limit,
-            counts_deliveries: settings.parsed.counts_deliveries,
-            buries_refused: settings.parsed.buries_refused,
-            has_dead_letters: settings.parsed.dead_letters.is_some() || settings.parsed.delays,
-            delays: settings.parsed.delays,
-        });
+        let mut state = QueueState::new(kind(settings.durable, &settings.parsed));
         let room = around.messages.queue_room();
         state.begin(Facts { now_ms: clock::unix_millis(), room });
         state.touch();
@@ -225,8 +211,8 @@ impl Queue {
             id,
             name: name.into(),
             vhost,
+            effective: effective::Effective::declared(&settings.parsed),
             settings,
-            effective: effective::Effective::default(),
             inner: Mutex::new(inner),
             gate: Gate::default(),
             around,
@@ -300,8 +286,8 @@ impl Queue {
     }
 
     /// Where what dies in it is published.
-    pub(crate) fn dead_letter_target(&self) -> Option<&DeadLetterTarget> {
-        self.settings.parsed.dead_letters.as_ref()
+    pub(crate) fn dead_letter_target(&self) -> Option<DeadLetterTarget> {
+        self.in_force().dead_letters.clone()
     }
 
     /// Its publishers' gate.
@@ -361,11 +347,6 @@ impl Queue {
         }
         self.pump(&mut inner, moved, effects);
         Some(first)
-    }
-
-    /// Whether it refuses messages when it is full, so that each has to be offered by `offer`.
-    pub(crate) fn rejects_publishes(&self) -> bool {
-        self.settings.parsed.rejects_publishes
     }
 
     /// Takes a message unless the queue is full, and returns as `publish`.
@@ -480,6 +461,25 @@ impl Queue {
         inner.state.begin(self.facts());
         self.pump(&mut inner, 0, effects);
         inner.handing_out
+    }
+}
+
+/// The state machine's part of a queue's arguments.
+fn kind(is_stored: bool, arguments: &QueueArguments) -> QueueKind {
+    QueueKind {
+        max_priority: arguments.max_priority,
+        default_priority: arguments.default_priority,
+        single_active: arguments.single_active,
+        is_stored,
+        limit: arguments.length_limit,
+        rejects: arguments.rejects_publishes,
+        ttl_ms: arguments.ttl_ms,
+        unused_ms: arguments.unused_ms,
+        delivery_limit: arguments.delivery_limit,
+        counts_deliveries: arguments.counts_deliveries,
+        buries_refused: arguments.buries_refused,
+        has_dead_letters: arguments.dead_letters.is_some() || arguments.delays,
+        delays: arguments.delays,
     }
 }
 

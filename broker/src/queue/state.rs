@@ -115,13 +115,15 @@ pub(super) struct QueueState {
     had_consumer: bool,
     /// While above zero nothing is handed out: somebody gives back messages in several steps.
     suspended: usize,
+    /// More is ready than may be.
+    is_over_limit: bool,
     changes: StoreChanges,
     deaths: Deaths,
     delayed: Delayed,
 }
 
 /// What kind of queue a state machine is for.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct QueueKind {
     /// Messages have priorities from 0 to this.
     pub max_priority: u8,
@@ -151,6 +153,8 @@ pub(super) struct QueueKind {
     pub delays: bool,
 }
 
+/// Messages dropped for a limit in one step: a millisecond of work.
+const DROPPED_A_STEP: usize = 2048;
 /// Memory for more unacknowledged messages than this is given back when there are none.
 const UNACKED_KEPT_MAX: usize = 4096;
 
@@ -169,6 +173,7 @@ impl QueueState {
             next_sequence: 0,
             had_consumer: false,
             suspended: 0,
+            is_over_limit: false,
             changes: StoreChanges::default(),
             deaths: Deaths::default(),
             delayed: Delayed::default(),
@@ -340,15 +345,18 @@ impl QueueState {
     /// Drops ready messages from the head until they keep the limit.
     fn enforce_limit(&mut self) {
         let LengthLimit { messages, bytes } = self.kind.limit;
+        self.is_over_limit = false;
         if self.kind.rejects || self.suspended > 0 {
             return;
         }
-        while messages.is_some_and(|most| self.ready.len() > most)
-            || bytes.is_some_and(|most| self.ready.body_bytes() > most)
-        {
-            let Some(dropped) = self.ready.pop_any() else { break };
+        for _ in 0..DROPPED_A_STEP {
+            let is_over = messages.is_some_and(|most| self.ready.len() > most)
+                || bytes.is_some_and(|most| self.ready.body_bytes() > most);
+            let Some(dropped) = is_over.then(|| self.ready.pop_any()).flatten() else { return };
             self.bury(dropped, Reason::MaxLength);
         }
+        // A limit that came late, or one large message for many small ones: the timer goes on.
+        self.is_over_limit = true;
     }
 
     /// Sends at most `limit` ready messages on their way to the consumers whose turn it is. Returns

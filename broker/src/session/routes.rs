@@ -71,8 +71,6 @@ pub(crate) struct Routes {
     places: FxHashMap<QueueId, u32>,
     /// Places in `queues` with messages.
     dirty: Vec<u32>,
-    /// Whether any of `queues` refuses messages when it is full.
-    rejecting: bool,
     /// Messages to be stored, of those not yet handed over. Their places are known once they are.
     stored: Vec<Publish>,
     /// A publisher waits for one of them to be durable.
@@ -144,7 +142,6 @@ impl Routes {
 
     fn place(&mut self, queue: Arc<Queue>) -> u32 {
         let next = u32::try_from(self.queues.len()).unwrap_or(u32::MAX);
-        self.rejecting |= queue.rejects_publishes();
         *self.places.entry(queue.id()).or_insert_with(|| {
             self.queues.push(Pending { queue, messages: Vec::new(), stored: Vec::new() });
             next
@@ -223,7 +220,7 @@ impl Routes {
 
     /// Whether a queue of a route may refuse messages.
     pub(crate) fn may_refuse(&self, route: RouteKey) -> bool {
-        self.rejecting && self.of_route(route).any(|queue| queue.rejects_publishes())
+        self.of_route(route).any(|queue| queue.rejects_publishes())
     }
 
     /// Whether a route leads nowhere.

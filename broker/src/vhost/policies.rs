@@ -115,7 +115,7 @@ impl Vhost {
 
     /// Gives a queue the arguments that count for it. Called before it can be found, or by whoever
     /// governs.
-    pub(super) fn govern_queue(&self, queue: &Queue) {
+    pub(super) fn govern_queue(&self, queue: &Arc<Queue>) {
         let policies = self.policies.load();
         let declared = &queue.settings().arguments;
         let applied = policies.of_queue(queue.name(), QueueType::of(declared));
@@ -175,7 +175,9 @@ mod tests {
     use crate::definitions::store::DefinitionStore;
     use crate::exchange::ExchangeKind;
     use crate::keys::ConnectionId;
+    use crate::message::tests::message;
     use crate::policy::{Draft, PolicyKind};
+    use crate::queue::Effects;
     use crate::queue::QueueSettings;
     use crate::queue::arguments::{self, EXPIRY_MS_MAX, QueueArguments};
     use crate::stores::tests::in_memory;
@@ -288,6 +290,50 @@ mod tests {
         rig.delete("p");
         assert_eq!([&early, &late, &other].map(|queue| limit(queue)), [None; 3]);
         assert!(early.is_as_declared() && other.is_as_declared());
+    }
+
+    /// What a policy says counts for the messages that are there, where it is a limit, and for those
+    /// that come.
+    #[tokio::test]
+    async fn a_queue_does_at_once_what_its_policies_say() {
+        let rig = rig();
+        let (queue, dead) = (rig.queue("q"), rig.queue("dead"));
+        let publish = |count: usize| {
+            let mut effects = Effects::default();
+            let messages = (0..count).map(|n| message("q", n.to_string().as_bytes()));
+            queue.publish(messages, &mut effects);
+            effects.carry_out(queue.messages());
+        };
+        publish(5000);
+        rig.put(
+            "p",
+            "^q",
+            json!({"max-length": 4990, "dead-letter-exchange": "",
+            "dead-letter-routing-key": "dead"}),
+        );
+        let ready = || (queue.counts().ready, dead.counts().ready);
+        assert_eq!(ready(), (4990, 10), "what is too much is a dead letter");
+        rig.put("p", "^q", json!({"max-length": 2}));
+        while queue.counts().ready > 2 {
+            // A step each: the timer does it where there is one.
+            queue.wake(&mut Effects::default());
+        }
+        assert_eq!(dead.counts().ready, 10, "none is a dead letter without a word of it");
+        rig.put("p", "^q", json!({"max-length": 2, "overflow": "reject-publish"}));
+        assert!(queue.rejects_publishes());
+        let refused = queue.offer(message("q", b"more"), &mut Effects::default());
+        assert!(refused.is_err());
+        rig.put("p", "^q", json!({"message-ttl": 0}));
+        assert!(!queue.rejects_publishes());
+        publish(3);
+        assert_eq!(queue.counts().ready, 5, "behind those that have all the time in the world");
+        let mut effects = Effects::default();
+        queue.purge(&mut effects);
+        publish(3);
+        assert_eq!(queue.counts().ready, 0);
+        rig.delete("p");
+        publish(3);
+        assert_eq!(queue.counts().ready, 3);
     }
 
     #[test]

@@ -12,7 +12,7 @@
 use super::super::deaths::{Dead, Reason, UNPLACED};
 use super::super::paged::NEVER;
 use super::super::ready::{Held, QueuedMessage, Returns};
-use super::QueueState;
+use super::{QueueKind, QueueState};
 use crate::message::{ACQUIRED_COUNT, DELIVERY_COUNT, Message};
 
 /// Messages that expire in one step: under a millisecond of work.
@@ -69,6 +69,9 @@ impl QueueState {
         if self.deaths.waiting >= WAITING_MAX {
             return;
         }
+        if self.is_over_limit {
+            self.enforce_limit();
+        }
         if self.kind.delays {
             return self.release_due();
         }
@@ -114,6 +117,13 @@ impl QueueState {
         }
     }
 
+    /// Other limits and times count from now on. What its declaration alone says stays.
+    pub(in crate::queue) fn reconfigure(&mut self, kind: QueueKind) {
+        let QueueKind { max_priority, single_active, is_stored, delays, .. } = self.kind;
+        self.kind = QueueKind { max_priority, single_active, is_stored, delays, ..kind };
+        self.enforce_limit();
+    }
+
     /// Whether any died since they were taken last.
     pub(in crate::queue) fn has_dead(&self) -> bool {
         !self.deaths.left.is_empty()
@@ -150,6 +160,9 @@ impl QueueState {
 
     /// When there is something to do though nobody asks: milliseconds since the epoch, or `NEVER`.
     pub(in crate::queue) fn next_due_ms(&self) -> u64 {
+        if self.is_over_limit {
+            return self.facts.now_ms;
+        }
         let is_held = self.deaths.waiting >= WAITING_MAX;
         let next_ms = self.ready.next_expiry_ms().min(self.delayed.next_ms());
         let expiry_ms = if is_held { NEVER } else { next_ms };
