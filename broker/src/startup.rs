@@ -104,7 +104,7 @@ pub(crate) fn start(config: &Config) -> Result<Started, Error> {
     // What was handed out before a crash, nobody knows: all of it may have been.
     let all_redelivered = !store.was_closed();
     restore_policies(&broker, policies)?;
-    restore(&broker, &stored, &recovered, all_redelivered)?;
+    restore(&broker, &stored, recovered, all_redelivered)?;
     import::load(&config.load_definitions, &broker, &snapshot)?;
     Ok(Started { broker, store })
 }
@@ -143,7 +143,7 @@ fn open_messages(
 fn restore(
     broker: &Broker,
     stored: &records::Definitions,
-    recovered: &Recovered,
+    mut recovered: Recovered,
     all_redelivered: bool,
 ) -> Result<(), Error> {
     let mut messages = 0;
@@ -156,7 +156,7 @@ fn restore(
     for queue in &stored.queues {
         with_vhost(broker, &queue.vhost, |vhost| {
             let restored = restore_queue(vhost, queue)?;
-            if let Some(stored) = recovered.queues.get(&queue.id) {
+            if let Some(stored) = recovered.queues.remove(&queue.id) {
                 messages += stored.messages.len();
                 restored.restore(stored, all_redelivered);
             }

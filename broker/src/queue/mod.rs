@@ -224,7 +224,7 @@ impl Queue {
     }
 
     /// Takes back what was stored, before anyone uses the queue. What is over its limit goes.
-    pub(crate) fn restore(self: &Arc<Self>, recovered: &RecoveredQueue, all_redelivered: bool) {
+    pub(crate) fn restore(self: &Arc<Self>, recovered: RecoveredQueue, all_redelivered: bool) {
         let mut effects = Effects::default();
         let mut inner = self.inner.lock();
         inner.in_durable = true;

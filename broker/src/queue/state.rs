@@ -187,9 +187,9 @@ impl QueueState {
 
     /// Takes back what was stored, all of it paged. `all_redelivered` when nobody knows what was
     /// handed out before.
-    pub(super) fn restore(&mut self, recovered: &RecoveredQueue, all_redelivered: bool) {
+    pub(super) fn restore(&mut self, recovered: RecoveredQueue, all_redelivered: bool) {
         self.next_sequence = self.next_sequence.max(recovered.next_sequence);
-        for stored in &recovered.messages {
+        for stored in recovered.messages {
             let note = Note::unpack(stored.note);
             let body_size = stored.size.saturating_sub(note.body_at);
             let arrived_ms = stored.arrived_ms;

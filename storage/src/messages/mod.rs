@@ -51,7 +51,9 @@ pub use batch::{BATCH_BYTES_MAX, Batch, Content, Place, Publish, Settled, TooLar
 pub use memory::MemoryMessages;
 pub use options::{Engine, Options};
 pub use progress::{Health, Progress, Ticket};
-pub use recovered::{Quarantined, Recovered, RecoveredMessage, RecoveredQueue};
+pub use recovered::{
+    IntoMessages, Quarantined, Recovered, RecoveredMessage, RecoveredMessages, RecoveredQueue,
+};
 pub use sled_store::SledMessages;
 pub use statistics::{FSYNC_BUCKETS_MICROS, Statistics};
 

@@ -152,7 +152,7 @@ impl Promises {
             assert!(sequences.is_sorted_by(|one, next| one < next), "{context}: {sequences:?}");
             let read = log.read(*queue, slice::from_ref(&(0..u64::MAX))).unwrap().messages;
             assert_eq!(read.len(), sequences.len(), "{context}");
-            for (message, one) in read.iter().zip(&messages.messages) {
+            for (message, one) in read.iter().zip(messages.messages.iter()) {
                 let place = Place { queue: *queue, sequence: message.sequence };
                 let (body, _) = &self.messages[&place];
                 assert_eq!(&bytes_of(&message.content), body, "{context}: {place:?}");

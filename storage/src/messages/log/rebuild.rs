@@ -17,7 +17,9 @@ use super::outline::{self, Outline};
 use super::record::{self, Kind, Record, Stamp};
 use super::segments::Account;
 use super::snapshot::{self, Told};
-use crate::messages::{Place, Quarantined, Recovered, RecoveredMessage, RecoveredQueue, Settled};
+use crate::messages::{
+    Place, Quarantined, Recovered, RecoveredMessage, RecoveredMessages, RecoveredQueue, Settled,
+};
 use crate::wal::{self, Flaw, RecordPlace, Segment, Visitor};
 
 /// See the module documentation.
@@ -26,7 +28,8 @@ pub(crate) struct Rebuild<'a> {
     /// The queues of the definitions; `None` takes every queue for known.
     known: Option<&'a HashSet<u64>>,
     holdings: Holdings,
-    found: FxHashMap<u64, Vec<RecoveredMessage>>,
+    /// Of the known queues.
+    found: FxHashMap<u64, RecoveredMessages>,
     /// They may be told before their messages.
     counts: FxHashMap<Place, Count>,
     /// Of the segment whose records are told.
@@ -67,21 +70,21 @@ impl<'a> Rebuild<'a> {
         self.messages += 1;
         let slot = Slot::new(segment.name.id, record, places.len());
         for place in places {
-            if self.holdings.arrive(place, slot) {
-                let Stamp { note, arrived_ms, until_ms } = stamp;
-                let message = RecoveredMessage {
-                    sequence: place.sequence,
-                    note,
-                    arrived_ms,
-                    until_ms,
-                    size,
-                    delivery_count: 0,
-                };
-                self.found.entry(place.queue).or_default().push(message);
-            } else {
+            if !self.holdings.arrive(place, slot) {
                 self.prefer_later(place, slot);
+            } else if self.is_known(place.queue) {
+                let Stamp { note, arrived_ms, until_ms } = stamp;
+                let sequence = place.sequence;
+                let delivery_count = 0;
+                let message =
+                    RecoveredMessage { sequence, note, arrived_ms, until_ms, size, delivery_count };
+                self.found.entry(place.queue).or_default().push(&message);
             }
         }
+    }
+
+    fn is_known(&self, queue: u64) -> bool {
+        self.known.is_none_or(|known| known.contains(&queue))
     }
 
     /// The compactor copies before it removes: then a message is found twice.
@@ -129,7 +132,7 @@ impl<'a> Rebuild<'a> {
         self.holdings.see_queue(queue);
         // Queue numbers are never used twice, so the deletion did not come to its end: whoever
         // asked for it was not told that it did.
-        if self.known.is_some_and(|known| known.contains(&queue)) {
+        if self.known.is_some() && self.is_known(queue) {
             return;
         }
         self.holdings.delete_queue(queue);
@@ -162,12 +165,15 @@ impl<'a> Rebuild<'a> {
         let mut recovered = Recovered { highest_queue, ..Recovered::default() };
         let queues: BTreeMap<u64, u64> = holdings.index().queues().collect();
         for (queue, next_sequence) in queues {
-            let mut messages = found.remove(&queue).unwrap_or_default();
-            keep_live(&holdings, queue, &mut messages);
             if known.is_none_or(|known| known.contains(&queue)) {
+                let mut messages = found.remove(&queue).unwrap_or_default();
+                keep_live(&holdings, queue, &mut messages);
                 recovered.queues.insert(queue, RecoveredQueue { next_sequence, messages });
-            } else if !messages.is_empty() {
-                let messages = messages.len() as u64;
+                continue;
+            }
+            let mut messages = 0;
+            holdings.index().live(queue, &(0..u64::MAX), |_, _| messages += 1);
+            if messages > 0 {
                 recovered.quarantined.push(Quarantined { queue, messages });
             }
         }
@@ -214,13 +220,10 @@ impl Visitor for Rebuild<'_> {
 }
 
 /// Leaves out what was settled after it was found, and fills in what is known by now.
-fn keep_live(holdings: &Holdings, queue: u64, messages: &mut Vec<RecoveredMessage>) {
+fn keep_live(holdings: &Holdings, queue: u64, messages: &mut RecoveredMessages) {
     let index = holdings.index();
-    messages.retain_mut(|message| {
-        let place = Place { queue, sequence: message.sequence };
-        message.delivery_count = index.count(place);
-        index.get(place).is_some()
-    });
-    messages.sort_unstable_by_key(|message| message.sequence);
-    messages.shrink_to_fit();
+    messages.retain(|sequence| index.get(Place { queue, sequence }).is_some());
+    for (sequence, count) in index.counts(queue) {
+        messages.set_delivery_count(sequence, count.times);
+    }
 }

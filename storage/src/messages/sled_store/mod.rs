@@ -124,18 +124,14 @@ fn recover(
         let sequence = place.sequence;
         let message =
             RecoveredMessage { sequence, note, arrived_ms, until_ms, size, delivery_count: 0 };
-        queue.messages.push(message);
+        queue.messages.push(&message);
         queue.next_sequence = queue.next_sequence.max(sequence.saturating_add(1));
     })?;
     database.counts(|place, count| {
-        let queue = recovered.queues.get_mut(&place.queue);
         if holdings.restore_count(place, count)
-            && let Some(messages) = queue.map(|queue| &mut queue.messages)
-            && let Ok(position) =
-                messages.binary_search_by_key(&place.sequence, |message| message.sequence)
-            && let Some(message) = messages.get_mut(position)
+            && let Some(queue) = recovered.queues.get_mut(&place.queue)
         {
-            message.delivery_count = count;
+            queue.messages.set_delivery_count(place.sequence, count);
         }
     })?;
     recovered.highest_queue = holdings.highest_queue();

@@ -182,9 +182,9 @@ fn check_recovered(model: &Model, recovered: &Recovered) {
                 (place(queue, *sequence), size as u64, size, held.delivery_count)
             })
             .collect();
-        let found = recovered.queues.get(&queue).map_or(&[][..], |queue| &queue.messages);
+        let found = recovered.queues.get(&queue).into_iter();
         let found: Vec<_> = found
-            .iter()
+            .flat_map(|queue| queue.messages.iter())
             .map(|one| {
                 (place(queue, one.sequence), one.note, one.size as usize, one.delivery_count)
             })

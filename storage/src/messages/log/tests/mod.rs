@@ -150,7 +150,7 @@ fn expected(queue: u64, sequences: impl IntoIterator<Item = u64>) -> Vec<(u64, S
 
 fn recovered(recovered: &Recovered, queue: u64) -> Vec<u64> {
     let messages = recovered.queues.get(&queue).map(|queue| &queue.messages);
-    messages.into_iter().flatten().map(|message| message.sequence).collect()
+    messages.into_iter().flat_map(|all| all.iter()).map(|message| message.sequence).collect()
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
