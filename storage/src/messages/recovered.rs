@@ -79,6 +79,9 @@ pub struct RecoveredMessages {
 /// Sequence numbers in a chunk: as many as a byte can tell apart.
 const CHUNK: u64 = 256;
 
+/// Room for a message with each of them.
+const CHUNK_ROOM: usize = 256;
+
 /// From so many messages in a chunk on the next one is expected to be full.
 const BUSY: usize = 128;
 
@@ -186,7 +189,7 @@ impl RecoveredMessages {
 
 impl Chunk {
     fn new(is_busy: bool) -> Self {
-        let room = if is_busy { CHUNK as usize } else { 0 };
+        let room = if is_busy { CHUNK_ROOM } else { 0 };
         Self { kinds: SmallVec::new(), entries: Vec::with_capacity(room) }
     }
 

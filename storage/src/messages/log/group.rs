@@ -32,7 +32,7 @@ pub(super) struct Group {
     pub(super) items: Items,
     /// Everything up to it is in the group or was before.
     pub(super) ticket: Ticket,
-    /// Bytes of content.
+    /// Bytes of content, once it is encoded.
     pub(super) content: usize,
     /// Somebody waits for one of the tickets.
     pub(super) is_awaited: bool,
@@ -48,7 +48,9 @@ pub(super) struct Group {
     ranges: Vec<Settled>,
     deleted_with: Vec<u64>,
     counts: Vec<(Place, u32)>,
-    arrivals: Vec<(Place, Slot)>,
+    /// Of every record that has a message, and how many of the places are its.
+    slots: Vec<(Slot, usize)>,
+    places: Vec<Place>,
 }
 
 impl Group {
@@ -68,20 +70,20 @@ impl Group {
             self.ticket = entry.ticket;
             self.is_awaited |= entry.is_awaited;
         }
-        let publishes = load.publishes.iter().take(self.items.publishes);
-        self.content = publishes.map(|publish| publish.content.size()).sum();
     }
 
     fn reset(&mut self) {
         self.entries = 0;
         self.items = Items::default();
+        self.content = 0;
         self.is_awaited = false;
         self.needs_sync = false;
         self.elided = 0;
         self.ranges.clear();
         self.deleted_with.clear();
         self.counts.clear();
-        self.arrivals.clear();
+        self.slots.clear();
+        self.places.clear();
     }
 
     /// Settles what is settled on its own, and takes the settled places from the messages.
@@ -166,6 +168,7 @@ impl Group {
     }
 
     fn encode_publish(&mut self, publish: &Publish, out: &mut RecordBuffer) -> Result<(), TooLong> {
+        self.content += publish.content.size();
         let Content { head, tail, .. } = &publish.content;
         let tail = tail.as_ref().map_or(&[][..], |tail| tail);
         let stamp = Stamp::of(&publish.content);
@@ -173,7 +176,8 @@ impl Group {
         for places in publish.places.chunks(PLACES_MAX) {
             let record = out.publish(stamp, head, tail, places)?;
             let slot = Slot::new(segment, record, places.len());
-            self.arrivals.extend(places.iter().map(|place| (*place, slot)));
+            self.slots.push((slot, places.len()));
+            self.places.extend_from_slice(places);
             self.needs_sync = true;
         }
         Ok(())
@@ -187,9 +191,12 @@ impl Group {
 
     /// Everything was written to a segment: says so to the index.
     pub(super) fn apply(&mut self, segment: u32, holdings: &mut Holdings) {
-        for (place, slot) in self.arrivals.drain(..) {
-            holdings.arrive(place, slot);
+        let mut arrivals = holdings.arrivals(segment);
+        let mut places = self.places.drain(..);
+        for (slot, count) in self.slots.drain(..) {
+            arrivals.add(slot, places.by_ref().take(count), |_, _| {});
         }
+        drop(places);
         for (place, times) in self.counts.drain(..) {
             holdings.raise_count(place, Count { times, segment });
         }

@@ -5,9 +5,9 @@
 //!
 //! Stays true: a segment's live places are those that the index has in it.
 
-use super::index::{Count, Index, Released, Slot};
+use super::index::{Arrival, Count, Index, Released, Slot};
 use super::record::AckChunk;
-use super::segments::Segments;
+use super::segments::{Entry, Segments};
 use crate::messages::{Place, Settled};
 
 /// See the module documentation.
@@ -33,47 +33,48 @@ impl Holdings {
         &mut self.segments
     }
 
-    /// See [`Index::arrive`].
-    pub(crate) fn arrive(&mut self, place: Place, slot: Slot) -> bool {
-        let arrived = self.index.arrive(place, slot);
-        match arrived {
-            true => self.segments.hold(place, slot),
-            // It is in the segment all the same.
-            false => self.segments.see(slot.segment, place),
-        }
-        arrived
+    /// Takes messages that are in this segment.
+    pub(crate) fn arrivals(&mut self, segment: u32) -> Arrivals<'_> {
+        Arrivals { index: &mut self.index, entry: self.segments.entry(segment) }
     }
 
     /// See [`Index::settle`]; tells the places that held a message.
     pub(crate) fn settle(&mut self, settled: Settled, mut released: impl FnMut(u64)) {
         let Self { index, segments } = self;
+        let mut releases = segments.releases();
         index.settle(settled, |one| {
-            release(segments, settled.queue, one);
+            releases.add(one);
             if let Released::Message(sequence, _) = one {
                 released(sequence);
             }
         });
+        releases.finish();
     }
 
     /// See [`Index::settle_chunk`].
     pub(crate) fn settle_chunk(&mut self, settled: &AckChunk) {
         let Self { index, segments } = self;
-        index.settle_chunk(settled, |one| release(segments, settled.queue, one));
+        let mut releases = segments.releases();
+        index.settle_chunk(settled, |one| releases.add(one));
+        releases.finish();
     }
 
     /// See [`Index::delete_queue`].
     pub(crate) fn delete_queue(&mut self, queue: u64) {
         let Self { index, segments } = self;
-        index.delete_queue(queue, |one| release(segments, queue, one));
+        let mut releases = segments.releases();
+        index.delete_queue(queue, |one| releases.add(one));
+        releases.finish();
     }
 
     /// See [`Index::raise_count`].
     pub(crate) fn raise_count(&mut self, place: Place, count: Count) {
-        if let Some(before) = self.index.raise_count(place, count) {
-            if let Some(before) = before {
-                self.segments.release_count(place.queue, before);
-            }
-            self.segments.hold_count(place, count);
+        let Some(before) = self.index.raise_count(place, count) else { return };
+        if let Some(before) = before {
+            self.release(Released::Count(before));
+        }
+        if let Some(mut entry) = self.segments.entry(count.segment) {
+            entry.hold_count(place);
         }
     }
 
@@ -91,10 +92,19 @@ impl Holdings {
     pub(crate) fn repoint(&mut self, place: Place, from: Slot, to: Slot) -> bool {
         let moved = self.index.repoint(place, from, to);
         if moved {
-            self.segments.release(place.queue, from);
-            self.segments.hold(place, to);
+            self.release(Released::Message(place.sequence, from));
+            if let Some(mut entry) = self.segments.entry(to.segment) {
+                entry.see(place);
+                entry.hold(to, 1);
+            }
         }
         moved
+    }
+
+    fn release(&mut self, released: Released) {
+        let mut releases = self.segments.releases();
+        releases.add(released);
+        releases.finish();
     }
 
     /// Forgets the deleted queues of which no segment has anything.
@@ -104,10 +114,37 @@ impl Holdings {
     }
 }
 
-fn release(segments: &mut Segments, queue: u64, released: Released) {
-    match released {
-        Released::Message(_, slot) => segments.release(queue, slot),
-        Released::Count(count) => segments.release_count(queue, count),
+/// See [`Holdings::arrivals`].
+#[derive(Debug)]
+pub(crate) struct Arrivals<'a> {
+    index: &'a mut Index,
+    entry: Option<Entry<'a>>,
+}
+
+impl Arrivals<'_> {
+    /// Puts the message of a record in its places, and tells of each whether it is there now, or
+    /// nothing may arrive there, or something has already.
+    pub(crate) fn add(
+        &mut self,
+        slot: Slot,
+        places: impl Iterator<Item = Place>,
+        mut told: impl FnMut(Place, bool),
+    ) {
+        let mut arrived = 0;
+        for place in places {
+            let arrival = self.index.arrive(place, slot);
+            arrived += u32::from(arrival.is_there());
+            // What is refused is in the segment all the same.
+            if arrival != Arrival::Joined
+                && let Some(entry) = &mut self.entry
+            {
+                entry.see(place);
+            }
+            told(place, arrival.is_there());
+        }
+        if let Some(entry) = &mut self.entry {
+            entry.hold(slot, arrived);
+        }
     }
 }
 
@@ -121,6 +158,13 @@ mod tests {
 
     fn slot(segment: u32, offset: u32) -> Slot {
         Slot::new(segment, RecordPlace { offset, length: 100 }, 1)
+    }
+
+    fn arrive(holdings: &mut Holdings, place: Place, slot: Slot) -> bool {
+        let mut is_there = false;
+        let mut arrivals = holdings.arrivals(slot.segment);
+        arrivals.add(slot, std::iter::once(place), |_, arrived| is_there = arrived);
+        is_there
     }
 
     #[test]
@@ -138,8 +182,9 @@ mod tests {
         };
         let at = |sequence| Place { queue: 1, sequence };
         for sequence in 0..10 {
-            assert!(holdings.arrive(at(sequence), slot(1, u32::try_from(sequence).unwrap() * 100)));
-            assert!(!holdings.arrive(at(sequence), slot(2, 0)), "it is there already");
+            let offset = u32::try_from(sequence).unwrap() * 100;
+            assert!(arrive(&mut holdings, at(sequence), slot(1, offset)));
+            assert!(!arrive(&mut holdings, at(sequence), slot(2, 0)), "it is there already");
         }
         holdings.raise_count(at(1), Count { times: 2, segment: 1 });
         holdings.raise_count(at(1), Count { times: 3, segment: 2 });

@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use super::chunk::Mask;
 pub(crate) use super::chunk::Slot;
 use super::queue_index::QueueIndex;
-pub(crate) use super::queue_index::{ChunkRun, Count, Released};
+pub(crate) use super::queue_index::{Arrival, ChunkRun, Count, Released};
 use super::record::AckChunk;
 use crate::messages::{Place, Settled};
 
@@ -32,9 +32,9 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Puts a message in its place. False if nothing may arrive there, or something has already.
-    pub(crate) fn arrive(&mut self, place: Place, slot: Slot) -> bool {
-        self.queue(place.queue).is_some_and(|queue| queue.arrive(place.sequence, slot))
+    /// Puts a message in its place.
+    pub(crate) fn arrive(&mut self, place: Place, slot: Slot) -> Arrival {
+        self.queue(place.queue).map_or(Arrival::Refused, |queue| queue.arrive(place.sequence, slot))
     }
 
     /// Settles places, whether something has arrived in them or not, and tells what they held.
@@ -119,11 +119,6 @@ impl Index {
     /// ask for all of them piece by piece.
     pub(crate) fn next_held(&self, queue: u64, from: u64) -> Option<u64> {
         self.queues.get(&queue)?.next_held(from)
-    }
-
-    /// How often a message was given back.
-    pub(crate) fn count(&self, place: Place) -> u32 {
-        self.queues.get(&place.queue).map_or(0, |queue| queue.count(place.sequence))
     }
 
     /// The messages of a queue that were given back, how often, and which segment says so.
@@ -241,7 +236,7 @@ mod tests {
                 naive.next = naive.next.max(sequence + 1);
                 let is_free =
                     !naive.settled.contains(&sequence) && !naive.live.contains_key(&sequence);
-                assert_eq!(index.arrive(at(sequence), slot(stamp)), is_free);
+                assert_eq!(index.arrive(at(sequence), slot(stamp)).is_there(), is_free);
                 if is_free {
                     naive.live.insert(sequence, stamp);
                 }
@@ -352,7 +347,7 @@ mod tests {
         index.arrive(at(1_000_000), slot(1));
         index.arrive(at(5), slot(2));
         assert_eq!(settle(&mut index, 0, u64::MAX), [(5, 2), (1_000_000, 1)]);
-        assert!(!index.arrive(at(1 << 40), slot(1)));
+        assert!(!index.arrive(at(1 << 40), slot(1)).is_there());
         assert!(index.is_settled(at(77)));
     }
 
@@ -366,7 +361,8 @@ mod tests {
         index.delete_queue(1, |one| released.push(one));
         assert_eq!(released.len(), 3);
         assert_eq!(released[2], Released::Count(count(4, 1)));
-        assert!(index.is_settled(at(1)) && !index.arrive(at(3), slot(3)));
+        assert!(index.is_settled(at(1)));
+        assert!(!index.arrive(at(3), slot(3)).is_there());
         assert_eq!((index.queues().count(), index.highest_queue()), (0, 1));
         index.forget_deleted(|queue| queue == 1);
         assert_eq!(index.deleted().collect::<Vec<_>>(), [1]);
@@ -390,6 +386,6 @@ mod tests {
         assert!(!index.is_count_news(at(1), 3) && index.is_count_news(at(1), 4));
         settle(&mut index, 0, 9);
         assert!(index.raise_count(at(1), count(5, 3)).is_none());
-        assert_eq!(index.count(at(1)), 0);
+        assert_eq!(index.counts(1).count(), 0);
     }
 }

@@ -38,6 +38,7 @@ mod buffer;
 mod chunk;
 mod queue_index;
 pub(super) mod index;
+mod shared_records;
 mod segments;
 mod holdings;
 mod snapshot;

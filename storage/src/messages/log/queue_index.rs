@@ -58,6 +58,24 @@ pub(crate) enum Released {
     Count(Count),
 }
 
+/// What became of a message that came to its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// Nothing may arrive there, or something has already.
+    Refused,
+    /// It is there, the first of its chunk, as far as is known, that is in its segment.
+    First,
+    /// It is there, and the segment is known to have something of the same chunk.
+    Joined,
+}
+
+impl Arrival {
+    /// Whether the message is in its place.
+    pub(crate) fn is_there(self) -> bool {
+        self != Self::Refused
+    }
+}
+
 /// See the module documentation.
 #[derive(Debug, Default)]
 pub(super) struct QueueIndex {
@@ -69,6 +87,8 @@ pub(super) struct QueueIndex {
     next: u64,
     /// Of the messages that were given back.
     counts: BTreeMap<u64, Count>,
+    /// Between the first and the last chunk in which messages arrived that are in this segment.
+    arrived: (u32, Range<u64>),
 }
 
 impl QueueIndex {
@@ -117,6 +137,10 @@ impl QueueIndex {
 
     /// Whether nothing may arrive there any more.
     pub(super) fn is_settled(&self, sequence: u64) -> bool {
+        // What was never named cannot be: nearly everything that is asked about.
+        if sequence >= self.next {
+            return false;
+        }
         let number = sequence / CHUNK_PLACES;
         match self.chunk(number) {
             Some(chunk) => chunk.settled().contains(position(sequence)),
@@ -125,10 +149,23 @@ impl QueueIndex {
     }
 
     /// Puts a message in its place, unless that is settled or taken.
-    pub(super) fn arrive(&mut self, sequence: u64, slot: Slot) -> bool {
+    pub(super) fn arrive(&mut self, sequence: u64, slot: Slot) -> Arrival {
         self.raise_next(sequence.saturating_add(1));
-        self.open_chunk(sequence / CHUNK_PLACES)
-            .is_some_and(|chunk| chunk.arrive(position(sequence), slot))
+        let number = sequence / CHUNK_PLACES;
+        let chunk = self.open_chunk(number);
+        if !chunk.is_some_and(|chunk| chunk.arrive(position(sequence), slot)) {
+            return Arrival::Refused;
+        }
+        let (segment, chunks) = &mut self.arrived;
+        if *segment != slot.segment {
+            self.arrived = (slot.segment, number..number + 1);
+            return Arrival::First;
+        }
+        if chunks.contains(&number) {
+            return Arrival::Joined;
+        }
+        *chunks = chunks.start.min(number)..chunks.end.max(number + 1);
+        Arrival::First
     }
 
     /// Settles places and tells what they held.
@@ -245,6 +282,10 @@ impl QueueIndex {
         }
     }
 
+    fn has_chunk(&self, number: u64) -> bool {
+        self.chunk(number).is_some() || self.is_last(number)
+    }
+
     fn chunk_mut(&mut self, number: u64) -> Option<&mut Chunk> {
         if self.is_last(number) {
             return self.last.as_deref_mut();
@@ -286,7 +327,9 @@ impl QueueIndex {
     fn open_chunk(&mut self, number: u64) -> Option<&mut Chunk> {
         if number >= self.end {
             self.extend_to(number);
-        } else if let Some((start, chunks)) = self.untouched_around(number) {
+        } else if !self.has_chunk(number)
+            && let Some((start, chunks)) = self.untouched_around(number)
+        {
             self.chunks.remove(&start);
             self.add_untouched(start, number - start);
             self.chunks.insert(number, Entry::Chunk(Box::default()));

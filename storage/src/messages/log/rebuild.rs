@@ -69,22 +69,20 @@ impl<'a> Rebuild<'a> {
     ) {
         self.messages += 1;
         let slot = Slot::new(segment.name.id, record, places.len());
-        for place in places {
-            if !self.holdings.arrive(place, slot) {
-                self.prefer_later(place, slot);
-            } else if self.is_known(place.queue) {
-                let Stamp { note, arrived_ms, until_ms } = stamp;
-                let sequence = place.sequence;
-                let delivery_count = 0;
-                let message =
-                    RecoveredMessage { sequence, note, arrived_ms, until_ms, size, delivery_count };
-                self.found.entry(place.queue).or_default().push(&message);
+        let Stamp { note, arrived_ms, until_ms } = stamp;
+        let message =
+            RecoveredMessage { note, arrived_ms, until_ms, size, ..RecoveredMessage::default() };
+        let Self { holdings, found, known, .. } = self;
+        let mut refused = Vec::new();
+        holdings.arrivals(slot.segment).add(slot, places, |place, is_there| {
+            if !is_there {
+                refused.push(place);
+            } else if is_known(*known, place.queue) {
+                let message = RecoveredMessage { sequence: place.sequence, ..message };
+                found.entry(place.queue).or_default().push(&message);
             }
-        }
-    }
-
-    fn is_known(&self, queue: u64) -> bool {
-        self.known.is_none_or(|known| known.contains(&queue))
+        });
+        refused.into_iter().for_each(|place| self.prefer_later(place, slot));
     }
 
     /// The compactor copies before it removes: then a message is found twice.
@@ -132,7 +130,7 @@ impl<'a> Rebuild<'a> {
         self.holdings.see_queue(queue);
         // Queue numbers are never used twice, so the deletion did not come to its end: whoever
         // asked for it was not told that it did.
-        if self.known.is_some() && self.is_known(queue) {
+        if self.known.is_some_and(|known| known.contains(&queue)) {
             return;
         }
         self.holdings.delete_queue(queue);
@@ -165,7 +163,7 @@ impl<'a> Rebuild<'a> {
         let mut recovered = Recovered { highest_queue, ..Recovered::default() };
         let queues: BTreeMap<u64, u64> = holdings.index().queues().collect();
         for (queue, next_sequence) in queues {
-            if known.is_none_or(|known| known.contains(&queue)) {
+            if is_known(known, queue) {
                 let mut messages = found.remove(&queue).unwrap_or_default();
                 keep_live(&holdings, queue, &mut messages);
                 recovered.queues.insert(queue, RecoveredQueue { next_sequence, messages });
@@ -217,6 +215,10 @@ impl Visitor for Rebuild<'_> {
             }
         })
     }
+}
+
+fn is_known(known: Option<&HashSet<u64>>, queue: u64) -> bool {
+    known.is_none_or(|known| known.contains(&queue))
 }
 
 /// Leaves out what was settled after it was found, and fills in what is known by now.

@@ -72,7 +72,7 @@ impl Holdings {
 
     /// A message was found in the tree.
     pub(super) fn restore(&mut self, place: Place, reference: Reference) {
-        if !self.index.arrive(place, slot(&reference)) {
+        if !self.index.arrive(place, slot(&reference)).is_there() {
             return;
         }
         self.statistics.live_messages += 1;

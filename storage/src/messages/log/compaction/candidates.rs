@@ -112,8 +112,9 @@ mod tests {
             if *live_bytes > 0 {
                 let record =
                     RecordPlace { offset: 64, length: u32::try_from(*live_bytes).unwrap() };
-                let place = Place { queue: 1, sequence: u64::from(name.id) };
-                segments.hold(place, Slot::new(name.id, record, 1));
+                let mut entry = segments.entry(name.id).unwrap();
+                entry.see(Place { queue: 1, sequence: u64::from(name.id) });
+                entry.hold(Slot::new(name.id, record, 1), 1);
             }
             if *is_at_rest {
                 segments.set_sealed(name.id, *bytes);

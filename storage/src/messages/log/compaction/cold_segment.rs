@@ -107,8 +107,10 @@ impl<'a> ColdSegment<'a> {
         let segments = holdings.segments_mut();
         segments.insert(Account::open(segment, bytes));
         // A queue that was deleted meanwhile is remembered as long as something of it is here.
-        moved.iter().for_each(|moved| segments.see(id, moved.place));
-        counts.iter().for_each(|(place, _)| segments.see(id, *place));
+        if let Some(mut entry) = segments.entry(id) {
+            moved.iter().for_each(|moved| entry.see(moved.place));
+            counts.iter().for_each(|(place, _)| entry.see(*place));
+        }
         drop(holdings);
         for moved in moved.chunks(PLACES_AT_ONCE) {
             let mut holdings = shared.holdings.lock();

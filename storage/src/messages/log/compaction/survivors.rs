@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 use super::super::holdings::Holdings;
 use super::super::index::Slot;
 use super::super::record::{self, PublishRecord, Record};
-use super::super::segments::Share;
+use super::super::segments::{Account, Extent};
 use super::super::shared::Shared;
 use super::Stop;
 use super::cold_segment::ColdSegment;
@@ -60,9 +60,9 @@ pub(super) fn gather(shared: &Shared, sources: &[Arc<Segment>]) -> Result<Surviv
     let ids = sources.iter().map(|segment| segment.name.id);
     let ids: FxHashMap<u32, usize> = ids.zip(0..).collect();
     let mut survivors = Survivors::default();
-    for (queue, share) in needed_by(shared, sources) {
-        let mut from = share.first;
-        while from <= share.last {
+    for (queue, extent) in extents(shared, sources) {
+        let mut from = extent.first;
+        while from <= extent.last {
             if shared.compactor.is_ended() {
                 return Err(Stop::Closing);
             }
@@ -90,15 +90,15 @@ pub(super) fn gather(shared: &Shared, sources: &[Arc<Segment>]) -> Result<Surviv
     Ok(survivors)
 }
 
-/// The queues that need something of the sources, and where in these to look for it.
-fn needed_by(shared: &Shared, sources: &[Arc<Segment>]) -> FxHashMap<u64, Share> {
-    let mut all: FxHashMap<u64, Share> = FxHashMap::default();
+/// The queues that may need something of the sources, and where in these to look for it.
+fn extents(shared: &Shared, sources: &[Arc<Segment>]) -> FxHashMap<u64, Extent> {
+    let mut all: FxHashMap<u64, Extent> = FxHashMap::default();
     let holdings = shared.holdings.lock();
     let accounts = sources.iter().filter_map(|one| holdings.segments().get(one.name.id));
-    for (queue, share) in accounts.flat_map(|account| account.needed_by()) {
-        let known = all.entry(queue).or_insert(share);
-        known.first = known.first.min(share.first);
-        known.last = known.last.max(share.last);
+    for (queue, extent) in accounts.flat_map(Account::queues) {
+        let known = all.entry(queue).or_insert(extent);
+        known.first = known.first.min(extent.first);
+        known.last = known.last.max(extent.last);
     }
     all
 }

@@ -36,7 +36,7 @@ fn messages_come_back_in_order_less_what_was_settled() {
     let found = bench.reopen();
     assert_eq!(recovered(&found, 1), left().collect::<Vec<_>>());
     assert_eq!(found.queues[&1].next_sequence, 600);
-    assert_eq!(found.queues[&1].messages.iter().nth(0).unwrap().note, 3);
+    assert_eq!(found.queues[&1].messages.iter().next().unwrap().note, 3);
     assert!(found.notes.is_empty());
     assert_eq!(bench.queue(1), expected(1, left()));
     assert_eq!(bench.queue(2), expected(2, 0..600));
@@ -173,7 +173,7 @@ fn what_an_atomic_batch_settles_goes_with_what_it_publishes() {
         assert_eq!(bench.queue(2), expected(2, 0..3));
         let found = bench.reopen();
         assert_eq!(recovered(&found, 2), [0, 1, 2]);
-        assert_eq!(found.queues[&1].messages.iter().nth(0).unwrap().delivery_count, 4);
+        assert_eq!(found.queues[&1].messages.iter().next().unwrap().delivery_count, 4);
     }
     bench.commit(settles(2, 0, 3));
     assert!(recovered(&bench.reopen(), 2).is_empty());
