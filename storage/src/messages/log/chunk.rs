@@ -208,8 +208,15 @@ impl Chunk {
     /// Settles places and tells which of them held which message.
     pub(super) fn settle(&mut self, places: Mask, mut released: impl FnMut(u8, Slot)) {
         let newly = self.live().intersection(places);
+        let mut before: Option<(u8, usize)> = None;
         for position in newly.iter() {
-            if let Some(slot) = self.slots.get(self.held.rank(position)) {
+            let rank = match before {
+                // Neighbours that are both held have slots that are neighbours.
+                Some((last, rank)) if last.checked_add(1) == Some(position) => rank + 1,
+                Some(_) | None => self.held.rank(position),
+            };
+            before = Some((position, rank));
+            if let Some(slot) = self.slots.get(rank) {
                 released(position, *slot);
             }
         }

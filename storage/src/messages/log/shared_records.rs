@@ -1,7 +1,8 @@
 //! The records of a segment that several places need, and how many of these still do.
 //!
 //! Owned by `segments`. They are added in the order of the segment and let go nearly in it, by each
-//! queue at its own pace: so they stand in that order, and one is looked for behind the one before.
+//! queue at its own pace: so they stand in that order, and one is looked for behind the one before,
+//! as far as that one was behind its own.
 //!
 //! Stays true: what nobody needs takes no more memory than what somebody does.
 
@@ -20,6 +21,8 @@ pub(super) struct SharedRecords {
     gone: usize,
     /// Where the last one was that was let go by a place.
     recent: usize,
+    /// How far that was behind the one before it.
+    stride: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,12 +69,23 @@ impl SharedRecords {
     }
 
     fn find(&mut self, offset: u32) -> Option<&mut SharedRecord> {
+        let expected = self.recent + self.stride;
+        if self.records.get(expected).is_some_and(|record| record.offset == offset) {
+            self.recent = expected;
+            return self.records.get_mut(expected);
+        }
         let near = self.records.get(self.recent..).unwrap_or_default();
         let found = near.iter().take(NEAR).position(|record| record.offset == offset);
-        self.recent = match found {
-            Some(ahead) => self.recent + ahead,
-            None => self.records.binary_search_by_key(&offset, |record| record.offset).ok()?,
-        };
+        match found {
+            Some(ahead) => {
+                self.recent += ahead;
+                self.stride = ahead;
+            }
+            None => {
+                let found = self.records.binary_search_by_key(&offset, |record| record.offset);
+                self.recent = found.ok()?;
+            }
+        }
         self.records.get_mut(self.recent)
     }
 
