@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use leveret_tests::broker_under_test::BrokerUnderTest;
 use leveret_tests::deadline::{Deadline, TO_RUN, wait_until};
 use leveret_tests::now;
-use leveret_tests::raw_client::Flag;
 use leveret_tests::raw_client::method::{basic, queue};
 use leveret_tests::raw_client::reply::Delivery;
+use leveret_tests::raw_client::{Flag, Message};
 
 use crate::feeder::{Feeder, Said};
 use crate::inventory::{self, Inventory};
@@ -221,4 +221,25 @@ fn a_full_disk_refuses_declares_and_goes_on_with_the_rest() {
         assert_eq!(client.queue_exists(name), there, "{name}");
     }
     rig.broker.assert_no_panic();
+}
+
+/// The answer came only when there was room for every message that waited.
+#[test]
+fn on_a_full_disk_a_queue_is_deleted_while_messages_wait() {
+    let Some(mut rig) = Rig::new("a full disk, deletes", 100, 40, "1") else { return };
+    let mut client = rig.broker.broker().connect();
+    client.declare_queue("goes");
+    client.fill_persistent("goes", &["stored"; 10]);
+    // So much at once that some of it waits for the room that is not there.
+    let mut publisher = rig.broker.broker().connect();
+    publisher.declare_queue("burst");
+    let large = Message::to_queue("burst").body(&"large ".repeat(100_000)).persistent();
+    (0..100).for_each(|_| publisher.publish(&large));
+    let (feeder, said) = fill(&rig);
+    println!("{said:?} after {} messages", feeder.sent.len());
+    client.call(queue::delete("goes"));
+    rig.broker.kill();
+    rig.broker.start_again();
+    assert!(!rig.broker.broker().connect().queue_exists("goes"));
+    rig.check_after_kill(feeder, vec![]);
 }

@@ -25,6 +25,7 @@ use crate::stores::Messages;
 pub(crate) struct Durable {
     defined: Option<Proposal>,
     stored: Option<(Arc<Messages>, Ticket)>,
+    forgotten: Option<(Arc<Messages>, Ticket)>,
     /// The change is not made as a whole yet: whoever waits makes the rest, and waits for that.
     rest: Option<Rest>,
 }
@@ -49,9 +50,22 @@ impl Durable {
         self
     }
 
+    /// When the messages of a queue are forgotten as well, if there are any. On a full disk, where
+    /// messages wait for room, that does not.
+    pub(crate) fn and_forgotten(
+        mut self,
+        messages: &Arc<Messages>,
+        ticket: Option<Ticket>,
+    ) -> Self {
+        self.forgotten = ticket.map(|ticket| (Arc::clone(messages), ticket));
+        self
+    }
+
     /// Whether there is nothing to wait for, or no longer.
     pub(crate) fn is_now(&self) -> bool {
-        self.rest.is_none() && self.stored.is_none() && self.defined.as_ref().is_none_or(is_done)
+        let Self { defined, stored, forgotten, rest } = self;
+        let waits = rest.is_some() || stored.is_some() || forgotten.is_some();
+        !waits && defined.as_ref().is_none_or(is_done)
     }
 
     /// Waits.
@@ -59,7 +73,7 @@ impl Durable {
     /// # Errors
     /// The change could not be stored.
     pub(crate) async fn wait(self) -> Result<(), StorageError> {
-        let Self { mut defined, mut stored, mut rest } = self;
+        let Self { mut defined, mut stored, mut forgotten, mut rest } = self;
         loop {
             if let Some(proposal) = defined {
                 proposal.await?;
@@ -67,19 +81,24 @@ impl Durable {
             if let Some((messages, ticket)) = stored {
                 messages.progress().reached(ticket).await?;
             }
+            if let Some((messages, ticket)) = forgotten {
+                messages.progress().reached_settled(ticket).await?;
+            }
             let Some(more) = rest else { return Ok(()) };
-            Self { defined, stored, rest } = more.await;
+            Self { defined, stored, forgotten, rest } = more.await;
         }
     }
 }
 
 impl fmt::Debug for Durable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { defined, stored, rest } = self;
-        let stored = stored.as_ref().map(|(_, ticket)| ticket);
+        let Self { defined, stored, forgotten, rest } = self;
+        let [stored, forgotten] =
+            [stored, forgotten].map(|one| one.as_ref().map(|(_, ticket)| ticket));
         f.debug_struct("Durable")
             .field("defined", defined)
             .field("stored", &stored)
+            .field("forgotten", &forgotten)
             .field("rest", &rest.is_some())
             .finish()
     }

@@ -374,7 +374,7 @@ impl Vhost {
             ready
         });
         let (ready, durable) = self.told(topology, ready, &[(Subject::Queue, name)])?;
-        Ok((ready, durable.and_stored(&self.messages, forgotten)))
+        Ok((ready, durable.and_forgotten(&self.messages, forgotten)))
     }
 
     /// Deletes a queue whose connection ends.
@@ -394,7 +394,7 @@ impl Vhost {
         self.begin_queue_removal(queue, &mut topology);
         let proposal = self.finish_removal(&mut topology);
         let durable = proposal.map(Durable::from).unwrap_or_default();
-        durable.and_stored(&self.messages, queue.forget_messages())
+        durable.and_forgotten(&self.messages, queue.forget_messages())
     }
 
     /// Deletes a queue that nobody has used for as long as it may be unused, unless somebody uses it
