@@ -7,6 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::Ticket;
+
 /// A message's bytes, shared with whoever delivers it. On disk `head` and `tail` stand one after
 /// the other; read back, they are cut at the same place.
 #[derive(Clone, Debug, Default)]
@@ -70,11 +72,32 @@ pub struct TooLarge {
     pub max: u64,
 }
 
-/// The most bytes of an atomic batch or of one message, places and settlements included.
-pub const BATCH_BYTES_MAX: u64 = 512 << 20;
+/// The most bytes of an atomic batch or of one message, places and settlements included: half as much
+/// again as the largest message that a broker takes, and less than the log can write as one.
+pub const BATCH_BYTES_MAX: u64 = 768 << 20;
 
-/// Bytes that a place, a settlement, a count or a deleted queue may take beside the content.
-const ITEM_BYTES: u64 = 64;
+/// At most so many bytes for a run of settled places.
+pub const SETTLED_BYTES: u64 = 96;
+
+/// At most so many bytes for a message beside its content and its places.
+const MESSAGE_BYTES: u64 = 64;
+
+/// Bytes for a place of a message.
+const PLACE_BYTES: u64 = 16;
+
+/// So many places may share what is written of a message.
+const SHARED_BY: u64 = 65_535;
+
+/// At most so many bytes for a delivery count or a deleted queue.
+const ITEM_BYTES: u64 = 24;
+
+/// At most so many bytes for a message with so many bytes of content and so many places.
+#[must_use]
+pub const fn message_bytes(content: usize, places: usize) -> u64 {
+    let (content, places) = (content as u64, places as u64);
+    let copies = places / SHARED_BY + 1;
+    (content + MESSAGE_BYTES).saturating_mul(copies).saturating_add(places * PLACE_BYTES)
+}
 
 /// See the module documentation. Order inside a batch does not matter.
 #[derive(Clone, Debug, Default)]
@@ -112,22 +135,33 @@ impl Batch {
     /// # Errors
     /// All of it if it is atomic, or one of its messages, is too large.
     pub fn check(&self) -> Result<(), TooLarge> {
-        let bytes = |publish: &Publish| {
-            let places = publish.places.len() as u64 + 1;
-            publish.content.size() as u64 + places * ITEM_BYTES
-        };
+        let bytes = |publish: &Publish| message_bytes(publish.content.size(), publish.places.len());
         let publishes = self.publishes.iter().map(bytes);
-        let others = self.settled.len() + self.delivery_counts.len() + self.deleted_queues.len();
         let bytes = match self.atomic {
-            true => publishes.sum::<u64>() + others as u64 * ITEM_BYTES,
+            true => publishes.fold(self.other_bytes(), u64::saturating_add),
             false => publishes.max().unwrap_or(0),
         };
         let max = BATCH_BYTES_MAX;
         if bytes > max { Err(TooLarge { bytes, max }) } else { Ok(()) }
     }
 
+    /// For stores: empties it if it fails [`Self::check`], and gives the ticket that tells nobody that
+    /// it is stored.
+    pub(super) fn refuse(&mut self) -> Option<Ticket> {
+        let error = self.check().err()?;
+        tracing::error!("{error}; it is not stored, and nobody is told that it was");
+        self.clear();
+        Some(Ticket::NEVER)
+    }
+
+    /// At most so many bytes for what is no message.
+    fn other_bytes(&self) -> u64 {
+        let items = self.delivery_counts.len() + self.deleted_queues.len();
+        self.settled.len() as u64 * SETTLED_BYTES + items as u64 * ITEM_BYTES
+    }
+
     /// Empties it; its memory stays.
-    pub(crate) fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.publishes.clear();
         self.settled.clear();
         self.absent.clear();
@@ -167,6 +201,26 @@ fn add(runs: &mut Vec<Settled>, place: Place) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A broker takes messages of 512 MiB; the last of them was silently not stored.
+    #[test]
+    fn the_largest_message_fits_and_nothing_beyond_the_end_does() {
+        let body = Bytes::from(vec![0; 512 << 20]);
+        let places = |count: u64| (0..count).map(|queue| Place { queue, sequence: 0 }).collect();
+        let message = |tail: &Bytes, count| {
+            let content = Content { tail: Some(Arc::new(tail.clone())), ..Content::default() };
+            Publish { content, places: places(count) }
+        };
+        let batch = |publishes| Batch { publishes, ..Batch::default() };
+        assert_eq!(batch(vec![message(&body, 60_000)]).check(), Ok(()));
+        assert!(batch(vec![message(&body, 66_000)]).check().is_err(), "it would be written twice");
+        let half = body.slice(..400 << 20);
+        let mut both = batch(vec![message(&half, 1), message(&half, 1)]);
+        assert_eq!(both.check(), Ok(()), "one after the other");
+        both.atomic = true;
+        let refused = both.check().unwrap_err();
+        assert_eq!((refused.bytes, refused.max), (2 * message_bytes(400 << 20, 1), 768 << 20));
+    }
 
     #[test]
     fn neighbours_are_settled_together_in_either_direction() {

@@ -137,6 +137,9 @@ impl State {
 
 impl MessageStore for MemoryMessages {
     fn append(&self, batch: &mut Batch) -> Ticket {
+        if let Some(refused) = batch.refuse() {
+            return refused;
+        }
         let mut state = self.state.lock();
         if batch.is_empty() {
             return state.last;

@@ -47,7 +47,10 @@ mod suite;
 pub(crate) use self::log::DIRECTORY as LOG_DIRECTORY;
 pub use self::log::{Cut, Log, QueueTotals, Report, SegmentTotals, salvage, verify};
 pub use crate::wal::FsyncPolicy;
-pub use batch::{BATCH_BYTES_MAX, Batch, Content, Place, Publish, Settled, TooLarge};
+pub use batch::{
+    BATCH_BYTES_MAX, Batch, Content, Place, Publish, SETTLED_BYTES, Settled, TooLarge,
+    message_bytes,
+};
 pub use memory::MemoryMessages;
 pub use options::{Engine, Options};
 pub use progress::{Health, Progress, Ticket};

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use leveret_protocol::methods::tx;
-use leveret_storage::messages::{Batch, Ticket};
+use leveret_storage::messages::{BATCH_BYTES_MAX, Batch, SETTLED_BYTES, Ticket, message_bytes};
 
 use super::Channel;
 use crate::definitions::store::Durable;
@@ -50,6 +50,8 @@ pub(crate) struct Transaction {
     settled: Vec<(Outstanding, Outcome)>,
     /// Memory of `publishes`, in bytes.
     bytes: usize,
+    /// What may be stored of `publishes`, in bytes.
+    stored: u64,
 }
 
 /// Memory that what is published in a transaction may take, in bytes; a single message may take more. All
@@ -73,6 +75,9 @@ impl Transaction {
             let text = format!("transaction is larger than {PUBLISHED_BYTES_MAX} bytes");
             return Err(ChannelError::Precondition(text));
         }
+        if message.is_persistent() {
+            self.stored += message_bytes(message.size(), queues.len());
+        }
         self.bytes = bytes;
         self.publishes.push(Publish { queues, message, mandatory });
         Ok(())
@@ -81,6 +86,20 @@ impl Transaction {
     /// Holds settled deliveries.
     pub(crate) fn settle(&mut self, deliveries: impl Iterator<Item = (Outstanding, Outcome)>) {
         self.settled.extend(deliveries);
+    }
+
+    /// Whether a store takes it as one: every place counts there, and every delivery may have to be
+    /// told by itself.
+    ///
+    /// # Errors
+    /// It does not; nothing has happened.
+    fn check(&self) -> Result<(), ChannelError> {
+        let settled = SETTLED_BYTES.saturating_mul(self.settled.len() as u64);
+        if self.stored.saturating_add(settled) > BATCH_BYTES_MAX {
+            let text = format!("transaction is larger than {BATCH_BYTES_MAX} bytes on disk");
+            return Err(ChannelError::Precondition(text));
+        }
+        Ok(())
     }
 }
 
@@ -100,6 +119,7 @@ impl Channel {
     pub(crate) fn tx_commit(&mut self, session: &mut Session) -> Result<Step, ChannelError> {
         let messages = Arc::clone(session.broker.messages());
         if self.commit.is_none() {
+            self.transaction.as_ref().map_or(Ok(()), Transaction::check)?;
             let Transaction { publishes, settled, .. } = self.take_transaction()?;
             self.commit = Some(Box::new(Commit {
                 publishes: publishes.into_iter(),
@@ -179,6 +199,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::keys::{DeliveryKey, SourceKey};
     use crate::message::HeadLayout;
 
     #[test]
@@ -194,5 +215,26 @@ mod tests {
         assert!(matches!(refused, Err(ChannelError::Precondition(_))), "{refused:?}");
         let mut largest = Transaction { bytes: PUBLISHED_BYTES_MAX, ..Transaction::default() };
         assert_eq!(largest.publish(Vec::new(), message(), false), Ok(()));
+    }
+
+    /// A message for many queues took 8 bytes a queue here and more in the log, which then dropped the
+    /// transaction: its commit was never answered.
+    #[test]
+    fn what_a_store_does_not_take_as_one_is_refused_before_anything_happened() {
+        let mut transaction = Transaction::default();
+        assert_eq!(transaction.check(), Ok(()));
+        transaction.stored = BATCH_BYTES_MAX - SETTLED_BYTES;
+        let delivery = Outstanding { tag: 1, key: DeliveryKey::NONE, source: SourceKey(0) };
+        transaction.settle(std::iter::once((delivery, Outcome::Ack)));
+        assert_eq!(transaction.check(), Ok(()));
+        transaction.settle(std::iter::once((delivery, Outcome::Ack)));
+        assert!(matches!(transaction.check(), Err(ChannelError::Precondition(_))));
+        let layout = HeadLayout { properties_at: 2, body_at: 4 };
+        let mut transaction = Transaction::default();
+        for (is_persistent, stored) in [(false, 0), (true, message_bytes(4, 0))] {
+            let message = Message::new(&[0; 4], layout, None, is_persistent);
+            assert_eq!(transaction.publish(Vec::new(), message, false), Ok(()));
+            assert_eq!(transaction.stored, stored);
+        }
     }
 }

@@ -75,10 +75,8 @@ impl Input {
     /// Takes everything out of the batch and gives the ticket. Nothing is kept once the input is
     /// closed, nor of what is too large.
     pub(super) fn push(&self, batch: &mut Batch, progress: &Progress) -> Ticket {
-        if let Err(error) = batch.check() {
-            tracing::error!("{error}; it is not stored, and nobody is told that it was");
-            batch.clear();
-            return Ticket::NEVER;
+        if let Some(refused) = batch.refuse() {
+            return refused;
         }
         let mut state = self.state.lock();
         if batch.is_empty() {

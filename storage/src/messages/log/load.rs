@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::record;
-use crate::messages::{Batch, Content, Place, Publish, Settled, Ticket};
+use crate::messages::{Batch, Content, Place, Publish, SETTLED_BYTES, Settled, Ticket};
 
 /// What one append brought, as counts of the items at the front of the lists.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,9 +75,6 @@ fn record_bytes(publish: &Publish) -> u64 {
     let one = record::publish_length(0, publish.content.size());
     records as u64 * one + 16 * publish.places.len() as u64
 }
-
-/// At most so many bytes of records for a run of settled places: two chunks, or a range.
-const SETTLED_BYTES: u64 = 2 * 48;
 
 /// At most so many bytes of records for a delivery count or a deleted queue.
 const COUNT_BYTES: u64 = 20;
@@ -260,6 +257,7 @@ fn turn<T>(items: &mut VecDeque<T>, count: usize, keeps: bool, mut give: impl Fn
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::messages::{BATCH_BYTES_MAX, message_bytes};
 
     fn publish(sequence: u64, size: usize) -> Publish {
         let content = Content { head: vec![0; size].into(), ..Content::default() };
@@ -303,6 +301,21 @@ mod tests {
         load.push(&mut atomic, Ticket(1));
         load.split(0, 1);
         assert_eq!(load.entries.len(), 1, "must stay whole");
+    }
+
+    #[test]
+    fn a_batch_that_is_let_through_counts_for_no_more_than_it_was_checked_for() {
+        let places = |count: u64| (0..count).map(|queue| Place { queue, sequence: 1 }).collect();
+        for (size, count) in [(0, 0), (0, 1), (100, 9), (7, 65_534), (7, 65_535), (9, 140_000)] {
+            let content = Content { head: vec![0; size].into(), ..Content::default() };
+            let publish = Publish { content, places: places(count) };
+            let checked = message_bytes(size, publish.places.len());
+            let counted = record_bytes(&publish);
+            assert!((counted..counted + 100).contains(&checked), "{checked} for {counted}");
+        }
+        let chunk = <record::AckChunk as record::Item>::SIZE as u64;
+        assert!(SETTLED_BYTES >= 2 * chunk, "a run may begin in one and end in the next");
+        assert!(BATCH_BYTES_MAX < u64::from(crate::wal::GROUP_BYTES_MAX));
     }
 
     #[test]

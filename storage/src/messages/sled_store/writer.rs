@@ -68,6 +68,9 @@ impl Shared {
 
     /// See `MessageStore::append`.
     pub(super) fn append(&self, batch: &mut Batch) -> Ticket {
+        if let Some(refused) = batch.refuse() {
+            return refused;
+        }
         let mut holdings = self.holdings.lock();
         let awaited = mem::take(&mut batch.awaited);
         if batch.is_empty() && !awaited {

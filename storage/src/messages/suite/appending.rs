@@ -1,10 +1,14 @@
 //! What holds while a store is open: reading, settling, tickets, statistics, closing.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
 
+use bytes::Bytes;
+
 use super::{
-    Batch, content, expected, on_every_store, place, publish, publishes, settles, wait, with_tail,
+    Batch, Content, content, expected, on_every_store, place, publish, publishes, settles, wait,
+    with_tail,
 };
 use crate::messages::{Health, Settled, Ticket};
 
@@ -47,7 +51,7 @@ fn a_message_comes_back_cut_where_it_was() {
             for (message, original) in read.iter().zip(&contents) {
                 assert_eq!(message.content.note, original.note);
                 assert!(message.content.head == original.head);
-                let tail = |content: &super::Content| content.tail.clone().unwrap_or_default();
+                let tail = |content: &Content| content.tail.clone().unwrap_or_default();
                 assert!(tail(&message.content) == tail(original));
             }
             bench.reopen();
@@ -296,5 +300,23 @@ fn counting_deliveries_is_no_message() {
         });
         assert!(bench.queue(1).is_empty());
         assert_eq!(bench.store.statistics().live_messages, 0);
+    });
+}
+
+#[test]
+fn what_is_too_large_to_be_stored_as_one_is_refused_and_nothing_else_is() {
+    let body = Arc::new(Bytes::from(vec![0; 400 << 20]));
+    on_every_store(|bench| {
+        let message = |sequence| {
+            let content = Content { tail: Some(Arc::clone(&body)), ..content("") };
+            publish(content, &[(1, sequence)])
+        };
+        let publishes_of = |range: Range<u64>| range.map(message).collect();
+        let mut batch = Batch { atomic: true, publishes: publishes_of(0..2), ..Batch::default() };
+        batch.settled = settles(1, 7..8).settled;
+        assert_eq!(bench.store.append(&mut batch), Ticket::NEVER);
+        assert!(batch.is_empty());
+        bench.commit(publishes(1, [2, 7]));
+        assert_eq!(bench.sequences(1), [2, 7]);
     });
 }

@@ -272,24 +272,6 @@ fn a_sync_covers_every_group_that_the_index_knows() {
     }
 }
 
-#[test]
-fn what_is_too_large_for_one_group_is_refused_and_nothing_else_is() {
-    let bench = Bench::real(Options::default());
-    let large = vec![0; 300 << 20];
-    let message = |sequence| Publish {
-        content: Content { tail: Some(Arc::new(large.clone().into())), ..content("") },
-        places: [place(1, sequence)].into_iter().collect(),
-    };
-    let mut batch =
-        Batch { atomic: true, publishes: vec![message(0), message(1)], ..Batch::default() };
-    let refused = batch.check().unwrap_err();
-    assert!(refused.to_string().contains("can be stored at once"), "{refused}");
-    assert_eq!(bench.log.append(&mut batch), Ticket::NEVER);
-    assert!(batch.is_empty());
-    bench.commit(publishes(1, [2]));
-    assert_eq!(bench.sequences(1), [2]);
-}
-
 /// Every message of a transaction was read with all of it: draining 120 MB read 7.3 GB.
 #[test]
 fn a_message_of_a_long_transaction_is_read_by_itself() {
