@@ -6,48 +6,34 @@
 //! read from memory.
 //! ```text
 //! paged/spill-0000000007    | content | content | ...       wiped when it is opened
-//!
-//! content  crc32c u32 of place and the rest | note u64 | arrived u64 | until u64 | head length u32 |
-//!          head | tail
 //! ```
+//! `content` draws every byte of one.
+//!
 //! Stays true: [`Spill::put`] never waits for the disk; what is freed is never read again; a file of
 //! which everything is freed is used again or removed. A full disk loses nothing: what cannot be
 //! written stays in memory, and [`Progress`] says so.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
-use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use rustc_hash::FxHashMap;
 
 use crate::StorageError;
-use crate::messages::{Content, Health, Options, Progress, Statistics};
-use crate::wal::{Files, Handles, Reader, RealFiles, is_full, patiently};
+use crate::messages::{Content, Options, Progress, Statistics};
+use crate::wal::{Files, Handles, RealFiles};
 
+mod content;
+mod writer;
 mod messages;
-pub(crate) use messages::SpillMessages;
+
+use self::content::FIXED;
+pub(crate) use self::messages::SpillMessages;
 
 #[cfg(test)]
 mod tests;
-
-/// Bytes before the head.
-const FIXED: usize = 4 + 8 + 8 + 8 + 4;
-
-const NO_UNTIL: u64 = u64::MAX;
-
-/// Bytes that are written at once.
-const GROUP_BYTES: usize = 4 << 20;
-
-/// How often a full disk is tried again.
-const RETRY_DELAY: Duration = Duration::from_millis(500);
-
-/// Files without content that are kept for what comes.
-const SPARES: usize = 1;
 
 /// Where something was put. Its owner keeps it, and frees it once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -276,136 +262,7 @@ impl State {
     }
 }
 
-/// What the thread is to do.
-enum Work {
-    Write(Vec<(SpillPlace, Content)>),
-    Free(Vec<u32>),
-    End,
-}
-
 impl Shared {
-    fn run(&self) {
-        if let Err(error) = self.work() {
-            tracing::error!("{error}; paged messages are in danger, the process must end");
-            self.state.lock().is_closed = true;
-            self.progress.set_health(Health::Failed(error));
-        }
-    }
-
-    fn work(&self) -> Result<(), StorageError> {
-        let mut spares = Vec::new();
-        loop {
-            match self.wait() {
-                Work::End => return Ok(()),
-                Work::Free(segments) => {
-                    segments.into_iter().try_for_each(|id| self.free_file(id, &mut spares))?;
-                }
-                Work::Write(contents) => match self.write(&contents, &mut spares) {
-                    Ok(()) => {
-                        let mut state = self.state.lock();
-                        for (place, content) in &contents {
-                            // It may have been freed meanwhile.
-                            if state.pending.remove(place).is_some() {
-                                self.progress.remove_pending(content.size());
-                            }
-                        }
-                        drop(state);
-                        self.progress.set_health(Health::Well);
-                    }
-                    Err(error) if is_full(&error) => self.be_full(),
-                    Err(error) => {
-                        return Err(StorageError::io("write to", &self.directory, error));
-                    }
-                },
-            }
-        }
-    }
-
-    fn be_full(&self) {
-        if !self.progress.health().is_full() {
-            let directory = self.directory.display();
-            tracing::warn!("no room in {directory}; paged messages wait in memory until there is");
-        }
-        self.progress.set_health(Health::Full);
-        let mut state = self.state.lock();
-        if state.freed.is_empty() && !state.is_closed {
-            self.wake.wait_for(&mut state, RETRY_DELAY);
-        }
-    }
-
-    fn wait(&self) -> Work {
-        let mut state = self.state.lock();
-        loop {
-            if state.is_closed {
-                return Work::End;
-            }
-            if !state.freed.is_empty() {
-                return Work::Free(std::mem::take(&mut state.freed));
-            }
-            if let Some((first, _)) = state.pending.first_key_value() {
-                let segment = first.segment;
-                let mut bytes = 0;
-                // What follows each other in one file.
-                let group = state.pending.iter().take_while(|(place, _)| {
-                    let fits = bytes < GROUP_BYTES && place.segment == segment;
-                    bytes += place.length as usize;
-                    fits
-                });
-                return Work::Write(group.map(|(place, one)| (*place, one.clone())).collect());
-            }
-            self.wake.wait(&mut state);
-        }
-    }
-
-    fn write(
-        &self,
-        contents: &[(SpillPlace, Content)],
-        spares: &mut Vec<PathBuf>,
-    ) -> io::Result<()> {
-        let Some((first, _)) = contents.first() else { return Ok(()) };
-        let path = self.path(first.segment);
-        let file = match patiently(|| self.files.open(&path)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match spares.pop() {
-                Some(spare) => {
-                    self.files.rename(&spare, &path)?;
-                    patiently(|| self.files.open(&path))?
-                }
-                None => patiently(|| self.files.create_new(&path))?,
-            },
-            opened => opened?,
-        };
-        let mut bytes = Vec::new();
-        let mut start = first.offset;
-        for (place, content) in contents {
-            // Something between them was freed before it was written.
-            if start as usize + bytes.len() != place.offset as usize {
-                file.write_all_at(&bytes, u64::from(start))?;
-                bytes.clear();
-                start = place.offset;
-            }
-            encode(*place, content, &mut bytes);
-        }
-        file.write_all_at(&bytes, u64::from(start))?;
-        let written: u64 = contents.iter().map(|(place, _)| u64::from(place.length)).sum();
-        self.state.lock().statistics.written_bytes += written;
-        Ok(())
-    }
-
-    fn free_file(&self, id: u32, spares: &mut Vec<PathBuf>) -> Result<(), StorageError> {
-        self.handles.close(id);
-        let path = self.path(id);
-        let spare = self.directory.join(format!("spill-spare-{}", spares.len()));
-        let freed = match spares.len() < SPARES {
-            true => self.files.rename(&path, &spare).map(|()| spares.push(spare)),
-            false => self.files.remove(&path),
-        };
-        match freed {
-            // Nothing of it was ever written.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            freed => freed.map_err(|error| StorageError::io("remove", &path, error)),
-        }
-    }
-
     /// Reads what lies side by side in one file.
     fn read_run(
         &self,
@@ -425,7 +282,7 @@ impl Shared {
         let mut from = 0;
         for place in places {
             let to = from + place.length as usize;
-            let content = decode(place, bytes.get(from..to).unwrap_or_default());
+            let content = content::decode(place, bytes.get(from..to).unwrap_or_default());
             from = to;
             read.push(match (&count, content) {
                 (Err(error), _) => Err(error.clone()),
@@ -444,40 +301,6 @@ impl Shared {
     fn path(&self, segment: u32) -> PathBuf {
         self.directory.join(format!("spill-{segment:010}"))
     }
-}
-
-fn encode(place: SpillPlace, content: &Content, out: &mut Vec<u8>) {
-    let before = out.len();
-    let head_length = u32::try_from(content.head.len()).unwrap_or(u32::MAX);
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&content.note.to_le_bytes());
-    out.extend_from_slice(&content.arrived_ms.to_le_bytes());
-    out.extend_from_slice(&content.until_ms.unwrap_or(NO_UNTIL).to_le_bytes());
-    out.extend_from_slice(&head_length.to_le_bytes());
-    out.extend_from_slice(&content.head);
-    out.extend_from_slice(content.tail.as_ref().map_or(&[][..], |tail| tail));
-    let written = out.get_mut(before..).and_then(|all| all.split_first_chunk_mut::<4>());
-    if let Some((crc, rest)) = written {
-        *crc = checksum(place, rest).to_le_bytes();
-    }
-}
-
-fn decode(place: SpillPlace, bytes: &[u8]) -> Option<Content> {
-    let mut fields = Reader(bytes);
-    if fields.u32()? != checksum(place, fields.0) {
-        return None;
-    }
-    let (note, arrived_ms, until) = (fields.u64()?, fields.u64()?, fields.u64()?);
-    let head_length = usize::try_from(fields.u32()?).ok()?;
-    let (head, tail) = fields.0.split_at_checked(head_length)?;
-    let tail = (!tail.is_empty()).then(|| Arc::new(Bytes::copy_from_slice(tail)));
-    let until_ms = (until != NO_UNTIL).then_some(until);
-    Some(Content { note, arrived_ms, until_ms, head: head.into(), tail })
-}
-
-fn checksum(place: SpillPlace, bytes: &[u8]) -> u32 {
-    let seed = crc32c::crc32c(&place.segment.to_le_bytes());
-    crc32c::crc32c_append(crc32c::crc32c_append(seed, &place.offset.to_le_bytes()), bytes)
 }
 
 /// Removes what an earlier one left here, and nothing else; also what earlier versions had here.

@@ -1,12 +1,14 @@
 //! What is put is read back until it is freed; files go when nothing in them is needed.
 
 use std::collections::BTreeMap;
+use std::io;
 
+use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
-use crate::messages::{Batch, MessageStore, Place, Publish, Settled};
+use crate::messages::{Batch, Health, MessageStore, Place, Publish, Settled};
 use crate::wal::faults::{Fault, FaultyFiles, Operation};
 
 fn options(segment_size: u32) -> Options {

@@ -13,6 +13,7 @@ use super::manifest::{Entry, Sealed};
 use super::open_file::{OpenFile, Sealing};
 use super::segment::{HEADER_SIZE, Segment, SegmentName};
 use super::shared::Shared;
+use super::stored::{discard, hot_names, segment_of};
 use super::syncs::Handing;
 use super::trouble::Trouble;
 use super::walk::{Step, Walk};
@@ -174,14 +175,14 @@ impl Appender {
         self.roll(Vec::new)?;
         self.shared.syncs.sync()?;
         self.shared.stock.wait_until_sealed()?;
-        let mut hot = super::hot_names(&self.shared);
+        let mut hot = hot_names(&self.shared);
         // The next one is behind the open one.
         hot.retain(|name| Some(*name) < self.name());
         let mut entries = Vec::new();
         let mut removed = Vec::new();
         let mut kept = None;
         for name in hot.into_iter().rev() {
-            let segment = super::segment_of(&self.shared, name)?;
+            let segment = segment_of(&self.shared, name)?;
             if let Some(length) = self.end_of(&segment, last)? {
                 kept = Some(Entry::Sealed(name, Sealed { length, footer: None, last }));
                 break;
@@ -192,7 +193,7 @@ impl Appender {
         entries.push(Entry::Cut(last));
         entries.extend(kept);
         self.shared.manifest.lock().add(&entries)?;
-        super::discard(&self.shared, &removed)?;
+        discard(&self.shared, &removed)?;
         self.number = last;
         self.shared.syncs.go_back(last);
         Ok(())

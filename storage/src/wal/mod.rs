@@ -31,15 +31,14 @@
 //!   more: [`Listener::failed`].
 //! - Opening refuses what is damaged with the file's name and changes nothing then.
 
-use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
+mod settings;
 mod bytes;
 mod files;
 mod trouble;
@@ -53,6 +52,7 @@ mod open_file;
 mod stock;
 mod shared;
 mod keeper;
+mod stored;
 mod appender;
 mod side;
 mod survey;
@@ -79,11 +79,12 @@ pub(crate) use self::handles::Handles;
 use self::manifest::Entry as ManifestEntry;
 use self::repair::Repaired;
 pub use self::salvage::Piece;
-use self::segment::SegmentHeader;
 pub use self::segment::{HEADER_SIZE, Segment, SegmentKind, SegmentName};
+pub use self::settings::{FsyncPolicy, Listener, Settings};
 use self::shared::Shared;
 pub use self::side::SideSegment;
 use self::stock::Stock;
+use self::stored::{discard, hot_names, segment_of};
 pub use self::survey::{Bad, Survey, Surveyed, Verdict, Visitor};
 use self::survey::{Depth, Request};
 use self::syncs::Syncs;
@@ -92,54 +93,6 @@ pub use self::trouble::Trouble;
 use self::walk::{Step, Walk};
 use crate::StorageError;
 use crate::threads::{self, Worker};
-
-/// When what was handed over counts as durable, and so what a confirm promises.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FsyncPolicy {
-    /// After an fsync that covers everything appended up to it; one fsync serves all that wait.
-    /// Loses nothing confirmed, neither by the end of the process nor by a power failure.
-    #[default]
-    Group,
-    /// When it is written; the disk is synced this often. Loses nothing confirmed by the end of the
-    /// process; by a power failure up to this much of what was confirmed.
-    Interval(Duration),
-    /// When it is written; the operating system writes it out when it likes. Loses nothing confirmed
-    /// by the end of the process; by a power failure some 30 seconds of what was confirmed.
-    Os,
-}
-
-/// How a log is kept.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// In the header of every file: which store the log belongs to.
-    pub store: [u8; 16],
-    /// Bytes that a segment should have.
-    pub segment_size: u32,
-    /// When marks are durable.
-    pub fsync: FsyncPolicy,
-}
-
-/// What a log tells whoever opened it. Called by its threads, which wait meanwhile, some of it under a
-/// lock of the log: nothing may be asked of the log then.
-pub trait Listener: fmt::Debug + Send + Sync {
-    /// Everything handed over up to this mark is durable.
-    fn durable(&self, mark: u64);
-
-    /// What was written to these segments was synced; `is_news` unless it was remarks alone.
-    fn synced(&self, segments: &[u32], is_news: bool);
-
-    /// A segment is complete, with so many bytes, and may be removed from now on.
-    fn sealed(&self, segment: u32, bytes: u32);
-
-    /// There is no room for new segments any more, or again.
-    fn room(&self, is_there: bool);
-
-    /// An fsync took so many microseconds.
-    fn fsynced(&self, micros: u64);
-
-    /// Nothing becomes durable any more: the process must end.
-    fn failed(&self, error: &StorageError);
-}
 
 /// What there is when a log is opened.
 #[derive(Debug)]
@@ -468,31 +421,4 @@ fn damage(survey: &Survey, directory: &Path) -> Option<StorageError> {
         bad.offset, bad.why
     );
     Some(StorageError::Damaged { path: one.segment.path.clone(), detail })
-}
-
-/// The hot segments, ascending.
-fn hot_names(shared: &Shared) -> Vec<SegmentName> {
-    let manifest = shared.manifest.lock();
-    manifest.contents().segments.keys().copied().filter(|name| name.is_hot()).collect()
-}
-
-/// A segment that is on disk.
-fn segment_of(shared: &Shared, name: SegmentName) -> Result<Arc<Segment>, StorageError> {
-    let path = name.path(&shared.directory);
-    let opened = patiently(|| shared.files.open_to_read(&path));
-    let header = opened.and_then(|file| SegmentHeader::read(&*file));
-    let header = header.map_err(|error| StorageError::io("read", &path, error))?;
-    let header = header.map_err(|flaw| StorageError::Damaged { path, detail: flaw.to_string() })?;
-    Ok(Segment::new(name, &shared.directory, header.salt))
-}
-
-/// Gives the files of segments that are removed to the stock.
-fn discard(shared: &Shared, segments: &[Arc<Segment>]) -> Result<(), StorageError> {
-    for segment in segments {
-        segment.set_gone();
-        shared.handles.close(segment.name.id);
-        let recycled = shared.stock.recycle(&segment.path, shared);
-        recycled.map_err(|error| StorageError::io("remove", &segment.path, error))?;
-    }
-    Ok(())
 }

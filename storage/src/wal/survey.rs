@@ -15,13 +15,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::files::{Files, LogFile, patiently};
-use super::group::{FOOTER, Flaw, Record, RecordPlace};
+use super::group::{Flaw, Record};
 use super::manifest::{self, Contents, Found, Sealed};
-use super::segment::{HEADER_SIZE, HeaderFlaw, Segment, SegmentHeader, SegmentName, VERSION};
-use super::side::TEMPORARY;
-use super::stock::{SPARE, USED};
-use super::walk::{Step, Walk};
+use super::segment::{HEADER_SIZE, Segment, SegmentHeader, SegmentName};
 use crate::StorageError;
+
+mod judgement;
+mod listing;
+mod scan;
+
+use self::judgement::judge;
+use self::listing::list;
 
 /// What is told of a log's content while it is surveyed. What counts is the set; segments come in no
 /// particular order, the groups of one in theirs.
@@ -92,6 +96,17 @@ pub struct Surveyed {
     last: u64,
     /// What the footer should be of one that is not sealed.
     pub(crate) footer: Vec<u8>,
+}
+
+impl Surveyed {
+    /// The last good group of a hot segment that is not sealed.
+    pub(crate) fn last(&self) -> u64 {
+        self.last
+    }
+
+    fn is_damaged(&self) -> bool {
+        matches!(self.verdict, Verdict::Damaged(_))
+    }
 }
 
 /// See the module documentation.
@@ -179,98 +194,6 @@ pub(crate) fn check_version(request: &Request<'_>) -> Result<(), StorageError> {
     list(request, &contents, manifest.is_some()).map(drop)
 }
 
-/// Lists the directory and refuses what does not belong there.
-fn list(
-    request: &Request<'_>,
-    contents: &Contents,
-    has_manifest: bool,
-) -> Result<Survey, StorageError> {
-    let Request { directory, store, files, .. } = *request;
-    let entries =
-        files.list(directory).map_err(|error| StorageError::io("list", directory, error))?;
-    let mut survey = Survey { highest_id: contents.highest_id, ..Survey::default() };
-    let mut unknown = Vec::new();
-    for entry in &entries {
-        let path = directory.join(&entry.name);
-        if entry.name.ends_with(TEMPORARY) || entry.name == USED {
-            survey.leftovers.push(path);
-        } else if entry.name == SPARE {
-            survey.has_spare = true;
-        } else if let Some(name) = SegmentName::parse(&entry.name) {
-            check_header(&path, name, store, files)?;
-            if contents.removed.contains(&name) {
-                survey.leftovers.push(path);
-            } else if !contents.segments.contains_key(&name) {
-                unknown.push((name, path));
-            }
-        }
-    }
-    if !has_manifest && let Some((_, path)) = unknown.first() {
-        let detail = format!(
-            "there is no {} beside it, which says what must be here; put that back from a backup",
-            manifest::NAME
-        );
-        return Err(StorageError::Damaged { path: path.clone(), detail });
-    }
-    for (name, path) in unknown {
-        if name.is_hot() && has_groups(&path, files)? {
-            let detail = format!(
-                "{} does not know it; it was put here by mistake, take it out of the directory",
-                manifest::NAME
-            );
-            return Err(StorageError::Damaged { path, detail });
-        }
-        // Made just before the process ended: nothing depends on it, and of what was copied into a
-        // cold one the sources are there.
-        survey.highest_id = survey.highest_id.max(name.id);
-        survey.leftovers.push(path);
-    }
-    Ok(survey)
-}
-
-/// Refuses a segment of another version, another store, or another name.
-fn check_header(
-    path: &Path,
-    name: SegmentName,
-    store: &[u8; 16],
-    files: &dyn Files,
-) -> Result<(), StorageError> {
-    let file = open(path, files)?;
-    let header =
-        SegmentHeader::read(&*file).map_err(|error| StorageError::io("read", path, error))?;
-    let detail = match header {
-        Err(HeaderFlaw::Version(found)) if found > VERSION => {
-            let (path, known) = (path.to_owned(), u32::from(VERSION));
-            return Err(StorageError::NewerFormat { path, found: u32::from(found), known });
-        }
-        Err(HeaderFlaw::Version(found)) => {
-            return Err(StorageError::OlderFormat { path: path.to_owned(), found: found.into() });
-        }
-        Ok(header) if header.store != *store => {
-            "it belongs to another data directory; take it out of this one"
-        }
-        // A file on its way from one segment to another has the header of the next.
-        Ok(header) if header.name.id < name.id => {
-            "its header has another name; give the file its own name back"
-        }
-        Ok(_) | Err(_) => return Ok(()),
-    };
-    Err(StorageError::Damaged { path: path.to_owned(), detail: detail.to_owned() })
-}
-
-fn open(path: &Path, files: &dyn Files) -> Result<Arc<dyn LogFile>, StorageError> {
-    patiently(|| files.open_to_read(path)).map_err(|error| StorageError::io("open", path, error))
-}
-
-fn has_groups(path: &Path, files: &dyn Files) -> Result<bool, StorageError> {
-    let unreadable = |error| StorageError::io("read", path, error);
-    let file = open(path, files)?;
-    let Ok(header) = SegmentHeader::read(&*file).map_err(unreadable)? else { return Ok(false) };
-    let length = file.size().map_err(unreadable)?;
-    let mut walk = Walk::new(&*file, header.salt, length);
-    Ok(matches!(walk.step().map_err(unreadable)?, Step::Group { .. }))
-}
-
 /// A segment that the manifest has.
 fn look_at(
     request: &Request<'_>,
@@ -315,248 +238,6 @@ fn look_at(
     Ok(Surveyed { end, verdict: Verdict::Whole, ..whole })
 }
 
-/// What the groups of a segment that is not sealed say.
-#[derive(Debug, Default)]
-struct Scan {
-    /// The first and the last of the good groups before anything bad.
-    first: Option<u64>,
-    last: u64,
-    /// What is behind them, unless it is the end.
-    bad: Option<Bad>,
-    /// The highest group that any good group says is synced.
-    synced: u64,
-}
-
-impl Surveyed {
-    fn scan(&mut self, files: &dyn Files) -> Result<Scan, StorageError> {
-        if self.is_damaged() {
-            return Ok(Scan::default());
-        }
-        let file = open(&self.segment.path, files)?;
-        let scanned = self.scan_file(&*file);
-        scanned.map_err(|error| StorageError::io("read", &self.segment.path, error))
-    }
-
-    fn scan_file(&mut self, file: &dyn LogFile) -> io::Result<Scan> {
-        let mut scan = Scan::default();
-        let mut walk = Walk::new(file, self.segment.salt, self.size);
-        loop {
-            match walk.step()? {
-                Step::Group { offset, header, records } => {
-                    scan.synced = scan.synced.max(header.synced);
-                    if scan.bad.is_some() {
-                        continue;
-                    }
-                    if records.is_footer() {
-                        // The segment was about to be sealed.
-                        break;
-                    }
-                    if scan.first.is_some() && header.number != scan.last + 1 {
-                        let why = format!("group {} is missing", scan.last + 1);
-                        scan.bad = Some(Bad { offset, why });
-                        continue;
-                    }
-                    scan.first.get_or_insert(header.number);
-                    scan.last = header.number;
-                    self.end = walk.offset();
-                }
-                Step::End => break,
-                Step::Bad { offset, flaw, header } => {
-                    let why = || Bad { offset, why: flaw.to_string() };
-                    scan.bad.get_or_insert_with(why);
-                    if let Some(header) = header {
-                        scan.synced = scan.synced.max(header.synced);
-                    }
-                    if !walk.skip_bad(header)? {
-                        break;
-                    }
-                }
-            }
-        }
-        self.last = scan.last;
-        Ok(scan)
-    }
-
-    /// Tells the records of one that is not sealed, up to where it is good.
-    fn tell(&mut self, files: &dyn Files, visitor: &mut dyn Visitor) -> Result<(), StorageError> {
-        let counts = matches!(self.verdict, Verdict::Whole | Verdict::Torn(_));
-        // Of a damaged one, too, for whoever wants to know what there is.
-        let is_readable = self.is_damaged() && self.end > HEADER_SIZE;
-        if !counts && !is_readable {
-            return Ok(());
-        }
-        let (flaw, _) = self.walk_through(files, u64::from(self.end), visitor)?;
-        if let Some(bad) = flaw
-            && counts
-        {
-            self.verdict = Verdict::Damaged(bad);
-        }
-        self.footer = visitor.footer();
-        Ok(())
-    }
-
-    /// Reads the footer of a sealed segment, or all of it.
-    fn check_sealed(
-        &mut self,
-        files: &dyn Files,
-        depth: Depth,
-        visitor: &mut dyn Visitor,
-    ) -> Result<(), StorageError> {
-        let Some(sealed) = self.sealed else { return Ok(()) };
-        let is_readable = !self.is_damaged() || self.end > HEADER_SIZE || self.size > 0;
-        if !is_readable {
-            return Ok(());
-        }
-        if let (Some(footer), Depth::Footers, false) = (sealed.footer, depth, self.is_damaged()) {
-            if let Err(bad) = self.read_footer(footer, files, visitor)? {
-                self.verdict = Verdict::Damaged(bad);
-            }
-            return Ok(());
-        }
-        let length = u64::from(sealed.length).min(self.size);
-        let (bad, end) = self.walk_through(files, length, visitor)?;
-        drop(visitor.footer());
-        if self.is_damaged() {
-            return Ok(());
-        }
-        self.end = end;
-        let is_short = u64::from(end) < u64::from(sealed.length);
-        let missing =
-            || Bad { offset: end, why: "its groups end before the segment does".to_owned() };
-        if let Some(bad) = bad.or_else(|| is_short.then(missing)) {
-            self.verdict = Verdict::Damaged(bad);
-        }
-        Ok(())
-    }
-
-    fn read_footer(
-        &self,
-        place: RecordPlace,
-        files: &dyn Files,
-        visitor: &mut dyn Visitor,
-    ) -> Result<Result<(), Bad>, StorageError> {
-        let path = &self.segment.path;
-        let file = open(path, files)?;
-        let mut bytes = vec![0; place.length as usize];
-        let read = file.read_full_at(&mut bytes, u64::from(place.offset));
-        let count = read.map_err(|error| StorageError::io("read", path, error))?;
-        bytes.truncate(count);
-        file.forget_cached();
-        let told =
-            Record::read(&self.segment, place.offset, &bytes).and_then(|record| {
-                match record.kind {
-                    FOOTER => visitor.sealed(&self.segment, record.payload),
-                    _ => Err(Flaw::Malformed("it is not a footer")),
-                }
-            });
-        let bad = |flaw: Flaw| Bad { offset: place.offset, why: format!("its footer: {flaw}") };
-        Ok(told.map_err(bad))
-    }
-
-    /// Tells every record up to the first bad group, or every good one of a damaged segment.
-    fn walk_through(
-        &self,
-        files: &dyn Files,
-        length: u64,
-        visitor: &mut dyn Visitor,
-    ) -> Result<(Option<Bad>, u32), StorageError> {
-        let path = &self.segment.path;
-        let file = open(path, files)?;
-        let unreadable = |error| StorageError::io("read", path, error);
-        let mut walk = Walk::new(&*file, self.segment.salt, length);
-        let mut bad = None;
-        loop {
-            match walk.step().map_err(unreadable)? {
-                Step::Group { records, .. } if records.is_footer() => {}
-                Step::Group { offset, records, .. } => {
-                    for record in records {
-                        if let Err(flaw) = visitor.record(&self.segment, &record) {
-                            let why = flaw.to_string();
-                            bad.get_or_insert(Bad { offset, why });
-                        }
-                    }
-                }
-                Step::End => break,
-                Step::Bad { offset, flaw, header } => {
-                    bad.get_or_insert_with(|| Bad { offset, why: flaw.to_string() });
-                    if !walk.skip_bad(header).map_err(unreadable)? {
-                        break;
-                    }
-                }
-            }
-        }
-        Ok((bad, walk.offset()))
-    }
-
-    /// The last good group of a hot segment that is not sealed.
-    pub(crate) fn last(&self) -> u64 {
-        self.last
-    }
-
-    fn is_damaged(&self) -> bool {
-        matches!(self.verdict, Verdict::Damaged(_))
-    }
-}
-
-/// Finds where the log ends, and whether that is where it ended; returns the last group that counts.
-/// Groups up to `base` are not looked for.
-fn judge(segments: &mut [Surveyed], scans: &[Scan], base: u64, synced: u64) -> u64 {
-    let mut end = End { last: base, synced, torn: None, is_damaged: false };
-    let mut last_one = None;
-    let open = segments.iter_mut().filter(|one| one.sealed.is_none());
-    for (one, scan) in open.zip(scans) {
-        if one.is_damaged() {
-            end.is_damaged = true;
-            continue;
-        }
-        one.verdict = end.judge(one.segment.name, scan);
-        end.is_damaged |= one.is_damaged();
-        if one.verdict == Verdict::Whole || last_one.is_none() {
-            last_one = Some(one);
-        }
-    }
-    if end.last < synced
-        && !end.is_damaged
-        && let Some(one) = last_one
-    {
-        let why = format!("its groups end with {}, but those up to {synced} were synced", end.last);
-        one.verdict = Verdict::Damaged(Bad { offset: one.end, why });
-    }
-    end.last
-}
-
-/// How far the log goes, while its segments are judged in their order.
-struct End {
-    last: u64,
-    synced: u64,
-    torn: Option<SegmentName>,
-    is_damaged: bool,
-}
-
-impl End {
-    fn judge(&mut self, name: SegmentName, scan: &Scan) -> Verdict {
-        if scan.first.is_none() && scan.bad.is_none() {
-            return Verdict::Empty;
-        }
-        if let Some(torn) = self.torn {
-            return Verdict::Unsynced(format!("{torn} before it was never synced to its end"));
-        }
-        // Behind damage groups are missing, and that is known.
-        let is_gap = !self.is_damaged && scan.first.is_some_and(|first| first > self.last + 1);
-        let why = format!("group {} before it is missing", self.last + 1);
-        let gap = is_gap.then_some(Bad { offset: HEADER_SIZE, why });
-        if !is_gap {
-            self.last = self.last.max(scan.last);
-        }
-        let Some(bad) = gap.or_else(|| scan.bad.clone()) else { return Verdict::Whole };
-        if self.last < self.synced {
-            self.last = self.last.max(scan.last);
-            return Verdict::Damaged(bad);
-        }
-        self.torn = Some(name);
-        match is_gap || scan.first.is_none() {
-            true => Verdict::Unsynced(bad.why),
-            false => Verdict::Torn(bad),
-        }
-    }
+fn open(path: &Path, files: &dyn Files) -> Result<Arc<dyn LogFile>, StorageError> {
+    patiently(|| files.open_to_read(path)).map_err(|error| StorageError::io("open", path, error))
 }
