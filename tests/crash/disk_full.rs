@@ -233,7 +233,7 @@ fn on_a_full_disk_a_queue_is_deleted_while_messages_wait() {
     // So much at once that some of it waits for the room that is not there.
     let mut publisher = rig.broker.broker().connect();
     publisher.declare_queue("burst");
-    let large = Message::to_queue("burst").body(&"large ".repeat(100_000)).persistent();
+    let large = Message::to_queue("burst").body("large ".repeat(100_000)).persistent();
     (0..100).for_each(|_| publisher.publish(&large));
     let (feeder, said) = fill(&rig);
     println!("{said:?} after {} messages", feeder.sent.len());
