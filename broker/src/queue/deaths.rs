@@ -64,6 +64,12 @@ impl Dead {
         Self { sequence, reason, held, shelf }
     }
 
+    /// One that was rejected.
+    #[cfg(test)]
+    pub(crate) fn for_test(message: Message) -> Self {
+        Self::new(0, Reason::Rejected, Held::Resident(message))
+    }
+
     /// The message, if its body is in memory.
     pub(crate) fn message(&self) -> Option<&Message> {
         match &self.held {

@@ -28,12 +28,14 @@ use super::death_history::{self, Death, Letter};
 use super::delayed;
 use crate::clock;
 use crate::message::{Marks, Message};
-use crate::queue::deaths::{DeadLetters, Reason, UNPLACED};
+use crate::queue::deaths::{Dead, DeadLetters, Reason, UNPLACED};
 use crate::queue::exit::Exit;
 use crate::queue::{Effects, Queue};
 
 /// Messages published in one step, and one group of the log: a millisecond or two of work.
 const STEP: usize = 256;
+/// Bytes of messages in one group, unless it is a single one: small beside what the log can write.
+const GROUP_BYTES: usize = 16 << 20;
 /// How long to wait for a body that its publisher is about to store.
 const RETRY_AFTER: Duration = Duration::from_millis(2);
 /// After so many times it is given up.
@@ -128,11 +130,21 @@ impl Vhost {
 
     /// Publishes dead messages whose bodies are here, and forgets them where they were.
     fn publish_letters(&self, letters: DeadLetters, effects: &mut Effects) {
-        let DeadLetters { queue, .. } = &letters;
+        let mut rest = letters.dead.as_slice();
+        while !rest.is_empty() {
+            let (some, more) = rest.split_at(as_one(rest));
+            self.publish_as_one(&letters.queue, some, effects);
+            rest = more;
+        }
+        effects.unpage(&letters);
+    }
+
+    /// The same for some, which are one group of the log.
+    fn publish_as_one(&self, queue: &Arc<Queue>, some: &[Dead], effects: &mut Effects) {
         let now_ms = clock::unix_millis();
         let mut moved = Batch::default();
         let mut runs = Runs::default();
-        for dead in &letters.dead {
+        for dead in some {
             let Some(message) = dead.message() else { continue };
             let death = Death { queue: queue.name(), reason: dead.reason, time: now_ms / 1000 };
             let way = match dead.reason {
@@ -149,7 +161,6 @@ impl Vhost {
                 moved.settle(Place { queue: queue.id().0, sequence: dead.sequence });
             }
         }
-        effects.unpage(&letters);
         for (target, run) in runs.into_values() {
             deliver(&target, run, &mut moved, effects);
         }
@@ -183,6 +194,16 @@ impl Vhost {
         let targets = self.route_made(&exchange, &message, &keys).queues;
         Some((message, targets))
     }
+}
+
+/// How many of the first go in one group of the log: one at least.
+fn as_one(dead: &[Dead]) -> usize {
+    let mut bytes = 0;
+    let fit = dead.iter().take_while(|dead| {
+        bytes += dead.message().map_or(0, Message::size);
+        bytes <= GROUP_BYTES
+    });
+    fit.count().max(1)
 }
 
 /// Adds a message to what its targets get, and to what is stored if one of them stores it.
@@ -230,5 +251,21 @@ fn deliver(
         for (sequence, stored) in (first..).zip(stored) {
             note(sequence, stored, effects);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::tests::message;
+
+    #[test]
+    fn a_group_is_bounded_by_bytes_and_has_one_message_at_least() {
+        let dead = |size: usize| Dead::for_test(message("k", &vec![0; size]));
+        let of =
+            |sizes: &[usize]| as_one(&sizes.iter().map(|size| dead(*size)).collect::<Vec<_>>());
+        assert_eq!(of(&[10, 10, 10]), 3);
+        assert_eq!(of(&[GROUP_BYTES * 2, 10]), 1);
+        assert_eq!(of(&[10, GROUP_BYTES / 2, GROUP_BYTES / 2, 10]), 2);
     }
 }
