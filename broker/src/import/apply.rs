@@ -16,8 +16,9 @@ use crate::error::ResourceName;
 use crate::keys::ConnectionId;
 use crate::policy::Policy;
 use crate::queue::{QueueSettings, arguments};
+use crate::vhost::bindings::Ends;
 use crate::vhost::destination::ExchangeSettings;
-use crate::vhost::topology::{Changed, Ends, Refusal};
+use crate::vhost::topology::{Changed, Refusal};
 
 /// See the module documentation.
 ///

@@ -40,7 +40,8 @@ use smallvec::SmallVec;
 use tracing::warn;
 
 use self::channel::Channel;
-use self::channel::publish::{WholePublish, method_in_content};
+use self::channel::assembly::method_in_content;
+use self::channel::publish::WholePublish;
 use self::channel::settle::SettleRequest;
 use self::channel_table::{ChannelTable, Lookup};
 use self::context::Session;

@@ -9,6 +9,7 @@
 //! Lock order: governing, topology, registry shard, exchange router, queue, connection outgoing buffer. An
 //! exchange's history is locked alone or within topology.
 
+pub(crate) mod bindings;
 mod dead_letters;
 mod death_history;
 mod delayed;

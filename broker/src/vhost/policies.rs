@@ -165,9 +165,10 @@ mod tests {
     use leveret_storage::metadata::MetadataStore;
     use serde_json::json;
 
+    use super::super::bindings::Ends;
     use super::super::destination::ExchangeSettings;
     use super::super::routing::{Holds, Route, Routed};
-    use super::super::topology::{Changed, Ends};
+    use super::super::topology::Changed;
     use super::*;
     use crate::definitions::held::HeldMetadata;
     use crate::definitions::parameters::{self, PolicyKey};

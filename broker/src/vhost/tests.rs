@@ -6,9 +6,10 @@ use std::time::Duration;
 use leveret_protocol::properties::BasicProperties;
 use leveret_protocol::types::{FieldTable, FieldValue};
 
+use super::bindings::Ends;
 use super::destination::ExchangeSettings;
 use super::routing::{Holds, Route, Routed};
-use super::topology::{Changed, Ends, Refusal};
+use super::topology::{Changed, Refusal};
 use super::*;
 use crate::definitions::held::HeldMetadata;
 use crate::definitions::records::{self, DestinationKind};

@@ -1,4 +1,4 @@
-//! Changes to a vhost's exchanges, queues and bindings.
+//! Changes to a vhost's exchanges and queues; `bindings` has those of bindings.
 //!
 //! Called by `session::channel` and when connections end. One change at a time per vhost, under the
 //! topology lock: names are looked up, the change is checked, what is durable of it is proposed to
@@ -17,14 +17,13 @@ use parking_lot::MutexGuard;
 
 use super::Vhost;
 use super::delayed::{self, DELAYED_QUEUE};
-use super::destination::{ALTERNATE_EXCHANGE, Destination, Exchange, ExchangeSettings, Missed};
+use super::destination::{ALTERNATE_EXCHANGE, Exchange, ExchangeSettings};
 use super::newest::Subject;
 use super::records::TopologyChanges;
 use super::removal::Topology;
-use crate::definitions::records::DestinationKind;
 use crate::definitions::store::Durable;
 use crate::error::{AmqpError, ChannelError, ConnectionError, ResourceName};
-use crate::exchange::{BindError, Binding, DeclareError};
+use crate::exchange::DeclareError;
 use crate::keys::{ConnectionId, QueueId};
 use crate::queue::arguments::{self, assert_argument_equivalent};
 use crate::queue::{DeleteRefused, Queue, QueueSettings};
@@ -56,31 +55,6 @@ impl<E: Into<AmqpError>> From<E> for Refusal {
     }
 }
 
-/// The ends of a binding, by name.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ends<'a> {
-    /// The exchange that messages come from.
-    pub source: &'a str,
-    /// What the destination is.
-    pub kind: DestinationKind,
-    /// The destination's name.
-    pub destination: &'a str,
-}
-
-impl Ends<'_> {
-    fn subjects(&self) -> [(Subject, &str); 3] {
-        let destination = match self.kind {
-            DestinationKind::Queue => Subject::Queue,
-            DestinationKind::Exchange => Subject::Exchange,
-        };
-        [
-            (Subject::Exchange, self.source),
-            (Subject::Bindings, self.source),
-            (destination, self.destination),
-        ]
-    }
-}
-
 /// A deleted queue.
 #[derive(Debug, Default)]
 struct DeletedQueue {
@@ -92,7 +66,7 @@ struct DeletedQueue {
 
 impl Vhost {
     /// The right to change something, unless something large is being removed.
-    fn change(&self) -> Result<MutexGuard<'_, Topology>, Refusal> {
+    pub(super) fn change(&self) -> Result<MutexGuard<'_, Topology>, Refusal> {
         let mut topology = self.topology.lock();
         if topology.is_at_rest() {
             return Ok(topology);
@@ -122,7 +96,7 @@ impl Vhost {
     }
 
     /// What is told of a change, and when: once everything it speaks of is on disk.
-    fn told<T, E: Into<AmqpError>>(
+    pub(super) fn told<T, E: Into<AmqpError>>(
         self: &Arc<Self>,
         topology: MutexGuard<'_, Topology>,
         result: Result<T, E>,
@@ -428,107 +402,6 @@ impl Vhost {
         Ok(Some(DeletedQueue { ready, forgotten: queue.forget_messages() }))
     }
 
-    /// Binds; a binding that exists is no error. What the destination missed is for the caller to
-    /// hand over.
-    pub(crate) fn bind(
-        self: &Arc<Self>,
-        ends: Ends<'_>,
-        routing_key: &str,
-        arguments: FieldTable,
-        connection: ConnectionId,
-    ) -> Changed<Option<Missed>> {
-        let has_room = self.definitions.has_room();
-        let mut topology = self.change()?;
-        let found = self.find_ends(ends, connection).map_err(AmqpError::from);
-        let bound = found.and_then(|(source, destination)| {
-            let routing_key = routing_key.to_owned();
-            let binding = Binding { destination, routing_key, arguments };
-            self.bind_there(&source, binding, has_room, &mut topology)
-        });
-        self.told(topology, bound, &ends.subjects())
-    }
-
-    fn bind_there(
-        &self,
-        source: &Arc<Exchange>,
-        binding: Binding<Destination>,
-        has_room: bool,
-        topology: &mut Topology,
-    ) -> Result<Option<Missed>, AmqpError> {
-        let invalid = |error: BindError| ChannelError::Precondition(error.to_string());
-        if !source.router().is_new(&binding).map_err(invalid)? {
-            return Ok(None);
-        }
-        let mut changes = TopologyChanges::default();
-        changes.bound(&self.name, source, &binding);
-        assert_room(!changes.is_empty(), has_room)?;
-        self.propose(changes);
-        topology.lead(source, &binding.destination);
-        let destination = binding.destination.clone();
-        source.rebind(|router| router.bind(binding)).map_err(invalid)?;
-        self.topology_changed();
-        Ok(source.missed_by(destination))
-    }
-
-    /// What the names of a binding's ends stand for, the source first.
-    fn find_ends(
-        &self,
-        ends: Ends<'_>,
-        connection: ConnectionId,
-    ) -> Result<(Arc<Exchange>, Destination), ChannelError> {
-        let source = self.expect_exchange(ends.source)?;
-        let name = ends.destination;
-        let destination = match ends.kind {
-            DestinationKind::Queue => Destination::Queue(self.open_queue(name, connection)?),
-            DestinationKind::Exchange => Destination::Exchange(self.expect_exchange(name)?),
-        };
-        Ok((source, destination))
-    }
-
-    /// Unbinds; a binding that does not exist is no error, nor is an end that does not.
-    pub(crate) fn unbind(
-        self: &Arc<Self>,
-        ends: Ends<'_>,
-        routing_key: &str,
-        arguments: &FieldTable,
-        connection: ConnectionId,
-    ) -> Changed<()> {
-        let mut topology = self.change()?;
-        let unbound = match self.find_ends(ends, connection) {
-            Ok((source, destination)) => {
-                let binding = Binding {
-                    destination,
-                    routing_key: routing_key.to_owned(),
-                    arguments: arguments.clone(),
-                };
-                self.unbind_there(&source, &binding, &mut topology);
-                Ok(())
-            }
-            Err(ChannelError::NotFound(_)) => Ok(()),
-            Err(error) => Err(error),
-        };
-        self.told(topology, unbound, &ends.subjects())
-    }
-
-    fn unbind_there(
-        &self,
-        source: &Arc<Exchange>,
-        binding: &Binding<Destination>,
-        topology: &mut Topology,
-    ) {
-        let Binding { destination, routing_key, arguments } = binding;
-        if !source.router().has(destination, routing_key, arguments) {
-            return;
-        }
-        let mut changes = TopologyChanges::default();
-        changes.unbound(&self.name, source, binding);
-        source.rebind(|router| router.unbind(destination, routing_key, arguments));
-        topology.forget(source, destination);
-        self.drop_if_unused(source, topology);
-        self.topology_changed();
-        self.step(topology, changes);
-    }
-
     /// Brings back a durable exchange at start.
     pub(crate) fn restore_exchange(&self, name: &str, settings: ExchangeSettings) {
         self.add_exchange(name, Exchange::new(name, settings));
@@ -549,17 +422,6 @@ impl Vhost {
         let queue = self.new_queue(id, name, settings);
         self.add_queue(name, Arc::clone(&queue));
         queue
-    }
-
-    /// Brings back a durable binding at start; false when one of its ends is missing.
-    pub(crate) fn restore_binding(&self, source: &str, binding: Binding<Destination>) -> bool {
-        let Some(source) = self.exchange(source) else { return false };
-        let destination = binding.destination.clone();
-        if source.rebind(|router| router.bind(binding)).is_err() {
-            return false;
-        }
-        self.topology.lock().lead(&source, &destination);
-        true
     }
 }
 

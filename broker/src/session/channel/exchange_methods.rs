@@ -15,8 +15,9 @@ use crate::exchange::ExchangeKind;
 use crate::names::cleaned;
 use crate::session::context::Session;
 use crate::session::step::Step;
+use crate::vhost::bindings::Ends;
 use crate::vhost::destination::{ALTERNATE_EXCHANGE, ExchangeSettings};
-use crate::vhost::topology::{Ends, Refusal};
+use crate::vhost::topology::Refusal;
 
 impl Channel {
     pub(super) fn exchange_declare(

@@ -6,6 +6,7 @@
 //! because other tasks deliver into it.
 //! Specification: AMQP 0-9-1 §2.2 (channels), and each class.
 
+pub(crate) mod assembly;
 pub(crate) mod catch_up;
 pub(crate) mod confirms;
 pub(crate) mod consume;
@@ -24,9 +25,9 @@ use indexmap::IndexMap;
 use leveret_protocol::methods::{Method, access, basic, channel, confirm, tx};
 use leveret_storage::messages::Ticket;
 
+use self::assembly::Assembly;
 use self::confirms::Confirms;
 use self::consume::Consumer;
-use self::publish::Assembly;
 use self::settle::SettleRequest;
 use self::transaction::{Commit, Transaction};
 use super::settlements::Sources;

@@ -19,7 +19,8 @@ use crate::names::{self, cleaned};
 use crate::queue::{Queue, QueueSettings, arguments};
 use crate::session::context::Session;
 use crate::session::step::Step;
-use crate::vhost::topology::{Changed, Ends, Refusal};
+use crate::vhost::bindings::Ends;
+use crate::vhost::topology::{Changed, Refusal};
 
 impl Channel {
     pub(super) fn queue_declare(
