@@ -9,7 +9,8 @@
 //! ```
 //!
 //! The envelope is byte for byte what `basic.deliver`, `basic.get-ok` and `basic.return` carry, so
-//! a delivery is three copies. A body of `INLINE_BODY_MAX` bytes or more is a slice of the read
+//! a delivery is three copies. The few messages with keys in a BCC header have these behind it, as
+//! further short strings: they route again when the message dies, and no consumer sees them. A body of `INLINE_BODY_MAX` bytes or more is a slice of the read
 //! buffer instead: copying it would cost more than the memory it pins.
 
 use std::sync::Arc;
@@ -67,6 +68,10 @@ impl Marks {
     pub(crate) const DELIVERED: Self = Self(4);
     /// It waits for its time to be routed, as its header `x-delay` says.
     pub(crate) const DELAYED: Self = Self(8);
+    /// Behind its envelope there are routing keys that no consumer sees.
+    const HIDDEN_KEYS: Self = Self(16);
+    /// A queue it died in named its routing key: no other routes it any more.
+    pub(crate) const ONE_KEY: Self = Self(32);
 
     /// Whether this mark is among them.
     pub(crate) fn has(self, mark: Self) -> bool {
@@ -170,8 +175,22 @@ impl Message {
     }
 
     /// Exchange and routing key as two short strings, as the wire carries them.
+    #[inline]
     pub(crate) fn envelope(&self) -> &[u8] {
+        if self.marks.has(Marks::HIDDEN_KEYS) {
+            return self.address().split_at_checked(self.envelope_size()).unwrap_or_default().0;
+        }
+        self.address()
+    }
+
+    /// The envelope, and the hidden keys.
+    fn address(&self) -> &[u8] {
         self.head.get(..usize::from(self.properties_at)).unwrap_or_default()
+    }
+
+    fn envelope_size(&self) -> usize {
+        let exchange = 1 + short_string(self.address()).len();
+        exchange + 1 + short_string(self.address().get(exchange..).unwrap_or_default()).len()
     }
 
     /// The exchange the message was published to; empty for the default exchange.
@@ -183,6 +202,59 @@ impl Message {
     pub(crate) fn routing_key(&self) -> &[u8] {
         let rest = self.envelope().get(1 + self.exchange().len()..).unwrap_or_default();
         short_string(rest)
+    }
+
+    /// The routing keys that consumers may know: the one it was published with, and unless a queue it
+    /// died in named that one, those of its CC header.
+    pub(crate) fn shown_keys(&self) -> Vec<String> {
+        let mut keys = vec![String::from_utf8_lossy(self.routing_key()).into_owned()];
+        let copies = self.headers().filter(|_| !self.marks.has(Marks::ONE_KEY));
+        // The checks of a publish let through nothing but an array.
+        if let Some(FieldValue::Array(copies)) = copies.and_then(|headers| headers.get("CC")) {
+            keys.extend(copies.iter().filter_map(FieldValue::as_str).map(str::to_owned));
+        }
+        keys
+    }
+
+    /// What its next message has to know of its keys, if it keeps them.
+    pub(crate) fn key_marks(&self) -> Marks {
+        Marks(self.marks.0 & Marks::ONE_KEY.0)
+    }
+
+    /// Its further routing keys: those that its BCC header had.
+    pub(crate) fn hidden_keys(&self) -> Vec<String> {
+        let mut hidden = Vec::new();
+        if self.marks.has(Marks::HIDDEN_KEYS) {
+            let mut rest = self.address().get(self.envelope_size()..).unwrap_or_default();
+            while !rest.is_empty() {
+                let key = short_string(rest);
+                hidden.push(String::from_utf8_lossy(key).into_owned());
+                rest = rest.get(1 + key.len()..).unwrap_or_default();
+            }
+        }
+        hidden
+    }
+
+    /// The same message with these hidden keys, in place of any it had. Those that no envelope could
+    /// carry are left out.
+    #[must_use]
+    pub(crate) fn with_hidden_keys(self, keys: &[String]) -> Self {
+        let mut head = self.envelope().to_vec();
+        for key in keys {
+            let room = usize::from(u16::MAX) - head.len();
+            if let Some(size) = u8::try_from(key.len()).ok().filter(|_| key.len() < room) {
+                head.push(size);
+                head.extend_from_slice(key.as_bytes());
+            }
+        }
+        let Ok(properties_at) = u16::try_from(head.len()) else { return self };
+        head.extend_from_slice(self.properties());
+        let Ok(body_at) = u32::try_from(head.len()) else { return self };
+        if self.large_body.is_none() {
+            head.extend_from_slice(self.body());
+        }
+        let moved = Self { head: head.into(), properties_at, body_at, ..self };
+        moved.marked(Marks::HIDDEN_KEYS)
     }
 
     /// Its headers, if it has any.
@@ -202,7 +274,7 @@ impl Message {
         let entries = headers.to_bytes();
         let properties = BasicProperties { headers: Some(RawTable::new(&entries)), ..properties };
         let mut head = Vec::with_capacity(self.head.len() + entries.len());
-        head.extend_from_slice(self.envelope());
+        head.extend_from_slice(self.address());
         properties.encode(&mut head);
         let body_at = u32::try_from(head.len()).ok()?;
         if self.large_body.is_none() {
@@ -475,6 +547,34 @@ pub(crate) mod tests {
         }
         assert_eq!(of(FieldValue::I64(i64::MAX)), Some(DELAY_MS_MAX));
         assert_eq!(delay_ms(&BasicProperties::default()), None);
+    }
+
+    #[test]
+    fn hidden_keys_are_kept_and_not_shown() {
+        let headers: FieldTable =
+            [("CC", FieldValue::Array(vec![FieldValue::LongString(b"copy".to_vec())]))]
+                .into_iter()
+                .collect();
+        let entries = headers.to_bytes();
+        let properties = BasicProperties {
+            headers: Some(RawTable::new(&entries)),
+            ..BasicProperties::default()
+        };
+        let plain = with_properties(&properties, b"body");
+        let keys = ["b1".to_owned(), "k".repeat(256), String::new()];
+        let kept = plain.clone().with_hidden_keys(&keys);
+        for message in [&kept, &Message::from_content(kept.content()).expect("laid out")] {
+            assert_eq!(message.hidden_keys(), ["b1", ""]);
+            assert_eq!(message.shown_keys(), ["key", "copy"]);
+            assert_eq!(message.envelope(), plain.envelope());
+            assert_eq!(message.properties(), plain.properties());
+            assert_eq!(message.body(), b"body");
+        }
+        let rewritten = kept.with_headers(&FieldTable::new()).expect("a client's message");
+        assert_eq!((rewritten.hidden_keys().len(), rewritten.envelope()), (2, plain.envelope()));
+        let many = plain.clone().with_hidden_keys(&vec!["k".repeat(255); 300]);
+        assert_eq!((many.hidden_keys().len(), many.body()), (255, plain.body()));
+        assert_eq!(plain.marked(Marks::ONE_KEY).shown_keys(), ["key"]);
     }
 
     #[test]

@@ -98,6 +98,46 @@ pub(crate) const ROWS: &[Row] = &[
         let delivery = scene.client.expect_delivery();
         assert_eq!((delivery.exchange, delivery.routing_key), (exchange, "key".to_owned()));
     }),
+    Row::new("83 84 51", "its keys of BCC route it again, and are not told", |scene| {
+        let (source, hidden) = (scene.name("source"), scene.name("hidden"));
+        let exchange = scene.name("exchange");
+        scene.client.declare_exchange(&exchange, "direct");
+        scene.client.declare_queue(&hidden);
+        scene.client.call(queue::bind(&hidden, &exchange, "hidden"));
+        let declare = queue::declare(&source).with(Flag::Durable).arg("x-message-ttl", 0);
+        scene.client.call(declare.arg("x-dead-letter-exchange", exchange.as_str()));
+        let message = Message::to_queue(&source).header("CC", Value::texts(&["copy"]));
+        scene.client.publish(&message.header("BCC", Value::texts(&["hidden"])).body("a"));
+        scene.client.consume(&hidden);
+        let delivery = scene.client.expect_delivery();
+        assert_eq!((&delivery.exchange, &delivery.routing_key), (&exchange, &source));
+        assert_eq!(delivery.text(), "a");
+        assert_eq!(
+            deaths(&delivery)[0].get("routing-keys"),
+            Some(&Value::texts(&[&source, "copy"]))
+        );
+        assert!(
+            !names(delivery.content.properties.headers.as_ref().expect("headers")).contains(&"BCC")
+        );
+    }),
+    Row::new("83", "a key that its queue names is its only one from then on", |scene| {
+        let (source, next, copy) = (scene.name("source"), scene.name("next"), scene.name("copy"));
+        let (target, exchange) = (scene.name("target"), scene.name("exchange"));
+        scene.client.declare_exchange(&exchange, "direct");
+        for (name, key) in [(&target, next.as_str()), (&copy, "copy")] {
+            scene.client.declare_queue(name);
+            scene.client.call(queue::bind(name, &exchange, key));
+        }
+        let keeps_keys = queue::declare(&next).with(Flag::Durable).arg("x-message-ttl", 0);
+        scene.client.call(keeps_keys.arg("x-dead-letter-exchange", exchange.as_str()));
+        declare(scene, &source, &next, &[("x-message-ttl", Value::Int(0))]);
+        let message = Message::to_queue(&source).header("CC", Value::texts(&["copy"]));
+        scene.client.publish(&message.body("a"));
+        scene.client.consume(&target);
+        let delivery = scene.client.expect_delivery();
+        assert_eq!(deaths(&delivery)[0].get("routing-keys"), Some(&Value::texts(&[&next])));
+        scene.client.expect_count(&copy, 0);
+    }),
     Row::new("84", "a message that dies of the same again is counted", |scene| {
         let (work, wait) = (scene.name("work"), scene.name("wait"));
         declare(scene, &work, &wait, &[]);

@@ -24,7 +24,7 @@ use smallvec::SmallVec;
 use tracing::error;
 
 use super::Vhost;
-use super::death_history::{self, Death, Letter};
+use super::death_history::{Death, Letter};
 use super::delayed;
 use crate::clock;
 use crate::message::{Marks, Message};
@@ -188,8 +188,8 @@ impl Vhost {
     fn way_of_due(&self, message: &Message) -> Option<Way> {
         let exchange = self.exchange(str::from_utf8(message.exchange()).ok()?)?;
         let message = delayed::after_delay(message)?;
-        let mut keys = vec![String::from_utf8_lossy(message.routing_key()).into_owned()];
-        keys.extend(death_history::copies(&message.headers()?.parse().ok()?));
+        let mut keys = message.shown_keys();
+        keys.extend(message.hidden_keys());
         let keys: SmallVec<[&str; 2]> = keys.iter().map(String::as_str).collect();
         let targets = self.route_made(&exchange, &message, &keys).queues;
         Some((message, targets))

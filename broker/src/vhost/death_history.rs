@@ -30,8 +30,7 @@ pub(super) struct Death<'a> {
 pub(super) struct Letter {
     /// As it is published.
     pub message: Message,
-    /// Its routing keys: the one it is published with, then, unless its queue named that one, those
-    /// of its CC header.
+    /// Its routing keys: the one that its queue named, or all that it had.
     pub routing_keys: Vec<String>,
     /// Its headers.
     pub headers: FieldTable,
@@ -54,15 +53,19 @@ impl Letter {
         for count in [ACQUIRED_COUNT, DELIVERY_COUNT] {
             headers.remove(count);
         }
-        let own_key = String::from_utf8_lossy(message.routing_key()).into_owned();
-        let mut keys = vec![own_key];
-        keys.extend(copies(&headers));
+        let mut keys = message.shown_keys();
         add_death(&mut headers, message, death, &keys, properties.expiration);
         if let Some(key) = routing_key {
             keys = vec![key.to_owned()];
         }
         let key = keys.first()?;
-        let message = rewritten(message, &properties, &headers, exchange, key)?;
+        let marks = if routing_key.is_some() { Marks::ONE_KEY } else { message.key_marks() };
+        let hidden = if routing_key.is_some() { Vec::new() } else { message.hidden_keys() };
+        let mut message = rewritten(message, &properties, &headers, exchange, key)?.marked(marks);
+        if !hidden.is_empty() {
+            message = message.with_hidden_keys(&hidden);
+            keys.extend(hidden);
+        }
         let delivered = matches!(death.reason, Reason::Rejected | Reason::DeliveryLimit);
         let message = if delivered { message.marked(Marks::DELIVERED) } else { message };
         Some(Self { message, routing_keys: keys, headers })
@@ -83,12 +86,6 @@ impl Letter {
         }
         false
     }
-}
-
-/// The keys of the CC header: the checks of a publish let through nothing but an array.
-pub(super) fn copies(headers: &FieldTable) -> impl Iterator<Item = String> {
-    let copies = headers.get("CC").and_then(FieldValue::as_array).unwrap_or_default();
-    copies.iter().filter_map(FieldValue::as_str).map(str::to_owned)
 }
 
 fn add_death(
@@ -233,6 +230,36 @@ mod tests {
         assert_eq!(letter.message.body(), b"body");
         assert_eq!(letter.message.lives_ms(), None, "its time is over");
         assert!(!letter.message.was_delivered());
+    }
+
+    #[test]
+    fn a_key_that_a_queue_names_is_the_only_one_from_then_on() {
+        let headers: FieldTable =
+            [("CC", FieldValue::Array(vec![text("copy")]))].into_iter().collect();
+        let entries = headers.to_bytes();
+        let properties = BasicProperties {
+            headers: Some(RawTable::new(&entries)),
+            ..BasicProperties::default()
+        };
+        let message = with_properties(&properties, b"body");
+        let message = message.with_hidden_keys(&["hidden".to_owned()]);
+        let death = Death { queue: "q", reason: Reason::Expired, time: NOW };
+        let keys_of = |letter: &Letter| entry(letter, 0).get("routing-keys").cloned();
+        let told =
+            |keys: &[&str]| Some(FieldValue::Array(keys.iter().map(|key| text(key)).collect()));
+
+        let once = die(&message, "a", Reason::Expired);
+        let twice = die(&once.message, "b", Reason::Expired);
+        for letter in [&once, &twice] {
+            assert_eq!(letter.routing_keys, ["key", "copy", "hidden"]);
+            assert_eq!(keys_of(letter), told(&["key", "copy"]), "what is hidden is not told");
+        }
+
+        let named = Letter::write(&twice.message, &death, "dlx", Some("fixed")).expect("a letter");
+        assert_eq!(named.routing_keys, ["fixed"]);
+        let again = die(&die(&named.message, "c", Reason::Expired).message, "d", Reason::Expired);
+        assert_eq!(again.routing_keys, ["fixed"]);
+        assert_eq!(keys_of(&again), told(&["fixed"]));
     }
 
     #[test]

@@ -14,7 +14,6 @@ use std::sync::Arc;
 use leveret_protocol::properties::BasicProperties;
 
 use super::Channel;
-use super::message_properties::extra_keys;
 use crate::message::Message;
 use crate::queue::Queue;
 use crate::session::context::Session;
@@ -72,16 +71,16 @@ impl Channel {
     }
 }
 
-/// Where a message goes that comes to this exchange again. Of its routing keys those of BCC are not
-/// known any more.
+/// Where a message goes that comes to this exchange again.
 fn queues_behind(
     session: &Session,
     exchange: &Arc<Exchange>,
     message: &Message,
 ) -> Vec<Arc<Queue>> {
-    let extra_keys = extra_keys(message.headers()).unwrap_or_default();
-    let routing_key = String::from_utf8_lossy(message.routing_key());
-    session.vhost.route_made(exchange, message, &with_extra(&routing_key, &extra_keys)).queues
+    let mut keys = message.shown_keys();
+    keys.extend(message.hidden_keys());
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    session.vhost.route_made(exchange, message, &keys).queues
 }
 
 fn with_extra<'a>(routing_key: &'a str, extra_keys: &'a [String]) -> Vec<&'a str> {

@@ -21,6 +21,8 @@ const BCC: &str = "BCC";
 pub(crate) struct Checked {
     /// The routing keys of CC and BCC.
     pub extra_keys: Vec<String>,
+    /// Those of BCC, which come last, again: the message keeps them.
+    pub hidden_keys: Vec<String>,
     /// The encoded properties without BCC, when there was one.
     pub rewritten: Option<Vec<u8>>,
 }
@@ -58,12 +60,14 @@ pub(crate) fn check(
     if let Some(expiration) = properties.expiration {
         check_expiration(&String::from_utf8_lossy(expiration))?;
     }
-    let extra_keys = extra_keys(properties.headers)?;
+    let mut extra_keys = header_keys("CC", properties.headers)?;
+    let hidden_keys = header_keys(BCC, properties.headers)?;
+    extra_keys.extend_from_slice(&hidden_keys);
     if let Some(user_id) = properties.user_id {
         check_user_id(&String::from_utf8_lossy(user_id), session)?;
     }
     let rewritten = rewritten(properties, reply_to)?;
-    Ok(Checked { extra_keys, rewritten })
+    Ok(Checked { extra_keys, hidden_keys, rewritten })
 }
 
 fn check_expiration(text: &str) -> Result<(), ChannelError> {
@@ -90,16 +94,15 @@ fn parse_expiration(text: &str) -> Result<i64, String> {
     }
 }
 
-/// The routing keys in the CC and BCC headers.
-pub(super) fn extra_keys(headers: Option<RawTable<'_>>) -> Result<Vec<String>, ChannelError> {
-    let mut extra_keys = Vec::new();
-    for name in ["CC", BCC] {
-        let Some(value) = headers.and_then(|headers| headers.get(name)) else { continue };
-        let FieldValue::Array(keys) = &value else { return Err(unacceptable(name, &value)) };
-        // What is no text in the list does not route, and is no error.
-        extra_keys.extend(keys.iter().filter_map(FieldValue::as_str).map(str::to_owned));
-    }
-    Ok(extra_keys)
+/// The routing keys in one of the headers CC and BCC.
+fn header_keys(
+    name: &'static str,
+    headers: Option<RawTable<'_>>,
+) -> Result<Vec<String>, ChannelError> {
+    let Some(value) = headers.and_then(|headers| headers.get(name)) else { return Ok(Vec::new()) };
+    let FieldValue::Array(keys) = &value else { return Err(unacceptable(name, &value)) };
+    // What is no text in the list does not route, and is no error.
+    Ok(keys.iter().filter_map(FieldValue::as_str).map(str::to_owned).collect())
 }
 
 fn unacceptable(header: &str, value: &FieldValue) -> ChannelError {

@@ -42,10 +42,21 @@ struct Found {
     route: RouteKey,
     /// The properties to store when they differ from those sent.
     rewritten: Option<Vec<u8>>,
+    /// The keys that its BCC header had.
+    hidden_keys: Vec<String>,
     /// Some exchange on its way keeps it.
     kept: Option<Box<Kept>>,
     /// What else is known of it.
     marks: Marks,
+}
+
+impl Found {
+    /// Of a message that is stored as it came.
+    #[inline]
+    fn plain(route: RouteKey) -> Self {
+        let marks = Marks::default();
+        Self { route, rewritten: None, hidden_keys: Vec::new(), kept: None, marks }
+    }
 }
 
 impl Channel {
@@ -142,19 +153,22 @@ impl Channel {
         let priority = properties.priority.unwrap_or(0);
         let Session { vhost, routes, effects, .. } = session;
         let cached = routes.lookup(vhost, self.assembly.envelope(), effects);
-        let Found { mut route, rewritten, kept, marks } = match cached {
+        let Found { mut route, rewritten, hidden_keys, kept, marks } = match cached {
             // Permissions, existence and internal were checked when the route was found, and no
             // exchange on it looks at headers.
             Some(route) if message_properties::is_plain(&properties) => {
                 message_properties::check_plain(&properties, session)?;
-                Found { route, rewritten: None, kept: None, marks: Marks::default() }
+                Found::plain(route)
             }
             Some(_) | None => self.check_and_find(session, &properties)?,
         };
         if let Some(properties) = rewritten {
             self.assembly.set_properties(&properties);
         }
-        let message = self.assembly.finish(persistent, priority).marked(marks);
+        let mut message = self.assembly.finish(persistent, priority).marked(marks);
+        if !hidden_keys.is_empty() {
+            message = message.with_hidden_keys(&hidden_keys);
+        }
         if let Some(kept) = kept {
             route = kept.keep(session, &message);
         }
@@ -174,7 +188,7 @@ impl Channel {
             let text = format!("cannot publish to internal {}", session.vhost.exchange_name(name));
             return Err(ChannelError::Refused(text).into());
         }
-        let Checked { extra_keys, rewritten } =
+        let Checked { extra_keys, hidden_keys, rewritten } =
             message_properties::check(properties, self, session)?;
         let mut keys = vec![self.assembly.routing_key()];
         keys.extend(extra_keys.iter().map(String::as_str));
@@ -195,7 +209,7 @@ impl Channel {
             route = session.routes.remember(self.assembly.envelope(), route, holds);
         }
         let kept = Kept::by(keepers, exchange, extra_keys);
-        Ok(Found { route, rewritten, kept, marks })
+        Ok(Found { route, rewritten, hidden_keys, kept, marks })
     }
 
     #[inline]
