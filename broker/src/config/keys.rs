@@ -214,7 +214,7 @@ keys! {
     /// the disk and read back in time for their delivery.
     MESSAGE_MEMORY_TOTAL: u64 = "message_memory.total", SIZE, Default("1GiB");
     /// The same for a single queue.
-    MESSAGE_MEMORY_QUEUE: u64 = "message_memory.queue", SIZE, Default("64MiB");
+    MESSAGE_MEMORY_QUEUE: u64 = "message_memory.queue", SIZE, Default("48MiB");
     /// How long a shutdown may take before the broker exits anyway, in milliseconds.
     SHUTDOWN_TIMEOUT: Duration = "shutdown_timeout", MILLISECONDS, Default("8000");
     /// The port at which Prometheus finds /metrics. Without one there are no metrics.
