@@ -3,10 +3,9 @@
 //! Nothing is lost and nothing more is promised of messages: what cannot be written stays in the
 //! backlog, where it can be read and settled. Settlements and deletions are written to the room that
 //! the open segment and the one after it have from the beginning, and so make room. The last file that
-//! is kept is for the compactor: it is taken for one more segment only while the compactor has no use
-//! for it, or nothing that is left between two messages could ever be given back. The disk counts as
-//! full while `wal` has not the segments in stock that it should have, or there was no room for a
-//! group.
+//! is kept is the compactor's, who could move nothing without it: it is taken for one more segment only
+//! while no compaction could make room with it. The disk counts as full while `wal` has not the
+//! segments in stock that it should have, or there was no room for a group.
 //!
 //! Stays true: a full disk that nobody does anything with costs nothing.
 
