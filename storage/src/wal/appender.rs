@@ -122,14 +122,18 @@ impl Appender {
         syncs.hand_over(handing, self.number, self.open.as_ref(), &**listener);
     }
 
-    /// Ends the open segment with a footer, if it is not empty, and begins another. Waits until one is
-    /// ready.
+    /// Ends the open segment with a footer, if it is not empty, and begins another; the one that is
+    /// kept for a full disk only if `even_last`. Waits until one is ready.
     ///
     /// # Errors
     /// There is no room for a segment; nothing has changed, and the footer was not asked for. Or the
     /// log has failed.
-    pub fn roll(&mut self, footer: impl FnOnce() -> Vec<u8>) -> Result<(), Trouble> {
-        let next = self.shared.stock.take_next()?.ok_or(Trouble::Full)?;
+    pub fn roll(
+        &mut self,
+        even_last: bool,
+        footer: impl FnOnce() -> Vec<u8>,
+    ) -> Result<(), Trouble> {
+        let next = self.shared.stock.take_next(even_last)?.ok_or(Trouble::Full)?;
         if !std::mem::take(&mut self.was_full) {
             self.shared.stock.set_tight(false);
         }
@@ -172,7 +176,7 @@ impl Appender {
         if last >= self.number {
             return Ok(());
         }
-        self.roll(Vec::new)?;
+        self.roll(true, Vec::new)?;
         self.shared.syncs.sync()?;
         self.shared.stock.wait_until_sealed()?;
         let mut hot = hot_names(&self.shared);

@@ -79,26 +79,32 @@ impl Stock {
         }
     }
 
-    /// Makes the next segment and the spare file no longer than new ones.
+    /// Makes the next segments and the spare file no longer than new ones.
     ///
     /// # Errors
     /// The system's.
     pub(crate) fn shrink(&self, shared: &Shared) -> Result<(), StorageError> {
         // Out of everyone's hands meanwhile; who wants it waits.
         let mut state = self.state.lock();
-        state.is_shrinking = state.next.is_some();
-        let next = state.next.take();
-        drop(state);
-        if let Some(next) = next {
-            let outcome = cut(shared, &*next.file);
-            let path = next.segment.path.clone();
-            let mut state = self.state.lock();
-            state.next = Some(next);
-            state.is_shrinking = false;
-            drop(state);
-            self.stocked.notify_all();
-            outcome.map_err(|error| StorageError::io("truncate", &path, error))?;
+        if state.is_shrinking {
+            return Ok(());
         }
+        state.is_shrinking = true;
+        let mut next = std::mem::take(&mut state.next);
+        drop(state);
+        let outcome = next.iter().try_for_each(|next| {
+            let outcome = cut(shared, &*next.file);
+            outcome.map_err(|error| StorageError::io("truncate", &next.segment.path, error))
+        });
+        let mut state = self.state.lock();
+        // Before what was made meanwhile.
+        next.append(&mut state.next);
+        state.next = next;
+        state.is_shrinking = false;
+        drop(state);
+        self.wake.notify_one();
+        self.stocked.notify_all();
+        outcome?;
         if let Some(path) = self.take_used(&shared.directory) {
             let removed = shared.files.remove(&path);
             self.used_is_gone();
@@ -130,7 +136,7 @@ impl Stock {
                     let made = maker.next(with_spare)?;
                     self.stocked_up(shared, made.is_some(), |state| {
                         state.is_wanted &= made.is_none();
-                        state.next = made;
+                        state.next.extend(made);
                     });
                 }
                 Work::MakeSpare => {
@@ -167,8 +173,7 @@ impl Stock {
         let mut state = self.state.lock();
         let was_full = state.is_full;
         put(&mut state);
-        let is_stocked = state.next.is_some() && state.spare == Spare::Ready;
-        state.is_full = !is_made || (was_full && !is_stocked);
+        state.is_full = !is_made || (was_full && !state.is_stocked());
         let is_full = state.is_full;
         drop(state);
         self.stocked.notify_all();
@@ -190,7 +195,7 @@ fn seal(shared: &Shared, sealing: &Sealing) -> Result<(), Trouble> {
 }
 
 /// Bytes that a new segment takes up from the beginning.
-fn room(shared: &Shared) -> u64 {
+pub(super) fn room(shared: &Shared) -> u64 {
     let size = shared.settings.segment_size;
     u64::from((size / 16).clamp(ROOM_MIN, ROOM_MAX).min(size))
 }

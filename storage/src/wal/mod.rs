@@ -11,7 +11,8 @@
 //! cold-0000000009    made whole beside the order, by whoever compacts
 //! hot-0000000010     open: the end of the log
 //! hot-0000000011     next: empty, with room on disk
-//! spare              a file to make the one after that of
+//! hot-0000000012     next: left as it is until it is known whether there is room for more
+//! spare              a file to move into what is left in others, when there is no room for one
 //! ```
 //! `segment` and `group` draw every byte, `manifest` those of the manifest. A footer is what the
 //! caller needs to know of a segment when it is opened again, so that it need not be read.
@@ -83,6 +84,8 @@ pub use self::segment::{HEADER_SIZE, Segment, SegmentKind, SegmentName};
 pub use self::settings::{FsyncPolicy, Listener, Settings};
 use self::shared::Shared;
 pub use self::side::SideSegment;
+#[cfg(test)]
+pub(crate) use self::stock::MAKING;
 use self::stock::Stock;
 use self::stored::{discard, hot_names, segment_of};
 pub use self::survey::{Bad, Survey, Surveyed, Verdict, Visitor};
@@ -343,6 +346,12 @@ impl Wal {
     /// A next segment is needed though the disk is full: the file that is kept for that may become it.
     pub fn want_next(&self) {
         self.shared.stock.want_next();
+    }
+
+    /// Bytes of the file that is kept for a full disk.
+    #[must_use]
+    pub fn spare_bytes(&self) -> u64 {
+        keeper::room(&self.shared)
     }
 
     /// Whether there was no room for segments when it was last tried.

@@ -15,6 +15,7 @@ use super::group::{FOOTER, GroupBuffer, RecordPlace, Spot};
 use super::manifest::{Entry, Manifest, Sealed};
 use super::open_file::OpenFile;
 use super::segment::Segment;
+use super::stock::NEXT;
 use super::survey::{Bad, Survey, Surveyed, Verdict};
 use crate::StorageError;
 
@@ -27,7 +28,7 @@ pub(crate) struct Repaired {
     pub(crate) manifest: Manifest,
     /// Sealed segments with their lengths, ascending.
     pub(crate) segments: Vec<(Arc<Segment>, u32)>,
-    pub(crate) next: Option<OpenFile>,
+    pub(crate) next: Vec<OpenFile>,
     pub(crate) has_spare: bool,
     pub(crate) highest_id: u32,
     /// The last group.
@@ -52,7 +53,7 @@ pub(crate) fn repair(
         Some(found) => Manifest::open(directory, store, files, found)?,
         None => Manifest::create(directory, store, files)?,
     };
-    let mut repair = Repair { manifest, files: &**files, notes: survey.notes, next: None };
+    let mut repair = Repair { manifest, files: &**files, notes: survey.notes, next: Vec::new() };
     let mut segments = Vec::new();
     for one in survey.segments {
         let segment = Arc::clone(&one.segment);
@@ -73,7 +74,7 @@ struct Repair<'a> {
     manifest: Manifest,
     files: &'a dyn Files,
     notes: Vec<String>,
-    next: Option<OpenFile>,
+    next: Vec<OpenFile>,
 }
 
 impl Repair<'_> {
@@ -84,9 +85,9 @@ impl Repair<'_> {
         }
         match &one.verdict {
             Verdict::Damaged(_) => Ok(None),
-            Verdict::Empty if self.next.is_none() => {
+            Verdict::Empty if self.next.len() < NEXT => {
                 let file = self.open(&one.segment.path)?;
-                self.next = Some(OpenFile { segment: one.segment, file });
+                self.next.push(OpenFile { segment: one.segment, file });
                 Ok(None)
             }
             Verdict::Empty => {

@@ -1,15 +1,17 @@
 //! The segments that are ready for what comes next, so that a log goes on without waiting for the
 //! disk and, on a full one, has room for what makes room.
 //!
-//! `next` is a hot segment that is on disk under its name, in the manifest, open, and empty; whoever
-//! appends takes it when the open segment is full. `spare` is a file without content that is kept for
-//! a full disk: for a compaction, or for a next segment that is asked for. `used` is the file of a
-//! segment that was removed, to make a next one of. The keeper thread makes all this, and seals what
-//! was written to the end. The next and the spare have room on disk from the beginning.
+//! `next` are hot segments that are on disk under their names, in the manifest, open, and empty;
+//! whoever appends takes the first when the open segment is full, and leaves one for when the disk is.
+//! `spare` is a file without content that is kept for a full disk: for a compaction, or, where no
+//! compaction has a use for it, for a next segment that is asked for. `used` is the file of a segment
+//! that was removed, to make a next one of. The keeper thread makes all this, and seals what was
+//! written to the end. The next and the spare have room on disk from the beginning.
 //!
-//! Stays true: no segment is appended to before the manifest on disk has it. While either is missing
-//! for want of room the log counts as full.
+//! Stays true: no segment is appended to before the manifest on disk has it, nor before those with a
+//! lower id. While any of them is missing for want of room the log counts as full.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -28,6 +30,11 @@ pub(crate) const USED: &str = "used";
 /// The name of a file that is being made.
 pub(crate) const MAKING: &str = "next.tmp";
 
+/// Segments that are ready: one to go on with, and one that nothing is appended to as long as it is not
+/// known whether the disk has room for more. Without it the end of a disk was found when the last room
+/// for settlements was full of messages.
+pub(crate) const NEXT: usize = 2;
+
 /// How often it is tried again whether there is room.
 pub(super) const RETRY_DELAY: Duration = Duration::from_millis(500);
 
@@ -44,15 +51,16 @@ pub(crate) struct Stock {
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    pub(super) next: Option<OpenFile>,
-    /// The next one is needed though the disk is full.
+    /// Ascending by id.
+    pub(super) next: VecDeque<OpenFile>,
+    /// A next one is needed though the disk is full; nobody else had the spare since that was said.
     pub(super) is_wanted: bool,
     pub(super) spare: Spare,
     pub(super) used: Spare,
     pub(super) sealing: Vec<Sealing>,
     /// The keeper is at it.
     pub(super) is_sealing: bool,
-    /// Somebody has the next one in hand.
+    /// Somebody has the next ones in hand.
     pub(super) is_shrinking: bool,
     /// There was no room for a group: what is kept for what comes must not be in the way.
     pub(super) is_tight: bool,
@@ -83,10 +91,10 @@ pub(super) enum Work {
 
 impl Stock {
     /// With what was found on disk.
-    pub(crate) fn new(next: Option<OpenFile>, has_spare: bool, highest_id: u32) -> Self {
+    pub(crate) fn new(next: Vec<OpenFile>, has_spare: bool, highest_id: u32) -> Self {
         let spare = if has_spare { Spare::Ready } else { Spare::Missing };
         Self {
-            state: Mutex::new(State { next, spare, ..State::default() }),
+            state: Mutex::new(State { next: next.into(), spare, ..State::default() }),
             wake: Condvar::new(),
             stocked: Condvar::new(),
             highest_id: AtomicU32::new(highest_id),
@@ -103,14 +111,20 @@ impl Stock {
         self.highest_id.load(Ordering::Relaxed)
     }
 
-    /// The segment to go on with; waits while one is made. `None` if there is no room for one.
+    /// The segment to go on with, unless it is the last and that may not be taken; waits while one is
+    /// made. `None` if there is no room for one.
     ///
     /// # Errors
     /// The log has failed or ended.
-    pub(crate) fn take_next(&self) -> Result<Option<OpenFile>, StorageError> {
+    pub(crate) fn take_next(&self, even_last: bool) -> Result<Option<OpenFile>, StorageError> {
+        let least = if even_last { 1 } else { NEXT };
         let mut state = self.state.lock();
         loop {
-            if let Some(next) = state.next.take() {
+            if !state.is_shrinking
+                && state.next.len() >= least
+                && let Some(next) = state.next.pop_front()
+            {
+                state.is_wanted = false;
                 self.wake.notify_one();
                 return Ok(Some(next));
             }
@@ -124,9 +138,11 @@ impl Stock {
         }
     }
 
-    /// The next segment is needed though the disk is full: the spare may become it.
+    /// A next segment is needed though the disk is full: the spare may become it if it is there.
     pub(crate) fn want_next(&self) {
-        self.state.lock().is_wanted = true;
+        let mut state = self.state.lock();
+        state.is_wanted = state.next.is_empty() && state.spare == Spare::Ready;
+        drop(state);
         self.wake.notify_one();
     }
 
@@ -152,11 +168,10 @@ impl Stock {
         self.wake.notify_one();
     }
 
-    /// Waits until the next segment and the spare are there, or there is no room for them.
+    /// Waits until the next segments and the spare are there, or there is no room for them.
     pub(crate) fn wait_until_stocked(&self) {
         let mut state = self.state.lock();
-        let is_stocked = |state: &State| state.next.is_some() && state.spare == Spare::Ready;
-        while !state.is_ended && !state.is_full && !is_stocked(&state) {
+        while !state.is_ended && !state.is_full && !state.is_stocked() {
             self.stocked.wait(&mut state);
         }
     }
@@ -181,6 +196,8 @@ impl Stock {
         if is_ready {
             // Its name is not free yet.
             state.spare = Spare::InHand;
+            // Whoever wanted it may find that he does not when it is there again.
+            state.is_wanted = false;
         }
         is_ready.then(|| directory.join(SPARE))
     }
@@ -234,16 +251,17 @@ impl Stock {
                 return Work::Shrink;
             }
             let is_due = retry_at.is_none();
-            let has_next = state.next.is_some() || state.is_shrinking;
-            let with_spare = state.is_wanted && state.spare == Spare::Ready;
-            if !has_next && (is_due || with_spare || state.used == Spare::Ready) {
-                return Work::MakeNext(with_spare);
-            }
-            if state.next.is_some() && state.spare == Spare::Missing && is_due {
+            let has_one = !state.next.is_empty() || state.is_shrinking;
+            let has_next = state.next.len() >= NEXT || state.is_shrinking;
+            let with_spare = !has_one && state.is_wanted && state.spare == Spare::Ready;
+            if has_one && state.spare == Spare::Missing && is_due {
                 state.spare = Spare::InHand;
                 return Work::MakeSpare;
             }
-            if state.next.is_some() && state.spare == Spare::Ready && state.is_full {
+            if !has_next && (is_due || with_spare || state.used == Spare::Ready) {
+                return Work::MakeNext(with_spare);
+            }
+            if state.is_stocked() && state.is_full {
                 // It was given a file.
                 state.is_full = false;
                 return Work::TellOfRoom;
@@ -257,5 +275,12 @@ impl Stock {
                 None => self.wake.wait(&mut state),
             }
         }
+    }
+}
+
+impl State {
+    /// Whether everything is there that should be.
+    pub(super) fn is_stocked(&self) -> bool {
+        self.next.len() >= NEXT && self.spare == Spare::Ready
     }
 }

@@ -17,11 +17,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustc_hash::FxHashSet;
-
+use super::segments::Segments;
 use super::shared::Shared;
 use super::signal::Heard;
 use crate::StorageError;
+use crate::messages::Options;
 use crate::wal::Trouble;
 
 mod candidates;
@@ -41,8 +41,6 @@ const IDLE_BYTES: u64 = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Compactor {
     shared: Arc<Shared>,
-    /// Segments of which something cannot be read. They stay as they are.
-    damaged: FxHashSet<u32>,
     /// The id and the bytes of the open segment when it was last looked at.
     open_segment: Option<(u32, u64)>,
 }
@@ -90,20 +88,37 @@ pub(super) fn run(shared: &Arc<Shared>) -> Result<(), StorageError> {
     }
 }
 
+/// Whether the compactor can make room on a full disk with a file that has so many bytes: then nobody
+/// else should take the file that is kept for it.
+pub(super) fn has_use_of_a_file(segments: &Segments, options: &Options, bytes: u64) -> bool {
+    let hot = segments.iter().filter(|account| account.segment.name.is_hot());
+    let is_being_sealed = hot.filter(|account| !account.is_sealed).count() > 1;
+    if is_being_sealed || !candidates::removable(segments).is_empty() {
+        return true;
+    }
+    let segment_size = u64::from(options.segment_size);
+    let limits = candidates::Limits { segment_size, is_short_of_room: true };
+    let sources = candidates::to_compact(segments, limits);
+    let accounts = sources.iter().filter_map(|source| segments.get(source.name.id));
+    let live: u64 = accounts.map(|account| account.live_bytes).sum();
+    // With what is written beside the messages.
+    !sources.is_empty() && live.saturating_add(live / 4) <= bytes
+}
+
 impl Compactor {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, damaged: FxHashSet::default(), open_segment: None }
+        Self { shared, open_segment: None }
     }
 
     /// Does all there is to do.
-    pub(super) fn work(&mut self) -> Result<(), StorageError> {
+    pub(super) fn work(&self) -> Result<(), StorageError> {
         while !self.shared.compactor.is_ended() {
             let done = match self.round() {
                 Ok(done) => done,
                 Err(Stop::Closing | Stop::Full) => false,
                 Err(Stop::Damaged(id, error)) => {
                     tracing::error!("nothing more is moved out of a segment: {error}");
-                    self.damaged.insert(id)
+                    self.shared.holdings.lock().segments_mut().set_damaged(id)
                 }
                 // The threads that are still at work end the log in their own time.
                 Err(Stop::Failed(StorageError::Closed)) => false,
@@ -117,12 +132,12 @@ impl Compactor {
     }
 
     /// Does something, and says whether there was anything to do.
-    fn round(&mut self) -> Result<bool, Stop> {
+    fn round(&self) -> Result<bool, Stop> {
         Ok(self.remove_empty()? || self.compact()?)
     }
 
     /// Removes the segments that hold nothing.
-    fn remove_empty(&mut self) -> Result<bool, Stop> {
+    fn remove_empty(&self) -> Result<bool, Stop> {
         let empty = candidates::removable(self.shared.holdings.lock().segments());
         if empty.is_empty() {
             return Ok(false);
@@ -133,7 +148,6 @@ impl Compactor {
         let mut holdings = self.shared.holdings.lock();
         for segment in &empty {
             holdings.segments_mut().remove(segment.name.id);
-            self.damaged.remove(&segment.name.id);
         }
         drop(holdings);
         self.shared.input.notice_room();
@@ -156,7 +170,7 @@ impl Compactor {
         let segment_size = u64::from(self.shared.options.segment_size);
         let limits = candidates::Limits { segment_size, is_short_of_room };
         let holdings = self.shared.holdings.lock();
-        let sources = candidates::to_compact(holdings.segments(), limits, &self.damaged);
+        let sources = candidates::to_compact(holdings.segments(), limits);
         drop(holdings);
         if sources.is_empty() {
             return Ok(false);

@@ -2,9 +2,10 @@
 //!
 //! Nothing is lost and nothing more is promised of messages: what cannot be written stays in the
 //! backlog, where it can be read and settled. Settlements and deletions are written to the room that
-//! the open segment and the one after it have from the beginning, and so make room. The disk counts as
-//! full while `wal` has not the segments in stock that it should have, or there was no room for a
-//! group.
+//! the open segment and the one after it have from the beginning, and so make room. The last file that
+//! is kept is the compactor's, who could move nothing without it: it is taken for one more segment only
+//! while no compaction could make room with it. The disk counts as full while `wal` has not the
+//! segments in stock that it should have, or there was no room for a group.
 //!
 //! Stays true: a full disk that nobody does anything with costs nothing.
 
@@ -13,18 +14,16 @@ use std::time::Duration;
 
 use parking_lot::RwLockWriteGuard;
 
-use super::group;
 use super::input::Orders;
+use super::segments::Account;
 use super::writer::Writer;
+use super::{compaction, group};
 use crate::messages::{Health, Ticket};
 use crate::wal::{TooLong, Trouble, What};
 use crate::{StorageError, clock};
 
 /// How often it is tried to write what waits.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
-
-/// Attempts to seal the open segment before the last file that is kept for a full disk is taken.
-const PATIENT_ROLLS: u32 = 3;
 
 impl Writer {
     /// There was no room for something.
@@ -88,18 +87,31 @@ impl Writer {
         if self.full.has_rolled || !self.appender.is_used() {
             return Ok(());
         }
-        match self.roll() {
+        match self.roll(true) {
             Ok(()) => self.full.has_rolled = true,
-            // What is left is for the compactor, unless that does not help for some time.
-            Err(Trouble::Full) => {
-                self.full.failed_rolls += 1;
-                if self.full.failed_rolls.is_multiple_of(PATIENT_ROLLS) {
-                    self.shared.wal.want_next();
-                }
-            }
+            // As much comes back of the segment as is taken for it.
+            Err(Trouble::Full) if self.is_open_wasteful() => self.want_next(),
+            Err(Trouble::Full) => {}
             Err(trouble) => return Err(trouble),
         }
         Ok(())
+    }
+
+    fn is_open_wasteful(&self) -> bool {
+        let holdings = self.shared.holdings.lock();
+        let open = holdings.segments().get(self.appender.spot().segment);
+        open.is_some_and(Account::is_half_empty)
+    }
+
+    /// Asks for the last file that is kept, unless the compactor can make room with it.
+    fn want_next(&self) {
+        let holdings = self.shared.holdings.lock();
+        let (options, bytes) = (&self.shared.options, self.shared.wal.spare_bytes());
+        let is_needed = compaction::has_use_of_a_file(holdings.segments(), options, bytes);
+        drop(holdings);
+        if !is_needed {
+            self.shared.wal.want_next();
+        }
     }
 
     fn write_settlements(&mut self) -> Result<(), Trouble> {
@@ -137,11 +149,14 @@ impl Writer {
             }
             return Ok(());
         }
+        if self.appender.segment().is_none() {
+            self.roll(true).inspect_err(|_| self.want_next())?;
+        }
         self.ensure_snapshot()?;
         match self.try_write_taken() {
             Err(Trouble::Full) => {
-                self.shared.wal.want_next();
-                self.roll()?;
+                self.roll(true).inspect_err(|_| self.want_next())?;
+                self.full.has_rolled = true;
                 self.try_write_taken()?;
             }
             written => written?,

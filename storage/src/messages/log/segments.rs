@@ -45,6 +45,8 @@ pub(crate) struct Account {
     pub(crate) live_bytes: u64,
     /// Nothing is appended to it any more, and all of it is on disk.
     pub(crate) is_sealed: bool,
+    /// Something in it cannot be read: it stays as it is.
+    pub(crate) is_damaged: bool,
     /// Every queue that has or had something in it.
     queues: FxHashMap<u64, Extent>,
     shared: SharedRecords,
@@ -61,6 +63,7 @@ impl Account {
             live_counts: 0,
             live_bytes: 0,
             is_sealed: false,
+            is_damaged: false,
             queues: FxHashMap::default(),
             shared: SharedRecords::default(),
         }
@@ -201,6 +204,11 @@ impl Segments {
             account.bytes = bytes;
             self.is_stirred = true;
         }
+    }
+
+    /// Something in a segment cannot be read. False if that was known or the segment is gone.
+    pub(crate) fn set_damaged(&mut self, id: u32) -> bool {
+        self.look_up(id).is_some_and(|account| !std::mem::replace(&mut account.is_damaged, true))
     }
 
     /// The newest hot segment whose snapshot is on disk. What older hot segments say of settled

@@ -38,9 +38,10 @@ pub(super) struct Full {
     pub(super) is_full: bool,
     /// When to try again, if something waits.
     pub(super) retry_at: Option<Instant>,
-    /// The segment that was open when the disk became full is sealed.
+    /// The segment that the last messages were written to is sealed.
     pub(super) has_rolled: bool,
-    pub(super) failed_rolls: u32,
+    /// What waits is written now or never.
+    is_closing: bool,
 }
 
 impl Full {
@@ -82,7 +83,7 @@ impl Writer {
 
     /// Begins the first segment. Without room for one the disk counts as full.
     pub(super) fn begin(&mut self) -> Result<(), StorageError> {
-        match self.roll() {
+        match self.roll(true) {
             Ok(()) => Ok(()),
             Err(Trouble::Full) => self.fill_up(),
             Err(Trouble::Failed(error)) => Err(error),
@@ -99,6 +100,7 @@ impl Writer {
             if orders.synced {
                 self.synced_since.get_or_insert_with(clock::now);
             }
+            self.full.is_closing = orders.close;
             match self.work(orders) {
                 Ok(()) => {}
                 Err(Trouble::Full) => self.fill_up()?,
@@ -127,7 +129,7 @@ impl Writer {
         }
         self.tell_of_room()?;
         if orders.roll && self.appender.is_used() && !self.shared.wal.is_full() {
-            self.roll()?;
+            self.roll(false)?;
         }
         if self.synced_since.is_some_and(|since| since + SYNCED_DELAY <= clock::now()) {
             self.write_remark()?;
@@ -140,7 +142,7 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let first = shared.backlog.read().first_bytes();
         if first > self.room() && self.appender.is_used() {
-            self.roll()?;
+            self.roll(self.full.is_closing && self.full.is_full)?;
         }
         let mut backlog = shared.backlog.write();
         self.group.form(&mut backlog, GROUP_BYTES.min(self.room()));
@@ -154,6 +156,8 @@ impl Writer {
         let has_records = !self.records.group.is_empty();
         if has_records {
             self.write()?;
+            // What may be removed later is in another segment than when the disk became full.
+            self.full.has_rolled = false;
         }
         let mut holdings = shared.holdings.lock();
         let spot = self.appender.spot();
@@ -211,14 +215,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Seals the open segment and begins another.
-    pub(super) fn roll(&mut self) -> Result<(), Trouble> {
-        let may_roll = self.appender.segment().is_none() || self.full.is_full();
-        if self.shared.wal.is_full() && !may_roll {
-            // The last segment in stock is for settlements.
+    /// Seals the open segment and begins another. The last segment in stock is for settlements, and
+    /// for what has no other time.
+    pub(super) fn roll(&mut self, even_last: bool) -> Result<(), Trouble> {
+        if self.shared.wal.is_full() && !even_last {
             return Err(Trouble::Full);
         }
-        self.appender.roll(|| self.records.take_outline())?;
+        self.appender.roll(even_last, || self.records.take_outline())?;
         self.has_snapshot = false;
         if let Some(segment) = self.appender.segment() {
             let account = Account::open(Arc::clone(segment), u64::from(crate::wal::HEADER_SIZE));
@@ -233,7 +236,7 @@ impl Writer {
             return Ok(());
         }
         if self.appender.segment().is_none() {
-            return self.roll();
+            return self.roll(true);
         }
         self.records.begin(self.appender.spot());
         let mut holdings = self.shared.holdings.lock();

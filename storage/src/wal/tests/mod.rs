@@ -157,7 +157,7 @@ impl Rig {
 
     fn roll(&mut self) -> Result<(), Trouble> {
         let footer = self.outline.join("\n");
-        self.appender.roll(|| footer.into_bytes())?;
+        self.appender.roll(true, || footer.into_bytes())?;
         self.outline.clear();
         Ok(())
     }

@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
-
 use super::super::segments::{Account, Segments};
 use crate::wal::{HEADER_SIZE, Segment};
 
@@ -40,18 +38,14 @@ pub(super) fn removable(segments: &Segments) -> Vec<Arc<Segment>> {
 }
 
 /// The segments whose messages should be copied into one.
-pub(super) fn to_compact(
-    segments: &Segments,
-    limits: Limits,
-    damaged: &FxHashSet<u32>,
-) -> Vec<Arc<Segment>> {
+pub(super) fn to_compact(segments: &Segments, limits: Limits) -> Vec<Arc<Segment>> {
     // With little room even what is new: nothing newer comes that would make it old.
     let too_new = if limits.is_short_of_room { Vec::new() } else { too_new(segments) };
     let is_eligible = |account: &&Account| {
         account.is_sealed
             && !account.is_empty()
             && !too_new.contains(&account.id())
-            && !damaged.contains(&account.id())
+            && !account.is_damaged
     };
     let (mut chosen, rest): (Vec<_>, Vec<_>) =
         segments.iter().filter(is_eligible).partition(|account| is_wasteful(account));
@@ -140,7 +134,7 @@ mod tests {
     }
 
     fn compacted(described: &[Described], limits: Limits) -> Vec<u32> {
-        ids(to_compact(&segments(described), limits, &FxHashSet::default()))
+        ids(to_compact(&segments(described), limits))
     }
 
     #[test]
@@ -189,9 +183,10 @@ mod tests {
 
     #[test]
     fn a_damaged_segment_is_left_alone() {
-        let segments = segments(&[hot(1, 9000, 10), hot(2, 9000, 0), open(3)]);
-        assert_eq!(ids(to_compact(&segments, LIMITS, &FxHashSet::default())), [1]);
-        assert!(to_compact(&segments, LIMITS, &[1].into_iter().collect()).is_empty());
+        let mut segments = segments(&[hot(1, 9000, 10), hot(2, 9000, 0), open(3)]);
+        assert_eq!(ids(to_compact(&segments, LIMITS)), [1]);
+        assert!(segments.set_damaged(1) && !segments.set_damaged(1));
+        assert!(to_compact(&segments, LIMITS).is_empty());
     }
 
     #[test]

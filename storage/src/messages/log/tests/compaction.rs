@@ -122,7 +122,7 @@ fn survivors_stay_byte_for_byte_and_in_order() {
     bench.compact();
     assert_eq!(bench.everything(), before);
     assert!(!bench.files("cold").is_empty());
-    assert!(bench.files("hot").len() <= 3, "{hot} before, now {:?}", bench.files("hot"));
+    assert!(bench.files("hot").len() <= 4, "{hot} before, now {:?}", bench.files("hot"));
     assert!(bench.segment_bytes() < bytes / 2);
     let found = bench.reopen();
     assert_eq!(bench.everything(), before);
@@ -353,7 +353,7 @@ fn a_log_that_is_idle_and_empty_is_small() {
         thread::yield_now();
     }
     // Beside what is kept for what comes.
-    while bench.segment_bytes() > 4 * u64::from(bench.options.segment_size) {
+    while bench.segment_bytes() > 5 * u64::from(bench.options.segment_size) {
         tick(&mut compactor);
         thread::yield_now();
     }
@@ -378,7 +378,7 @@ fn a_damaged_segment_is_left_as_it_is() {
     fs::write(&path, &bytes).unwrap();
     bench.compact();
     assert!(bench.files("hot").contains(&name));
-    assert!(bench.files("hot").len() <= 4, "the others went");
+    assert!(bench.files("hot").len() <= 5, "the others went");
     let read = bench.log.read(2, &[0..u64::MAX]);
     let damaged = read.unwrap().damaged;
     assert!(matches!(damaged[0].error, StorageError::Damaged { .. }), "{damaged:?}");
@@ -403,7 +403,7 @@ fn the_thread_compacts_while_others_publish_consume_and_read() {
     });
     let expected: Vec<_> = (0..200).map(|at| (at, long(2, at))).collect();
     assert_eq!(bench.queue(2), expected);
-    let bound = |bench: &Bench| 2 * bench.log.statistics().live_bytes + 4 * (16 << 10);
+    let bound = |bench: &Bench| 2 * bench.log.statistics().live_bytes + 5 * (16 << 10);
     while bench.segment_bytes() > bound(&bench) {
         thread::yield_now();
     }
