@@ -2,9 +2,9 @@
 //! policies, parameters of a vhost and of the whole broker, and beside them the rights over topics
 //! and what was loaded at the last start.
 //!
-//! Carried by `definitions::command`, read back by [`load`]. They share a collection of the metadata
-//! store; the first part of a key says what an entry is, and what this version does not know is left
-//! alone. Parameters and topic permissions have no effect yet: they are kept for those who bring them.
+//! Carried by `definitions::command`, read back by [`policies()`] and [`last_import`]. They share a
+//! collection of the metadata store; the first part of a key says what an entry is, and what this
+//! version does not know is left alone. Parameters and topic permissions have no effect yet: they are kept for those who bring them.
 
 use leveret_storage::metadata::{Collection, Key, Snapshot};
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,8 @@
 //! bodies have to be read, in steps on a task of their own. Stays true:
 //! - what is published durably and that it is gone from its queue is one group of the log: a crash
 //!   neither loses nor doubles it;
-//! - the dead of one queue are published in the order in which they died;
+//! - the dead of one queue are published in the order in which they died, unless they are so many
+//!   that others help: then steps of them may change places;
 //! - a body that cannot be read leaves its message on the disk, with a line that says so.
 //!
 //! See RabbitMQ's page on dead letter exchanges.
@@ -34,6 +35,8 @@ use crate::queue::{Effects, Queue};
 
 /// Messages published in one step, and one group of the log: a millisecond or two of work.
 const STEP: usize = 256;
+/// Dead messages that wait for the vhost's task. Beyond it whoever lets more die helps.
+const WAITING_MAX: usize = 16 * 1024;
 /// Bytes of messages in one group, unless it is a single one: small beside what the log can write.
 const GROUP_BYTES: usize = 16 << 20;
 /// How long to wait for a body that its publisher is about to store.
@@ -50,8 +53,24 @@ pub(super) struct Burial {
 #[derive(Debug, Default)]
 struct Waiting {
     letters: VecDeque<DeadLetters>,
+    /// How many messages these are.
+    count: usize,
     /// There is a task.
     is_at_work: bool,
+}
+
+impl Waiting {
+    /// The first of what waits, a step of it.
+    fn pop(&mut self) -> Option<DeadLetters> {
+        let mut letters = self.letters.pop_front()?;
+        if letters.dead.len() > STEP {
+            let rest = letters.dead.split_off(STEP);
+            let queue = Arc::clone(&letters.queue);
+            self.letters.push_front(DeadLetters { queue, dead: rest });
+        }
+        self.count -= letters.dead.len();
+        Some(letters)
+    }
 }
 
 /// What goes to one queue: each message, and which of the stored ones it is.
@@ -67,7 +86,10 @@ impl Exit for Vhost {
             drop(waiting);
             return self.publish_letters(letters, effects);
         }
+        let steps = letters.dead.len().div_ceil(STEP);
+        waiting.count += letters.dead.len();
         waiting.letters.push_back(letters);
+        let helps = waiting.count > WAITING_MAX;
         // Without a runtime the process ends, and finds them again when it starts.
         if !waiting.is_at_work
             && let (Ok(runtime), Some(vhost)) =
@@ -75,6 +97,10 @@ impl Exit for Vhost {
         {
             waiting.is_at_work = true;
             runtime.spawn(vhost.bury());
+        }
+        drop(waiting);
+        if helps {
+            self.help(steps, effects);
         }
     }
 
@@ -116,16 +142,21 @@ impl Vhost {
     /// A step of what waits.
     fn next_letters(&self) -> Option<DeadLetters> {
         let mut waiting = self.burial.waiting.lock();
-        let Some(mut letters) = waiting.letters.pop_front() else {
-            waiting.is_at_work = false;
-            return None;
-        };
-        if letters.dead.len() > STEP {
-            let rest = letters.dead.split_off(STEP);
-            let queue = Arc::clone(&letters.queue);
-            waiting.letters.push_front(DeadLetters { queue, dead: rest });
+        let letters = waiting.pop();
+        waiting.is_at_work = letters.is_some();
+        letters
+    }
+
+    /// Whoever lets messages die faster than the vhost's task publishes them does some of its work:
+    /// as many steps as it made, unless bodies are to be read first.
+    fn help(&self, steps: usize, effects: &mut Effects) {
+        for _ in 0..steps {
+            let mut waiting = self.burial.waiting.lock();
+            let is_ready = waiting.letters.front().is_some_and(DeadLetters::are_here);
+            let Some(letters) = is_ready.then(|| waiting.pop()).flatten() else { return };
+            drop(waiting);
+            self.publish_letters(letters, effects);
         }
-        Some(letters)
     }
 
     /// Publishes dead messages whose bodies are here, and forgets them where they were.
