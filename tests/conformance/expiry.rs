@@ -54,10 +54,10 @@ pub(crate) const ROWS: &[Row] = &[
         scene.client.expect_deliveries(&["somebody waits"]);
     }),
     Row::new("75", "what comes back keeps the time it had", |scene| {
-        let name = with(scene, "q", "x-message-ttl", 60);
+        let name = with(scene, "q", "x-message-ttl", 1000);
         scene.client.fill(&name, &["a"]);
         let tag = scene.client.get(&name).delivery_tag;
-        let_pass(OVER);
+        let_pass(Duration::from_millis(1100));
         scene.client.send(basic::nack(tag).with(Flag::Requeue));
         scene.client.expect_count(&name, 0);
     }),
@@ -99,19 +99,19 @@ pub(crate) const ROWS: &[Row] = &[
         scene.client.expect_no_queue(&name);
     }),
     Row::new("78", "a consumer uses its queue, and so does who asks for it", |scene| {
-        let name = with(scene, "q", "x-expires", 300);
+        let name = with(scene, "q", "x-expires", 1000);
         let tag = scene.client.consume(&name);
-        let_pass(OVER * 3);
+        let_pass(Duration::from_millis(1200));
         scene.client.call(basic::cancel(&tag));
-        for _ in 0..4 {
-            let_pass(OVER);
+        for _ in 0..3 {
+            let_pass(OVER * 3);
             scene.client.queue_state(&name);
         }
-        for _ in 0..4 {
-            let_pass(OVER);
+        for _ in 0..3 {
+            let_pass(OVER * 3);
             assert_eq!(scene.client.drain(&name), [""; 0]);
         }
-        let_pass(OVER * 4);
+        let_pass(Duration::from_millis(1500));
         scene.client.expect_no_queue(&name);
     }),
 ];
