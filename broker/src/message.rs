@@ -10,8 +10,9 @@
 //!
 //! The envelope is byte for byte what `basic.deliver`, `basic.get-ok` and `basic.return` carry, so
 //! a delivery is three copies. The few messages with keys in a BCC header have these behind it, as
-//! further short strings: they route again when the message dies, and no consumer sees them. A body of `INLINE_BODY_MAX` bytes or more is a slice of the read
-//! buffer instead: copying it would cost more than the memory it pins.
+//! further short strings: they route again when the message dies, and no consumer sees them. A body
+//! of `INLINE_BODY_MAX` bytes or more is a slice of the read buffer instead: copying it would cost
+//! more than the memory it pins.
 
 use std::sync::Arc;
 
@@ -247,14 +248,40 @@ impl Message {
                 head.extend_from_slice(key.as_bytes());
             }
         }
-        let Ok(properties_at) = u16::try_from(head.len()) else { return self };
-        head.extend_from_slice(self.properties());
-        let Ok(body_at) = u32::try_from(head.len()) else { return self };
+        let kept = self.laid_out(head, |head| head.extend_from_slice(self.properties()));
+        kept.map_or(self, |kept| kept.marked(Marks::HIDDEN_KEYS))
+    }
+
+    /// The same body behind another address and the properties that are written. `None` if it is too
+    /// long to be laid out.
+    fn laid_out(&self, mut head: Vec<u8>, properties: impl FnOnce(&mut Vec<u8>)) -> Option<Self> {
+        let properties_at = u16::try_from(head.len()).ok()?;
+        head.reserve(self.head.len());
+        properties(&mut head);
+        let body_at = u32::try_from(head.len()).ok()?;
         if self.large_body.is_none() {
             head.extend_from_slice(self.body());
         }
-        let moved = Self { head: head.into(), properties_at, body_at, ..self };
-        moved.marked(Marks::HIDDEN_KEYS)
+        Some(Self { head: head.into(), properties_at, body_at, ..self.clone() })
+    }
+
+    /// The same body, persistence and priority as another message: published to this exchange with
+    /// this routing key and these properties, and nothing is known of it. `None` if these are none
+    /// that a client could have given.
+    pub(crate) fn published_anew(
+        &self,
+        exchange: &str,
+        routing_key: &str,
+        properties: &BasicProperties<'_>,
+    ) -> Option<Self> {
+        let mut head = Vec::new();
+        for name in [exchange, routing_key] {
+            head.push(u8::try_from(name.len()).ok()?);
+            head.extend_from_slice(name.as_bytes());
+        }
+        let marks = Marks(self.marks.0 & Marks::PERSISTENT.0);
+        let anew = self.laid_out(head, |head| properties.encode(head))?;
+        Some(Self { marks, arrived_ms: 0, ..anew })
     }
 
     /// Its headers, if it has any.
@@ -273,14 +300,7 @@ impl Message {
         let properties = BasicProperties::parse(self.properties()).ok()?;
         let entries = headers.to_bytes();
         let properties = BasicProperties { headers: Some(RawTable::new(&entries)), ..properties };
-        let mut head = Vec::with_capacity(self.head.len() + entries.len());
-        head.extend_from_slice(self.address());
-        properties.encode(&mut head);
-        let body_at = u32::try_from(head.len()).ok()?;
-        if self.large_body.is_none() {
-            head.extend_from_slice(self.body());
-        }
-        Some(Self { head: head.into(), body_at, ..self.clone() })
+        self.laid_out(self.address().to_vec(), |head| properties.encode(head))
     }
 
     /// The priority that it names, if it names one.

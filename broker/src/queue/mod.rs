@@ -80,6 +80,19 @@ pub(crate) struct QueueSettings {
     pub parsed: QueueArguments,
 }
 
+impl QueueSettings {
+    /// Of a queue that anyone may use, without arguments.
+    pub(crate) fn plain(durable: bool) -> Self {
+        Self {
+            durable,
+            auto_delete: false,
+            owner: None,
+            arguments: FieldTable::new(),
+            parsed: QueueArguments::default(),
+        }
+    }
+}
+
 /// Where a consumer's deliveries go.
 #[derive(Debug)]
 pub(crate) struct Sink {

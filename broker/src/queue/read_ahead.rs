@@ -264,14 +264,12 @@ mod tests {
     use std::io;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use leveret_protocol::types::FieldTable;
     use leveret_storage::messages::{
         Batch, DamagedMessage, MemoryMessages, Progress, Statistics, Ticket,
     };
     use smallvec::SmallVec;
     use tokio::time::timeout;
 
-    use super::super::arguments::QueueArguments;
     use super::super::exit::tests::alone;
     use super::super::{Fetched, QueueSettings};
     use super::*;
@@ -357,13 +355,7 @@ mod tests {
     fn long_queue(durable: Arc<dyn MessageStore>, size: usize) -> Arc<Queue> {
         let budget = MemoryBudget { total: 0, queue: 0 };
         let messages = Arc::new(Messages::new(durable, MemoryMessages::new(), budget));
-        let settings = QueueSettings {
-            durable: true,
-            auto_delete: false,
-            owner: None,
-            arguments: FieldTable::new(),
-            parsed: QueueArguments::default(),
-        };
+        let settings = QueueSettings::plain(true);
         let queue = Queue::new(QueueId(1), "/".into(), "q", settings, alone(Arc::clone(&messages)));
         let mut effects = Effects::default();
         for number in 0..10 {

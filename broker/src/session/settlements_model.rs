@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use leveret_protocol::types::FieldTable;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -12,7 +11,6 @@ use super::settlements::{Settlements, Sources};
 use crate::keys::{ConsumerKey, DeliveryKey, Outcome, QueueId, SourceKey};
 use crate::outgoing::ledger::Ledger;
 use crate::outgoing::unacked::{Outstanding, UnackedTags};
-use crate::queue::arguments::QueueArguments;
 use crate::queue::exit::tests::alone;
 use crate::queue::{Queue, QueueSettings};
 
@@ -83,13 +81,7 @@ proptest! {
 
 /// A queue that only stands for itself.
 fn queue(number: u64) -> Arc<Queue> {
-    let settings = QueueSettings {
-        durable: false,
-        auto_delete: false,
-        owner: None,
-        arguments: FieldTable::new(),
-        parsed: QueueArguments::default(),
-    };
+    let settings = QueueSettings::plain(false);
     let messages = crate::stores::tests::in_memory();
     Queue::new(QueueId(number), "/".into(), "q", settings, alone(messages))
 }

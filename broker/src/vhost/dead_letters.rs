@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use leveret_protocol::properties::BasicProperties;
 use leveret_storage::messages::{Batch, Place, Publish};
 use parking_lot::Mutex;
 use rustc_hash::FxBuildHasher;
@@ -203,8 +202,7 @@ impl Vhost {
         let to = queue.dead_letter_target()?;
         let exchange = self.exchange(&to.exchange)?;
         let letter = Letter::write(message, death, &to.exchange, to.routing_key.as_deref())?;
-        let properties = BasicProperties::parse(letter.message.properties()).ok()?;
-        if let Some(place) = self.waiting_place(&exchange, &properties) {
+        if let Some(place) = self.waiting_place(&exchange, || letter.message.delay_ms()) {
             return Some((letter.message.clone().marked(Marks::DELAYED), vec![place]));
         }
         let keys: SmallVec<[&str; 2]> = letter.routing_keys.iter().map(String::as_str).collect();

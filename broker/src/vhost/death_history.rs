@@ -9,7 +9,7 @@
 use leveret_protocol::properties::BasicProperties;
 use leveret_protocol::types::{FieldTable, FieldValue, RawTable};
 
-use crate::message::{ACQUIRED_COUNT, DELIVERY_COUNT, HeadLayout, Marks, Message};
+use crate::message::{ACQUIRED_COUNT, DELIVERY_COUNT, Marks, Message};
 use crate::queue::deaths::Reason;
 
 const DEATHS: &str = "x-death";
@@ -150,27 +150,14 @@ fn rewritten(
     exchange: &str,
     routing_key: &str,
 ) -> Option<Message> {
-    let mut entries = Vec::new();
-    headers.encode_entries(&mut entries);
+    let entries = headers.to_bytes();
     let properties = BasicProperties {
         headers: Some(RawTable::new(&entries)),
         expiration: None,
         ..properties.clone()
     };
-    let mut head = Vec::with_capacity(message.size() + entries.len());
-    for name in [exchange, routing_key] {
-        head.push(u8::try_from(name.len()).ok()?);
-        head.extend_from_slice(name.as_bytes());
-    }
-    let properties_at = u16::try_from(head.len()).ok()?;
-    properties.encode(&mut head);
-    let layout = HeadLayout { properties_at, body_at: u32::try_from(head.len()).ok()? };
-    let large = message.large_body().cloned();
-    if large.is_none() {
-        head.extend_from_slice(message.body());
-    }
-    let rewritten = Message::new(&head, layout, large, message.is_persistent());
-    Some(rewritten.with_priority(message.priority()).marked(Marks::DEATHS))
+    let rewritten = message.published_anew(exchange, routing_key, &properties)?;
+    Some(rewritten.marked(Marks::DEATHS))
 }
 
 #[cfg(test)]

@@ -9,13 +9,12 @@
 
 use std::sync::Arc;
 
-use leveret_protocol::properties::BasicProperties;
-use leveret_protocol::types::{FieldTable, FieldValue};
+use leveret_protocol::types::FieldValue;
 
 use super::Vhost;
 use super::destination::Exchange;
 use super::records::TopologyChanges;
-use crate::message::{self, DELAY, Marks, Message};
+use crate::message::{DELAY, Marks, Message};
 use crate::queue::arguments::QueueArguments;
 use crate::queue::{Queue, QueueSettings};
 
@@ -39,13 +38,13 @@ impl Vhost {
         let _ = self.delayed.set(queue);
     }
 
-    /// Where a message with these properties has to wait before this exchange routes it, if it has to.
+    /// Where a message has to wait before this exchange routes it, if it asks for that.
     pub(crate) fn waiting_place(
         &self,
         exchange: &Exchange,
-        properties: &BasicProperties<'_>,
+        delay_ms: impl FnOnce() -> Option<u64>,
     ) -> Option<Arc<Queue>> {
-        let waits = exchange.delays() && message::delay_ms(properties).is_some();
+        let waits = exchange.delays() && delay_ms().is_some();
         self.delayed.get().filter(|_| waits).map(Arc::clone)
     }
 
@@ -57,13 +56,8 @@ impl Vhost {
 
 /// What the queue is declared with.
 pub(super) fn settings() -> QueueSettings {
-    QueueSettings {
-        durable: true,
-        auto_delete: false,
-        owner: None,
-        arguments: FieldTable::new(),
-        parsed: QueueArguments { delays: true, ..QueueArguments::default() },
-    }
+    let parsed = QueueArguments { delays: true, ..QueueArguments::default() };
+    QueueSettings { parsed, ..QueueSettings::plain(true) }
 }
 
 /// The same message after it has waited.

@@ -176,11 +176,12 @@ mod tests {
     use crate::definitions::store::DefinitionStore;
     use crate::exchange::ExchangeKind;
     use crate::keys::ConnectionId;
+    use crate::message::delay_ms;
     use crate::message::tests::message;
     use crate::policy::{Draft, PolicyKind};
     use crate::queue::Effects;
     use crate::queue::QueueSettings;
-    use crate::queue::arguments::{self, EXPIRY_MS_MAX, QueueArguments};
+    use crate::queue::arguments::{self, EXPIRY_MS_MAX};
     use crate::stores::tests::in_memory;
 
     const ME: ConnectionId = ConnectionId(1);
@@ -225,13 +226,7 @@ mod tests {
         }
 
         fn queue(&self, name: &str) -> Arc<Queue> {
-            let settings = QueueSettings {
-                durable: true,
-                auto_delete: false,
-                owner: None,
-                arguments: FieldTable::new(),
-                parsed: QueueArguments::default(),
-            };
+            let settings = QueueSettings::plain(true);
             done(self.vhost.declare_queue(name, settings, ME))
         }
 
@@ -438,7 +433,7 @@ mod tests {
             BasicProperties { headers: Some(RawTable::new(&headers)), ..Default::default() };
         let waits = |name: &str| {
             let exchange = rig.vhost.exchange(name).expect("declared");
-            rig.vhost.waiting_place(&exchange, &properties).is_some()
+            rig.vhost.waiting_place(&exchange, || delay_ms(&properties)).is_some()
         };
         rig.exchange("x.early", None);
         let (_, held) = rig.reached("x.early");

@@ -7,22 +7,13 @@
 
 use std::sync::Arc;
 
-use leveret_protocol::types::FieldTable;
-
 use super::Vhost;
-use crate::queue::arguments::QueueArguments;
 use crate::queue::{Queue, QueueSettings};
 
 impl Vhost {
     /// Makes a place for answers.
     pub(crate) fn open_reply_queue(&self, name: &str) -> Arc<Queue> {
-        let settings = QueueSettings {
-            durable: false,
-            auto_delete: false,
-            owner: None,
-            arguments: FieldTable::new(),
-            parsed: QueueArguments::default(),
-        };
+        let settings = QueueSettings::plain(false);
         let queue = self.new_queue(self.definitions.next_queue_id(), name, settings);
         self.reply_queues.insert(name.into(), Arc::clone(&queue));
         self.topology_changed();

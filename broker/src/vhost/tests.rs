@@ -15,7 +15,6 @@ use crate::definitions::held::HeldMetadata;
 use crate::definitions::records::{self, DestinationKind};
 use crate::keys::ConnectionId;
 use crate::queue::QueueSettings;
-use crate::queue::arguments::QueueArguments;
 use crate::stores::tests::in_memory;
 
 const ME: ConnectionId = ConnectionId(1);
@@ -46,13 +45,7 @@ impl Rig {
     }
 
     fn declare(&self, name: &str, durable: bool) -> Changed<Arc<Queue>> {
-        let settings = QueueSettings {
-            durable,
-            auto_delete: false,
-            owner: None,
-            arguments: FieldTable::new(),
-            parsed: QueueArguments::default(),
-        };
+        let settings = QueueSettings::plain(durable);
         self.vhost.declare_queue(name, settings, ME)
     }
 

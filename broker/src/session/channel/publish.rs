@@ -20,7 +20,7 @@ use super::message_properties::{self, Checked};
 use super::reply_to::is_reply_address;
 use crate::auth::permissions::Permission;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
-use crate::message::{Marks, Message};
+use crate::message::{Marks, Message, delay_ms};
 use crate::queue::{Full, Queue};
 use crate::session::context::Session;
 use crate::session::routes::RouteKey;
@@ -196,7 +196,7 @@ impl Channel {
         let Route { mut queues, holds, mut keepers } = session.vhost.route(&exchange, &routed);
         let mut marks = Marks::default();
         // What would be returned now does not wait.
-        if let Some(place) = session.vhost.waiting_place(&exchange, properties)
+        if let Some(place) = session.vhost.waiting_place(&exchange, || delay_ms(properties))
             && !(self.assembly.mandatory && queues.is_empty())
         {
             (queues, keepers, marks) = (vec![place], Vec::new(), Marks::DELAYED);
