@@ -73,6 +73,8 @@ impl Marks {
     const HIDDEN_KEYS: Self = Self(16);
     /// A queue it died in named its routing key: no other routes it any more.
     pub(crate) const ONE_KEY: Self = Self(32);
+    /// In a note alone: its properties name a priority.
+    const NAMES_PRIORITY: Self = Self(64);
 
     /// Whether this mark is among them.
     pub(crate) fn has(self, mark: Self) -> bool {
@@ -144,11 +146,12 @@ impl Message {
 
     /// What the message store keeps of it: all of it, without a copy.
     pub(crate) fn content(&self) -> Content {
+        let named = if self.names_priority() { Marks::NAMES_PRIORITY } else { Marks::default() };
         let note = Note {
             properties_at: self.properties_at,
             body_at: self.body_at,
             priority: self.priority,
-            marks: self.marks,
+            marks: Marks(self.marks.0 | named.0),
         };
         Content {
             note: note.pack(),
@@ -169,7 +172,7 @@ impl Message {
             large_body: tail,
             properties_at,
             body_at,
-            marks,
+            marks: Marks(marks.0 & !Marks::NAMES_PRIORITY.0),
             priority,
             arrived_ms,
         })
@@ -305,8 +308,12 @@ impl Message {
 
     /// The priority that it names, if it names one.
     pub(crate) fn named_priority(&self) -> Option<u8> {
-        let flags = self.properties().first().copied().unwrap_or(0);
-        (flags & PRIORITY_FLAG != 0).then_some(self.priority)
+        self.names_priority().then_some(self.priority)
+    }
+
+    #[inline]
+    fn names_priority(&self) -> bool {
+        self.properties().first().is_some_and(|flags| flags & PRIORITY_FLAG != 0)
     }
 
     /// Property flags and values, as published.
@@ -444,6 +451,13 @@ pub(crate) struct Note {
 }
 
 impl Note {
+    /// The priority that the message names, if it names one. Notes of earlier versions do not say
+    /// whether a message names the lowest.
+    pub(crate) fn named_priority(self) -> Option<u8> {
+        let is_named = self.marks.has(Marks::NAMES_PRIORITY) || self.priority > 0;
+        is_named.then_some(self.priority)
+    }
+
     fn pack(self) -> u64 {
         u64::from(self.properties_at)
             | u64::from(self.body_at) << 16

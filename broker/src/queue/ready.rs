@@ -507,10 +507,10 @@ impl Ready {
         plan
     }
 
-    /// Gives a message its body back. False when it does not wait here for one, or when another
+    /// Gives a message of this priority its body back. False when it does not wait here for one, or when another
     /// stands before it in the tail.
-    pub(super) fn fill(&mut self, sequence: u64, message: Message) -> bool {
-        let at = usize::from(self.level_of(message.priority()));
+    pub(super) fn fill(&mut self, level: u8, sequence: u64, message: Message) -> bool {
+        let at = usize::from(level);
         let Some(level) = self.levels.get_mut(at) else { return false };
         let is_next = level.paged.front() == Some(sequence);
         let Some(mut queued) = self.take_paged(at, sequence) else { return false };
@@ -675,11 +675,11 @@ mod tests {
         let plan = ready.plan_reading(10, usize::MAX);
         let wanted = |ranges: &[Range<u64>]| ranges.iter().cloned().flatten().collect::<Vec<_>>();
         assert_eq!((wanted(&plan.durable), wanted(&plan.scratch)), (vec![1, 2], vec![3]));
-        assert!(!ready.fill(3, message("k", b"body")), "it would overtake");
+        assert!(!ready.fill(0, 3, message("k", b"body")), "it would overtake");
         for sequence in [1, 2, 3] {
-            assert!(ready.fill(sequence, message("k", b"body")));
+            assert!(ready.fill(0, sequence, message("k", b"body")));
         }
-        assert!(!ready.fill(4, message("k", b"body")), "nobody waits for it");
+        assert!(!ready.fill(0, 4, message("k", b"body")), "nobody waits for it");
         assert!(ready.keeps_resident(0, usize::MAX));
         assert_eq!(drain(&mut ready), [1, 2, 3]);
         assert_eq!((ready.bytes(), ready.body_bytes(), ready.resident_bytes()), (0, 0, 0));
@@ -723,9 +723,9 @@ mod tests {
         ready.give_back(paged(4999, Shelf::Durable));
         let durable = ready.plan_reading(2048, usize::MAX).durable;
         assert_eq!(durable, std::slice::from_ref(&(4999..5001)));
-        assert!(ready.fill(5000, message("k", b"body")), "in any order");
+        assert!(ready.fill(0, 5000, message("k", b"body")), "in any order");
         assert!(!ready.is_read_ahead(1, usize::MAX));
-        assert!(ready.fill(4999, message("k", b"body")));
+        assert!(ready.fill(0, 4999, message("k", b"body")));
         assert_eq!(drain(&mut ready), [4999, 5000]);
     }
 
@@ -734,7 +734,7 @@ mod tests {
         let mut ready = Ready::new(0);
         (0..3).for_each(|sequence| ready.push(paged(sequence, Shelf::Durable)));
         assert!(!ready.is_read_ahead(512, 100));
-        assert!(ready.fill(0, message("k", b"body")));
+        assert!(ready.fill(0, 0, message("k", b"body")));
         assert!(ready.is_read_ahead(512, 100) && !ready.is_read_ahead(512, 1000));
     }
 
@@ -744,7 +744,7 @@ mod tests {
         (0..3).for_each(|sequence| ready.push(paged(sequence, Shelf::Durable)));
         assert!(ready.set_aside(1).is_none(), "one stands before it");
         assert_eq!(ready.set_aside(0).map(|queued| queued.sequence), Some(0));
-        assert!(ready.fill(1, message("k", b"body")));
+        assert!(ready.fill(0, 1, message("k", b"body")));
         assert_eq!(drain(&mut ready), [1]);
         assert_eq!(ready.len(), 1);
     }

@@ -202,7 +202,7 @@ impl QueueState {
             let by_queue = self.kind.ttl_ms.map_or(NEVER, |ttl| arrived_ms.saturating_add(ttl));
             self.ready.push(QueuedMessage {
                 sequence: stored.sequence,
-                level: self.ready.level_of(note.priority),
+                level: self.ready.level_of(self.priority_noted(note)),
                 redelivered: all_redelivered
                     || stored.delivery_count > 0
                     || note.marks.has(Marks::DELIVERED),

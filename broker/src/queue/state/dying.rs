@@ -13,7 +13,7 @@ use super::super::deaths::{Dead, Reason, UNPLACED};
 use super::super::paged::NEVER;
 use super::super::ready::{Held, QueuedMessage, Returns};
 use super::{QueueKind, QueueState};
-use crate::message::{ACQUIRED_COUNT, DELIVERY_COUNT, Message};
+use crate::message::{ACQUIRED_COUNT, DELIVERY_COUNT, Message, Note};
 
 /// Messages that expire in one step: under a millisecond of work.
 const EXPIRED_A_STEP: usize = 512;
@@ -52,6 +52,11 @@ impl QueueState {
             0 => message.priority(),
             default => message.named_priority().unwrap_or(default),
         }
+    }
+
+    /// The same of a message of which a note is known.
+    pub(super) fn priority_noted(&self, note: Note) -> u8 {
+        note.named_priority().unwrap_or(self.kind.default_priority)
     }
 
     /// When the time of a message that arrives now is up.

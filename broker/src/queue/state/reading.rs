@@ -26,7 +26,8 @@ impl QueueState {
         sequence: u64,
         message: Message,
     ) -> bool {
-        let is_wanted = self.ready.fill(sequence, message);
+        let level = self.ready.level_of(self.priority_of(&message));
+        let is_wanted = self.ready.fill(level, sequence, message);
         if is_wanted && shelf == Shelf::Scratch {
             self.changes.unpage(sequence);
         }
