@@ -7,7 +7,7 @@ use leveret_tests::raw_client::content::Properties;
 use leveret_tests::raw_client::method::{basic, channel, queue};
 use leveret_tests::raw_client::{Flag, Message};
 
-use crate::row::Row;
+use crate::row::{Needs, Row};
 use crate::scene::Scene;
 
 /// Longer than any of the times below that are to be up.
@@ -86,6 +86,46 @@ pub(crate) const ROWS: &[Row] = &[
         assert_eq!(scene.client.queue_state(&name).message_count, 2);
         assert_eq!(scene.client.drain(&name), ["high"]);
     }),
+    Row::new("", "where that is said a message goes wherever it stands", |scene| {
+        let target = scene.queue();
+        let name = scene.name("anywhere");
+        let declare = queue::declare(&name).with(Flag::Durable).arg("x-expiry", "anywhere");
+        let declare = declare.arg("x-dead-letter-exchange", "");
+        scene.client.call(declare.arg("x-dead-letter-routing-key", target.as_str()));
+        for (time, body) in
+            [("600000", "lives"), ("60", "second"), ("20", "first"), ("600000", "too")]
+        {
+            publish_for(scene, &name, time, body);
+        }
+        scene.client.expect_count(&target, 2);
+        scene.client.expect_count(&name, 2);
+        assert_eq!(scene.client.drain(&target), ["first", "second"]);
+        assert_eq!(scene.client.drain(&name), ["lives", "too"]);
+    })
+    .needs(Needs::Leveret),
+    Row::new("", "whatever its priority, and after it came back", |scene| {
+        let name = scene.name("anywhere");
+        let declare = queue::declare(&name).with(Flag::Durable).arg("x-expiry", "anywhere");
+        scene.client.call(declare.arg("x-max-priority", 5));
+        publish_for(scene, &name, "100", "dies");
+        let tag = scene.client.get(&name).delivery_tag;
+        let properties = Properties { priority: Some(5), ..Properties::default() };
+        scene.client.publish(&Message::to_queue(&name).body("high").properties(properties));
+        let_pass(OVER);
+        scene.client.send(basic::nack(tag).with(Flag::Requeue));
+        assert_eq!(scene.client.drain(&name), ["high"]);
+    })
+    .needs(Needs::Leveret),
+    Row::new("29", "where it stands is one of two words", |scene| {
+        let declare = queue::declare(&scene.q()).arg("x-expiry", "somewhere");
+        scene.client.send(declare);
+    })
+    .closes_channel(
+        406,
+        "PRECONDITION_FAILED - invalid arg 'x-expiry' for queue '{q}' in vhost '/': invalid_expiry",
+        queue::DECLARE,
+    )
+    .needs(Needs::Leveret),
     Row::new("75", "the expiration is delivered as it was published", |scene| {
         let name = scene.queue();
         publish_for(scene, &name, "600000", "a");

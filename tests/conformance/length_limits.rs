@@ -4,7 +4,7 @@ use leveret_tests::raw_client::content::Properties;
 use leveret_tests::raw_client::method::{basic, channel, queue, tx};
 use leveret_tests::raw_client::{Flag, Message};
 
-use crate::row::Row;
+use crate::row::{Needs, Row};
 use crate::scene::Scene;
 
 pub(crate) const ROWS: &[Row] = &[
@@ -155,6 +155,21 @@ pub(crate) const ROWS: &[Row] = &[
             assert_eq!(scene.client.drain(&plain), ["c", "d"]);
         },
     ),
+    Row::new(
+        "",
+        "where that is said the lowest priority is dropped, the oldest of it first",
+        |scene| {
+            let name = scene.name("q");
+            let declare = queue::declare(&name).with(Flag::Durable).arg("x-max-length", 2);
+            let declare = declare.arg("x-overflow", "drop-lowest").arg("x-max-priority", 5);
+            scene.client.call(declare);
+            publish_by_priority(scene, &name);
+            assert_eq!(scene.client.queue_state(&name).message_count, 2);
+            publish_by_priority_again(scene, &name);
+            assert_eq!(scene.client.drain(&name), ["high", "high"]);
+        },
+    )
+    .needs(Needs::Leveret),
 ];
 
 fn limited(scene: &mut Scene, name: &str, messages: i32, overflow: &str) -> String {
@@ -171,4 +186,10 @@ fn publish_by_priority(scene: &mut Scene, queue: &str) {
         scene.client.publish(&Message::to_queue(queue).body(body).properties(properties));
     }
     scene.client.expect_confirmed_up_to(1, 3);
+}
+
+fn publish_by_priority_again(scene: &mut Scene, queue: &str) {
+    scene.client.call(channel::close());
+    scene.client.open_channel(1);
+    publish_by_priority(scene, queue);
 }

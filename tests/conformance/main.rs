@@ -152,6 +152,7 @@ fn reason_to_skip(needs: Needs) -> Option<&'static str> {
             let has = Broker::peer().is_none_or(|peer| exchange_types::peer_knows(&peer, kind));
             (!has).then_some("needs an exchange type that the peer has not, see exchange_types")
         }
+        Needs::Leveret => peer.then_some("is about what only Leveret has"),
         Needs::TopicPermissions if !peer => {
             Some("needs topic permissions, which Leveret does not have")
         }

@@ -42,6 +42,8 @@ pub(crate) enum Needs {
     Users,
     /// One that has exchanges of this type, which in RabbitMQ may be a plugin's.
     ExchangeType(&'static str),
+    /// Leveret: the row is about what only it has.
+    Leveret,
     /// One where rights can be given on topics, which is a peer with `LEVERET_CTL`.
     TopicPermissions,
 }

@@ -147,7 +147,7 @@ pub(super) const KEYS: &[Key] = &[
     queues("message-ttl", is_not_negative,
         "{} is not a valid message TTL", Some(Least), Least),
     queues("overflow",
-        |value| is_one_of(value, &["drop-head", "reject-publish", "reject-publish-dlx"]),
+        |value| is_one_of(value, &["drop-head", "drop-lowest", "reject-publish", "reject-publish-dlx"]),
         "{} is not a valid overflow value", Some(Second), First),
     queues("queue-leader-locator",
         |value| is_one_of(value, &["client-local", "balanced", "random", "least-leaders"]),

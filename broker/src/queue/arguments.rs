@@ -25,10 +25,15 @@ pub(crate) struct QueueArguments {
     pub rejects_publishes: bool,
     /// `x-overflow` is `reject-publish-dlx`: what a full queue refuses is dead-lettered.
     pub buries_refused: bool,
+    /// `x-overflow` is `drop-lowest`: a full queue drops the first message of its lowest priority.
+    pub drops_lowest: bool,
     /// `x-single-active-consumer`: one consumer at a time gets messages.
     pub single_active: bool,
     /// `x-message-ttl`: how long messages may wait, in milliseconds.
     pub ttl_ms: Option<u64>,
+    /// `x-expiry` is `anywhere`: a message whose time is up goes wherever it stands, not only when it
+    /// is next.
+    pub expires_anywhere: bool,
     /// `x-expires`: how long the queue may be unused, in milliseconds.
     pub unused_ms: Option<u64>,
     /// `x-delivery-limit`: how many attempts to handle a message may fail. Of a quorum queue 20
@@ -61,6 +66,7 @@ pub(crate) struct LengthLimit {
     pub bytes: Option<usize>,
 }
 
+const EXPIRY: &str = "x-expiry";
 const DELIVERY_LIMIT: &str = "x-delivery-limit";
 /// What a quorum queue that says nothing allows.
 const QUORUM_DELIVERY_LIMIT: u32 = 20;
@@ -87,6 +93,7 @@ const DECLARE_ARGUMENTS: &[(&str, Check)] = &[
     ("x-max-in-memory-bytes", check_not_negative),
     ("x-max-priority", check_max_priority),
     ("x-overflow", check_overflow),
+    (EXPIRY, check_expiry),
     ("x-queue-mode", check_nothing),
     ("x-queue-version", check_queue_version),
     ("x-single-active-consumer", check_boolean),
@@ -139,8 +146,10 @@ pub(crate) fn parse(
         },
         single_active: arguments.get("x-single-active-consumer") == Some(&FieldValue::Bool(true)),
         rejects_publishes: overflow.is_some_and(|mode| mode.starts_with("reject-publish")),
+        drops_lowest: overflow == Some("drop-lowest"),
         buries_refused: overflow == Some("reject-publish-dlx"),
         ttl_ms: time("x-message-ttl"),
+        expires_anywhere: arguments.get(EXPIRY).and_then(FieldValue::as_str) == Some("anywhere"),
         unused_ms: time("x-expires"),
         delivery_limit: delivery_limit(arguments, is_quorum),
         counts_deliveries: is_quorum || arguments.contains(DELIVERY_LIMIT),
@@ -337,8 +346,12 @@ fn check_dead_letter_strategy(value: &FieldValue, _: &FieldTable) -> Result<(), 
 }
 
 fn check_overflow(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
-    let known = ["drop-head", "reject-publish", "reject-publish-dlx"];
+    let known = ["drop-head", "drop-lowest", "reject-publish", "reject-publish-dlx"];
     check_one_of(value, &known, "invalid_overflow")
+}
+
+fn check_expiry(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    check_one_of(value, &["head", "anywhere"], "invalid_expiry")
 }
 
 /// Lazy queues are no more: RabbitMQ takes and compares anything, and heeds nothing.

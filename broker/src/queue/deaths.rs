@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use super::Queue;
+use super::held::Held;
 use super::paged::Shelf;
-use super::ready::Held;
 use crate::message::Message;
 
 /// Why a message died: `reason` in the `x-death` header.

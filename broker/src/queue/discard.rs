@@ -4,7 +4,7 @@
 //! takes longer than anyone else should wait. Stays true: nobody sees these messages any more, so
 //! nothing depends on when it happens.
 
-use super::ready::QueuedMessage;
+use super::held::QueuedMessage;
 
 /// Messages dropped between two looks at what else there is to do: under a millisecond.
 const STEP: usize = 4096;

@@ -12,8 +12,7 @@ use smallvec::SmallVec;
 
 use super::Queue;
 use super::deaths::DeadLetters;
-use super::paged::Shelf;
-use super::ready::ReadingPlan;
+use super::paged::{ReadingPlan, Shelf};
 use crate::clock;
 use crate::message::Message;
 use crate::outgoing::{ConnectionHandle, Touched};

@@ -21,9 +21,12 @@ mod ending;
 pub(crate) mod exit;
 mod gate;
 mod hand_over;
+mod held;
+mod level;
 mod paged;
 mod read_ahead;
 mod ready;
+mod returned;
 mod state;
 mod store_changes;
 pub(crate) mod timer;
@@ -486,7 +489,9 @@ fn kind(is_stored: bool, arguments: &QueueArguments) -> QueueKind {
         is_stored,
         limit: arguments.length_limit,
         rejects: arguments.rejects_publishes,
+        drops_lowest: arguments.drops_lowest,
         ttl_ms: arguments.ttl_ms,
+        expires_anywhere: arguments.expires_anywhere,
         unused_ms: arguments.unused_ms,
         delivery_limit: arguments.delivery_limit,
         counts_deliveries: arguments.counts_deliveries,

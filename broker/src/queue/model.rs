@@ -522,6 +522,7 @@ proptest! {
         ttl_ms in prop::option::weighted(0.3, 0_u64..200),
         delivery_limit in prop::option::weighted(0.3, 0_u32..3),
         (has_dead_letters, buries_refused) in any::<(bool, bool)>(),
+        (expires_anywhere, drops_lowest) in any::<(bool, bool)>(),
         steps in vec(step(), 1..120),
     ) {
         let kind = QueueKind {
@@ -529,7 +530,9 @@ proptest! {
             is_stored: true,
             limit: LengthLimit { messages, bytes },
             rejects,
+            drops_lowest,
             ttl_ms,
+            expires_anywhere,
             delivery_limit,
             has_dead_letters,
             buries_refused,

@@ -92,8 +92,17 @@ impl Naive {
 
     pub(super) fn enforce_limit(&mut self) {
         while !self.kind.rejects && self.suspended == 0 && self.is_over(0, 0) {
-            let Some(first) = self.first_ready() else { break };
+            let Some(first) = self.first_to_drop() else { break };
             self.die(first, Reason::MaxLength);
+        }
+    }
+
+    fn first_to_drop(&self) -> Option<usize> {
+        let ready = |number: &usize| self.messages[*number].place == Place::Ready;
+        let numbers = (0..self.messages.len()).filter(ready);
+        match self.kind.drops_lowest {
+            true => numbers.min_by_key(|&number| (self.messages[number].priority, number)),
+            false => self.first_ready(),
         }
     }
 
@@ -104,13 +113,22 @@ impl Naive {
         }
     }
 
-    /// Lets go of what has no time left and is next.
+    /// Lets go of what has no time left and is next, or wherever it stands.
     pub(super) fn expire(&mut self) {
-        while let Some(first) = self.first_ready()
+        while let Some(first) = self.first_to_expire()
             && self.messages[first].expires_ms <= self.now_ms
         {
             self.die(first, Reason::Expired);
         }
+    }
+
+    fn first_to_expire(&self) -> Option<usize> {
+        if !self.kind.expires_anywhere {
+            return self.first_ready();
+        }
+        let ready = |number: &usize| self.messages[*number].place == Place::Ready;
+        let numbers = (0..self.messages.len()).filter(ready);
+        numbers.min_by_key(|&number| (self.messages[number].expires_ms, number))
     }
 
     pub(super) fn has_room(&self, consumer: &NaiveConsumer) -> bool {

@@ -4,6 +4,7 @@
 //! sequence numbers ascend, and a run holds consecutive ones that are alike.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,34 @@ pub(super) struct PagedMessage {
     pub redelivered: bool,
     /// When its time is up, in milliseconds since the epoch; `NEVER`.
     pub expires_ms: u64,
+}
+
+/// What is to be read from the stores, per store: see `Ready::plan_reading`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ReadingPlan {
+    /// From the durable store.
+    pub durable: Vec<Range<u64>>,
+    /// From the scratch store.
+    pub scratch: Vec<Range<u64>>,
+}
+
+impl ReadingPlan {
+    /// Whether there is nothing to read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.durable.is_empty() && self.scratch.is_empty()
+    }
+
+    /// One more message is to be read.
+    pub(super) fn add(&mut self, sequence: u64, shelf: Shelf) {
+        let ranges = match shelf {
+            Shelf::Durable => &mut self.durable,
+            Shelf::Scratch => &mut self.scratch,
+        };
+        match ranges.last_mut() {
+            Some(last) if last.end == sequence => last.end += 1,
+            Some(_) | None => ranges.push(sequence..sequence + 1),
+        }
+    }
 }
 
 /// A message that has all the time in the world.
@@ -155,6 +184,19 @@ impl Paged {
             run.entries.push_back(entry);
             self.runs.push_back(run);
         }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// What is known of a message.
+    pub(super) fn find(&self, sequence: u64) -> Option<PagedMessage> {
+        let after = self.runs.partition_point(|run| run.first <= sequence);
+        let run = self.runs.get(after.checked_sub(1)?)?;
+        let entry = run.entries.get(usize::try_from(sequence - run.first).ok()?)?;
+        Some(run.message(sequence, *entry))
     }
 
     /// The first message.

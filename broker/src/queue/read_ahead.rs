@@ -15,8 +15,8 @@ use rustc_hash::FxHashMap;
 use tracing::{error, warn};
 
 use super::deaths::DeadLetters;
-use super::paged::Shelf;
-use super::ready::{Held, ReadingPlan};
+use super::held::Held;
+use super::paged::{ReadingPlan, Shelf};
 use super::{Effects, Queue};
 use crate::message::Message;
 use crate::stores::Messages;

@@ -1,120 +1,17 @@
 //! The messages of a queue that wait for a consumer, in delivery order.
 //!
-//! Owned by `queue::state`. A plain queue is one level ordered by sequence number; a priority queue
-//! (`x-max-priority`) is one level per priority, highest first. A level has three parts, and
-//! everything in one is before everything in the next: `returned`, what was handed out and came
-//! back; `queued`, what was not and is in memory; `paged`, what was not and is in a store. Stays
-//! true:
-//! - inside a part the sequence numbers ascend, so what comes back is in its original position;
-//! - whatever comes back, in whatever order, costs a look-up in an ordered map.
+//! Owned by `queue::state`. A plain queue is one level (`queue::level`) ordered by sequence number; a
+//! priority queue (`x-max-priority`) is one level per priority, highest first. Stays true: where
+//! messages expire wherever they stand, every one that will is in `soonest`.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::Range;
+use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
-use super::paged::{NEVER, Paged, PagedMessage, Shelf, Stub};
-use crate::keys::Outcome;
+use super::held::{Held, QueuedMessage, Returns, footprint};
+use super::level::{Level, Lifted};
+use super::paged::{NEVER, PagedMessage, ReadingPlan, Shelf, Stub};
 use crate::message::Message;
-
-/// A message, or what is known of it while its body is in a store.
-#[derive(Clone, Debug)]
-pub(super) enum Held {
-    /// In memory.
-    Resident(Message),
-    /// In a store.
-    Paged(Stub),
-}
-
-impl Held {
-    /// Bytes of its content.
-    pub(super) fn size(&self) -> usize {
-        match self {
-            Self::Resident(message) => message.size(),
-            Self::Paged(stub) => stub.size as usize,
-        }
-    }
-
-    /// Bytes of its body.
-    pub(super) fn body_size(&self) -> usize {
-        match self {
-            Self::Resident(message) => message.body().len(),
-            Self::Paged(stub) => stub.body_size as usize,
-        }
-    }
-
-    /// Whether the durable store has it, of a queue of which `is_stored` says whether its persistent
-    /// messages are stored.
-    pub(super) fn is_durable(&self, is_stored: bool) -> bool {
-        match self {
-            Self::Resident(message) => is_stored && message.is_persistent(),
-            Self::Paged(stub) => stub.shelf == Shelf::Durable,
-        }
-    }
-
-    fn is_resident(&self) -> bool {
-        matches!(self, Self::Resident(_))
-    }
-}
-
-/// A message in its place in one queue.
-#[derive(Clone, Debug)]
-pub(super) struct QueuedMessage {
-    /// Its place: ascending in the order of arrival, never used twice in a queue.
-    pub sequence: u64,
-    /// Its priority, cut to the queue's highest.
-    pub level: u8,
-    /// Whether it was handed out before: the `redelivered` flag of its next delivery.
-    pub redelivered: bool,
-    /// How it came back.
-    pub returns: Returns,
-    /// When its time is up, in milliseconds since the epoch; `NEVER`.
-    pub expires_ms: u64,
-    /// The message, shared with the other queues it was routed to.
-    pub held: Held,
-}
-
-/// How often a message came back, and how often because an attempt to handle it had failed. In the
-/// durable store it is one number that only grows: failures in its upper half, returns in its lower.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Returns {
-    failures: u16,
-    returns: u16,
-}
-
-impl Returns {
-    /// From what the durable store has of it.
-    #[expect(clippy::cast_possible_truncation, reason = "each half is cut out")]
-    pub(super) fn from_stored(stored: u32) -> Self {
-        Self { failures: (stored >> 16) as u16, returns: stored as u16 }
-    }
-
-    /// What the durable store is told.
-    pub(super) fn stored(self) -> u32 {
-        u32::from(self.failures) << 16 | u32::from(self.returns)
-    }
-
-    /// Attempts that failed.
-    pub(super) fn failures(self) -> u32 {
-        self.failures.into()
-    }
-
-    /// How often it came back; at most once where nobody counts.
-    pub(super) fn count(self) -> u32 {
-        self.returns.into()
-    }
-
-    /// After it came back once more. Where nobody `counts` one return is as good as many: then the
-    /// store need not be told of each.
-    #[must_use]
-    pub(super) fn given_back(self, outcome: Outcome, counts: bool) -> Self {
-        let failed = u16::from(outcome == Outcome::Failed);
-        Self {
-            failures: self.failures.saturating_add(failed),
-            returns: if counts { self.returns.saturating_add(1) } else { 1 },
-        }
-    }
-}
 
 /// What `pop` found.
 #[derive(Debug)]
@@ -125,138 +22,6 @@ pub(super) enum Popped {
     NotResident,
     /// Nothing waits.
     Nothing,
-}
-
-/// What is to be read from the stores, per store: see `Ready::plan_reading`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct ReadingPlan {
-    /// From the durable store.
-    pub durable: Vec<Range<u64>>,
-    /// From the scratch store.
-    pub scratch: Vec<Range<u64>>,
-}
-
-impl ReadingPlan {
-    /// Whether there is nothing to read.
-    pub(super) fn is_empty(&self) -> bool {
-        self.durable.is_empty() && self.scratch.is_empty()
-    }
-
-    /// One more message is to be read.
-    pub(super) fn add(&mut self, sequence: u64, shelf: Shelf) {
-        let ranges = match shelf {
-            Shelf::Durable => &mut self.durable,
-            Shelf::Scratch => &mut self.scratch,
-        };
-        match ranges.last_mut() {
-            Some(last) if last.end == sequence => last.end += 1,
-            Some(_) | None => ranges.push(sequence..sequence + 1),
-        }
-    }
-}
-
-/// Messages in memory are counted from the front as far as this, and counted again when so many are
-/// not known any more: in the mean a step or two a message.
-const COUNTED_MAX: usize = 2048;
-
-/// What came back.
-#[derive(Clone, Debug, Default)]
-struct Returned {
-    messages: BTreeMap<u64, QueuedMessage>,
-    /// How many of them are without their bodies.
-    paged: usize,
-    /// At least so many at the front have theirs,
-    counted: usize,
-    /// the last of which is this one.
-    counted_to: u64,
-}
-
-impl Returned {
-    fn insert(&mut self, message: QueuedMessage) {
-        let is_paged = !message.held.is_resident();
-        self.paged += usize::from(is_paged);
-        if self.counted > 0 && message.sequence < self.counted_to {
-            self.counted = if is_paged { 0 } else { self.counted + 1 };
-        }
-        self.messages.insert(message.sequence, message);
-    }
-
-    fn pop(&mut self) -> Option<QueuedMessage> {
-        let (_, message) = self.messages.pop_first()?;
-        self.counted = self.counted.saturating_sub(1);
-        self.paged -= usize::from(!message.held.is_resident());
-        Some(message)
-    }
-
-    fn take_paged(&mut self, sequence: u64) -> Option<QueuedMessage> {
-        let is_paged = |message: &&QueuedMessage| !message.held.is_resident();
-        self.messages.get(&sequence).filter(is_paged)?;
-        self.paged -= 1;
-        self.messages.remove(&sequence)
-    }
-
-    fn front(&self) -> Option<&QueuedMessage> {
-        self.messages.first_key_value().map(|(_, message)| message)
-    }
-
-    /// How many messages at the front have their bodies, if fewer than `wanted`.
-    fn resident(&mut self, wanted: usize) -> usize {
-        if self.paged == 0 {
-            return self.messages.len();
-        }
-        if self.counted < wanted {
-            let resident = |message: &&QueuedMessage| message.held.is_resident();
-            let front = self.messages.values().take(COUNTED_MAX).take_while(resident);
-            self.counted = 0;
-            for message in front {
-                self.counted += 1;
-                self.counted_to = message.sequence;
-            }
-        }
-        self.counted
-    }
-}
-
-#[derive(Clone, Debug, Default)]
-struct Level {
-    returned: Returned,
-    /// All with their bodies.
-    queued: VecDeque<QueuedMessage>,
-    paged: Paged,
-}
-
-impl Level {
-    fn is_empty(&self) -> bool {
-        self.queued.is_empty() && self.returned.messages.is_empty() && self.paged.is_empty()
-    }
-
-    /// When the time of the first message is up.
-    fn front_expires_ms(&self) -> u64 {
-        match self.returned.front().or_else(|| self.queued.front()) {
-            Some(front) => front.expires_ms,
-            None => self.paged.front_expires_ms(),
-        }
-    }
-
-    fn is_resident(&self) -> bool {
-        match self.returned.front() {
-            Some(front) => front.held.is_resident(),
-            None => !self.queued.is_empty(),
-        }
-    }
-
-    /// Takes the first message that is not in the tail.
-    fn pop(&mut self) -> Option<QueuedMessage> {
-        if !self.returned.messages.is_empty() {
-            return self.returned.pop();
-        }
-        let message = self.queued.pop_front();
-        let queued = &mut self.queued;
-        if queued.capacity() > SHRINK_ABOVE_CAPACITY && queued.len() < queued.capacity() / 8 {
-            queued.shrink_to(queued.capacity() / 4);
-        }
-        message
-    }
 }
 
 /// Waiting messages. See the module documentation for the order.
@@ -272,22 +37,10 @@ pub(super) struct Ready {
     paged: usize,
     /// Messages whose time will be up.
     mortal: usize,
+    /// Their times, sequence numbers and priorities, if they go wherever they stand.
+    soonest: Option<BTreeSet<(u64, u64, u8)>>,
     /// How messages of the tails were given back before a restart, of those that were.
     returns: FxHashMap<u64, Returns>,
-}
-
-/// A deque that shrank to a small part of its capacity gives the memory back: a backlog that was
-/// drained must not cost for ever.
-const SHRINK_ABOVE_CAPACITY: usize = 4096;
-/// What a message in memory takes beside its content.
-const RESIDENT_OVERHEAD: usize = 128;
-
-/// Memory a message takes while it is in a queue, in bytes.
-pub(super) fn footprint(held: &Held) -> usize {
-    match held {
-        Held::Resident(message) => message.size() + RESIDENT_OVERHEAD,
-        Held::Paged(_) => 0,
-    }
 }
 
 impl Ready {
@@ -301,6 +54,7 @@ impl Ready {
             resident_bytes: 0,
             paged: 0,
             mortal: 0,
+            soonest: None,
             returns: FxHashMap::default(),
         }
     }
@@ -331,8 +85,14 @@ impl Ready {
         priority.min(highest)
     }
 
-    fn count_in(&mut self, held: &Held, expires_ms: u64) {
-        self.mortal += usize::from(expires_ms != NEVER);
+    fn count_in(&mut self, message: &QueuedMessage) {
+        let QueuedMessage { sequence, level, expires_ms, held, .. } = message;
+        if *expires_ms != NEVER {
+            self.mortal += 1;
+            if let Some(soonest) = &mut self.soonest {
+                soonest.insert((*expires_ms, *sequence, *level));
+            }
+        }
         self.count += 1;
         self.bytes += held.size();
         self.body_bytes += held.body_size();
@@ -340,8 +100,14 @@ impl Ready {
         self.paged += usize::from(!held.is_resident());
     }
 
-    fn count_out(&mut self, held: &Held, expires_ms: u64) {
-        self.mortal -= usize::from(expires_ms != NEVER);
+    fn count_out(&mut self, message: &QueuedMessage) {
+        let QueuedMessage { sequence, level, expires_ms, held, .. } = message;
+        if *expires_ms != NEVER {
+            self.mortal -= 1;
+            if let Some(soonest) = &mut self.soonest {
+                soonest.remove(&(*expires_ms, *sequence, *level));
+            }
+        }
         self.count -= 1;
         self.bytes -= held.size();
         self.body_bytes -= held.body_size();
@@ -353,31 +119,28 @@ impl Ready {
     /// not stand behind one that is paged.
     pub(super) fn keeps_resident(&self, level: u8, room: usize) -> bool {
         self.resident_bytes < room
-            && self.levels.get(usize::from(level)).is_some_and(|level| level.paged.is_empty())
+            && self.levels.get(usize::from(level)).is_some_and(|level| !level.has_tail())
     }
 
     /// Adds a newly arrived message behind all others of its priority.
     pub(super) fn push(&mut self, message: QueuedMessage) {
-        self.count_in(&message.held, message.expires_ms);
+        self.count_in(&message);
         let QueuedMessage { sequence, redelivered, returns, expires_ms, .. } = message;
         let level = self.level(message.level);
         match message.held {
             Held::Paged(stub) => {
-                level.paged.push(PagedMessage { sequence, stub, redelivered, expires_ms });
+                level.push_paged(PagedMessage { sequence, stub, redelivered, expires_ms });
                 if returns != Returns::default() {
                     self.returns.insert(sequence, returns);
                 }
             }
-            Held::Resident(_) => {
-                debug_assert!(level.paged.is_empty(), "asked `keeps_resident`");
-                level.queued.push_back(message);
-            }
+            Held::Resident(_) => level.push_queued(message),
         }
     }
 
     /// Puts a message back where it came from, by its sequence number.
     pub(super) fn give_back(&mut self, message: QueuedMessage) {
-        self.count_in(&message.held, message.expires_ms);
+        self.count_in(&message);
         self.level(message.level).returned.insert(message);
     }
 
@@ -397,22 +160,61 @@ impl Ready {
             return Popped::NotResident;
         };
         let Some(queued) = level.pop() else { return Popped::Nothing };
-        self.count_out(&queued.held, queued.expires_ms);
+        self.count_out(&queued);
         Popped::Message(queued)
     }
 
-    /// When the time of the message is up that is next; `NEVER`.
+    /// When the time of the next message is up, or of any where they go wherever they stand; `NEVER`.
     pub(super) fn next_expiry_ms(&self) -> u64 {
         if self.mortal == 0 {
             return NEVER;
+        }
+        if let Some(soonest) = &self.soonest {
+            return soonest.first().map_or(NEVER, |(expires_ms, ..)| *expires_ms);
         }
         let next = self.levels.iter().rev().find(|level| !level.is_empty());
         next.map_or(NEVER, Level::front_expires_ms)
     }
 
-    /// Takes the message that is next if its time is up, wherever its body is.
+    /// Takes a message whose time is up, wherever its body is.
     pub(super) fn pop_expired(&mut self, now_ms: u64) -> Option<QueuedMessage> {
-        if self.next_expiry_ms() <= now_ms { self.pop_any() } else { None }
+        if self.next_expiry_ms() > now_ms {
+            return None;
+        }
+        let soonest = self.soonest.as_ref().and_then(|soonest| soonest.first().copied());
+        match soonest {
+            Some((_, sequence, level)) => self.take_out(level, sequence),
+            None => self.pop_any(),
+        }
+    }
+
+    /// Whether messages go wherever they stand when their time is up, or only when they are next.
+    pub(super) fn expire_anywhere(&mut self, anywhere: bool) {
+        if anywhere == self.soonest.is_some() {
+            return;
+        }
+        let mortal = |(expires_ms, ..): &(u64, u64, u8)| *expires_ms != NEVER;
+        self.soonest = anywhere.then(|| self.times().filter(mortal).collect());
+    }
+
+    /// When the time of each is up, with its sequence number and priority.
+    fn times(&self) -> impl Iterator<Item = (u64, u64, u8)> {
+        (0..=u8::MAX).zip(&self.levels).flat_map(|(priority, level)| {
+            let here = level.returned.iter().chain(level.queued());
+            let here = here.map(|message| (message.expires_ms, message.sequence));
+            let tail = level.tail().map(|message| (message.expires_ms, message.sequence));
+            here.chain(tail).map(move |(expires_ms, sequence)| (expires_ms, sequence, priority))
+        })
+    }
+
+    /// Takes any message, wherever its body is.
+    pub(super) fn take_out(&mut self, level: u8, sequence: u64) -> Option<QueuedMessage> {
+        let message = match self.levels.get_mut(usize::from(level))?.take(sequence)? {
+            Lifted::Queued(message) => message,
+            Lifted::Paged(message) => self.leave_tail(message, level),
+        };
+        self.count_out(&message);
+        Some(message)
     }
 
     /// Takes the message that is next, wherever its body is.
@@ -421,24 +223,33 @@ impl Ready {
         self.pop_level(at)
     }
 
+    /// Takes the first message of the lowest priority, wherever its body is.
+    pub(super) fn pop_lowest(&mut self) -> Option<QueuedMessage> {
+        let at = self.levels.iter().position(|level| !level.is_empty())?;
+        self.pop_level(at)
+    }
+
     fn pop_level(&mut self, at: usize) -> Option<QueuedMessage> {
         let queued = match self.levels.get_mut(at)?.pop() {
             Some(queued) => queued,
             None => self.pop_paged(at)?,
         };
-        self.count_out(&queued.held, queued.expires_ms);
+        self.count_out(&queued);
         Some(queued)
     }
 
     /// Takes the first message of a tail.
     fn pop_paged(&mut self, level: usize) -> Option<QueuedMessage> {
-        let PagedMessage { sequence, stub, redelivered, expires_ms } =
-            self.levels.get_mut(level)?.paged.pop()?;
+        let message = self.levels.get_mut(level)?.pop_tail()?;
+        Some(self.leave_tail(message, u8::try_from(level).unwrap_or(u8::MAX)))
+    }
+
+    fn leave_tail(&mut self, message: PagedMessage, level: u8) -> QueuedMessage {
+        let PagedMessage { sequence, stub, redelivered, expires_ms } = message;
         let returns = if self.returns.is_empty() { None } else { self.returns.remove(&sequence) };
-        let level = u8::try_from(level).unwrap_or(u8::MAX);
         let held = Held::Paged(stub);
         let returns = returns.unwrap_or_default();
-        Some(QueuedMessage { sequence, level, redelivered, returns, expires_ms, held })
+        QueuedMessage { sequence, level, redelivered, returns, expires_ms, held }
     }
 
     /// Whether enough of the messages to be delivered next are in memory: so many of them, or all,
@@ -457,14 +268,14 @@ impl Ready {
             if seen >= messages {
                 return true;
             }
-            if returned < level.returned.messages.len() {
+            if returned < level.returned.len() {
                 return false;
             }
-            seen += level.queued.len();
+            seen += level.queued_len();
             if seen >= messages {
                 return true;
             }
-            if !level.paged.is_empty() {
+            if level.has_tail() {
                 return false;
             }
         }
@@ -486,8 +297,8 @@ impl Ready {
             true
         };
         for level in self.levels.iter().rev() {
-            if level.returned.paged > 0 {
-                for message in level.returned.messages.values() {
+            if level.returned.has_paged() {
+                for message in level.returned.iter() {
                     match &message.held {
                         Held::Resident(_) if seen < messages => seen += 1,
                         Held::Paged(stub) if add(&mut seen, message.sequence, stub) => {}
@@ -495,10 +306,10 @@ impl Ready {
                     }
                 }
             } else {
-                seen += level.returned.messages.len();
+                seen += level.returned.len();
             }
-            seen += level.queued.len();
-            for message in level.paged.iter() {
+            seen += level.queued_len();
+            for message in level.tail() {
                 if !add(&mut seen, message.sequence, &message.stub) {
                     return plan;
                 }
@@ -507,20 +318,20 @@ impl Ready {
         plan
     }
 
-    /// Gives a message of this priority its body back. False when it does not wait here for one, or when another
-    /// stands before it in the tail.
+    /// Gives a message of this priority its body back. False when it does not wait here for one, or
+    /// when another stands before it in the tail.
     pub(super) fn fill(&mut self, level: u8, sequence: u64, message: Message) -> bool {
         let at = usize::from(level);
         let Some(level) = self.levels.get_mut(at) else { return false };
-        let is_next = level.paged.front() == Some(sequence);
+        let is_next = level.tail_front() == Some(sequence);
         let Some(mut queued) = self.take_paged(at, sequence) else { return false };
         if let Held::Paged(stub) = queued.held {
             queued.held = Held::Resident(message.arrived_at(stub.arrived_ms));
         }
-        self.count_in(&queued.held, queued.expires_ms);
+        self.count_in(&queued);
         let level = self.level(queued.level);
         if is_next {
-            level.queued.push_back(queued);
+            level.fill_front(queued);
         } else {
             level.returned.insert(queued);
         }
@@ -535,12 +346,12 @@ impl Ready {
     /// Takes a message without its body: the first of the tail, or any that came back.
     fn take_paged(&mut self, at: usize, sequence: u64) -> Option<QueuedMessage> {
         let level = self.levels.get_mut(at)?;
-        let queued = if level.paged.front() == Some(sequence) {
+        let queued = if level.tail_front() == Some(sequence) {
             self.pop_paged(at)?
         } else {
             level.returned.take_paged(sequence)?
         };
-        self.count_out(&queued.held, queued.expires_ms);
+        self.count_out(&queued);
         Some(queued)
     }
 
@@ -548,15 +359,16 @@ impl Ready {
     #[cfg(test)]
     pub(super) fn forget_counted(&mut self) {
         for level in &mut self.levels {
-            level.returned.counted = 0;
-            level.returned.counted_to = 0;
+            level.returned.forget_counted();
         }
     }
 
     /// Takes everything.
     pub(super) fn take(&mut self) -> Taken {
         let highest = u8::try_from(self.levels.len() - 1).unwrap_or(u8::MAX);
-        Taken(std::mem::replace(self, Self::new(highest)))
+        let mut anew = Self::new(highest);
+        anew.expire_anywhere(self.soonest.is_some());
+        Taken(std::mem::replace(self, anew))
     }
 
     #[expect(clippy::expect_used, reason = "`new` makes at least one level")]
@@ -579,23 +391,25 @@ impl Taken {
     /// Those that are not in a tail.
     pub(super) fn messages(&self) -> impl Iterator<Item = &QueuedMessage> {
         let levels = self.0.levels.iter();
-        levels.flat_map(|level| level.returned.messages.values().chain(&level.queued))
+        levels.flat_map(|level| level.returned.iter().chain(level.queued()))
     }
 
     /// The runs of the tails: their store, first sequence number and length.
     pub(super) fn runs(&self) -> impl Iterator<Item = (Shelf, u64, u64)> {
-        self.0.levels.iter().flat_map(|level| level.paged.runs())
+        self.0.levels.iter().flat_map(Level::tail_runs)
     }
 
     /// The messages that are not in a tail, one by one, so that whoever drops them can stop between.
     pub(super) fn into_messages(self) -> impl Iterator<Item = QueuedMessage> {
         let levels = self.0.levels.into_iter();
-        levels.flat_map(|level| level.returned.messages.into_values().chain(level.queued))
+        levels.flat_map(Level::into_messages)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
     use crate::message::tests::message;
 

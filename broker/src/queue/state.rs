@@ -10,7 +10,9 @@
 
 mod delaying;
 mod dying;
+mod handing_out;
 mod reading;
+mod settling;
 
 use leveret_storage::messages::RecoveredQueue;
 use serde::{Deserialize, Serialize};
@@ -21,10 +23,11 @@ use self::dying::Deaths;
 use super::arguments::LengthLimit;
 use super::consumers::{ConsumerSettings, Consumers};
 use super::deaths::Reason;
+use super::held::{Held, QueuedMessage, Returns};
 use super::paged::{NEVER, Shelf, Stub};
-use super::ready::{Held, Popped, QueuedMessage, Ready, Returns, Taken, footprint};
+use super::ready::{Popped, Ready, Taken};
 use super::store_changes::StoreChanges;
-use crate::keys::{ConsumerKey, DeliveryKey, Outcome};
+use crate::keys::{ConsumerKey, DeliveryKey};
 use crate::message::{Marks, Message, Note};
 
 /// What a command needs to know of the world.
@@ -137,8 +140,12 @@ pub(super) struct QueueKind {
     pub limit: LengthLimit,
     /// A full queue takes nothing, instead of dropping its head.
     pub rejects: bool,
+    /// It drops the first message of the lowest priority, not of the highest.
+    pub drops_lowest: bool,
     /// How long messages may wait, in milliseconds.
     pub ttl_ms: Option<u64>,
+    /// Whose time is up goes wherever it stands.
+    pub expires_anywhere: bool,
     /// How long the queue may be unused, in milliseconds.
     pub unused_ms: Option<u64>,
     /// How many attempts to handle a message may fail.
@@ -155,16 +162,15 @@ pub(super) struct QueueKind {
 
 /// Messages dropped for a limit in one step: a millisecond of work.
 const DROPPED_A_STEP: usize = 2048;
-/// Memory for more unacknowledged messages than this is given back when there are none.
-const UNACKED_KEPT_MAX: usize = 4096;
-
 impl QueueState {
     /// An empty queue.
     pub(super) fn new(kind: QueueKind) -> Self {
+        let mut ready = Ready::new(kind.max_priority);
+        ready.expire_anywhere(kind.expires_anywhere);
         Self {
             kind,
             facts: Facts { now_ms: 0, room: usize::MAX },
-            ready: Ready::new(kind.max_priority),
+            ready,
             unacked: Slab::new(),
             under_way: Vec::new(),
             unacked_bytes: 0,
@@ -352,131 +358,16 @@ impl QueueState {
         for _ in 0..DROPPED_A_STEP {
             let is_over = messages.is_some_and(|most| self.ready.len() > most)
                 || bytes.is_some_and(|most| self.ready.body_bytes() > most);
-            let Some(dropped) = is_over.then(|| self.ready.pop_any()).flatten() else { return };
+            if !is_over {
+                return;
+            }
+            let dropped =
+                if self.kind.drops_lowest { self.ready.pop_lowest() } else { self.ready.pop_any() };
+            let Some(dropped) = dropped else { return };
             self.bury(dropped, Reason::MaxLength);
         }
         // A limit that came late, or one large message for many small ones: the timer goes on.
         self.is_over_limit = true;
-    }
-
-    /// Sends at most `limit` ready messages on their way to the consumers whose turn it is. Returns
-    /// how many; 0 when there is no message in memory or no consumer with credit.
-    pub(super) fn dispatch(&mut self, limit: usize) -> usize {
-        let mut count = 0;
-        while count < limit && self.can_send() {
-            let Some((consumer, acknowledges)) = self.consumers.next() else { break };
-            let Popped::Message(queued) = self.ready.pop() else { break };
-            self.send(consumer, acknowledges, queued);
-            count += 1;
-        }
-        count
-    }
-
-    /// Sends at most `limit` ready messages on their way to one consumer that was held back. True
-    /// when it got as many: there may be more for it, and it stays held back until it is served
-    /// again. Otherwise it takes its turns again.
-    pub(super) fn serve(&mut self, consumer: ConsumerKey, limit: usize) -> bool {
-        for _ in 0..limit {
-            let charged = if self.can_send() { self.consumers.charge(consumer) } else { None };
-            let Some(acknowledges) = charged else {
-                self.consumers.resume(consumer);
-                return false;
-            };
-            let Popped::Message(queued) = self.ready.pop() else { return false };
-            self.send(consumer, acknowledges, queued);
-        }
-        true
-    }
-
-    /// Whether the next message may go. What stands before it and has no time left goes first.
-    fn can_send(&mut self) -> bool {
-        if self.has_expired() {
-            self.expire();
-        }
-        self.suspended == 0 && self.ready.is_resident() && !self.has_expired()
-    }
-
-    fn send(&mut self, consumer: ConsumerKey, acknowledges: bool, mut message: QueuedMessage) {
-        self.tell_returns(&mut message);
-        let key = self.hold(message, consumer);
-        self.under_way.push(Delivery { consumer, key, acknowledges });
-    }
-
-    fn hold(&mut self, message: QueuedMessage, consumer: ConsumerKey) -> DeliveryKey {
-        self.unacked_bytes += message.held.size();
-        self.unacked_resident_bytes += footprint(&message.held);
-        let slot = self.unacked.insert(Unacked { message, consumer });
-        DeliveryKey(u32::try_from(slot).unwrap_or(u32::MAX))
-    }
-
-    /// The deliveries on their way.
-    pub(super) fn under_way(&self) -> &[Delivery] {
-        &self.under_way
-    }
-
-    /// What a delivery carries, and whether it was handed out before.
-    pub(super) fn parcel(&self, delivery: &Delivery) -> Option<(&Message, bool)> {
-        let QueuedMessage { held, redelivered, .. } =
-            &self.unacked.get(delivery.key.0 as usize)?.message;
-        match held {
-            Held::Resident(message) => Some((message, *redelivered)),
-            Held::Paged(_) => None,
-        }
-    }
-
-    /// Ends the deliveries on their way, each with its verdict. Returns how many were accepted.
-    pub(super) fn conclude(&mut self, verdicts: &[Verdict]) -> usize {
-        let mut under_way = std::mem::take(&mut self.under_way);
-        let mut refused = 0;
-        for (delivery, verdict) in under_way.iter().zip(verdicts) {
-            match verdict {
-                Verdict::Accepted => self.accepted(delivery),
-                Verdict::AcceptedAndFull => {
-                    self.consumers.pause(delivery.consumer);
-                    self.accepted(delivery);
-                }
-                Verdict::Refused => {
-                    refused += 1;
-                    self.refuse(delivery);
-                }
-            }
-        }
-        let accepted = under_way.len() - refused;
-        under_way.clear();
-        self.under_way = under_way;
-        if refused > 0 {
-            self.enforce_limit();
-        }
-        accepted
-    }
-
-    /// A delivery is on its way for good. What needs no settling is done with; of what does the body
-    /// may go, if a store has it.
-    fn accepted(&mut self, delivery: &Delivery) {
-        if !delivery.acknowledges {
-            if let Some(Unacked { message, .. }) = self.take_unacked(delivery.key) {
-                self.drop_message(message.sequence, &message.held);
-            }
-        } else if self.unacked_resident_bytes > self.facts.room
-            && let Some(Unacked { message, .. }) = self.unacked.get_mut(delivery.key.0 as usize)
-            && let Held::Resident(body) = &message.held
-            && message.held.is_durable(self.kind.is_stored)
-        {
-            self.unacked_resident_bytes -= footprint(&message.held);
-            message.held = without_body(body, Shelf::Durable);
-        }
-    }
-
-    /// Takes back a delivery that its channel could not take, as if it had never been handed out,
-    /// and pauses the consumer.
-    fn refuse(&mut self, delivery: &Delivery) {
-        self.consumers.pause(delivery.consumer);
-        if delivery.acknowledges {
-            self.consumers.release(delivery.consumer);
-        }
-        if let Some(Unacked { message, .. }) = self.take_unacked(delivery.key) {
-            self.ready.give_back(message);
-        }
     }
 
     /// Takes the next message for `basic.get`.
@@ -502,50 +393,6 @@ impl QueueState {
             self.hold(queued, ConsumerKey::NONE)
         };
         Fetched::Got(Got { key, message, redelivered, remaining: self.ready.len() })
-    }
-
-    /// Settles unacknowledged messages. A key that is not outstanding is no error: the queue may
-    /// have been purged of it by deletion meanwhile.
-    pub(super) fn settle(&mut self, deliveries: impl Iterator<Item = (DeliveryKey, Outcome)>) {
-        let mut given_back = false;
-        for (key, outcome) in deliveries {
-            let Some(Unacked { message, consumer }) = self.take_unacked(key) else { continue };
-            self.consumers.release(consumer);
-            match outcome {
-                Outcome::Ack => self.drop_message(message.sequence, &message.held),
-                Outcome::Discard => self.bury(message, Reason::Rejected),
-                Outcome::Requeue | Outcome::Failed => {
-                    given_back = true;
-                    self.give_back(message, outcome);
-                }
-            }
-        }
-        if given_back {
-            self.enforce_limit();
-        }
-        if self.unacked.is_empty() && self.unacked.capacity() > UNACKED_KEPT_MAX {
-            self.unacked = Slab::new();
-        }
-    }
-
-    fn give_back(&mut self, mut message: QueuedMessage, outcome: Outcome) {
-        message.redelivered = true;
-        let before = message.returns;
-        message.returns = before.given_back(outcome, self.kind.counts_deliveries);
-        if self.kind.delivery_limit.is_some_and(|limit| message.returns.failures() > limit) {
-            return self.bury(message, Reason::DeliveryLimit);
-        }
-        if message.returns != before && self.is_durable(&message.held) {
-            self.changes.count_delivery(message.sequence, message.returns.stored());
-        }
-        self.ready.give_back(message);
-    }
-
-    fn take_unacked(&mut self, key: DeliveryKey) -> Option<Unacked> {
-        let unacked = self.unacked.try_remove(key.0 as usize)?;
-        self.unacked_bytes -= unacked.message.held.size();
-        self.unacked_resident_bytes -= footprint(&unacked.message.held);
-        Some(unacked)
     }
 
     /// Nothing is handed out, and nothing dropped for a limit, until `unsuspend`: somebody gives
@@ -606,6 +453,7 @@ fn without_body(message: &Message, shelf: Shelf) -> Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::Outcome;
     use crate::message::tests::message;
 
     fn queue_of(kind: QueueKind, count: usize) -> QueueState {

@@ -7,8 +7,9 @@
 use leveret_storage::messages::{Batch, Place, Publish, Settled};
 use smallvec::smallvec;
 
+use super::held::Held;
 use super::paged::Shelf;
-use super::ready::{Held, Taken};
+use super::ready::Taken;
 use crate::keys::QueueId;
 use crate::message::Message;
 

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::super::deaths::Reason;
+use super::super::held::{Held, footprint};
 use super::super::paged::NEVER;
-use super::super::ready::{Held, footprint};
 use super::QueueState;
 use crate::message::Message;
 

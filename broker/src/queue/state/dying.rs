@@ -10,8 +10,8 @@
 //! See RabbitMQ's pages on time-to-live, dead letter exchanges and queue length limits.
 
 use super::super::deaths::{Dead, Reason, UNPLACED};
+use super::super::held::{Held, QueuedMessage, Returns};
 use super::super::paged::NEVER;
-use super::super::ready::{Held, QueuedMessage, Returns};
 use super::{QueueKind, QueueState};
 use crate::message::{ACQUIRED_COUNT, DELIVERY_COUNT, Message, Note};
 
@@ -126,6 +126,7 @@ impl QueueState {
     pub(in crate::queue) fn reconfigure(&mut self, kind: QueueKind) {
         let QueueKind { max_priority, single_active, is_stored, delays, .. } = self.kind;
         self.kind = QueueKind { max_priority, single_active, is_stored, delays, ..kind };
+        self.ready.expire_anywhere(kind.expires_anywhere);
         self.enforce_limit();
     }
 

@@ -3,8 +3,7 @@
 //! A room of `queue::state`; `queue::read_ahead` does the reading. Stays true: a body is taken in for a
 //! message that waits without one, and for no other.
 
-use super::super::paged::Shelf;
-use super::super::ready::ReadingPlan;
+use super::super::paged::{ReadingPlan, Shelf};
 use super::QueueState;
 use crate::message::Message;
 

@@ -1,0 +1,63 @@
+//! What was handed out and is settled: gone, dead, or back in its place.
+//!
+//! A room of `queue::state`, and as pure. Stays true: whoever held a settled message has room for
+//! another one at once; what came back once too often does not come back.
+
+use slab::Slab;
+
+use super::super::deaths::Reason;
+use super::super::held::{QueuedMessage, footprint};
+use super::{QueueState, Unacked};
+use crate::keys::{DeliveryKey, Outcome};
+
+/// Memory for more unacknowledged messages than this is given back when there are none.
+const UNACKED_KEPT_MAX: usize = 4096;
+
+impl QueueState {
+    /// Settles unacknowledged messages. A key that is not outstanding is no error: the queue may
+    /// have been purged of it by deletion meanwhile.
+    pub(in crate::queue) fn settle(
+        &mut self,
+        deliveries: impl Iterator<Item = (DeliveryKey, Outcome)>,
+    ) {
+        let mut given_back = false;
+        for (key, outcome) in deliveries {
+            let Some(Unacked { message, consumer }) = self.take_unacked(key) else { continue };
+            self.consumers.release(consumer);
+            match outcome {
+                Outcome::Ack => self.drop_message(message.sequence, &message.held),
+                Outcome::Discard => self.bury(message, Reason::Rejected),
+                Outcome::Requeue | Outcome::Failed => {
+                    given_back = true;
+                    self.give_back(message, outcome);
+                }
+            }
+        }
+        if given_back {
+            self.enforce_limit();
+        }
+        if self.unacked.is_empty() && self.unacked.capacity() > UNACKED_KEPT_MAX {
+            self.unacked = Slab::new();
+        }
+    }
+
+    fn give_back(&mut self, mut message: QueuedMessage, outcome: Outcome) {
+        message.redelivered = true;
+        let before = message.returns;
+        message.returns = before.given_back(outcome, self.kind.counts_deliveries);
+        if self.kind.delivery_limit.is_some_and(|limit| message.returns.failures() > limit) {
+            return self.bury(message, Reason::DeliveryLimit);
+        }
+        if message.returns != before && self.is_durable(&message.held) {
+            self.changes.count_delivery(message.sequence, message.returns.stored());
+        }
+        self.ready.give_back(message);
+    }
+
+    pub(super) fn take_unacked(&mut self, key: DeliveryKey) -> Option<Unacked> {
+        let unacked = self.unacked.try_remove(key.0 as usize)?;
+        self.unacked_bytes -= unacked.message.held.size();
+        self.unacked_resident_bytes -= footprint(&unacked.message.held);
+        Some(unacked)
+    }
+}
