@@ -150,6 +150,44 @@ fn celery_workers() {
     holds_at(&broker, python("venv", "celery_workers.py"), &steps);
 }
 
+/// One worker for everything, told as above of a version with a limit for a whole channel.
+#[test]
+fn celery_everyday() {
+    let steps = [
+        "retries_that_wait",
+        "countdown",
+        "chain_and_chord",
+        "priorities",
+        "remote_control",
+        "consumers",
+        "late_acknowledgement",
+        "delete",
+    ];
+    let broker = Lent::start_with("server_properties.version = 3.13.7\n");
+    holds_at(&broker, python("venv", "celery_everyday.py"), &steps);
+}
+
+#[test]
+fn dramatiq() {
+    let steps = ["message", "delay", "retries", "dead_letter", "priority", "delete"];
+    holds(python("venv", "dramatiq_client.py"), &steps);
+}
+
+/// RabbitMQ 4.3 needs `deprecated_features.permit.…` for some of these, and has no way to allow
+/// others: README has the list.
+#[test]
+fn what_rabbitmq_4_3_deprecates() {
+    let steps = [
+        "simple_queue",
+        "simple_buffer",
+        "amqpstorm_defaults",
+        "channel_limit",
+        "shared_transient_queue",
+        "small_frames",
+    ];
+    holds(python("venv", "deprecated.py"), &steps);
+}
+
 #[test]
 fn node_amqplib() {
     let modules = target_directory().join("node/node_modules");

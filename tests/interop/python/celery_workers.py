@@ -2,15 +2,12 @@
 (events, gossip, mingle, remote control), and tasks with an ETA."""
 
 import os
-import subprocess
-import sys
-import threading
 import time
 
 import celery
 from steps import AMQP_URL, equal, step, unique
+from worker_process import LIMIT, Worker, until
 
-LIMIT = 60
 QUEUE = os.environ.setdefault("CELERY_QUEUE", unique("celery-workers"))
 app = celery.Celery("celery_workers", broker=AMQP_URL, backend="rpc://")
 app.conf.task_default_queue = QUEUE
@@ -27,53 +24,6 @@ def add(a, b):
 @app.task
 def later():
     raise AssertionError("not within this test")
-
-
-def until(what, look):
-    end = time.monotonic() + LIMIT
-    while True:
-        found = look()
-        if found:
-            return found
-        if time.monotonic() > end:
-            raise AssertionError(f"{what}: not within {LIMIT} s")
-        time.sleep(0.05)
-
-
-class Worker:
-    def __init__(self, name):
-        self.name = f"celery@{name}-{os.getpid()}"
-        command = [sys.executable, "-m", "celery", "-A", "celery_workers", "worker"]
-        command += ["-n", self.name, "-c", "1", "-P", "solo", "-E", "-l", "DEBUG"]
-        environment = dict(os.environ, PYTHONUNBUFFERED="1")
-        here = os.path.dirname(os.path.abspath(__file__))
-        self.process = subprocess.Popen(
-            command, cwd=here, env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )
-        self.lines = []
-        self.reader = threading.Thread(target=self.read)
-        self.reader.start()
-
-    def read(self):
-        for line in self.process.stdout:
-            self.lines.append(line)
-
-    def said(self, *words):
-        return any(all(word in line for word in words) for line in list(self.lines))
-
-    def until_said(self, *words):
-        def look():
-            ended = self.process.poll()
-            assert ended is None, f"{self.name} ended with {ended}: {''.join(self.lines[-20:])}"
-            return self.said(*words)
-
-        until(f"{self.name} says {words}", look)
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
-        self.reader.join()
 
 
 def hear(kinds, act):
@@ -96,10 +46,10 @@ def hear(kinds, act):
 def main():
     workers = []
     try:
-        first = Worker("first")
+        first = Worker("celery_workers", "first", "solo", QUEUE)
         workers.append(first)
         first.until_said("ready.")
-        second = Worker("second")
+        second = Worker("celery_workers", "second", "solo", QUEUE)
         workers.append(second)
         with step("mingle"):
             second.until_said("mingle: sync complete")
