@@ -118,7 +118,7 @@ impl Broker {
             connections: DashMap::default(),
             definitions,
             messages,
-            timer: Arc::default(),
+            timer: Timer::new(config.limits.consumer_timeout),
             alarms: Arc::default(),
             stopping: CancellationToken::new(),
         }

@@ -21,6 +21,7 @@ mod users;
 mod channel_lifecycle;
 mod close;
 mod consume;
+mod consumer_timeout;
 mod durability;
 mod exchange_bindings;
 mod exchange_declare;
@@ -83,6 +84,7 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("dead_letters", dead_letters::ROWS),
     ("delayed", delayed::ROWS),
     ("expiry", expiry::ROWS),
+    ("consumer_timeout", consumer_timeout::ROWS),
     ("length_limits", length_limits::ROWS),
     ("turns", turns::ROWS),
     ("publish", publish::ROWS),

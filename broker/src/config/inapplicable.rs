@@ -26,7 +26,6 @@ const PREFIXES: &[&str] = &[
     "collect_statistics",
     "collect_statistics_interval",
     "consumer_disconnected_timeout",
-    "consumer_timeout",
     "credential_validator",
     "default_limits",
     "default_policies",

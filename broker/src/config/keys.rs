@@ -120,6 +120,10 @@ keys! {
     /// How many consumers a channel may have.
     CONSUMER_MAX_PER_CHANNEL: Option<usize> =
         "consumer_max_per_channel", LIMIT, Default("infinity");
+    /// How long a consumer may take to acknowledge a delivery, in milliseconds, on queues that do not
+    /// say so themselves. Then it is cancelled, and what it holds goes back to the queue. For ever
+    /// if it is not set.
+    CONSUMER_TIMEOUT: Duration = "consumer_timeout", MILLISECONDS, Example("1800000");
     /// The largest message body, in bytes.
     MAX_MESSAGE_SIZE: usize = "max_message_size", MESSAGE_SIZE, Default("134217728");
     /// How many vhosts there may be.

@@ -117,6 +117,8 @@ pub struct Limits {
     pub connections: Option<usize>,
     /// Consumers of one channel.
     pub consumers_per_channel: Option<usize>,
+    /// How long a consumer may take for a delivery.
+    pub consumer_timeout: Option<Duration>,
     /// Bytes of one message's body.
     pub message_size: usize,
     /// Vhosts.
@@ -236,6 +238,7 @@ impl Limits {
         Ok(Self {
             connections: settings.get(&keys::MAX_CONNECTIONS)?,
             consumers_per_channel: settings.get(&keys::CONSUMER_MAX_PER_CHANNEL)?,
+            consumer_timeout: settings.find(&keys::CONSUMER_TIMEOUT)?,
             message_size: settings.get(&keys::MAX_MESSAGE_SIZE)?,
             vhosts: settings.get(&keys::VHOST_MAX)?,
             queues: settings.get(&keys::CLUSTER_QUEUE_LIMIT)?,

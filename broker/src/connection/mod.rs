@@ -413,6 +413,7 @@ impl Connection {
         for cancelled in mail.cancelled {
             self.dispatch.consumer_cancelled(cancelled.channel, &cancelled.consumer_tag);
         }
+        mail.lapsed.iter().for_each(|lapsed| self.dispatch.deliveries_lapsed(lapsed));
         self.dispatch.flush();
         if mail.socket_failed.is_some() {
             return Some(End::SocketClosed);

@@ -20,6 +20,8 @@ struct Source {
     ended: bool,
     /// Its consumer is held back, and known to whoever serves it when there is room.
     held_back: bool,
+    /// The queue has taken back what came from it.
+    lapsed: bool,
 }
 
 /// Deliveries that left the ledger, collected under the outbox's lock and settled in their queues
@@ -39,6 +41,8 @@ pub(crate) struct Ledger {
     last_tag: u64,
     unacked: UnackedTags,
     sources: Slab<Source>,
+    /// Unsettled deliveries that their queues have taken back.
+    lapsed: usize,
     prefetch_count_global: u32,
     active: bool,
     /// Consumers held back by the channel's limit, in the order of their turns.
@@ -53,6 +57,7 @@ impl Ledger {
             last_tag: 0,
             unacked: UnackedTags::default(),
             sources: Slab::new(),
+            lapsed: 0,
             prefetch_count_global: 0,
             active: true,
             held_back: VecDeque::new(),
@@ -83,7 +88,7 @@ impl Ledger {
     /// Whether a delivery may go to this channel now.
     pub(crate) fn takes_deliveries(&self) -> bool {
         let limit = self.prefetch_count_global as usize;
-        self.active && (limit == 0 || self.unacked.len() < limit)
+        self.active && (limit == 0 || self.unacked.len() - self.lapsed < limit)
     }
 
     /// Notes that a source's consumer is held back. False when that was known, or need not be.
@@ -141,13 +146,13 @@ impl Ledger {
 
     /// A source that a consumer will deliver from, until `end_source`.
     pub(crate) fn add_source(&mut self) -> SourceKey {
-        self.insert(Source { outstanding: 0, ended: false, held_back: false })
+        self.insert(Source { outstanding: 0, ended: false, held_back: false, lapsed: false })
     }
 
     /// A source for messages that `basic.get` fetches: it goes when all of them are settled, so
     /// something is recorded from it at once.
     pub(crate) fn add_source_for_get(&mut self) -> SourceKey {
-        self.insert(Source { outstanding: 0, ended: true, held_back: false })
+        self.insert(Source { outstanding: 0, ended: true, held_back: false, lapsed: false })
     }
 
     fn insert(&mut self, source: Source) -> SourceKey {
@@ -167,8 +172,35 @@ impl Ledger {
     /// Moves the delivery with this tag to `departed`. False when it is not outstanding.
     pub(crate) fn settle(&mut self, tag: u64, outcome: Outcome, departed: &mut Departed) -> bool {
         let Some(taken) = self.unacked.take(tag) else { return false };
+        self.note_taken(&taken);
         self.move_out(taken, outcome, departed);
         true
+    }
+
+    /// The queue has taken back what came from a source: it no longer counts for the channel's limit.
+    pub(crate) fn lapse(&mut self, key: SourceKey) {
+        let Some(source) = self.sources.get_mut(key.0 as usize).filter(|source| !source.lapsed)
+        else {
+            return;
+        };
+        source.lapsed = true;
+        self.lapsed += self.unacked.count_from(key);
+    }
+
+    /// Whether a tag is outstanding, of a delivery that came from this source.
+    pub(crate) fn is_from(&self, tag: u64, source: SourceKey) -> bool {
+        self.unacked.get(tag).is_some_and(|delivery| delivery.source == source)
+    }
+
+    /// A delivery leaves the unsettled ones.
+    fn note_taken(&mut self, delivery: &Outstanding) {
+        if self.lapsed > 0 && self.has_lapsed(delivery.source) {
+            self.lapsed -= 1;
+        }
+    }
+
+    fn has_lapsed(&self, source: SourceKey) -> bool {
+        self.sources.get(source.0 as usize).is_some_and(|source| source.lapsed)
     }
 
     /// Whether a tag is outstanding.
@@ -185,7 +217,10 @@ impl Ledger {
         departed: &mut Departed,
     ) -> bool {
         let mut unacked = std::mem::take(&mut self.unacked);
-        let all = unacked.take_through(tag, limit, |taken| self.move_out(taken, outcome, departed));
+        let all = unacked.take_through(tag, limit, |taken| {
+            self.note_taken(&taken);
+            self.move_out(taken, outcome, departed);
+        });
         self.unacked = unacked;
         all
     }
@@ -193,15 +228,17 @@ impl Ledger {
     /// Takes the delivery with this tag, or all up to it, without settling them: a transaction
     /// holds them. `None` when the tag is not outstanding.
     pub(crate) fn take(&mut self, tag: u64, multiple: bool) -> Option<Vec<Outstanding>> {
-        if !multiple {
-            return self.unacked.take(tag).map(|taken| vec![taken]);
-        }
-        if tag != 0 && !self.unacked.contains(tag) {
-            return None;
-        }
         let mut taken = Vec::new();
-        let last = if tag == 0 { u64::MAX } else { tag };
-        self.unacked.take_through(last, usize::MAX, |delivery| taken.push(delivery));
+        if multiple {
+            if tag != 0 && !self.unacked.contains(tag) {
+                return None;
+            }
+            let last = if tag == 0 { u64::MAX } else { tag };
+            self.unacked.take_through(last, usize::MAX, |delivery| taken.push(delivery));
+        } else {
+            taken.push(self.unacked.take(tag)?);
+        }
+        taken.iter().for_each(|delivery| self.note_taken(delivery));
         Some(taken)
     }
 
@@ -217,7 +254,9 @@ impl Ledger {
 
     /// Gives taken deliveries back: the transaction is rolled back.
     pub(crate) fn restore(&mut self, taken: impl Iterator<Item = Outstanding>) {
-        self.unacked.restore(taken);
+        let taken: Vec<_> = taken.collect();
+        self.lapsed += taken.iter().filter(|delivery| self.has_lapsed(delivery.source)).count();
+        self.unacked.restore(taken.into_iter());
     }
 
     fn move_out(&mut self, taken: Outstanding, outcome: Outcome, departed: &mut Departed) {
@@ -237,5 +276,35 @@ impl Ledger {
             self.sources.remove(slot);
         }
         done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lapsed_does_not_count_for_the_limit_and_is_settled_once() {
+        let mut ledger = Ledger::new(1);
+        ledger.set_prefetch_count_global(2);
+        let (late, other) = (ledger.add_source(), ledger.add_source());
+        let record = |ledger: &mut Ledger, key, source| ledger.record(DeliveryKey(key), source);
+        let first = record(&mut ledger, 1, late);
+        let second = record(&mut ledger, 2, late);
+        let held = ledger.take(first, false).expect("outstanding");
+        ledger.lapse(late);
+        assert!(!ledger.end_source(late), "it has deliveries");
+        assert!(ledger.takes_deliveries());
+        record(&mut ledger, 3, other);
+        assert!(ledger.takes_deliveries());
+        ledger.restore(held.into_iter());
+        assert!(ledger.takes_deliveries(), "it lapsed while it was held");
+        record(&mut ledger, 4, other);
+        assert!(!ledger.takes_deliveries());
+        let mut departed = Departed::default();
+        assert!(ledger.settle_through(second, usize::MAX, Outcome::Ack, &mut departed));
+        assert!(!ledger.settle(second, Outcome::Ack, &mut departed));
+        assert_eq!((ledger.lapsed, ledger.takes_deliveries()), (0, false));
+        assert_eq!(departed.ended, [late]);
     }
 }

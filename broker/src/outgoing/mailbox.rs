@@ -2,12 +2,50 @@
 //!
 //! Owned by `outgoing::ConnectionHandle`; emptied by the connection's task. A leaf of the lock
 //! order: nothing is locked under it. Stays true: it is bounded by what the connection has, because
-//! equal messages are one, and a consumer is cancelled once.
+//! equal messages are one, and a consumer is cancelled once, and what it holds lapses once.
 
-use std::io;
+use std::{fmt, io};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use crate::keys::{ConsumerKey, QueueId};
+
+/// What lapsed: deliveries that were not settled in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Lapsed {
+    /// Those of the consumer with this tag, which its queue has taken off.
+    Consumer(String),
+    /// Those of a consumer that the client had cancelled.
+    Cancelled,
+    /// The one with this delivery tag, which `basic.get` fetched.
+    Fetched(u64),
+}
+
+impl fmt::Display for Lapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Consumer(tag) => write!(f, "consumer '{tag}' is cancelled"),
+            Self::Cancelled => f.write_str("their consumer was cancelled before"),
+            Self::Fetched(tag) => write!(f, "fetched with delivery tag {tag}"),
+        }
+    }
+}
+
+/// Deliveries that went back to their queue because they were not settled in time.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct LapsedDeliveries {
+    /// The channel that has them.
+    pub channel: u16,
+    /// Their queue.
+    pub queue: QueueId,
+    /// Who held them there.
+    pub holder: ConsumerKey,
+    /// What they are.
+    pub lapsed: Lapsed,
+    /// How long there was time, in milliseconds.
+    pub timeout_ms: u64,
+}
 
 /// A consumer whose queue was deleted.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,6 +63,8 @@ pub(crate) struct Mail {
     pub relieved: bool,
     /// Consumers whose queues were deleted.
     pub cancelled: Vec<CancelledConsumer>,
+    /// What was not settled in time.
+    pub lapsed: Vec<LapsedDeliveries>,
     /// The socket cannot be written to.
     pub socket_failed: Option<io::ErrorKind>,
     /// The broker ends the connection (320), for this reason. The first one counts.

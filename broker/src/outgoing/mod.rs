@@ -30,7 +30,7 @@ use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use self::batch::Batch;
-use self::mailbox::{CancelledConsumer, Mail, Mailbox};
+use self::mailbox::{CancelledConsumer, LapsedDeliveries, Mail, Mailbox};
 use self::outbox::{Outbox, Writing};
 use crate::keys::ConnectionId;
 
@@ -103,6 +103,11 @@ impl<W: WriteHalf> ConnectionHandle<W> {
     /// The queue of one of its consumers was deleted.
     pub(crate) fn cancel_consumer(&self, channel: u16, consumer_tag: String) {
         self.mailbox.post(|mail| mail.cancelled.push(CancelledConsumer { channel, consumer_tag }));
+    }
+
+    /// What it holds of a queue was not settled in time.
+    pub(crate) fn post_lapsed(&self, deliveries: LapsedDeliveries) {
+        self.mailbox.post(|mail| mail.lapsed.push(deliveries));
     }
 
     /// The broker ends the connection (320).

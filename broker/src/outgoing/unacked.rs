@@ -59,6 +59,17 @@ impl UnackedTags {
         self.find(tag).is_some()
     }
 
+    /// The delivery with exactly this tag.
+    pub(crate) fn get(&self, tag: u64) -> Option<&Outstanding> {
+        self.entries.get(self.find(tag)?)
+    }
+
+    /// How many unsettled deliveries came from a source: looks at all of them.
+    pub(crate) fn count_from(&self, source: SourceKey) -> usize {
+        let unsettled = self.entries.iter().filter(|entry| entry.key != DeliveryKey::NONE);
+        unsettled.filter(|entry| entry.source == source).count()
+    }
+
     /// Takes all deliveries up to and including this tag, in order, but at most so many. True when
     /// that was all of them.
     pub(crate) fn take_through(

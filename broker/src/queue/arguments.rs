@@ -44,6 +44,8 @@ pub(crate) struct QueueArguments {
     pub counts_deliveries: bool,
     /// `x-dead-letter-exchange` and `x-dead-letter-routing-key`.
     pub dead_letters: Option<DeadLetterTarget>,
+    /// `x-consumer-timeout`: how long a consumer may take for a delivery, in milliseconds.
+    pub consumer_timeout_ms: Option<u64>,
     /// No argument: the queue is the vhost's own, for messages that wait for their time.
     pub delays: bool,
 }
@@ -76,6 +78,7 @@ const QUORUM_PRIORITY: u8 = 4;
 /// Arguments that a quorum queue does not take.
 const CLASSIC_ONLY: [&str; 2] = ["x-max-priority", "x-queue-mode"];
 
+const CONSUMER_TIMEOUT: &str = "x-consumer-timeout";
 const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
 
 type Check = fn(&FieldValue, &FieldTable) -> Result<(), String>;
@@ -97,7 +100,7 @@ const DECLARE_ARGUMENTS: &[(&str, Check)] = &[
     ("x-queue-mode", check_nothing),
     ("x-queue-version", check_queue_version),
     ("x-single-active-consumer", check_boolean),
-    ("x-consumer-timeout", check_not_negative),
+    (CONSUMER_TIMEOUT, check_not_negative),
     ("x-queue-type", check_queue_type),
     ("x-quorum-initial-group-size", check_positive),
     (DELIVERY_LIMIT, check_integer),
@@ -157,6 +160,7 @@ pub(crate) fn parse(
             exchange,
             routing_key: text("x-dead-letter-routing-key"),
         }),
+        consumer_timeout_ms: time(CONSUMER_TIMEOUT),
         delays: false,
     })
 }
@@ -184,6 +188,17 @@ pub(crate) fn consumer_priority(
     let Some(value) = arguments.get(KEY) else { return Ok(0) };
     check_integer(value, arguments).map_err(|reason| invalid(KEY, queue, &reason))?;
     Ok(value.as_integer().unwrap_or(0))
+}
+
+/// The consumer timeout of `basic.consume` in milliseconds, after a check of its arguments.
+pub(crate) fn consumer_timeout(
+    arguments: &FieldTable,
+    queue: &ResourceName,
+) -> Result<Option<u64>, ChannelError> {
+    let Some(value) = arguments.get(CONSUMER_TIMEOUT) else { return Ok(None) };
+    let timeout =
+        not_negative(value).map_err(|reason| invalid(CONSUMER_TIMEOUT, queue, &reason))?;
+    Ok(u64::try_from(timeout).ok())
 }
 
 fn invalid(key: &str, queue: &ResourceName, reason: &str) -> ChannelError {

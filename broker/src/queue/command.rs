@@ -47,6 +47,8 @@ pub(super) enum Command {
     SetAside(Shelf, u64),
     /// The time has come for something.
     Expire,
+    /// A consumer's time may be up.
+    Lapse,
     /// Somebody asked for the queue.
     Touch,
     /// The bodies of so many dead messages were read.
@@ -113,6 +115,10 @@ impl QueueState {
             Command::SetAside(shelf, sequence) => Reply::Is(self.set_aside(shelf, sequence)),
             Command::Expire => {
                 self.expire();
+                Reply::Done
+            }
+            Command::Lapse => {
+                self.lapse();
                 Reply::Done
             }
             Command::Touch => {

@@ -27,6 +27,9 @@ pub(crate) struct ConsumerSettings {
     pub no_ack: bool,
     /// No other consumer may be on the queue.
     pub exclusive: bool,
+    /// `x-consumer-timeout`: how long it may take for a delivery, in milliseconds; `None` is as long
+    /// as the queue says.
+    pub timeout_ms: Option<u64>,
 }
 
 #[derive(Clone, Debug)]

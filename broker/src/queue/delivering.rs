@@ -11,6 +11,7 @@ use tracing::error;
 use super::command::{Command, Reply};
 use super::consumers::ConsumerSettings;
 use super::hand_over::hand_over;
+use super::lapsing::Holder;
 use super::paged::ReadingPlan;
 use super::read_ahead::{self, Found};
 use super::state::{Fetched, Got};
@@ -55,17 +56,17 @@ impl Queue {
         if !matches!(reply, Reply::Is(true)) {
             return false;
         }
-        inner.set_sink(key, None);
+        inner.consumer_left(key);
         self.pump(&mut inner, 0, effects);
         self.settings.auto_delete && inner.state.consumers().is_empty()
     }
 
-    /// Takes one message for `basic.get`. `record` runs under the queue's lock.
+    /// Takes one message for `basic.get`. `record` runs under the queue's lock, and says who holds it.
     /// After `NotResident` the caller waits for `read` and asks again.
     pub(crate) fn get(
         self: &Arc<Self>,
         no_ack: bool,
-        record: impl FnOnce(&Got),
+        record: impl FnOnce(&Got) -> Option<Holder>,
         effects: &mut Effects,
     ) -> Fetched {
         let mut inner = self.inner.lock();
@@ -76,7 +77,11 @@ impl Queue {
             return Fetched::Empty;
         };
         if let Fetched::Got(got) = &fetched {
-            record(got);
+            let holder = record(got);
+            if let Some(holder) = holder.filter(|_| got.holder != ConsumerKey::NONE) {
+                let Inner { state, holders, .. } = &mut *inner;
+                holders.add(got.holder, holder, state);
+            }
         }
         self.conclude(&mut inner, 1, effects);
         if matches!(fetched, Fetched::NotResident) && !inner.reading {

@@ -61,7 +61,7 @@ impl Queue {
         let Ok(parsed) = arguments::parse(arguments, &resource) else { return };
         let mut effects = Effects::default();
         let mut inner = self.inner.lock();
-        let kind = kind(self.settings.durable, &parsed);
+        let kind = kind(&self.settings, &parsed, &self.around);
         let rejects = parsed.rejects_publishes;
         let changed = Changed { arguments: Arc::new(arguments.clone()), parsed };
         self.effective.rejects.store(rejects, Ordering::Relaxed);

@@ -93,14 +93,27 @@ impl Queue {
         }
         inner.wakes_ms = NEVER;
         inner.state.apply(Command::Expire, self.facts());
+        if inner.state.may_lapse() {
+            inner.state.apply(Command::Lapse, self.facts());
+            self.tell_lapsed(&mut inner);
+        }
         self.pump(&mut inner, 0, effects);
         let is_unused = inner.state.is_unused();
+        let is_abandoned = self.is_abandoned(&inner);
         drop(inner);
         // Whoever waits behind messages whose time was up.
         self.read.notify_waiters();
-        if is_unused && let Some(exit) = self.around.exit.upgrade() {
-            exit.delete_unused(self);
-        }
+        let Some(exit) = self.around.exit.upgrade().filter(|_| is_unused || is_abandoned) else {
+            return;
+        };
+        if is_abandoned { exit.delete_abandoned(self) } else { exit.delete_unused(self) }
+    }
+
+    /// Whether it goes because its last consumer did.
+    fn is_abandoned(&self, inner: &Inner) -> bool {
+        self.settings.auto_delete
+            && inner.state.had_consumer()
+            && inner.state.consumers().is_empty()
     }
 
     /// Somebody asked for the queue: it is used.

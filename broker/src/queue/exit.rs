@@ -17,6 +17,9 @@ pub(crate) trait Exit: fmt::Debug + Send + Sync {
 
     /// Deletes a queue, unless it is used again.
     fn delete_unused(&self, queue: &Arc<Queue>);
+
+    /// Deletes an auto-delete queue that lost its last consumer, unless there is another one.
+    fn delete_abandoned(&self, queue: &Arc<Queue>);
 }
 
 #[cfg(test)]
@@ -37,6 +40,10 @@ pub(crate) mod tests {
         }
 
         fn delete_unused(&self, queue: &Arc<Queue>) {
+            panic!("nobody deletes {queue:?}")
+        }
+
+        fn delete_abandoned(&self, queue: &Arc<Queue>) {
             panic!("nobody deletes {queue:?}")
         }
     }

@@ -23,6 +23,7 @@ mod gate;
 mod hand_over;
 mod held;
 mod level;
+mod lapsing;
 mod paged;
 mod read_ahead;
 mod ready;
@@ -35,12 +36,15 @@ pub(crate) mod timer;
 mod model;
 #[cfg(test)]
 mod naive;
+#[cfg(test)]
+mod steps;
 
 pub(crate) mod arguments;
 
 pub(crate) use consumers::ConsumerSettings;
 pub(crate) use effects::Effects;
 pub(crate) use gate::Gate;
+pub(crate) use lapsing::Holder;
 pub(crate) use state::{Fetched, Full, Got};
 
 use std::fmt;
@@ -57,6 +61,7 @@ use self::command::{Command, Reply};
 use self::deaths::DeadLetters;
 use self::exit::Exit;
 use self::hand_over::{Desk, hand_over, step};
+use self::lapsing::Holders;
 use self::paged::NEVER;
 use self::state::{Facts, QueueKind, QueueState};
 use self::timer::Timer;
@@ -183,6 +188,8 @@ struct Inner {
     /// By `ConsumerKey`.
     sinks: Vec<Option<Sink>>,
     desk: Desk,
+    /// Who else holds deliveries that may lapse.
+    holders: Holders,
     deleted: bool,
     /// A task hands out what can be handed out.
     handing_out: bool,
@@ -207,7 +214,7 @@ impl Queue {
         settings: QueueSettings,
         around: Surroundings,
     ) -> Arc<Self> {
-        let mut state = QueueState::new(kind(settings.durable, &settings.parsed));
+        let mut state = QueueState::new(kind(&settings, &settings.parsed, &around));
         let room = around.messages.queue_room();
         state.begin(Facts { now_ms: clock::unix_millis(), room });
         state.touch();
@@ -215,6 +222,7 @@ impl Queue {
             state,
             sinks: Vec::new(),
             desk: Desk::default(),
+            holders: Holders::default(),
             deleted: false,
             handing_out: false,
             reading: false,
@@ -481,12 +489,12 @@ impl Queue {
 }
 
 /// The state machine's part of a queue's arguments.
-fn kind(is_stored: bool, arguments: &QueueArguments) -> QueueKind {
+fn kind(settings: &QueueSettings, arguments: &QueueArguments, around: &Surroundings) -> QueueKind {
     QueueKind {
         max_priority: arguments.max_priority,
         default_priority: arguments.default_priority,
         single_active: arguments.single_active,
-        is_stored,
+        is_stored: settings.durable,
         limit: arguments.length_limit,
         rejects: arguments.rejects_publishes,
         drops_lowest: arguments.drops_lowest,
@@ -498,6 +506,9 @@ fn kind(is_stored: bool, arguments: &QueueArguments) -> QueueKind {
         buries_refused: arguments.buries_refused,
         has_dead_letters: arguments.dead_letters.is_some() || arguments.delays,
         delays: arguments.delays,
+        consumer_timeout_ms: arguments
+            .consumer_timeout_ms
+            .or_else(|| around.timer.consumer_timeout_ms()),
     }
 }
 

@@ -20,92 +20,10 @@ use super::deaths::{Reason, UNPLACED};
 use super::naive::{Naive, NaiveConsumer, Place, Seen};
 use super::paged::Shelf;
 use super::state::{Delivery, Facts, Fetched, QueueKind, QueueState, Verdict};
+use super::steps::{HIGHEST_PRIORITY, New, Step, step};
 use crate::keys::{ConsumerKey, DeliveryKey, Outcome};
 use crate::message::Message;
 use crate::message::tests::{message, persistent, with_properties};
-
-const HIGHEST_PRIORITY: u8 = 2;
-
-#[derive(Clone, Debug)]
-enum Step {
-    /// A run; what is sent on its way at once gets these verdicts.
-    Publish(Vec<New>, Vec<Verdict>),
-    /// A message that may be refused.
-    Admit(New, Vec<Verdict>),
-    Consume(ConsumerSettings),
-    Cancel(usize),
-    /// Up to so many deliveries with these verdicts.
-    Dispatch(usize, Vec<Verdict>),
-    /// The same to one consumer.
-    Serve(usize, usize, Vec<Verdict>),
-    /// Some of the unacknowledged messages.
-    Settle(Vec<usize>, Outcome),
-    Get(bool),
-    Suspend,
-    Unsuspend,
-    Purge,
-    /// The timer wakes the queue.
-    Expire,
-}
-
-/// A message to be published.
-#[derive(Clone, Copy, Debug)]
-struct New {
-    priority: u8,
-    length: usize,
-    lives_ms: Option<u64>,
-}
-
-fn new() -> impl Strategy<Value = New> {
-    let lives_ms = prop::option::weighted(0.3, 0_u64..100);
-    (0..=HIGHEST_PRIORITY + 1, 0_usize..40, lives_ms).prop_map(|(priority, length, lives_ms)| New {
-        priority,
-        length,
-        lives_ms,
-    })
-}
-
-fn settings() -> impl Strategy<Value = ConsumerSettings> {
-    (-1_i64..=1, 0_u16..4, any::<bool>()).prop_map(|(priority, prefetch_count, no_ack)| {
-        ConsumerSettings { priority, prefetch_count, no_ack, exclusive: false }
-    })
-}
-
-fn outcome() -> impl Strategy<Value = Outcome> {
-    prop_oneof![
-        Just(Outcome::Ack),
-        Just(Outcome::Requeue),
-        Just(Outcome::Failed),
-        Just(Outcome::Discard)
-    ]
-}
-
-fn verdicts() -> impl Strategy<Value = Vec<Verdict>> {
-    let verdict = prop_oneof![
-        8 => Just(Verdict::Accepted),
-        1 => Just(Verdict::AcceptedAndFull),
-        2 => Just(Verdict::Refused),
-    ];
-    vec(verdict, 8)
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        6 => (vec(new(), 1..8), verdicts()).prop_map(|(run, verdicts)| Step::Publish(run, verdicts)),
-        2 => (new(), verdicts()).prop_map(|(new, verdicts)| Step::Admit(new, verdicts)),
-        3 => settings().prop_map(Step::Consume),
-        1 => any::<usize>().prop_map(Step::Cancel),
-        8 => (0_usize..8, verdicts()).prop_map(|(limit, verdicts)| Step::Dispatch(limit, verdicts)),
-        4 => (any::<usize>(), 0_usize..4, verdicts())
-            .prop_map(|(which, limit, verdicts)| Step::Serve(which, limit, verdicts)),
-        8 => (vec(any::<usize>(), 1..4), outcome()).prop_map(|(which, how)| Step::Settle(which, how)),
-        2 => any::<bool>().prop_map(Step::Get),
-        1 => Just(Step::Suspend),
-        2 => Just(Step::Unsuspend),
-        1 => Just(Step::Purge),
-        2 => Just(Step::Expire),
-    ]
-}
 
 /// A message that carries its number in its body.
 fn numbered(number: usize, new: New) -> Message {
@@ -130,6 +48,8 @@ struct Pair {
     written: Vec<String>,
     /// By sequence number, which is the naive queue's number of the message, too.
     published: Vec<Message>,
+    /// Keys of what was taken back, and not settled since.
+    late: Vec<DeliveryKey>,
     settled: Vec<u64>,
     paged_out: Vec<u64>,
     unpaged: Vec<u64>,
@@ -143,6 +63,7 @@ impl Pair {
             facts: Facts { now_ms: 1_000_000, room },
             written: Vec::new(),
             published: Vec::new(),
+            late: Vec::new(),
             settled: Vec::new(),
             paged_out: Vec::new(),
             unpaged: Vec::new(),
@@ -190,6 +111,24 @@ impl Pair {
                 self.command(Command::Expire);
                 self.naive.expire();
             }
+            Step::Lapse => self.lapse(),
+            Step::SettleLate(which, outcome) => self.settle_late(*which, *outcome),
+        }
+    }
+
+    fn lapse(&mut self) {
+        self.command(Command::Lapse);
+        let (lapsed, keys) = self.naive.lapse();
+        let told = self.real.take_lapsed().into_iter().map(|lapse| lapse.holder);
+        assert!(told.eq(lapsed), "who lapsed");
+        self.late.extend(keys);
+    }
+
+    /// It is nobody's any more: nothing happens.
+    fn settle_late(&mut self, which: usize, outcome: Outcome) {
+        if let Some(at) = which.checked_rem(self.late.len()) {
+            let key = self.late.swap_remove(at);
+            self.command(Command::Settle(vec![(key, outcome)]));
         }
     }
 
@@ -429,10 +368,13 @@ impl Pair {
             return false;
         };
         let Fetched::Got(got) = got else { panic!("a message waits: {got:?}") };
+        let due_ms = self.naive.due_ms(None);
         let message = &mut self.naive.messages[expected];
         assert_eq!((number(&got.message), got.redelivered), (expected, message.redelivered));
         assert_eq!(no_ack, got.key == DeliveryKey::NONE);
         message.place = if no_ack { Place::Gone } else { Place::Unacked(got.key, None) };
+        message.holder = Some(got.holder).filter(|&holder| holder != ConsumerKey::NONE);
+        message.due_ms = due_ms;
         assert_eq!(got.remaining, self.naive.ready());
         true
     }
@@ -461,6 +403,9 @@ impl Pair {
         self.replay();
         while self.naive.suspended > 0 {
             self.unsuspend();
+        }
+        while !self.late.is_empty() {
+            self.settle_late(0, Outcome::Discard);
         }
         for key in self.naive.unacked().into_iter().rev() {
             self.settle(vec![key], Outcome::Requeue);
@@ -503,6 +448,7 @@ impl Pair {
                 again.changes().take_unpaged();
                 again.changes().take_counts();
                 again.take_dead();
+                again.take_lapsed();
             }
             assert_eq!(again.snapshot(), self.real.snapshot());
         }
@@ -523,6 +469,7 @@ proptest! {
         delivery_limit in prop::option::weighted(0.3, 0_u32..3),
         (has_dead_letters, buries_refused) in any::<(bool, bool)>(),
         (expires_anywhere, drops_lowest) in any::<(bool, bool)>(),
+        consumer_timeout_ms in prop::option::weighted(0.3, 0_u64..100),
         steps in vec(step(), 1..120),
     ) {
         let kind = QueueKind {
@@ -536,6 +483,7 @@ proptest! {
             delivery_limit,
             has_dead_letters,
             buries_refused,
+            consumer_timeout_ms,
             ..QueueKind::default()
         };
         let mut pair = Pair::new(kind, room);

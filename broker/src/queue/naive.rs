@@ -3,6 +3,8 @@
 //! One vector in which every message has exactly one place for ever; whatever it is asked it finds
 //! out by looking at all of it.
 
+use std::collections::BTreeSet;
+
 use super::ConsumerSettings;
 use super::arguments::LengthLimit;
 use super::deaths::Reason;
@@ -27,6 +29,9 @@ pub(super) struct NaiveMessage {
     pub(super) failures: u32,
     pub(super) expires_ms: u64,
     pub(super) place: Place,
+    /// Who was given it last, and when it has to be settled.
+    pub(super) holder: Option<ConsumerKey>,
+    pub(super) due_ms: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -205,6 +210,8 @@ impl Naive {
         let NaiveConsumer { key: consumer, settings, .. } = self.consumers[at].clone();
         let held = Place::Unacked(key, Some(consumer));
         self.messages[number].place = if settings.no_ack { Place::Gone } else { held };
+        self.messages[number].holder = Some(consumer);
+        self.messages[number].due_ms = self.due_ms(settings.timeout_ms);
         (consumer, number, !settings.no_ack, self.messages[number].redelivered)
     }
 
@@ -220,6 +227,8 @@ impl Naive {
             failures: 0,
             expires_ms: self.expires_ms(message),
             place: if refused { Place::Gone } else { Place::Ready },
+            holder: None,
+            due_ms: u64::MAX,
         });
         if refused {
             self.refuse();
@@ -244,6 +253,33 @@ impl Naive {
     fn expires_ms(&self, message: &Message) -> u64 {
         let lives = [self.kind.ttl_ms, message.lives_ms()].into_iter().flatten().min();
         lives.map_or(u64::MAX, |lives| self.now_ms + lives)
+    }
+
+    /// When a delivery of now has to be settled.
+    pub(super) fn due_ms(&self, timeout_ms: Option<u64>) -> u64 {
+        let timeout_ms = timeout_ms.or(self.kind.consumer_timeout_ms);
+        timeout_ms.map_or(u64::MAX, |timeout_ms| self.now_ms + timeout_ms)
+    }
+
+    /// Takes back all from whoever has one that was not settled in time. Returns who that is, and the
+    /// keys of what they had.
+    pub(super) fn lapse(&mut self) -> (BTreeSet<ConsumerKey>, Vec<DeliveryKey>) {
+        let is_held = |m: &&NaiveMessage| matches!(m.place, Place::Unacked(..));
+        let due = self.messages.iter().filter(is_held).filter(|m| m.due_ms <= self.now_ms);
+        let lapsed: BTreeSet<_> = due.filter_map(|message| message.holder).collect();
+        self.consumers.retain(|consumer| !lapsed.contains(&consumer.key));
+        let mut keys = Vec::new();
+        for message in &mut self.messages {
+            if let Place::Unacked(key, _) = message.place
+                && message.holder.is_some_and(|holder| lapsed.contains(&holder))
+            {
+                message.place = Place::Ready;
+                message.redelivered = true;
+                keys.push(key);
+            }
+        }
+        self.enforce_limit();
+        (lapsed, keys)
     }
 
     /// Moves the message with this key; its consumer has room for another.

@@ -375,7 +375,7 @@ mod tests {
     async fn get(queue: &Arc<Queue>) -> Option<u8> {
         loop {
             let mut effects = Effects::default();
-            let fetched = queue.get(true, |_| {}, &mut effects);
+            let fetched = queue.get(true, |_| None, &mut effects);
             effects.carry_out(queue.messages());
             match fetched {
                 Fetched::Got(got) => return got.message.body().first().copied(),

@@ -13,6 +13,7 @@ mod dying;
 mod handing_out;
 mod reading;
 mod settling;
+mod timeouts;
 
 use leveret_storage::messages::RecoveredQueue;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,8 @@ use slab::Slab;
 
 use self::delaying::Delayed;
 use self::dying::Deaths;
+pub(super) use self::timeouts::Lapse;
+use self::timeouts::Timeouts;
 use super::arguments::LengthLimit;
 use super::consumers::{ConsumerSettings, Consumers};
 use super::deaths::Reason;
@@ -79,6 +82,8 @@ pub(crate) struct Got {
     pub key: DeliveryKey,
     /// The message.
     pub message: Message,
+    /// Who holds it, where that matters; `ConsumerKey::NONE`.
+    pub holder: ConsumerKey,
     /// Whether it was handed out before.
     pub redelivered: bool,
     /// Messages still ready.
@@ -102,6 +107,15 @@ struct Unacked {
     consumer: ConsumerKey,
 }
 
+/// What a delivery key stands for.
+#[derive(Clone, Debug)]
+enum Slot {
+    /// A message that was handed out.
+    Held(Unacked),
+    /// Nothing any more: see `timeouts`.
+    TakenBack,
+}
+
 /// See the module documentation.
 #[derive(Clone, Debug)]
 pub(super) struct QueueState {
@@ -109,7 +123,7 @@ pub(super) struct QueueState {
     facts: Facts,
     ready: Ready,
     /// What was handed out, and what is on its way.
-    unacked: Slab<Unacked>,
+    unacked: Slab<Slot>,
     under_way: Vec<Delivery>,
     unacked_bytes: usize,
     unacked_resident_bytes: usize,
@@ -123,6 +137,7 @@ pub(super) struct QueueState {
     changes: StoreChanges,
     deaths: Deaths,
     delayed: Delayed,
+    timeouts: Timeouts,
 }
 
 /// What kind of queue a state machine is for.
@@ -158,6 +173,8 @@ pub(super) struct QueueKind {
     pub buries_refused: bool,
     /// It has no consumers: every message leaves it when its time has come.
     pub delays: bool,
+    /// How long a consumer may take for a delivery, in milliseconds, where it does not say.
+    pub consumer_timeout_ms: Option<u64>,
 }
 
 /// Messages dropped for a limit in one step: a millisecond of work.
@@ -183,6 +200,7 @@ impl QueueState {
             changes: StoreChanges::default(),
             deaths: Deaths::default(),
             delayed: Delayed::default(),
+            timeouts: Timeouts::default(),
         }
     }
 
@@ -246,7 +264,7 @@ impl QueueState {
 
     /// Messages that were handed out and are not settled.
     pub(super) fn unacked_count(&self) -> usize {
-        self.unacked.len()
+        self.unacked.len() - self.timeouts.taken_back()
     }
 
     /// Content of all messages of the queue, in bytes.
@@ -386,13 +404,13 @@ impl QueueState {
         self.tell_returns(&mut queued);
         let Held::Resident(message) = &queued.held else { return Fetched::NotResident };
         let (message, redelivered) = (message.clone(), queued.redelivered);
-        let key = if no_ack {
+        let (key, holder) = if no_ack {
             self.drop_message(queued.sequence, &queued.held);
-            DeliveryKey::NONE
+            (DeliveryKey::NONE, ConsumerKey::NONE)
         } else {
-            self.hold(queued, ConsumerKey::NONE)
+            self.hold_fetched(queued)
         };
-        Fetched::Got(Got { key, message, redelivered, remaining: self.ready.len() })
+        Fetched::Got(Got { key, message, holder, redelivered, remaining: self.ready.len() })
     }
 
     /// Nothing is handed out, and nothing dropped for a limit, until `unsuspend`: somebody gives
@@ -417,12 +435,17 @@ impl QueueState {
     pub(super) fn add_consumer(&mut self, settings: ConsumerSettings) -> ConsumerKey {
         self.had_consumer = true;
         self.deaths.used_ms = self.facts.now_ms;
-        self.consumers.add(settings)
+        let key = self.consumers.add(settings);
+        if !settings.no_ack {
+            self.timeouts.begin(key, settings.timeout_ms.or(self.kind.consumer_timeout_ms));
+        }
+        key
     }
 
     /// Removes a consumer. What it holds unacknowledged stays with its channel.
     pub(super) fn remove_consumer(&mut self, key: ConsumerKey) -> bool {
         self.deaths.used_ms = self.facts.now_ms;
+        self.timeouts.end(key);
         self.consumers.remove(key)
     }
 
@@ -438,7 +461,10 @@ impl QueueState {
     /// All messages of a queue that is gone, one by one, so that whoever drops them can stop
     /// between.
     pub(super) fn into_messages(mut self) -> impl Iterator<Item = QueuedMessage> {
-        let unacked = self.unacked.into_iter().map(|(_, unacked)| unacked.message);
+        let unacked = self.unacked.into_iter().filter_map(|(_, slot)| match slot {
+            Slot::Held(unacked) => Some(unacked.message),
+            Slot::TakenBack => None,
+        });
         self.ready.take().into_messages().chain(unacked)
     }
 }

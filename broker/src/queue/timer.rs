@@ -25,9 +25,22 @@ pub(crate) struct Timer {
     due: Mutex<BTreeMap<(u64, QueueId), Weak<Queue>>>,
     /// Rung when the first of them has changed.
     sooner: Notify,
+    /// `consumer_timeout`, in milliseconds.
+    consumer_timeout_ms: Option<u64>,
 }
 
 impl Timer {
+    /// With so much time for a delivery, in queues that do not say.
+    pub(crate) fn new(consumer_timeout: Option<Duration>) -> Arc<Self> {
+        let in_ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Arc::new(Self { consumer_timeout_ms: consumer_timeout.map(in_ms), ..Self::default() })
+    }
+
+    /// How long a consumer may take for a delivery, where nobody says, in milliseconds.
+    pub(super) fn consumer_timeout_ms(&self) -> Option<u64> {
+        self.consumer_timeout_ms
+    }
+
     /// Wakes a queue at this time, in milliseconds since the epoch.
     pub(super) fn wake_at(&self, at_ms: u64, queue: &Arc<Queue>) {
         let mut due = self.due.lock();

@@ -47,6 +47,7 @@ use self::channel_table::{ChannelTable, Lookup};
 use self::context::Session;
 use self::step::Step;
 use crate::error::{AmqpError, ChannelError, ConnectionError, FailingMethod, Failure};
+use crate::outgoing::mailbox::LapsedDeliveries;
 use crate::queue::Queue;
 
 /// What became of a publish of which all frames are there.
@@ -373,6 +374,16 @@ impl Dispatch {
     pub(crate) fn consumer_cancelled(&mut self, number: u16, consumer_tag: &str) {
         if let Some(channel) = self.channels.open(number) {
             channel.consumer_cancelled(&self.session, consumer_tag);
+        }
+    }
+
+    /// Deliveries were not settled in time and went back to their queue.
+    pub(crate) fn deliveries_lapsed(&mut self, deliveries: &LapsedDeliveries) {
+        let number = deliveries.channel;
+        let Some(channel) = self.channels.open(number) else { return };
+        if let Err(error) = channel.deliveries_lapsed(&mut self.session, deliveries) {
+            let failure = Failure::of_frame(number, error.clone());
+            self.close_channel(&failure, &error);
         }
     }
 

@@ -45,6 +45,15 @@ impl Sources {
         self.of_gets.get(&queue).copied()
     }
 
+    /// The source of a consumer of a queue.
+    pub(crate) fn of_consumer(&self, queue: QueueId, consumer: ConsumerKey) -> Option<SourceKey> {
+        let is = |known: &Option<(Arc<Queue>, ConsumerKey)>| {
+            known.as_ref().is_some_and(|(of, key)| *key == consumer && of.id() == queue)
+        };
+        let place = self.queues.iter().position(is)?;
+        u32::try_from(place).ok().map(SourceKey)
+    }
+
     /// A source is gone.
     pub(crate) fn remove(&mut self, source: SourceKey) {
         let known = self.queues.get_mut(source.0 as usize).and_then(Option::take);

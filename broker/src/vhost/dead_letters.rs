@@ -106,6 +106,11 @@ impl Exit for Vhost {
     fn delete_unused(&self, queue: &Arc<Queue>) {
         self.delete_unused_queue(queue);
     }
+
+    fn delete_abandoned(&self, queue: &Arc<Queue>) {
+        // Nobody waits for it to be durable.
+        drop(self.delete_if_abandoned(queue));
+    }
 }
 
 impl Vhost {

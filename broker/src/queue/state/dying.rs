@@ -172,6 +172,6 @@ impl QueueState {
         let is_held = self.deaths.waiting >= WAITING_MAX;
         let next_ms = self.ready.next_expiry_ms().min(self.delayed.next_ms());
         let expiry_ms = if is_held { NEVER } else { next_ms };
-        expiry_ms.min(self.unused_at_ms())
+        expiry_ms.min(self.unused_at_ms()).min(self.timeouts.next_ms())
     }
 }

@@ -6,7 +6,7 @@
 use super::super::held::{Held, QueuedMessage, footprint};
 use super::super::paged::Shelf;
 use super::super::ready::Popped;
-use super::{Delivery, QueueState, Unacked, Verdict, without_body};
+use super::{Delivery, QueueState, Slot, Unacked, Verdict, without_body};
 use crate::keys::{ConsumerKey, DeliveryKey};
 use crate::message::Message;
 
@@ -56,13 +56,14 @@ impl QueueState {
     ) {
         self.tell_returns(&mut message);
         let key = self.hold(message, consumer);
+        self.timeouts.delivered(consumer, key, self.facts.now_ms);
         self.under_way.push(Delivery { consumer, key, acknowledges });
     }
 
     pub(super) fn hold(&mut self, message: QueuedMessage, consumer: ConsumerKey) -> DeliveryKey {
         self.unacked_bytes += message.held.size();
         self.unacked_resident_bytes += footprint(&message.held);
-        let slot = self.unacked.insert(Unacked { message, consumer });
+        let slot = self.unacked.insert(Slot::Held(Unacked { message, consumer }));
         DeliveryKey(u32::try_from(slot).unwrap_or(u32::MAX))
     }
 
@@ -73,8 +74,10 @@ impl QueueState {
 
     /// What a delivery carries, and whether it was handed out before.
     pub(in crate::queue) fn parcel(&self, delivery: &Delivery) -> Option<(&Message, bool)> {
-        let QueuedMessage { held, redelivered, .. } =
-            &self.unacked.get(delivery.key.0 as usize)?.message;
+        let Slot::Held(Unacked { message, .. }) = self.unacked.get(delivery.key.0 as usize)? else {
+            return None;
+        };
+        let QueuedMessage { held, redelivered, .. } = message;
         match held {
             Held::Resident(message) => Some((message, *redelivered)),
             Held::Paged(_) => None,
@@ -115,7 +118,8 @@ impl QueueState {
                 self.drop_message(message.sequence, &message.held);
             }
         } else if self.unacked_resident_bytes > self.facts.room
-            && let Some(Unacked { message, .. }) = self.unacked.get_mut(delivery.key.0 as usize)
+            && let Some(Slot::Held(unacked)) = self.unacked.get_mut(delivery.key.0 as usize)
+            && let Unacked { message, .. } = unacked
             && let Held::Resident(body) = &message.held
             && message.held.is_durable(self.kind.is_stored)
         {

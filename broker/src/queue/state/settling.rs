@@ -7,7 +7,7 @@ use slab::Slab;
 
 use super::super::deaths::Reason;
 use super::super::held::{QueuedMessage, footprint};
-use super::{QueueState, Unacked};
+use super::{QueueState, Slot, Unacked};
 use crate::keys::{DeliveryKey, Outcome};
 
 /// Memory for more unacknowledged messages than this is given back when there are none.
@@ -41,7 +41,7 @@ impl QueueState {
         }
     }
 
-    fn give_back(&mut self, mut message: QueuedMessage, outcome: Outcome) {
+    pub(super) fn give_back(&mut self, mut message: QueuedMessage, outcome: Outcome) {
         message.redelivered = true;
         let before = message.returns;
         message.returns = before.given_back(outcome, self.kind.counts_deliveries);
@@ -55,7 +55,11 @@ impl QueueState {
     }
 
     pub(super) fn take_unacked(&mut self, key: DeliveryKey) -> Option<Unacked> {
-        let unacked = self.unacked.try_remove(key.0 as usize)?;
+        let Slot::Held(unacked) = self.unacked.try_remove(key.0 as usize)? else {
+            self.timeouts.let_go();
+            return None;
+        };
+        self.timeouts.settled(unacked.consumer, key);
         self.unacked_bytes -= unacked.message.held.size();
         self.unacked_resident_bytes -= footprint(&unacked.message.held);
         Some(unacked)

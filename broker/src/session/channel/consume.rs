@@ -16,11 +16,11 @@ use super::reply_to::{PSEUDO_QUEUE, assert_fetchable};
 use crate::auth::permissions::Permission;
 use crate::definitions::store::Durable;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
-use crate::keys::{ConsumerKey, DeliveryKey, SourceKey};
+use crate::keys::{ConsumerKey, DeliveryKey, QueueId, SourceKey};
 use crate::names;
 use crate::outgoing::ConnectionHandle;
-use crate::queue::arguments::consumer_priority;
-use crate::queue::{ConsumeRefused, ConsumerSettings, Fetched, Got, Queue, Sink};
+use crate::queue::arguments::{consumer_priority, consumer_timeout};
+use crate::queue::{ConsumeRefused, ConsumerSettings, Fetched, Got, Holder, Queue, Sink};
 use crate::session::context::Session;
 use crate::session::step::Step;
 
@@ -30,6 +30,18 @@ pub(crate) struct Consumer {
     queue: Arc<Queue>,
     key: ConsumerKey,
     source: SourceKey,
+}
+
+impl Consumer {
+    /// Whether it is this one of this queue.
+    pub(super) fn is(&self, queue: QueueId, key: ConsumerKey) -> bool {
+        self.key == key && self.queue.id() == queue
+    }
+
+    /// What it delivers from.
+    pub(super) fn source(&self) -> SourceKey {
+        self.source
+    }
 }
 
 impl Channel {
@@ -72,6 +84,7 @@ impl Channel {
             prefetch_count: self.prefetch_count,
             no_ack: consume.no_ack,
             exclusive: consume.exclusive,
+            timeout_ms: consumer_timeout(&arguments, &resource)?,
         };
         self.consume_from(session, &queue, settings, consume)
     }
@@ -182,7 +195,7 @@ impl Channel {
     }
 
     /// A consumer is gone; what it delivered stays to be settled.
-    fn end_source(&mut self, session: &Session, source: SourceKey) {
+    pub(super) fn end_source(&mut self, session: &Session, source: SourceKey) {
         let mut outbox = session.handle.outbox();
         if outbox.channel(self.slot).is_some_and(|ledger| ledger.end_source(source)) {
             self.sources.remove(source);
@@ -226,7 +239,11 @@ impl Channel {
         session.effects.touch(&handle);
         let known = self.sources.for_get(queue.id());
         let mut source = None;
-        let answer = |got: &Got| source = self.encode_get_ok(&handle, known, got);
+        let answer = |got: &Got| {
+            let (recorded, tag) = self.encode_get_ok(&handle, known, got)?;
+            source = recorded;
+            Some(Holder::of_get(&handle, self.number, tag))
+        };
         match queue.get(get.no_ack, answer, &mut session.effects) {
             Fetched::Got(_) => {
                 if let Some(source) = source.filter(|_| known.is_none()) {
@@ -240,13 +257,13 @@ impl Channel {
     }
 
     /// Runs under the queue's lock, so that the record is there before anything can settle it.
-    /// Returns the source it is recorded under; `None` for what needs no settling.
+    /// Returns its tag and the source it is recorded under; `None` for what needs no settling.
     fn encode_get_ok(
         &self,
         handle: &ConnectionHandle,
         source: Option<SourceKey>,
         got: &Got,
-    ) -> Option<SourceKey> {
+    ) -> Option<(Option<SourceKey>, u64)> {
         let mut outbox = handle.outbox();
         let ledger = outbox.channel(self.slot)?;
         let (source, delivery_tag) = if got.key == DeliveryKey::NONE {
@@ -266,7 +283,7 @@ impl Channel {
         };
         write_method(outbox.frames(), self.number, &method);
         outbox.content(self.number, &got.message);
-        source
+        Some((source, delivery_tag))
     }
 
     /// The queue a client wants to read from; the empty name is the last one it declared here.

@@ -11,6 +11,7 @@ pub(crate) mod catch_up;
 pub(crate) mod confirms;
 pub(crate) mod consume;
 pub(crate) mod exchange_methods;
+mod lapses;
 pub(crate) mod message_properties;
 pub(crate) mod publish;
 pub(crate) mod queue_methods;

@@ -1,0 +1,105 @@
+//! What `model` does to both queues, at random.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::ConsumerSettings;
+use super::state::Verdict;
+use crate::keys::Outcome;
+
+/// Messages have priorities up to this, and one beyond.
+pub(super) const HIGHEST_PRIORITY: u8 = 2;
+
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// A run; what is sent on its way at once gets these verdicts.
+    Publish(Vec<New>, Vec<Verdict>),
+    /// A message that may be refused.
+    Admit(New, Vec<Verdict>),
+    Consume(ConsumerSettings),
+    Cancel(usize),
+    /// Up to so many deliveries with these verdicts.
+    Dispatch(usize, Vec<Verdict>),
+    /// The same to one consumer.
+    Serve(usize, usize, Vec<Verdict>),
+    /// Some of the unacknowledged messages.
+    Settle(Vec<usize>, Outcome),
+    Get(bool),
+    Suspend,
+    Unsuspend,
+    Purge,
+    /// The timer wakes the queue.
+    Expire,
+    /// The same, and a consumer's time may be up.
+    Lapse,
+    /// Somebody settles what was taken back.
+    SettleLate(usize, Outcome),
+}
+
+/// A message to be published.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct New {
+    pub(super) priority: u8,
+    pub(super) length: usize,
+    pub(super) lives_ms: Option<u64>,
+}
+
+fn new() -> impl Strategy<Value = New> {
+    let lives_ms = prop::option::weighted(0.3, 0_u64..100);
+    (0..=HIGHEST_PRIORITY + 1, 0_usize..40, lives_ms).prop_map(|(priority, length, lives_ms)| New {
+        priority,
+        length,
+        lives_ms,
+    })
+}
+
+fn settings() -> impl Strategy<Value = ConsumerSettings> {
+    let timeout_ms = prop::option::weighted(0.3, 0_u64..100);
+    (-1_i64..=1, 0_u16..4, any::<bool>(), timeout_ms).prop_map(
+        |(priority, prefetch_count, no_ack, timeout_ms)| ConsumerSettings {
+            priority,
+            prefetch_count,
+            no_ack,
+            exclusive: false,
+            timeout_ms,
+        },
+    )
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        Just(Outcome::Ack),
+        Just(Outcome::Requeue),
+        Just(Outcome::Failed),
+        Just(Outcome::Discard)
+    ]
+}
+
+fn verdicts() -> impl Strategy<Value = Vec<Verdict>> {
+    let verdict = prop_oneof![
+        8 => Just(Verdict::Accepted),
+        1 => Just(Verdict::AcceptedAndFull),
+        2 => Just(Verdict::Refused),
+    ];
+    vec(verdict, 8)
+}
+
+pub(super) fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (vec(new(), 1..8), verdicts()).prop_map(|(run, verdicts)| Step::Publish(run, verdicts)),
+        2 => (new(), verdicts()).prop_map(|(new, verdicts)| Step::Admit(new, verdicts)),
+        3 => settings().prop_map(Step::Consume),
+        1 => any::<usize>().prop_map(Step::Cancel),
+        8 => (0_usize..8, verdicts()).prop_map(|(limit, verdicts)| Step::Dispatch(limit, verdicts)),
+        4 => (any::<usize>(), 0_usize..4, verdicts())
+            .prop_map(|(which, limit, verdicts)| Step::Serve(which, limit, verdicts)),
+        8 => (vec(any::<usize>(), 1..4), outcome()).prop_map(|(which, how)| Step::Settle(which, how)),
+        2 => any::<bool>().prop_map(Step::Get),
+        1 => Just(Step::Suspend),
+        2 => Just(Step::Unsuspend),
+        1 => Just(Step::Purge),
+        2 => Just(Step::Expire),
+        3 => Just(Step::Lapse),
+        2 => (any::<usize>(), outcome()).prop_map(|(which, how)| Step::SettleLate(which, how)),
+    ]
+}
