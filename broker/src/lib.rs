@@ -29,6 +29,7 @@ pub(crate) mod alarms;
 pub(crate) mod resources;
 pub(crate) mod allocator;
 pub(crate) mod identity;
+pub(crate) mod deduplication;
 pub(crate) mod message;
 pub(crate) mod error;
 pub(crate) mod keys;

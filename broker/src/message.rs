@@ -71,6 +71,8 @@ impl Marks {
     pub(crate) const DELAYED: Self = Self(8);
     /// Behind its envelope there are routing keys that no consumer sees.
     const HIDDEN_KEYS: Self = Self(16);
+    /// With `DELAYED`: it waits for the time that its header `x-opt-delivery-time` says.
+    pub(crate) const AT_TIME: Self = Self(128);
     /// A queue it died in named its routing key: no other routes it any more.
     pub(crate) const ONE_KEY: Self = Self(32);
     /// In a note alone: its properties name a priority.
@@ -158,7 +160,7 @@ impl Message {
             head: Arc::clone(&self.head),
             tail: self.large_body.as_ref().map(Arc::clone),
             arrived_ms: self.arrived_ms,
-            until_ms: self.waits_ms().map(|waits| self.arrived_ms.saturating_add(waits)),
+            until_ms: self.until_ms(self.arrived_ms),
         }
     }
 
@@ -351,14 +353,28 @@ impl Message {
         str::from_utf8(properties.expiration?).ok()?.parse().ok()
     }
 
-    /// How long it is where it is at most, in milliseconds: until it is routed, or expires.
-    fn waits_ms(&self) -> Option<u64> {
-        if self.marks.has(Marks::DELAYED) { self.delay_ms() } else { self.lives_ms() }
+    /// Until when it is at most where it came to at a time, both in milliseconds since the epoch: it
+    /// is routed, or expires.
+    pub(crate) fn until_ms(&self, arrived_ms: u64) -> Option<u64> {
+        if self.marks.has(Marks::AT_TIME) {
+            return Some(self.delivery_ms()?.min(arrived_ms.saturating_add(DELAY_MS_MAX)));
+        }
+        let waits = if self.marks.has(Marks::DELAYED) { self.delay_ms() } else { self.lives_ms() };
+        Some(arrived_ms.saturating_add(waits?))
     }
 
     /// How long it is to wait before it is routed, in milliseconds.
     pub(crate) fn delay_ms(&self) -> Option<u64> {
-        delay_ms(&BasicProperties::parse(self.properties()).ok()?)
+        delay_ms(self.headers()?)
+    }
+
+    fn delivery_ms(&self) -> Option<u64> {
+        time_in(self.headers()?, DELIVERY_TIME)
+    }
+
+    /// Whether it waits for a time, and not for some time.
+    pub(crate) fn is_at_time(&self) -> bool {
+        self.marks.has(Marks::AT_TIME)
     }
 
     /// Whether its headers tell of its deaths, by the broker's own hand.
@@ -419,17 +435,45 @@ impl Message {
 /// The header that says how long a message waits before an exchange that delays messages routes it.
 pub(crate) const DELAY: &str = "x-delay";
 
-/// How long a message with these properties is to wait, in milliseconds: a number of any kind or
-/// width, or text; below zero and what is none of these is no time. Ten years at most.
+/// The header that says when a message may be delivered at the earliest, on any exchange: in
+/// milliseconds since the epoch.
+const DELIVERY_TIME: &str = "x-opt-delivery-time";
+
+/// The marks of a message that has to wait before it is routed, at this time in milliseconds since the
+/// epoch. `heeds_delay`: the exchange heeds `x-delay`. Of two times the later counts.
+pub(crate) fn waiting_marks(
+    properties: &BasicProperties<'_>,
+    heeds_delay: bool,
+    now_ms: u64,
+) -> Option<Marks> {
+    let headers = properties.headers?;
+    let delay = if heeds_delay { delay_ms(headers) } else { None };
+    let at = if properties.names_delivery_time { time_in(headers, DELIVERY_TIME) } else { None };
+    let at = at.filter(|at| *at > now_ms);
+    match at {
+        Some(at) if delay.is_none_or(|delay| now_ms.saturating_add(delay) < at) => {
+            Some(Marks(Marks::DELAYED.0 | Marks::AT_TIME.0))
+        }
+        Some(_) | None => delay.map(|_| Marks::DELAYED),
+    }
+}
+
+/// How long a message with these headers is to wait, in milliseconds; ten years at most.
+fn delay_ms(headers: RawTable<'_>) -> Option<u64> {
+    time_in(headers, DELAY).map(|delay| delay.min(DELAY_MS_MAX))
+}
+
+/// The time that a header says: a number of any kind or width, or text; zero, below zero and what is
+/// none of these is no time.
 #[expect(clippy::wildcard_enum_match_arm, reason = "what is no number may be text")]
-pub(crate) fn delay_ms(properties: &BasicProperties<'_>) -> Option<u64> {
-    let value = properties.headers?.get(DELAY)?;
-    let delay = value.as_integer().or_else(|| match &value {
+fn time_in(headers: RawTable<'_>, name: &str) -> Option<u64> {
+    let value = headers.get(name)?;
+    let time = value.as_integer().or_else(|| match &value {
         FieldValue::F32(number) => Some(truncated(f64::from(*number))),
         FieldValue::F64(number) => Some(truncated(*number)),
         other => other.as_str()?.trim().parse().ok(),
     })?;
-    u64::try_from(delay).ok().filter(|delay| *delay > 0).map(|delay| delay.min(DELAY_MS_MAX))
+    u64::try_from(time).ok().filter(|time| *time > 0)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "it saturates, and is cut to ten years")]
@@ -557,8 +601,7 @@ pub(crate) mod tests {
         let of = |value: FieldValue| {
             let headers: FieldTable = [(DELAY, value)].into_iter().collect();
             let entries = headers.to_bytes();
-            let headers = Some(RawTable::new(&entries));
-            delay_ms(&BasicProperties { headers, ..BasicProperties::default() })
+            delay_ms(RawTable::new(&entries))
         };
         let text = |text: &str| FieldValue::LongString(text.into());
         for value in [
@@ -580,7 +623,28 @@ pub(crate) mod tests {
             assert_eq!(of(value), None);
         }
         assert_eq!(of(FieldValue::I64(i64::MAX)), Some(DELAY_MS_MAX));
-        assert_eq!(delay_ms(&BasicProperties::default()), None);
+        assert_eq!(waiting_marks(&BasicProperties::default(), true, 0), None);
+    }
+
+    #[test]
+    fn of_a_delay_and_a_time_the_later_counts() {
+        let marks = |delay: i64, at: i64, heeds_delay| {
+            let headers: FieldTable = [(DELAY, delay), (DELIVERY_TIME, at)].into_iter().collect();
+            let entries = headers.to_bytes();
+            let mut bytes = Vec::new();
+            let headers = Some(RawTable::new(&entries));
+            BasicProperties { headers, ..BasicProperties::default() }.encode(&mut bytes);
+            let properties = BasicProperties::parse(&bytes).expect("encoded");
+            let marks = waiting_marks(&properties, heeds_delay, 1000)?;
+            with_properties(&properties, b"").marked(marks).until_ms(1000)
+        };
+        assert_eq!(marks(50, 1049, true), Some(1050));
+        assert_eq!(marks(50, 1051, true), Some(1051));
+        assert_eq!(marks(50, 1001, false), Some(1001));
+        assert_eq!(marks(50, 1000, false), None, "it is that time");
+        assert_eq!(marks(0, -5, true), None);
+        assert_eq!(marks(50, 999, true), Some(1050));
+        assert_eq!(marks(0, i64::MAX, false), Some(1000 + DELAY_MS_MAX));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use leveret_storage::messages::{Options, Recovered};
+use leveret_storage::messages::{Options, Recovered, RecoveredQueue};
 use leveret_storage::metadata::boot_epoch;
 use leveret_storage::{StorageError, Store};
 use thiserror::Error;
@@ -29,7 +29,7 @@ use crate::policy::Policy;
 use crate::queue::{Queue, QueueSettings, arguments};
 use crate::stores::{MemoryBudget, Messages};
 use crate::vhost::Vhost;
-use crate::vhost::destination::{Destination, ExchangeSettings};
+use crate::vhost::destination::{Destination, Exchange, ExchangeSettings};
 
 /// Why the broker did not start.
 #[derive(Debug, Error)]
@@ -112,8 +112,14 @@ pub(crate) fn start(config: &Config) -> Result<Started, Error> {
 /// The highest queue number that anything stored still knows. New queues must be above it: the
 /// definitions may have been moved away, while the messages of their queues are still there.
 fn highest_queue(stored: &records::Definitions, recovered: &Recovered) -> Option<u64> {
-    let defined = stored.queues.iter().map(|queue| queue.id);
-    defined.chain([recovered.highest_queue]).max()
+    numbers(stored).chain([recovered.highest_queue]).max()
+}
+
+/// All numbers by which definitions know something in the message store.
+fn numbers(stored: &records::Definitions) -> impl Iterator<Item = u64> {
+    let queues = stored.queues.iter().flat_map(|queue| [Some(queue.id), queue.window]);
+    let exchanges = stored.exchanges.iter().map(|exchange| exchange.window);
+    queues.chain(exchanges).flatten()
 }
 
 fn open_messages(
@@ -123,7 +129,7 @@ fn open_messages(
 ) -> Result<(Arc<Messages>, Recovered), Error> {
     let storage = &config.message_storage;
     let options = Options { fsync: storage.fsync, ..Options::default() };
-    let known: HashSet<u64> = stored.queues.iter().map(|queue| queue.id).collect();
+    let known: HashSet<u64> = numbers(stored).collect();
     let (durable, recovered) = store.open_messages(storage.engine, &options, &known)?;
     for note in &recovered.notes {
         warn!("message store: {note}");
@@ -149,13 +155,19 @@ fn restore(
     let mut messages = 0;
     for exchange in &stored.exchanges {
         with_vhost(broker, &exchange.vhost, |vhost| {
-            restore_exchange(vhost, exchange);
+            let restored = restore_exchange(vhost, exchange);
+            if let Some(keys) = window_of(&mut recovered, exchange.window) {
+                restored.restore_keys(keys);
+            }
             Ok(())
         })?;
     }
     for queue in &stored.queues {
         with_vhost(broker, &queue.vhost, |vhost| {
             let restored = restore_queue(vhost, queue)?;
+            if let Some(keys) = window_of(&mut recovered, queue.window) {
+                restored.restore_keys(keys);
+            }
             if let Some(stored) = recovered.queues.remove(&queue.id) {
                 messages += stored.messages.len();
                 restored.restore(stored, all_redelivered);
@@ -207,15 +219,21 @@ fn with_vhost(
     }
 }
 
-fn restore_exchange(vhost: &Vhost, record: &ExchangeRecord) {
+/// What an exchange or a queue remembered of messages that may come twice.
+fn window_of(recovered: &mut Recovered, window: Option<u64>) -> Option<RecoveredQueue> {
+    recovered.queues.remove(&window?)
+}
+
+fn restore_exchange(vhost: &Vhost, record: &ExchangeRecord) -> Arc<Exchange> {
     let settings = ExchangeSettings {
         kind: record.kind,
         durable: record.durable,
         auto_delete: record.auto_delete,
         internal: record.internal,
         arguments: record.arguments.clone(),
+        window: record.window,
     };
-    vhost.restore_exchange(&record.name, settings);
+    vhost.restore_exchange(&record.name, settings)
 }
 
 fn restore_queue(vhost: &Vhost, record: &QueueRecord) -> Result<Arc<Queue>, Error> {
@@ -228,6 +246,7 @@ fn restore_queue(vhost: &Vhost, record: &QueueRecord) -> Result<Arc<Queue>, Erro
         owner: None,
         arguments: record.arguments.clone(),
         parsed,
+        window: record.window,
     };
     Ok(vhost.restore_queue(QueueId(record.id), &record.name, settings))
 }

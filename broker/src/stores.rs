@@ -79,6 +79,11 @@ impl Messages {
         self.scratch.progress().room().await;
     }
 
+    /// When everything is durable that was appended so far.
+    pub(crate) fn last(&self) -> Ticket {
+        self.durable.append(&mut Batch::default())
+    }
+
     /// A queue is gone with all its durable messages. Returns when that is durable.
     pub(crate) fn delete_from_durable(&self, queue: u64) -> Ticket {
         let mut batch = Batch { awaited: true, deleted_queues: vec![queue], ..Batch::default() };

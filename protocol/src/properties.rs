@@ -66,6 +66,8 @@ pub struct BasicProperties<'a> {
     /// Whether the headers, as read, name further routing keys: a `CC` or `BCC` entry (RabbitMQ's
     /// sender-selected distribution). Written nowhere.
     pub names_more_keys: bool,
+    /// Whether the headers, as read, have an entry `x-opt-delivery-time`. Written nowhere.
+    pub names_delivery_time: bool,
 }
 
 impl<'a> BasicProperties<'a> {
@@ -138,8 +140,11 @@ fn parse(raw: &[u8]) -> Result<BasicProperties<'_>, nom::Err<Malformed>> {
     let (i, flags) = flag_words(raw)?;
     let (i, content_type) = optional(i, flags & flag::CONTENT_TYPE, short_string)?;
     let (i, content_encoding) = optional(i, flags & flag::CONTENT_ENCODING, short_string)?;
-    let mut names_more_keys = false;
-    let note = |name: &[u8]| names_more_keys |= name == b"CC" || name == b"BCC";
+    let (mut names_more_keys, mut names_delivery_time) = (false, false);
+    let note = |name: &[u8]| {
+        names_more_keys |= name == b"CC" || name == b"BCC";
+        names_delivery_time |= name == b"x-opt-delivery-time";
+    };
     let (i, headers) = match flags & flag::HEADERS {
         0 => (i, None),
         _ => table(i, note).map(|(i, table)| (i, Some(table)))?,
@@ -174,6 +179,7 @@ fn parse(raw: &[u8]) -> Result<BasicProperties<'_>, nom::Err<Malformed>> {
         app_id,
         cluster_id,
         names_more_keys,
+        names_delivery_time,
     })
 }
 

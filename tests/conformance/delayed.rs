@@ -1,12 +1,12 @@
 //! Exchanges that delay messages, as RabbitMQ's plugin has them: no release of RabbitMQ 4.3 can run
 //! it, so these rows are for brokers that have the type.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use leveret_tests::broker_under_test::BrokerUnderTest;
 use leveret_tests::deadline::let_pass;
 use leveret_tests::now;
-use leveret_tests::raw_client::method::{basic, exchange, queue};
+use leveret_tests::raw_client::method::{basic, exchange, queue, tx};
 use leveret_tests::raw_client::{Flag, Message, Table, Value};
 
 use crate::row::{Needs, Row};
@@ -137,7 +137,96 @@ pub(crate) const ROWS: &[Row] = &[
         basic::GET,
     )
     .needs(Needs::ExchangeType(KIND)),
+    Row::new("", "a message that names a time comes then, whatever its exchange", |scene| {
+        let name = scene.queue();
+        let exchange = scene.exchange_bound("topic", &name, "#");
+        scene.client.consume(&name);
+        let (begun, time) = (now(), millis_from_now(500));
+        scene.client.publish(&at(&exchange, time, "last"));
+        scene.client.publish(&Message::to_queue(&name).header(AT, time - 200).body("first"));
+        scene.client.publish(&Message::to(&exchange, "key").body("at once"));
+        scene.client.expect_deliveries(&["at once", "first"]);
+        let delivery = scene.client.expect_delivery();
+        assert!(now() - begun >= Duration::from_millis(490));
+        assert_eq!((&*delivery.text(), &delivery.exchange), ("last", &exchange));
+        let headers = delivery.content.properties.headers.expect("headers");
+        assert_eq!(headers, Table::new().with(AT, Value::Long(time)));
+    })
+    .needs(Needs::Leveret),
+    Row::new("", "a time that is past, or none, is now", |scene| {
+        let name = scene.queue();
+        let exchange = scene.exchange_bound("fanout", &name, "");
+        scene.client.consume(&name);
+        let none = [Value::Long(1), Value::Long(-5), "soon".into(), Value::Void, Value::Bool(true)];
+        for (number, time) in none.into_iter().enumerate() {
+            let message = Message::to(&exchange, "").header(AT, time);
+            scene.client.publish(&message.body(format!("{number}")));
+        }
+        scene.client.expect_deliveries(&["0", "1", "2", "3", "4"]);
+    })
+    .needs(Needs::Leveret),
+    Row::new("", "of a time and a delay the later counts, where delays do", |scene| {
+        let (exchange, name) = delaying(scene, "fanout", "");
+        let plain = scene.name("plain");
+        scene.client.declare_exchange(&plain, "fanout");
+        scene.client.call(queue::bind(&name, &plain, ""));
+        scene.client.consume(&name);
+        let time = millis_from_now(400);
+        scene.client.publish(&at(&exchange, time + 400, "third").header("x-delay", 50));
+        scene.client.publish(&at(&exchange, time - 300, "second").header("x-delay", 600));
+        scene.client.publish(&at(&plain, time, "first").header("x-delay", 60_000));
+        scene.client.expect_deliveries(&["first", "second", "third"]);
+    })
+    .needs(Needs::Leveret),
+    Row::new("", "what is mandatory and goes nowhere does not wait, nor in a transaction", |scene| {
+        let exchange = scene.exchange("direct");
+        let message = at(&exchange, millis_from_now(60_000), "a").with(Flag::Mandatory);
+        scene.client.publish(&message);
+        assert_eq!(scene.client.expect_return().code, 312);
+        let name = scene.queue();
+        scene.client.consume(&name);
+        scene.client.call(tx::select());
+        let begun = now();
+        let message = Message::to_queue(&name).header(AT, millis_from_now(300)).body("b");
+        scene.client.publish(&message.persistent());
+        scene.client.call(tx::commit());
+        scene.client.expect_deliveries(&["b"]);
+        assert!(now() - begun >= Duration::from_millis(290));
+    })
+    .needs(Needs::Leveret),
+    Row::new("", "what waits for its time comes back after a crash", |_| {
+        let mut broker = BrokerUnderTest::start();
+        let mut scene = Scene::new(broker.broker());
+        let name = scene.queue();
+        scene.client.select_confirms();
+        let message = |after, body| {
+            let message = Message::to_queue(&name).header(AT, millis_from_now(after));
+            message.body(body).persistent()
+        };
+        scene.client.publish(&message(600_000, "not yet"));
+        scene.client.publish(&message(1_500, "a"));
+        scene.client.expect_confirmed_up_to(1, 2);
+        broker.kill();
+        broker.start_again();
+        let mut client = broker.broker().connect();
+        client.expect_count(&name, 1);
+        assert_eq!(client.drain(&name), ["a"]);
+        client.close();
+    })
+    .needs(Needs::PrivateBroker),
 ];
+
+/// The header that says when a message may come.
+const AT: &str = "x-opt-delivery-time";
+
+fn millis_from_now(ms: i64) -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    i64::try_from(now.as_millis()).expect("not so late") + ms
+}
+
+fn at(exchange: &str, time: i64, body: &str) -> Message {
+    Message::to(exchange, "key").header(AT, time).body(body)
+}
 
 /// An exchange that delays and routes as `kind`, and a queue bound to it.
 fn delaying(scene: &mut Scene, kind: &str, binding_key: &str) -> (String, String) {

@@ -33,6 +33,7 @@ mod handshake;
 mod headers_matching;
 mod heartbeat;
 mod dead_letters;
+mod deduplication;
 mod delayed;
 mod expiry;
 mod length_limits;
@@ -83,6 +84,7 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("extensions", extensions::ROWS),
     ("dead_letters", dead_letters::ROWS),
     ("delayed", delayed::ROWS),
+    ("deduplication", deduplication::ROWS),
     ("expiry", expiry::ROWS),
     ("consumer_timeout", consumer_timeout::ROWS),
     ("length_limits", length_limits::ROWS),

@@ -71,6 +71,13 @@ impl Scene {
         name
     }
 
+    /// Declares the scene's exchange, and binds a queue to it.
+    pub(crate) fn exchange_bound(&mut self, kind: &str, queue: &str, binding_key: &str) -> String {
+        let name = self.exchange(kind);
+        self.client.call(queue::bind(queue, &name, binding_key));
+        name
+    }
+
     /// Another client with channel 1 open.
     pub(crate) fn connect(&self) -> RawClient {
         self.broker.connect()

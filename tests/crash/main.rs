@@ -34,6 +34,7 @@ mod kill;
 mod restart;
 mod paging;
 mod moves;
+mod repeats;
 mod volume;
 mod power;
 mod feeder;

@@ -509,13 +509,11 @@ impl Drop for Connection {
 
 #[cfg(test)]
 mod tests {
-    use leveret_protocol::types::FieldTable;
     use tokio::net::TcpListener;
 
     use super::*;
     use crate::config::{Config, ServeOptions};
     use crate::queue::QueueSettings;
-    use crate::queue::arguments::QueueArguments;
     use crate::session::context::{ClientCapabilities, LoggedIn};
     use crate::startup;
 
@@ -549,13 +547,8 @@ mod tests {
 
     fn declare_exclusive(connection: &mut Connection) {
         let session = &mut connection.dispatch.session;
-        let settings = QueueSettings {
-            durable: false,
-            auto_delete: false,
-            owner: Some(session.handle.id()),
-            arguments: FieldTable::new(),
-            parsed: QueueArguments::default(),
-        };
+        let settings =
+            QueueSettings { owner: Some(session.handle.id()), ..QueueSettings::plain(false) };
         let declared = session.vhost.declare_queue("own", settings, session.handle.id());
         session.owns(&declared.expect("a new queue").0);
     }

@@ -279,6 +279,7 @@ fn exchange(exchange: &Object<'_>) -> Result<ExchangeRecord, String> {
         auto_delete: exchange.flag("auto_delete", false)?,
         internal: exchange.flag("internal", false)?,
         arguments: exchange.arguments()?,
+        window: None,
     })
 }
 

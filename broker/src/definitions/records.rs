@@ -129,6 +129,9 @@ pub(crate) struct ExchangeRecord {
     /// The arguments of its declaration.
     #[serde(with = "arguments")]
     pub arguments: FieldTable,
+    /// The number of what it remembers in the message log, if it deduplicates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u64>,
 }
 
 /// A durable queue.
@@ -147,6 +150,9 @@ pub(crate) struct QueueRecord {
     /// The arguments of its declaration.
     #[serde(with = "arguments")]
     pub arguments: FieldTable,
+    /// The number of what it remembers in the message log, if it deduplicates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<u64>,
 }
 
 /// What a binding leads to.
@@ -376,6 +382,7 @@ mod tests {
             durable: true,
             auto_delete: false,
             arguments,
+            window: None,
         }
     }
 
@@ -431,6 +438,7 @@ mod tests {
                 auto_delete: true,
                 internal: false,
                 arguments: arguments.clone(),
+                window: Some(8),
             }],
             queues: vec![queue("a", arguments.clone()), queue("b", FieldTable::new())],
             bindings: vec![binding(DestinationKind::Queue, arguments)],

@@ -122,6 +122,7 @@ fn declare_exchange(exchange: ExchangeRecord, broker: &Broker) -> Result<(), Doc
         auto_delete: exchange.auto_delete,
         internal: exchange.internal,
         arguments: exchange.arguments,
+        window: None,
     };
     let declared = vhost.declare_exchange(&exchange.name, settings);
     done(declared, || ResourceName::exchange(&exchange.vhost, &exchange.name).to_string())
@@ -141,6 +142,7 @@ fn declare_queue(queue: QueueDefinition, broker: &Broker) -> Result<(), Document
         owner: None,
         arguments: queue.arguments,
         parsed,
+        window: None,
     };
     let declared = vhost.declare_queue(&queue.name, settings, NOBODY);
     done(declared, || resource.to_string())

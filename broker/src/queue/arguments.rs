@@ -7,6 +7,7 @@
 use leveret_protocol::types::{FieldTable, FieldValue};
 use serde::{Deserialize, Serialize};
 
+use crate::deduplication::{self, Deduplication};
 use crate::error::{ChannelError, ResourceName};
 
 /// The longest time any argument may give: ten years in milliseconds, as RabbitMQ limits it.
@@ -46,6 +47,8 @@ pub(crate) struct QueueArguments {
     pub dead_letters: Option<DeadLetterTarget>,
     /// `x-consumer-timeout`: how long a consumer may take for a delivery, in milliseconds.
     pub consumer_timeout_ms: Option<u64>,
+    /// `x-message-deduplication` and what goes with it.
+    pub deduplication: Option<Deduplication>,
     /// No argument: the queue is the vhost's own, for messages that wait for their time.
     pub delays: bool,
 }
@@ -126,6 +129,12 @@ pub(crate) fn parse(
             check(value, arguments).map_err(|reason| invalid(key, queue, &reason))?;
         }
     }
+    for key in deduplication::ARGUMENTS {
+        if let Some(value) = arguments.get(key) {
+            let checked = deduplication::check(key, value, arguments);
+            checked.map_err(|reason| invalid(key, queue, &reason))?;
+        }
+    }
     let is_quorum = is_quorum(arguments);
     if is_quorum && let Some(key) = CLASSIC_ONLY.iter().find(|key| arguments.contains(key)) {
         let text = format!("invalid arg '{key}' for {queue} of queue type rabbit_quorum_queue");
@@ -161,6 +170,7 @@ pub(crate) fn parse(
             routing_key: text("x-dead-letter-routing-key"),
         }),
         consumer_timeout_ms: time(CONSUMER_TIMEOUT),
+        deduplication: Deduplication::of(arguments),
         delays: false,
     })
 }
@@ -218,6 +228,9 @@ pub(crate) fn assert_equivalent(
         let ours = current.get(key).or(default);
         let theirs = received.get(key).or(default);
         assert_argument_equivalent(key, theirs, ours, queue)?;
+    }
+    for key in deduplication::ARGUMENTS {
+        assert_argument_equivalent(key, received.get(key), current.get(key), queue)?;
     }
     Ok(())
 }

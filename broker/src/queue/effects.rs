@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use leveret_storage::messages::{Batch, Place, Publish, Ticket};
+use leveret_storage::messages::{Batch, Content, Place, Publish, Ticket};
 use smallvec::SmallVec;
 
 use super::Queue;
@@ -29,6 +29,9 @@ pub(crate) struct Effects {
     pub(super) dead: Vec<DeadLetters>,
     /// For the store of persistent messages, each as one: what moves from queue to queue.
     moves: Vec<Batch>,
+    /// For the store of persistent messages, behind those messages: the keys by which they are known
+    /// again.
+    pub(super) keys: Vec<Publish>,
     /// For the store of persistent messages.
     pub durable: Batch,
     /// For the store of bodies that are out of the way.
@@ -77,6 +80,7 @@ impl Effects {
     /// `None` when there were none.
     pub(crate) fn store(&mut self, messages: &Messages) -> Option<Ticket> {
         self.publish_dead();
+        self.durable.publishes.append(&mut self.keys);
         let has_messages = !self.durable.publishes.is_empty();
         let ticket =
             (!self.durable.is_empty()).then(|| messages.durable().append(&mut self.durable));
@@ -119,9 +123,27 @@ impl Effects {
         }
     }
 
+    /// Whoever publishes now is told once everything is on disk that came before.
+    pub(crate) fn await_what_is_stored(&mut self) {
+        let nowhere = Publish { content: Content::default(), places: SmallVec::new() };
+        self.durable.publishes.push(nowhere);
+        self.durable.awaited = true;
+    }
+
+    /// How many keys are to be stored.
+    pub(crate) fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Moves the keys that came after so many of them into a batch: they are stored with it.
+    pub(crate) fn take_keys(&mut self, after: usize, moved: &mut Batch) {
+        moved.publishes.extend(self.keys.drain(after..));
+    }
+
     /// Stores everything as one: it comes back after a crash whole or not at all. Returns when that
     /// is durable; `None` when there was nothing.
     pub(crate) fn commit(&mut self, messages: &Messages) -> Option<Ticket> {
+        self.durable.publishes.append(&mut self.keys);
         if self.durable.is_empty() {
             return None;
         }

@@ -157,6 +157,10 @@ impl Queue {
         if in_scratch {
             self.around.messages.delete_from_scratch(self.id.0);
         }
+        if let Some(window) = self.settings.window.filter(|_| in_durable) {
+            // Before the messages: whoever waits for these waits for both.
+            let _ = self.around.messages.delete_from_durable(window);
+        }
         in_durable.then(|| self.around.messages.delete_from_durable(self.id.0))
     }
 }

@@ -86,6 +86,9 @@ pub(crate) struct QueueSettings {
     pub arguments: FieldTable,
     /// The arguments that mean something, parsed.
     pub parsed: QueueArguments,
+    /// The number under which the message store keeps what it remembers of messages that may come
+    /// twice, if it is to be kept.
+    pub window: Option<u64>,
 }
 
 impl QueueSettings {
@@ -97,6 +100,7 @@ impl QueueSettings {
             owner: None,
             arguments: FieldTable::new(),
             parsed: QueueArguments::default(),
+            window: None,
         }
     }
 }
@@ -218,6 +222,9 @@ impl Queue {
         let room = around.messages.queue_room();
         state.begin(Facts { now_ms: clock::unix_millis(), room });
         state.touch();
+        if let Some(asked) = &settings.parsed.deduplication {
+            state.deduplicate(asked.clone(), settings.window.is_some());
+        }
         let inner = Inner {
             state,
             sinks: Vec::new(),
@@ -262,6 +269,11 @@ impl Queue {
         self.see_to_waking(&mut inner);
         drop(inner);
         effects.store(&self.around.messages);
+    }
+
+    /// Takes back the keys of messages that may come twice, before anyone uses the queue.
+    pub(crate) fn restore_keys(&self, recovered: RecoveredQueue) {
+        self.inner.lock().state.restore_keys(recovered);
     }
 
     /// What is true for a command that is given now.
@@ -476,6 +488,9 @@ impl Queue {
         self.around.messages.report(reported, state.resident_bytes());
         *in_scratch |= state.changes().pages_out();
         state.changes().drain_into(self.id, &mut effects.durable, &mut effects.scratch);
+        if let Some(window) = self.settings.window {
+            state.changes().drain_keys(window, &mut effects.keys, &mut effects.durable);
+        }
     }
 
     /// Hands out more; false when there is no more to be handed out.

@@ -8,6 +8,7 @@
 //! Stays true, and checked by the model test: every message is in exactly one of `ready` and
 //! `unacked`, or gone; every way in ends in `enforce_limit` or is refused by `admit`.
 
+mod deduplicating;
 mod delaying;
 mod dying;
 mod handing_out;
@@ -19,6 +20,7 @@ use leveret_storage::messages::RecoveredQueue;
 use serde::{Deserialize, Serialize};
 use slab::Slab;
 
+use self::deduplicating::Deduplicating;
 use self::delaying::Delayed;
 use self::dying::Deaths;
 pub(super) use self::timeouts::Lapse;
@@ -138,6 +140,8 @@ pub(super) struct QueueState {
     deaths: Deaths,
     delayed: Delayed,
     timeouts: Timeouts,
+    /// What it remembers of what came, if it drops what comes twice.
+    deduplicating: Option<Box<Deduplicating>>,
 }
 
 /// What kind of queue a state machine is for.
@@ -201,6 +205,7 @@ impl QueueState {
             deaths: Deaths::default(),
             delayed: Delayed::default(),
             timeouts: Timeouts::default(),
+            deduplicating: None,
         }
     }
 
@@ -288,14 +293,23 @@ impl QueueState {
     }
 
     /// Takes a message that arrives, and returns its sequence number: the next one. It goes straight
-    /// on its way when nothing waits before it and a consumer has credit.
+    /// on its way when nothing waits before it and a consumer has credit. What came before and is not
+    /// to come twice takes its place and is gone.
     ///
     /// # Errors
     /// The queue is full and refuses.
     pub(super) fn admit(&mut self, message: Message) -> Result<u64, Full> {
+        if self.deduplicating.is_some()
+            && let Some(sequence) = self.pass_over(&message)
+        {
+            return Ok(sequence);
+        }
         if self.kind.rejects && self.would_overflow(&message) {
             self.bury_refused(message);
             return Err(Full);
+        }
+        if self.deduplicating.is_some() {
+            self.remember(&message);
         }
         let sequence = self.next_sequence;
         self.next_sequence += 1;

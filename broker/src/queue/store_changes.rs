@@ -4,7 +4,7 @@
 //! under the queue's lock. Stays true: every durable message that is gone is in `settled` once;
 //! every paged message that is gone or back in memory is in `unpaged` once.
 
-use leveret_storage::messages::{Batch, Place, Publish, Settled};
+use leveret_storage::messages::{Batch, Content, Place, Publish, Settled};
 use smallvec::smallvec;
 
 use super::held::Held;
@@ -21,6 +21,8 @@ pub(super) struct StoreChanges {
     delivery_counts: Vec<(u64, u32)>,
     paged_out: Vec<(u64, Message)>,
     unpaged_runs: Vec<(u64, u64)>,
+    keys: Vec<(u64, Content)>,
+    outdated_keys: Vec<u64>,
 }
 
 impl StoreChanges {
@@ -78,7 +80,34 @@ impl StoreChanges {
         self.unpaged_runs.push((sequence, 1));
     }
 
-    /// Moves everything into batches for the two stores.
+    /// A key is remembered, in this place of the queue's window.
+    pub(super) fn store_key(&mut self, place: u64, record: Content) {
+        self.keys.push((place, record));
+    }
+
+    /// Keys are remembered no more.
+    pub(super) fn forget_keys(&mut self, places: Vec<u64>) {
+        self.outdated_keys.extend(places);
+    }
+
+    /// Moves what is to be stored of keys into `records`, and what is to be forgotten into the batch,
+    /// for the window with this number.
+    pub(super) fn drain_keys(
+        &mut self,
+        window: u64,
+        records: &mut Vec<Publish>,
+        durable: &mut Batch,
+    ) {
+        let place = |sequence| Place { queue: window, sequence };
+        self.outdated_keys.drain(..).for_each(|sequence| durable.settle(place(sequence)));
+        records.extend(
+            self.keys
+                .drain(..)
+                .map(|(sequence, content)| Publish { content, places: smallvec![place(sequence)] }),
+        );
+    }
+
+    /// Moves everything else into batches for the two stores.
     pub(super) fn drain_into(&mut self, queue: QueueId, durable: &mut Batch, scratch: &mut Batch) {
         let queue = queue.0;
         let place = |sequence| Place { queue, sequence };
@@ -93,6 +122,11 @@ impl StoreChanges {
             content: message.content(),
             places: smallvec![place(sequence)],
         }));
+    }
+
+    #[cfg(test)]
+    pub(super) fn take_keys(&mut self) -> (Vec<(u64, Content)>, Vec<u64>) {
+        (std::mem::take(&mut self.keys), std::mem::take(&mut self.outdated_keys))
     }
 
     #[cfg(test)]

@@ -238,6 +238,11 @@ impl Routes {
         targets.filter_map(|&place| self.queues.get(place as usize)).map(|pending| &pending.queue)
     }
 
+    /// What is to be stored with the messages that wait to be handed over.
+    pub(crate) fn stored(&mut self) -> &mut Vec<Publish> {
+        &mut self.stored
+    }
+
     /// How many messages wait to be handed over, each as often as it has queues.
     pub(crate) fn pending(&self) -> usize {
         self.pending

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+use leveret_protocol::properties::BasicProperties;
 use leveret_storage::messages::{Batch, Place, Publish};
 use parking_lot::Mutex;
 use rustc_hash::FxBuildHasher;
@@ -25,9 +26,10 @@ use tracing::error;
 
 use super::Vhost;
 use super::death_history::{Death, Letter};
+use super::deduplicating::{Sight, Sighting};
 use super::delayed;
 use crate::clock;
-use crate::message::{Marks, Message};
+use crate::message::Message;
 use crate::queue::deaths::{Dead, DeadLetters, Reason, UNPLACED};
 use crate::queue::exit::Exit;
 use crate::queue::{Effects, Queue};
@@ -75,8 +77,8 @@ impl Waiting {
 /// What goes to one queue: each message, and which of the stored ones it is.
 type Runs = IndexMap<u64, (Arc<Queue>, Vec<(Message, Option<usize>)>), FxBuildHasher>;
 
-/// A message as it is published, and the queues it goes to.
-type Way = (Message, Vec<Arc<Queue>>);
+/// A message as it is published, the queues it goes to, and what exchanges made of it.
+type Way = (Message, Vec<Arc<Queue>>, Option<Box<Sighting>>);
 
 impl Exit for Vhost {
     fn publish_dead(&self, letters: DeadLetters, effects: &mut Effects) {
@@ -188,17 +190,23 @@ impl Vhost {
                     self.way_of_dead(queue, message, &death)
                 }
             };
-            if let Some((message, targets)) = way {
+            if let Some((message, targets, sighting)) = way {
                 let message = message.arrived_at(now_ms);
-                note_way(message, targets, &mut moved.publishes, &mut runs);
+                let taken = !targets.is_empty();
+                let is_stored = note_way(message, targets, &mut moved.publishes, &mut runs);
+                if let Some(sighting) = sighting {
+                    sighting.conclude(taken, is_stored, &mut moved);
+                }
             }
             if dead.sequence != UNPLACED && queue.is_stored() && message.is_persistent() {
                 moved.settle(Place { queue: queue.id().0, sequence: dead.sequence });
             }
         }
+        let keys = effects.keys();
         for (target, run) in runs.into_values() {
             deliver(&target, run, &mut moved, effects);
         }
+        effects.take_keys(keys, &mut moved);
         effects.move_as_one(moved);
     }
 
@@ -207,15 +215,22 @@ impl Vhost {
         let to = queue.dead_letter_target()?;
         let exchange = self.exchange(&to.exchange)?;
         let letter = Letter::write(message, death, &to.exchange, to.routing_key.as_deref())?;
-        if let Some(place) = self.waiting_place(&exchange, || letter.message.delay_ms()) {
-            return Some((letter.message.clone().marked(Marks::DELAYED), vec![place]));
+        if exchange.delays() {
+            let properties = BasicProperties::parse(letter.message.properties()).ok()?;
+            if let Some((place, marks)) = self.waiting_place(&exchange, &properties) {
+                let sighting = self.sight(&exchange, &properties);
+                let is_twice = sighting.as_ref().is_some_and(|sighting| sighting.is_twice());
+                let targets = if is_twice { Vec::new() } else { vec![place] };
+                return Some((letter.message.clone().marked(marks), targets, sighting));
+            }
         }
         let keys: SmallVec<[&str; 2]> = letter.routing_keys.iter().map(String::as_str).collect();
-        let mut targets = self.route_made(&exchange, &letter.message, &keys).queues;
+        let route = self.route_made(&exchange, &letter.message, &keys, Sight::Now);
+        let mut targets = route.queues;
         if death.reason != Reason::Rejected {
             targets.retain(|target| !letter.goes_round(target.name()));
         }
-        Some((letter.message, targets))
+        Some((letter.message, targets, route.sighting))
     }
 
     /// Where a message goes that has waited for its time, and as what.
@@ -225,8 +240,8 @@ impl Vhost {
         let mut keys = message.shown_keys();
         keys.extend(message.hidden_keys());
         let keys: SmallVec<[&str; 2]> = keys.iter().map(String::as_str).collect();
-        let targets = self.route_made(&exchange, &message, &keys).queues;
-        Some((message, targets))
+        let route = self.route_made(&exchange, &message, &keys, Sight::AfterFirst);
+        Some((message, route.queues, route.sighting))
     }
 }
 
@@ -240,13 +255,14 @@ fn as_one(dead: &[Dead]) -> usize {
     fit.count().max(1)
 }
 
-/// Adds a message to what its targets get, and to what is stored if one of them stores it.
+/// Adds a message to what its targets get, and to what is stored if one of them stores it. Returns
+/// whether one does.
 fn note_way(
     message: Message,
     targets: Vec<Arc<Queue>>,
     stored: &mut Vec<Publish>,
     runs: &mut Runs,
-) {
+) -> bool {
     let is_stored = message.is_persistent() && targets.iter().any(|target| target.is_stored());
     let place = is_stored.then_some(stored.len());
     if is_stored {
@@ -256,6 +272,7 @@ fn note_way(
         let run = runs.entry(target.id().0).or_insert_with(|| (target, Vec::new()));
         run.1.push((message.clone(), place));
     }
+    is_stored
 }
 
 /// Gives a queue its messages, and notes where those are that are stored.

@@ -1,20 +1,23 @@
-//! Messages that wait before an exchange of the type `x-delayed-message` routes them.
+//! Messages that wait before an exchange routes them: by the header `x-delay`, which exchanges of the
+//! type `x-delayed-message` heed, or by `x-opt-delivery-time`, which all do.
 //!
 //! They are in a queue of the vhost's own, which no client can name: made with the first such
-//! exchange, defined like any durable queue, so that its messages come back. A publish that is to wait
-//! goes there instead of along its route; when its time has come the queue lets go of it
+//! exchange or message, defined like any durable queue, so that its messages come back. A publish that
+//! is to wait goes there instead of along its route; when its time has come the queue lets go of it
 //! (`queue::exit`), and it is routed as what is bound then says. Stays true: what consumers get has the
-//! header `x-delay` below zero, so that it waits nowhere again. As RabbitMQ's delayed message exchange
-//! plugin does.
+//! header `x-delay` below zero, or a time that is past, so that it waits nowhere again. As RabbitMQ's
+//! delayed message exchange plugin does; the other header is announced for queues of RabbitMQ 4.4.
 
 use std::sync::Arc;
 
+use leveret_protocol::properties::BasicProperties;
 use leveret_protocol::types::FieldValue;
 
 use super::Vhost;
 use super::destination::Exchange;
 use super::records::TopologyChanges;
-use crate::message::{DELAY, Marks, Message};
+use crate::clock;
+use crate::message::{DELAY, Marks, Message, waiting_marks};
 use crate::queue::arguments::QueueArguments;
 use crate::queue::{Queue, QueueSettings};
 
@@ -38,14 +41,31 @@ impl Vhost {
         let _ = self.delayed.set(queue);
     }
 
-    /// Where a message has to wait before this exchange routes it, if it asks for that.
+    /// Where a message has to wait before this exchange routes it, if it asks for that, and how it is
+    /// marked there.
     pub(crate) fn waiting_place(
         &self,
         exchange: &Exchange,
-        delay_ms: impl FnOnce() -> Option<u64>,
-    ) -> Option<Arc<Queue>> {
-        let waits = exchange.delays() && delay_ms().is_some();
-        self.delayed.get().filter(|_| waits).map(Arc::clone)
+        properties: &BasicProperties<'_>,
+    ) -> Option<(Arc<Queue>, Marks)> {
+        if !exchange.delays() && !properties.names_delivery_time {
+            return None;
+        }
+        let marks = waiting_marks(properties, exchange.delays(), clock::unix_millis())?;
+        Some((self.delayed_queue()?, marks))
+    }
+
+    /// The queue of what waits. With the first message that names a time it is made, on a full disk,
+    /// too: it is one small definition, and the message may be told of before that only once it is kept.
+    fn delayed_queue(&self) -> Option<Arc<Queue>> {
+        if self.delayed.get().is_none() {
+            let ordered = self.topology.lock();
+            let mut changes = TopologyChanges::default();
+            self.make_delayed_queue(&mut changes);
+            self.propose(changes);
+            drop(ordered);
+        }
+        self.delayed.get().map(Arc::clone)
     }
 
     /// Messages that wait.
@@ -62,6 +82,9 @@ pub(super) fn settings() -> QueueSettings {
 
 /// The same message after it has waited.
 pub(super) fn after_delay(message: &Message) -> Option<Message> {
+    if message.is_at_time() {
+        return Some(message.clone().unmarked(Marks::AT_TIME).unmarked(Marks::DELAYED));
+    }
     let mut headers = message.header_table();
     let waited = message.delay_ms().and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
     headers.insert(DELAY, negated(headers.get(DELAY)?, waited));

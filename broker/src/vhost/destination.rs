@@ -12,8 +12,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use leveret_protocol::types::{FieldTable, FieldValue};
+use leveret_storage::messages::RecoveredQueue;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
+use super::deduplicating::Deduplicator;
 use crate::exchange::hash_on::HashOn;
 use crate::exchange::history::History;
 use crate::exchange::{ExchangeKind, Router, Target};
@@ -37,6 +39,9 @@ pub(crate) struct ExchangeSettings {
     pub internal: bool,
     /// All arguments as declared.
     pub arguments: FieldTable,
+    /// The number under which the message store keeps what it remembers of messages that may come
+    /// twice, if it is to be kept.
+    pub window: Option<u64>,
 }
 
 /// An exchange and its bindings.
@@ -59,6 +64,8 @@ pub(crate) struct Exchange {
     hash_on: HashOn,
     /// The last messages it got, if it keeps any. Locked for one message, or to copy them all.
     history: Option<Mutex<History<Message>>>,
+    /// What it remembers of messages that may come twice, if it does.
+    deduplicator: Option<Arc<Deduplicator>>,
 }
 
 impl Exchange {
@@ -76,6 +83,7 @@ impl Exchange {
             alternate: ArcSwapOption::new(alternate_in(&settings.arguments)),
             told_to_delay: AtomicBool::new(false),
             hash_on: HashOn::of(&settings.arguments).unwrap_or_default(),
+            deduplicator: Deduplicator::of(&settings.arguments, settings.window),
             history: keeps.then(|| Mutex::new(History::of(&settings.arguments))),
             settings,
         })
@@ -133,6 +141,18 @@ impl Exchange {
     /// What of a message it hashes, if it is a consistent hash exchange.
     pub(super) fn hash_on(&self) -> &HashOn {
         &self.hash_on
+    }
+
+    /// What it remembers of messages that may come twice, if it does.
+    pub(super) fn deduplicator(&self) -> Option<&Arc<Deduplicator>> {
+        self.deduplicator.as_ref()
+    }
+
+    /// Takes back what it remembered, before anyone uses it.
+    pub(crate) fn restore_keys(&self, recovered: RecoveredQueue) {
+        if let Some(deduplicator) = &self.deduplicator {
+            deduplicator.restore(recovered);
+        }
     }
 
     /// Keeps a message that came by for those that are bound later, if it is a recent history

@@ -12,6 +12,7 @@
 pub(crate) mod bindings;
 mod dead_letters;
 mod death_history;
+pub(crate) mod deduplicating;
 mod delayed;
 pub(crate) mod destination;
 mod newest;
@@ -126,6 +127,7 @@ impl Vhost {
             auto_delete: false,
             internal,
             arguments: FieldTable::new(),
+            window: None,
         };
         let exchanges = Registry::default();
         for (name, kind, internal) in PREDECLARED {

@@ -176,13 +176,13 @@ mod tests {
     use crate::definitions::store::DefinitionStore;
     use crate::exchange::ExchangeKind;
     use crate::keys::ConnectionId;
-    use crate::message::delay_ms;
     use crate::message::tests::message;
     use crate::policy::{Draft, PolicyKind};
     use crate::queue::Effects;
     use crate::queue::QueueSettings;
     use crate::queue::arguments::{self, EXPIRY_MS_MAX};
     use crate::stores::tests::in_memory;
+    use crate::vhost::deduplicating::Sight;
 
     const ME: ConnectionId = ConnectionId(1);
 
@@ -241,6 +241,7 @@ mod tests {
                 auto_delete: false,
                 internal: false,
                 arguments,
+                window: None,
             };
             done(self.vhost.declare_exchange(name, settings));
         }
@@ -253,7 +254,8 @@ mod tests {
         fn find(&self, exchange: &str) -> Route {
             let exchange = self.vhost.exchange(exchange).expect("declared");
             let properties = &BasicProperties::default();
-            self.vhost.route(&exchange, &Routed { routing_keys: &[""], properties })
+            let routed = Routed { routing_keys: &[""], properties };
+            self.vhost.route(&exchange, &routed, Sight::Now)
         }
 
         /// The name of the one queue that a message reaches, if there is one, and how long it does.
@@ -433,7 +435,7 @@ mod tests {
             BasicProperties { headers: Some(RawTable::new(&headers)), ..Default::default() };
         let waits = |name: &str| {
             let exchange = rig.vhost.exchange(name).expect("declared");
-            rig.vhost.waiting_place(&exchange, || delay_ms(&properties)).is_some()
+            rig.vhost.waiting_place(&exchange, &properties).is_some()
         };
         rig.exchange("x.early", None);
         let (_, held) = rig.reached("x.early");

@@ -113,6 +113,7 @@ fn exchange_record(vhost: &str, exchange: &Exchange) -> ExchangeRecord {
         auto_delete: settings.auto_delete,
         internal: settings.internal,
         arguments: settings.arguments.clone(),
+        window: settings.window,
     }
 }
 
@@ -125,6 +126,7 @@ fn queue_record(queue: &Queue) -> QueueRecord {
         durable: settings.durable,
         auto_delete: settings.auto_delete,
         arguments: settings.arguments.clone(),
+        window: settings.window,
     }
 }
 

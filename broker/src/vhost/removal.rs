@@ -71,6 +71,10 @@ impl Vhost {
             self.exchanges.remove_if(exchange.name(), |_, known| Arc::ptr_eq(known, exchange));
         if this.is_some() {
             exchange.altered();
+            if let Some(window) = exchange.settings().window {
+                // Whoever is told waits for it.
+                let _ = self.messages.delete_from_durable(window);
+            }
             self.limits.exchanges.fetch_sub(1, Ordering::Relaxed);
             topology.leaving.push_back(Destination::Exchange(Arc::clone(exchange)));
         }

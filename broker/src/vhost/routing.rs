@@ -13,6 +13,7 @@ use leveret_protocol::types::{FieldTable, FieldValue};
 use rustc_hash::FxHashSet;
 
 use super::Vhost;
+use super::deduplicating::{Sight, Sighting};
 use super::destination::{Destination, Exchange};
 use crate::exchange::ExchangeKind;
 use crate::exchange::history::NO_STORE;
@@ -40,6 +41,9 @@ pub(crate) struct Route {
     /// The exchanges that keep the message, see `Exchange::keep`, which is up to the caller: most
     /// messages are made only once their route is known.
     pub keepers: Vec<Arc<Exchange>>,
+    /// What exchanges that deduplicate made of it, if there are any on its way. What went nowhere is
+    /// not remembered.
+    pub sighting: Option<Box<Sighting>>,
 }
 
 /// How long a route counts. Others declare, bind and delete all the time, so it depends on no more
@@ -68,7 +72,12 @@ impl Holds {
 
 impl Vhost {
     /// Where a message published to this exchange goes.
-    pub(crate) fn route(&self, exchange: &Arc<Exchange>, message: &Routed<'_>) -> Route {
+    pub(crate) fn route(
+        &self,
+        exchange: &Arc<Exchange>,
+        message: &Routed<'_>,
+        sight: Sight<'_>,
+    ) -> Route {
         let holds = Holds::Exchange(Arc::clone(exchange), exchange.generation());
         let generation = self.generation();
         let mut walk = Walk::new(self, message);
@@ -80,6 +89,9 @@ impl Vhost {
         let mut next = 0;
         while let Some(exchange) = reached.get(next).cloned() {
             next += 1;
+            if !walk.passes(&exchange, sight, next == 1) {
+                continue;
+            }
             walk.destinations(&exchange, &mut found);
             if found.is_empty() {
                 found.extend(walk.alternate(&exchange));
@@ -107,7 +119,18 @@ impl Vhost {
             _ => None,
         };
         let holds = holds.or(walk.cacheable.then_some(Holds::Vhost(generation)));
-        Route { queues, holds, keepers: walk.keepers }
+        let sighting = walk.sighting(queues.is_empty());
+        Route { queues, holds, keepers: walk.keepers, sighting }
+    }
+
+    /// What an exchange makes of a message that has to wait before it is routed there.
+    pub(crate) fn sight(
+        &self,
+        exchange: &Exchange,
+        properties: &BasicProperties<'_>,
+    ) -> Option<Box<Sighting>> {
+        let deduplicator = exchange.deduplicator()?;
+        Some(Sighting::by(exchange.id(), deduplicator, properties.headers))
     }
 
     /// Where a message goes that is made already. What an exchange on its way keeps is kept, and its
@@ -117,16 +140,19 @@ impl Vhost {
         exchange: &Arc<Exchange>,
         message: &Message,
         routing_keys: &[&str],
+        sight: Sight<'_>,
     ) -> Route {
         // They were read when it was published.
         let properties = BasicProperties::parse(message.properties()).unwrap_or_default();
         let routed = Routed { routing_keys, properties: &properties };
-        let route = self.route(exchange, &routed);
+        let route = self.route(exchange, &routed, sight);
         if route.keepers.is_empty() {
             return route;
         }
         route.keepers.iter().for_each(|keeper| keeper.keep(message));
-        self.route(exchange, &routed)
+        let twice = route.sighting.as_ref().map_or(&[][..], |sighting| sighting.twice());
+        let queues = self.route(exchange, &routed, Sight::As(twice)).queues;
+        Route { queues, ..route }
     }
 }
 
@@ -136,11 +162,30 @@ struct Walk<'a> {
     headers: Option<FieldTable>,
     cacheable: bool,
     keepers: Vec<Arc<Exchange>>,
+    sighting: Option<Box<Sighting>>,
 }
 
 impl<'a> Walk<'a> {
     fn new(vhost: &'a Vhost, message: &'a Routed<'a>) -> Self {
-        Self { vhost, message, headers: None, cacheable: true, keepers: Vec::new() }
+        Self { vhost, message, headers: None, cacheable: true, keepers: Vec::new(), sighting: None }
+    }
+
+    /// Whether an exchange has not had the message before, as far as it cares.
+    fn passes(&mut self, exchange: &Exchange, sight: Sight<'_>, is_first: bool) -> bool {
+        let Some(deduplicator) = exchange.deduplicator() else { return true };
+        self.cacheable = false;
+        let headers = self.message.properties.headers;
+        let sighting = self.sighting.get_or_insert_default();
+        sighting.passes((exchange.id(), deduplicator), headers, sight, is_first)
+    }
+
+    /// What came of that. It may come again if it went nowhere.
+    fn sighting(&mut self, went_nowhere: bool) -> Option<Box<Sighting>> {
+        let sighting = self.sighting.take().filter(|sighting| !sighting.is_plain())?;
+        if went_nowhere {
+            sighting.forget();
+        }
+        Some(sighting)
     }
 
     fn destinations(&mut self, exchange: &Arc<Exchange>, out: &mut Vec<Destination>) {

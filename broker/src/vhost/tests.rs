@@ -7,6 +7,7 @@ use leveret_protocol::properties::BasicProperties;
 use leveret_protocol::types::{FieldTable, FieldValue};
 
 use super::bindings::Ends;
+use super::deduplicating::Sight;
 use super::destination::ExchangeSettings;
 use super::routing::{Holds, Route, Routed};
 use super::topology::{Changed, Refusal};
@@ -39,8 +40,14 @@ impl Rig {
 
     fn exchange(&self, name: &str, kind: ExchangeKind, auto_delete: bool) -> bool {
         let arguments = FieldTable::new();
-        let settings =
-            ExchangeSettings { kind, durable: true, auto_delete, internal: false, arguments };
+        let settings = ExchangeSettings {
+            kind,
+            durable: true,
+            auto_delete,
+            internal: false,
+            arguments,
+            window: None,
+        };
         done(self.vhost.declare_exchange(name, settings)).1.is_now()
     }
 
@@ -71,7 +78,7 @@ impl Rig {
     fn find(&self, exchange: &str, key: &str) -> Route {
         let exchange = self.vhost.exchange(exchange).expect("declared");
         let message = Routed { routing_keys: &[key], properties: &BasicProperties::default() };
-        self.vhost.route(&exchange, &message)
+        self.vhost.route(&exchange, &message, Sight::Now)
     }
 
     /// The queues that a message reaches.
@@ -157,6 +164,7 @@ fn alternate_exchanges_in_a_ring_are_asked_once_each() {
             auto_delete: false,
             internal: false,
             arguments,
+            window: None,
         };
         drop(done(rig.vhost.declare_exchange(&format!("a{at}"), settings)));
     }
@@ -190,6 +198,7 @@ fn a_route_that_may_be_another_next_time_is_not_kept() {
             auto_delete: false,
             internal: false,
             arguments,
+            window: None,
         };
         assert!(done(rig.vhost.declare_exchange(&name, settings)).1.is_now());
         rig.bind(&name, DestinationKind::Queue, "q", "1");

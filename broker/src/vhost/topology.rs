@@ -21,6 +21,7 @@ use super::destination::{ALTERNATE_EXCHANGE, Exchange, ExchangeSettings};
 use super::newest::Subject;
 use super::records::TopologyChanges;
 use super::removal::Topology;
+use crate::deduplication::{self, Deduplication};
 use crate::definitions::store::Durable;
 use crate::error::{AmqpError, ChannelError, ConnectionError, ResourceName};
 use crate::exchange::DeclareError;
@@ -165,7 +166,7 @@ impl Vhost {
     fn declare_exchange_there(
         &self,
         name: &str,
-        settings: ExchangeSettings,
+        mut settings: ExchangeSettings,
         has_room: bool,
     ) -> Result<(), AmqpError> {
         if let Some(existing) = self.exchange(name) {
@@ -178,7 +179,10 @@ impl Vhost {
         self.assert_exchange_allowed(name)?;
         let invalid = |error: DeclareError| ChannelError::Precondition(error.to_string());
         settings.kind.validate(&settings.arguments).map_err(invalid)?;
+        self.check_deduplication(name, &settings.arguments)?;
         assert_room(settings.durable, has_room)?;
+        let deduplicates = Deduplication::of(&settings.arguments).is_some();
+        settings.window = self.new_window(settings.durable && deduplicates);
         let exchange = Exchange::new(name, settings);
         let mut changes = TopologyChanges::default();
         if exchange.delays() {
@@ -189,6 +193,22 @@ impl Vhost {
         self.add_exchange(name, exchange);
         self.topology_changed();
         Ok(())
+    }
+
+    fn check_deduplication(&self, name: &str, arguments: &FieldTable) -> Result<(), ChannelError> {
+        for key in deduplication::ARGUMENTS {
+            let Some(value) = arguments.get(key) else { continue };
+            deduplication::check(key, value, arguments).map_err(|reason| {
+                let resource = self.exchange_name(name);
+                ChannelError::Precondition(format!("invalid arg '{key}' for {resource}: {reason}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A number for what is remembered of messages that may come twice, if that is to be kept.
+    fn new_window(&self, is_kept: bool) -> Option<u64> {
+        is_kept.then(|| self.definitions.next_queue_id().0)
     }
 
     fn assert_exchange_allowed(&self, name: &str) -> Result<(), ChannelError> {
@@ -237,13 +257,11 @@ impl Vhost {
         assert_flag("durable", received.durable, current.durable, &resource)?;
         assert_flag("auto_delete", received.auto_delete, current.auto_delete, &resource)?;
         assert_flag("internal", received.internal, current.internal, &resource)?;
-        let argument = |table: &FieldTable| table.get(ALTERNATE_EXCHANGE).cloned();
-        assert_argument_equivalent(
-            ALTERNATE_EXCHANGE,
-            argument(&received.arguments).as_ref(),
-            argument(&current.arguments).as_ref(),
-            &resource,
-        )
+        for key in [ALTERNATE_EXCHANGE].into_iter().chain(deduplication::ARGUMENTS) {
+            let [received, current] = [received, current].map(|side| side.arguments.get(key));
+            assert_argument_equivalent(key, received, current, &resource)?;
+        }
+        Ok(())
     }
 
     /// Deletes an exchange with all its bindings. One that does not exist is no error.
@@ -251,23 +269,26 @@ impl Vhost {
         let mut topology = self.change()?;
         let deleted = self.delete_exchange_there(name, if_unused, &mut topology);
         let subjects = [(Subject::Exchange, name), (Subject::Bindings, name)];
-        self.told(topology, deleted, &subjects)
+        let (had_window, durable) = self.told(topology, deleted, &subjects)?;
+        let forgotten = had_window.then(|| self.messages.last());
+        Ok(((), durable.and_forgotten(&self.messages, forgotten)))
     }
 
+    /// Returns whether the message store has something of it to forget.
     fn delete_exchange_there(
         &self,
         name: &str,
         if_unused: bool,
         topology: &mut Topology,
-    ) -> Result<(), ChannelError> {
-        let Some(exchange) = self.exchange(name) else { return Ok(()) };
+    ) -> Result<bool, ChannelError> {
+        let Some(exchange) = self.exchange(name) else { return Ok(false) };
         if if_unused && !exchange.router().is_empty() {
             let resource = self.exchange_name(name);
             return Err(ChannelError::Precondition(format!("{resource} in use")));
         }
         self.begin_removal(&exchange, topology);
         self.step(topology, TopologyChanges::default());
-        Ok(())
+        Ok(exchange.settings().window.is_some())
     }
 
     /// Declares a queue, or checks that the one there is equivalent. `name` is not empty.
@@ -286,7 +307,7 @@ impl Vhost {
     fn declare_queue_there(
         &self,
         name: &str,
-        settings: QueueSettings,
+        mut settings: QueueSettings,
         connection: ConnectionId,
         has_room: bool,
     ) -> Result<Arc<Queue>, AmqpError> {
@@ -297,6 +318,8 @@ impl Vhost {
         }
         self.assert_queue_allowed(name)?;
         assert_room(settings.durable, has_room)?;
+        let deduplicates = settings.parsed.deduplication.is_some();
+        settings.window = self.new_window(settings.durable && deduplicates);
         let queue = self.new_queue(self.definitions.next_queue_id(), name, settings);
         let mut changes = TopologyChanges::default();
         changes.queue_declared(&queue);
@@ -403,8 +426,10 @@ impl Vhost {
     }
 
     /// Brings back a durable exchange at start.
-    pub(crate) fn restore_exchange(&self, name: &str, settings: ExchangeSettings) {
-        self.add_exchange(name, Exchange::new(name, settings));
+    pub(crate) fn restore_exchange(&self, name: &str, settings: ExchangeSettings) -> Arc<Exchange> {
+        let exchange = Exchange::new(name, settings);
+        self.add_exchange(name, Arc::clone(&exchange));
+        exchange
     }
 
     /// Brings back a durable queue at start.

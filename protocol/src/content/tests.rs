@@ -38,6 +38,7 @@ proptest! {
             cluster_id: text(9),
             // Neither CC nor BCC is among the headers.
             names_more_keys: false,
+            names_delivery_time: false,
         };
         let mut octets = Vec::new();
         properties.encode(&mut octets);

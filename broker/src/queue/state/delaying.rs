@@ -64,7 +64,8 @@ impl Delayed {
 impl QueueState {
     /// A message arrives that waits.
     pub(super) fn delay(&mut self, sequence: u64, message: Message) {
-        let due_ms = self.facts.now_ms.saturating_add(message.delay_ms().unwrap_or(0));
+        let now_ms = self.facts.now_ms;
+        let due_ms = message.until_ms(now_ms).unwrap_or(now_ms);
         let held = if self.delayed.resident_bytes() < self.facts.room {
             Held::Resident(message)
         } else {
@@ -95,14 +96,15 @@ mod tests {
     use super::super::super::command::Command;
     use super::super::{Facts, QueueKind};
     use super::*;
-    use crate::message::DELAY;
     use crate::message::tests::with_properties;
+    use crate::message::{DELAY, Marks};
 
     fn delayed(body: &str, ms: i32) -> Message {
         let headers: FieldTable = [(DELAY, ms)].into_iter().collect();
         let entries = headers.to_bytes();
         let headers = Some(RawTable::new(&entries));
-        with_properties(&BasicProperties { headers, ..BasicProperties::default() }, body.as_bytes())
+        let properties = BasicProperties { headers, ..BasicProperties::default() };
+        with_properties(&properties, body.as_bytes()).marked(Marks::DELAYED)
     }
 
     fn released(queue: &mut QueueState, now_ms: u64) -> Vec<String> {

@@ -18,8 +18,9 @@ use crate::message::Message;
 use crate::queue::Queue;
 use crate::session::context::Session;
 use crate::session::routes::RouteKey;
+use crate::vhost::deduplicating::Sight;
 use crate::vhost::destination::{Destination, Exchange, Missed};
-use crate::vhost::routing::Routed;
+use crate::vhost::routing::{Route, Routed};
 
 /// A message that is to be kept once it is made.
 #[derive(Debug)]
@@ -43,13 +44,14 @@ impl Kept {
     }
 
     /// Keeps it, and then finds its way once more.
-    pub(super) fn keep(&self, session: &mut Session, message: &Message) -> RouteKey {
+    /// Exchanges that had it before, by their numbers, have nothing more to do with it.
+    pub(super) fn keep(&self, session: &mut Session, message: &Message, twice: &[u64]) -> RouteKey {
         self.keepers.iter().for_each(|keeper| keeper.keep(message));
         let routing_key = String::from_utf8_lossy(message.routing_key());
         let routing_keys = with_extra(&routing_key, &self.extra_keys);
         let properties = BasicProperties::parse(message.properties()).unwrap_or_default();
         let routed = Routed { routing_keys: &routing_keys, properties: &properties };
-        let queues = session.vhost.route(&self.exchange, &routed).queues;
+        let queues = session.vhost.route(&self.exchange, &routed, Sight::As(twice)).queues;
         session.await_definitions(&queues);
         session.routes.route(queues)
     }
@@ -60,29 +62,37 @@ impl Channel {
     pub(super) fn catch_up(&self, session: &mut Session, missed: Option<Missed>) {
         let Some(Missed { destination, messages }) = missed else { return };
         for message in &messages {
-            let queues = match &destination {
-                Destination::Queue(queue) => vec![Arc::clone(queue)],
-                Destination::Exchange(exchange) => queues_behind(session, exchange, message),
+            let (queues, sighting) = match &destination {
+                Destination::Queue(queue) => (vec![Arc::clone(queue)], None),
+                Destination::Exchange(exchange) => {
+                    let route = route_behind(session, exchange, message);
+                    (route.queues, route.sighting)
+                }
             };
             // Nobody waits to hear whether a full queue took it.
             self.enqueue_now(session, &queues, message, false);
+            if let Some(sighting) = sighting {
+                let is_stored = is_stored_in(message, &queues);
+                sighting.conclude(true, is_stored, &mut session.effects.durable);
+            }
             session.caught_up += queues.len();
         }
     }
 }
 
 /// Where a message goes that comes to this exchange again.
-fn queues_behind(
-    session: &Session,
-    exchange: &Arc<Exchange>,
-    message: &Message,
-) -> Vec<Arc<Queue>> {
+fn route_behind(session: &Session, exchange: &Arc<Exchange>, message: &Message) -> Route {
     let mut keys = message.shown_keys();
     keys.extend(message.hidden_keys());
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    session.vhost.route_made(exchange, message, &keys).queues
+    session.vhost.route_made(exchange, message, &keys, Sight::Now)
 }
 
-fn with_extra<'a>(routing_key: &'a str, extra_keys: &'a [String]) -> Vec<&'a str> {
+/// Whether one of these queues stores a message.
+pub(super) fn is_stored_in(message: &Message, queues: &[Arc<Queue>]) -> bool {
+    message.is_persistent() && queues.iter().any(|queue| queue.is_stored())
+}
+
+pub(super) fn with_extra<'a>(routing_key: &'a str, extra_keys: &'a [String]) -> Vec<&'a str> {
     std::iter::once(routing_key).chain(extra_keys.iter().map(String::as_str)).collect()
 }

@@ -111,6 +111,7 @@ fn exchange_settings(declare: &exchange::Declare<'_>) -> Result<ExchangeSettings
         auto_delete: declare.auto_delete,
         internal: declare.internal,
         arguments: declare.arguments.parse()?,
+        window: None,
     })
 }
 

@@ -27,10 +27,12 @@ pub(crate) struct Checked {
     pub rewritten: Option<Vec<u8>>,
 }
 
-/// Whether a message with these properties goes where its exchange and routing key lead, and is
-/// stored as it came.
+/// Whether a message with these properties goes where its exchange and routing key lead, at once, and
+/// is stored as it came.
 pub(crate) fn is_plain(properties: &BasicProperties<'_>) -> bool {
-    !properties.names_more_keys && properties.reply_to != Some(PSEUDO_QUEUE.as_bytes())
+    !properties.names_more_keys
+        && !properties.names_delivery_time
+        && properties.reply_to != Some(PSEUDO_QUEUE.as_bytes())
 }
 
 /// Checks the properties of a plain message. Allocates for errors alone.

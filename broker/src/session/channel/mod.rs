@@ -10,6 +10,7 @@ pub(crate) mod assembly;
 pub(crate) mod catch_up;
 pub(crate) mod confirms;
 pub(crate) mod consume;
+pub(crate) mod deduplicated;
 pub(crate) mod exchange_methods;
 mod lapses;
 pub(crate) mod message_properties;

@@ -16,14 +16,17 @@ use smallvec::SmallVec;
 
 use super::Channel;
 use super::catch_up::Kept;
+use super::deduplicated::Sighted;
 use super::message_properties::{self, Checked};
 use super::reply_to::is_reply_address;
 use crate::auth::permissions::Permission;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
-use crate::message::{Marks, Message, delay_ms};
+use crate::message::{Marks, Message};
 use crate::queue::{Full, Queue};
 use crate::session::context::Session;
 use crate::session::routes::RouteKey;
+use crate::vhost::deduplicating::Sight;
+use crate::vhost::destination::Exchange;
 use crate::vhost::routing::{Route, Routed};
 
 /// A small publish of which all frames are there.
@@ -46,6 +49,8 @@ struct Found {
     hidden_keys: Vec<String>,
     /// Some exchange on its way keeps it.
     kept: Option<Box<Kept>>,
+    /// Some exchange on its way deduplicates.
+    sighted: Option<Box<Sighted>>,
     /// What else is known of it.
     marks: Marks,
 }
@@ -55,7 +60,7 @@ impl Found {
     #[inline]
     fn plain(route: RouteKey) -> Self {
         let marks = Marks::default();
-        Self { route, rewritten: None, hidden_keys: Vec::new(), kept: None, marks }
+        Self { route, rewritten: None, hidden_keys: Vec::new(), kept: None, sighted: None, marks }
     }
 }
 
@@ -153,7 +158,7 @@ impl Channel {
         let priority = properties.priority.unwrap_or(0);
         let Session { vhost, routes, effects, .. } = session;
         let cached = routes.lookup(vhost, self.assembly.envelope(), effects);
-        let Found { mut route, rewritten, hidden_keys, kept, marks } = match cached {
+        let Found { mut route, rewritten, hidden_keys, kept, sighted, marks } = match cached {
             // Permissions, existence and internal were checked when the route was found, and no
             // exchange on it looks at headers.
             Some(route) if message_properties::is_plain(&properties) => {
@@ -170,9 +175,13 @@ impl Channel {
             message = message.with_hidden_keys(&hidden_keys);
         }
         if let Some(kept) = kept {
-            route = kept.keep(session, &message);
+            let twice = sighted.as_ref().map_or(&[][..], |sighted| sighted.sighting.twice());
+            route = kept.keep(session, &message, twice);
         }
-        self.enqueue(session, route, message)
+        if let Some(sighted) = sighted {
+            return self.enqueue_sighted(session, route, message, sighted);
+        }
+        self.enqueue(session, route, message).map(|_| ())
     }
 
     /// All checks, and the route.
@@ -193,14 +202,18 @@ impl Channel {
         let mut keys = vec![self.assembly.routing_key()];
         keys.extend(extra_keys.iter().map(String::as_str));
         let routed = Routed { routing_keys: &keys, properties };
-        let Route { mut queues, holds, mut keepers } = session.vhost.route(&exchange, &routed);
-        let mut marks = Marks::default();
+        let waiting = session.vhost.waiting_place(&exchange, properties);
+        let is_later = waiting.is_some() || self.transaction.is_some();
+        let sight = if is_later { Sight::As(&[]) } else { Sight::Now };
+        let mut found = session.vhost.route(&exchange, &routed, sight);
         // What would be returned now does not wait.
-        if let Some(place) = session.vhost.waiting_place(&exchange, || delay_ms(properties))
-            && !(self.assembly.mandatory && queues.is_empty())
-        {
-            (queues, keepers, marks) = (vec![place], Vec::new(), Marks::DELAYED);
+        let waiting = waiting.filter(|_| !(self.assembly.mandatory && found.queues.is_empty()));
+        let marks = waiting.as_ref().map_or_else(Marks::default, |(_, marks)| *marks);
+        let place = waiting.map(|(place, _)| place);
+        if let Some(place) = &place {
+            self.wait_there(session, &mut found, place, &exchange, properties);
         }
+        let Route { queues, holds, keepers, sighting } = found;
         session.await_definitions(&queues);
         let mut route = session.routes.route(queues);
         if let Some(holds) = holds
@@ -208,21 +221,46 @@ impl Channel {
         {
             route = session.routes.remember(self.assembly.envelope(), route, holds);
         }
+        let sighted = sighting.map(|sighting| {
+            let (exchange, extra_keys) = (Arc::clone(&exchange), extra_keys.clone());
+            Box::new(Sighted { sighting, exchange, extra_keys, place })
+        });
         let kept = Kept::by(keepers, exchange, extra_keys);
-        Ok(Found { route, rewritten, hidden_keys, kept, marks })
+        Ok(Found { route, rewritten, hidden_keys, kept, sighted, marks })
     }
 
+    /// Has a message wait instead of going where it leads now. Whether its exchange had it before is
+    /// said now, unless a transaction holds it, all else when it is routed.
+    fn wait_there(
+        &self,
+        session: &Session,
+        found: &mut Route,
+        place: &Arc<Queue>,
+        exchange: &Exchange,
+        properties: &BasicProperties<'_>,
+    ) {
+        let sighting = match self.transaction {
+            Some(_) => found.sighting.take(),
+            None => session.vhost.sight(exchange, properties),
+        };
+        let is_twice = sighting.as_ref().is_some_and(|sighting| sighting.is_twice());
+        let queues = if is_twice { Vec::new() } else { vec![Arc::clone(place)] };
+        *found = Route { queues, sighting, ..Route::default() };
+    }
+
+    /// Puts a message into its queues, or into the transaction. False when it was refused.
     #[inline]
-    fn enqueue(
+    pub(super) fn enqueue(
         &mut self,
         session: &mut Session,
         route: RouteKey,
         message: Message,
-    ) -> Result<(), AmqpError> {
+    ) -> Result<bool, AmqpError> {
         let mandatory = self.assembly.mandatory;
         if let Some(transaction) = &mut self.transaction {
             let queues = session.routes.queues(route);
-            return transaction.publish(queues, message, mandatory).map_err(AmqpError::from);
+            transaction.publish(queues, message, mandatory)?;
+            return Ok(true);
         }
         if let Some(confirms) = &mut self.confirms {
             confirms.published();
@@ -236,12 +274,13 @@ impl Channel {
         let awaited = self.confirms.is_some();
         if session.routes.is_stored(route, &message) && session.broker.messages().refuses() {
             self.refuse();
-        } else if session.routes.may_refuse(route) {
-            self.offer(session, route, &message);
-        } else {
-            session.routes.push(route, message, awaited);
+            return Ok(false);
         }
-        Ok(())
+        if session.routes.may_refuse(route) {
+            return Ok(self.offer(session, route, &message));
+        }
+        session.routes.push(route, message, awaited);
+        Ok(true)
     }
 
     /// A queue is full, or the disk is and so is what waits for it. Without confirms a client is not
@@ -253,14 +292,15 @@ impl Channel {
     }
 
     /// Some queue refuses messages when it is full: hands the message over at once, to learn
-    /// whether the publisher is told ack or nack.
-    fn offer(&mut self, session: &mut Session, route: RouteKey, message: &Message) {
+    /// whether the publisher is told ack or nack. False when it was refused.
+    fn offer(&mut self, session: &mut Session, route: RouteKey, message: &Message) -> bool {
         let Session { routes, effects, .. } = session;
         routes.hand_over(effects);
         let taken = routes.offer(route, message, self.confirms.is_some(), effects);
         if !taken {
             self.refuse();
         }
+        taken
     }
 
     /// Enqueues a message of a committed transaction. False when a queue that is full refused it.

@@ -171,6 +171,7 @@ fn queue_settings(
         owner,
         arguments,
         parsed,
+        window: None,
     })
 }
 

@@ -13,6 +13,7 @@ use leveret_protocol::methods::tx;
 use leveret_storage::messages::{BATCH_BYTES_MAX, Batch, SETTLED_BYTES, Ticket, message_bytes};
 
 use super::Channel;
+use super::deduplicated::Sighted;
 use crate::definitions::store::Durable;
 use crate::error::ChannelError;
 use crate::keys::Outcome;
@@ -27,6 +28,8 @@ pub(super) struct Publish {
     queues: Vec<Arc<Queue>>,
     message: Message,
     mandatory: bool,
+    /// Whether it came before is asked at the commit.
+    sighted: Option<Box<Sighted>>,
 }
 
 /// A commit under way: what is left of it, and what is to be stored as one.
@@ -79,8 +82,16 @@ impl Transaction {
             self.stored += message_bytes(message.size(), queues.len());
         }
         self.bytes = bytes;
-        self.publishes.push(Publish { queues, message, mandatory });
+        self.publishes.push(Publish { queues, message, mandatory, sighted: None });
         Ok(())
+    }
+
+    /// Whether the message held last came before is asked when it is committed.
+    pub(super) fn ask_at_commit(&mut self, sighted: Box<Sighted>) {
+        self.bytes += size_of::<Sighted>();
+        if let Some(last) = self.publishes.last_mut() {
+            last.sighted = Some(sighted);
+        }
     }
 
     /// Holds settled deliveries.
@@ -147,10 +158,14 @@ impl Channel {
         std::mem::swap(&mut session.effects.durable, &mut commit.batch);
         let mut done = 0;
         while done < STEP
-            && let Some(Publish { queues, message, mandatory }) = commit.publishes.next()
+            && let Some(publish) = commit.publishes.next()
         {
+            let Publish { queues, message, mandatory, sighted } = publish;
             done += queues.len().max(1);
-            let taken = self.enqueue_now(session, &queues, &message, mandatory);
+            let taken = match sighted {
+                Some(sighted) => self.enqueue_sighted_now(session, *sighted, &message, mandatory),
+                None => self.enqueue_now(session, &queues, &message, mandatory),
+            };
             commit.is_partial |= !taken;
         }
         let mut is_over = done < STEP;
