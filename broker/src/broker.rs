@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::alarms::Alarms;
 use crate::auth::Users;
 use crate::config::Config;
+use crate::definitions::records::VhostRecord;
 use crate::definitions::store::DefinitionStore;
 use crate::identity::server_properties;
 use crate::keys::ConnectionId;
@@ -175,15 +176,15 @@ impl Broker {
     }
 
     /// Adds a vhost.
-    pub(crate) fn add_vhost(&self, name: &str) -> Arc<Vhost> {
+    pub(crate) fn add_vhost(&self, about: &VhostRecord) -> Arc<Vhost> {
         let vhost = Vhost::new(
-            name,
+            about.clone(),
             Arc::clone(&self.definitions),
             Arc::clone(&self.messages),
             Arc::clone(&self.timer),
             Arc::clone(&self.topology_limits),
         );
-        self.vhosts.insert(name.into(), Arc::clone(&vhost));
+        self.vhosts.insert(vhost.name().into(), Arc::clone(&vhost));
         vhost
     }
 

@@ -1,4 +1,6 @@
-//! Names the broker makes up: server-named queues and consumer tags.
+//! Names the broker makes up: its own, server-named queues and consumer tags.
+
+use std::sync::OnceLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,6 +22,16 @@ pub(crate) fn cleaned(name: &str) -> std::borrow::Cow<'_, str> {
         return name.replace(['\r', '\n'], "").into();
     }
     name.into()
+}
+
+/// The name of this node, made of the host's, as RabbitMQ makes its own.
+pub(crate) fn node() -> &'static str {
+    static NODE: OnceLock<String> = OnceLock::new();
+    NODE.get_or_init(|| {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let host = host.trim();
+        format!("leveret@{}", if host.is_empty() { "localhost" } else { host })
+    })
 }
 
 #[cfg(test)]

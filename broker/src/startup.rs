@@ -99,7 +99,7 @@ pub(crate) fn start(config: &Config) -> Result<Started, Error> {
         info!("created vhost '{}' and user '{}'", vhost.name, config.seed.user);
     }
     for vhost in stored.vhosts.iter().chain(&seeded) {
-        broker.add_vhost(&vhost.name);
+        broker.add_vhost(vhost);
     }
     // What was handed out before a crash, nobody knows: all of it may have been.
     let all_redelivered = !store.was_closed();

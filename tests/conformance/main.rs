@@ -36,6 +36,7 @@ mod dead_letters;
 mod deduplication;
 mod delayed;
 mod expiry;
+mod firehose;
 mod length_limits;
 mod permissions;
 mod prefetch_recover_flow;
@@ -87,6 +88,7 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("deduplication", deduplication::ROWS),
     ("expiry", expiry::ROWS),
     ("consumer_timeout", consumer_timeout::ROWS),
+    ("firehose", firehose::ROWS),
     ("length_limits", length_limits::ROWS),
     ("turns", turns::ROWS),
     ("publish", publish::ROWS),
@@ -129,6 +131,7 @@ fn main() -> ExitCode {
     let conclusion = libtest_mimic::run(&arguments, trials);
     if !arguments.list && Broker::peer().is_some() && users::has_control() {
         users::forget_at_peer();
+        firehose::forget_at_peer();
     }
     stop_shared_broker();
     report("skipped", &skipped);

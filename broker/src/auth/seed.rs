@@ -42,6 +42,7 @@ pub(crate) fn seed_if_empty(
         name: seed.vhost.clone(),
         description: "Default virtual host".to_owned(),
         tags: Vec::new(),
+        tracing: false,
     };
     let mut changes = vec![
         Access::PutVhost(vhost.clone()),

@@ -35,6 +35,8 @@ pub use types::Mechanism;
 
 use settings::Settings;
 
+use crate::names;
+
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -226,7 +228,9 @@ impl Negotiation {
 impl Identity {
     fn build(settings: &Settings) -> Result<Self, ConfigError> {
         Ok(Self {
-            cluster_name: settings.find(&keys::CLUSTER_NAME)?.unwrap_or_else(default_cluster_name),
+            cluster_name: settings
+                .find(&keys::CLUSTER_NAME)?
+                .unwrap_or_else(|| names::node().to_owned()),
             product: settings.get(&keys::PRODUCT)?,
             version: settings.get(&keys::PRODUCT_VERSION)?,
         })
@@ -266,13 +270,6 @@ fn prometheus(settings: &Settings) -> Result<Option<SocketAddr>, ConfigError> {
     let everywhere = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
     let address = settings.find(&keys::PROMETHEUS_IP)?.unwrap_or(everywhere);
     Ok(settings.find(&keys::PROMETHEUS_PORT)?.map(|port| SocketAddr::new(address, port)))
-}
-
-/// RabbitMQ: the node's name, which is made of the host's.
-fn default_cluster_name() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = host.trim();
-    format!("leveret@{}", if host.is_empty() { "localhost" } else { host })
 }
 
 fn loopback_users(settings: &Settings) -> Result<Vec<String>, ConfigError> {

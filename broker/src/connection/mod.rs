@@ -38,7 +38,7 @@ use self::input::{Input, READ_BUFFER_MAX};
 use self::waiting::Waiting;
 use crate::broker::Broker;
 use crate::error::{AmqpError, ConnectionError, FailingMethod, Failure};
-use crate::outgoing::{ConnectionHandle, writer};
+use crate::outgoing::{Client, ConnectionHandle, writer};
 use crate::session::context::Session;
 use crate::session::step::Step;
 use crate::session::{Dispatch, REPLY_BYTES_MAX};
@@ -171,6 +171,7 @@ impl Connection {
         }
         let writer = tokio::spawn(writer::run(Arc::clone(&handle)));
         let Negotiated { vhost, login, capabilities, channel_max, frame_max, .. } = negotiated;
+        handle.introduce(Client { name: label.as_str().into(), user: login.user.as_str().into() });
         let session =
             Session::new(Arc::clone(broker), vhost, Arc::clone(&handle), capabilities, login);
         let tick = Heartbeat::tick_interval(negotiated.heartbeat_seconds);
@@ -280,6 +281,7 @@ impl Connection {
 
     /// Handles whole frames of the input, as far as it goes without waiting.
     fn on_input(&mut self) -> Option<End> {
+        self.dispatch.session.note_whether_traced();
         loop {
             let progress = self.input.frames(&mut self.dispatch);
             let finished = self.dispatch.finish_read();

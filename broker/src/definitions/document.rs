@@ -23,6 +23,8 @@ use crate::policy::{Draft, Invalid, Policy, PolicyKind};
 pub(crate) struct Document {
     /// The vhosts.
     pub vhosts: Vec<VhostRecord>,
+    /// Which of them are to be traced, and which are not: those that say so.
+    pub tracing: Vec<(String, bool)>,
     /// The users.
     pub users: Vec<UserRecord>,
     /// What they may do.
@@ -105,6 +107,11 @@ impl Document {
         let version = version.and_then(Value::as_str);
         self.users = root.each("users", |user| users::user(user, version))?;
         self.vhosts = root.each("vhosts", vhost)?;
+        let tracing = root.each("vhosts", |vhost| {
+            let told = vhost.find("tracing").map(|_| vhost.flag("tracing", false));
+            Ok((vhost.short("name")?, told.transpose()?))
+        })?;
+        self.tracing = tracing.into_iter().filter_map(|(name, told)| Some((name, told?))).collect();
         for (category, kind) in [("users", "user"), ("vhosts", "vhost")] {
             let notes = root.each(category, |object| without_effect(kind, object))?;
             self.notes.extend(notes.into_iter().flatten());
@@ -188,7 +195,7 @@ fn vhost(vhost: &Object<'_>) -> Result<VhostRecord, String> {
     };
     let tags =
         if vhost.find("tags").is_some() { vhost.words("tags")? } else { metadata.words("tags")? };
-    Ok(VhostRecord { name: vhost.short("name")?, description, tags })
+    Ok(VhostRecord { name: vhost.short("name")?, description, tags, tracing: false })
 }
 
 /// The settings of mirrored queues, which RabbitMQ 4 knows no more: its users are told to take them

@@ -58,6 +58,18 @@ pub(crate) struct VhostRecord {
     /// Free words for people.
     #[serde(default)]
     pub tags: Vec<String>,
+    /// Whether the firehose is told of its messages.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tracing: bool,
+}
+
+impl VhostRecord {
+    /// Of a vhost of which there is nothing to say.
+    #[cfg(test)]
+    pub(crate) fn plain(name: &str) -> Self {
+        let (name, description) = (name.to_owned(), String::new());
+        Self { name, description, tags: Vec::new(), tracing: false }
+    }
 }
 
 /// How a password hash was made.
@@ -416,6 +428,7 @@ mod tests {
                 name: "/".to_owned(),
                 description: "first".to_owned(),
                 tags: vec!["t".to_owned()],
+                tracing: true,
             }],
             users: vec![UserRecord {
                 name: "guest".to_owned(),

@@ -11,7 +11,7 @@ use leveret_storage::metadata::{Change, Snapshot};
 use crate::broker::Broker;
 use crate::definitions::command::{Access, Command, Parameter, PolicyChange};
 use crate::definitions::document::{Document, DocumentError, QueueDefinition};
-use crate::definitions::records::{BindingRecord, ExchangeRecord, Record};
+use crate::definitions::records::{BindingRecord, ExchangeRecord, Record, VhostRecord};
 use crate::error::ResourceName;
 use crate::keys::ConnectionId;
 use crate::policy::Policy;
@@ -70,20 +70,33 @@ fn apply_access(
     stored: &Snapshot,
 ) -> Result<(), DocumentError> {
     let users = document.users.iter().filter(|user| is_new(*user, stored));
-    let vhosts = document.vhosts.iter().filter(|vhost| is_new(*vhost, stored));
+    let kept = document.vhosts.iter().map(|vhost| as_traced(vhost, broker));
+    let vhosts = kept.filter(|vhost| is_new(vhost, stored));
     let permissions = document.permissions.iter().filter(|given| is_new(*given, stored));
     let users = users.cloned().map(Access::PutUser);
-    let vhosts = vhosts.cloned().map(Access::PutVhost);
+    let vhosts = vhosts.map(Access::PutVhost);
     let permissions = permissions.cloned().map(Access::SetPermissions);
     let changes = users.chain(vhosts).chain(permissions).collect();
     let changed = broker.users().change(changes);
     changed.map_err(|error| DocumentError::new("users and permissions", error.to_string()))?;
     for vhost in &document.vhosts {
-        if broker.vhost(&vhost.name).is_none() {
-            broker.add_vhost(&vhost.name);
+        match broker.vhost(&vhost.name) {
+            Some(there) => there.describe(vhost),
+            None => drop(broker.add_vhost(vhost)),
+        }
+    }
+    for (name, is_traced) in &document.tracing {
+        if let Some(vhost) = broker.vhost(name) {
+            drop(vhost.set_tracing(*is_traced));
         }
     }
     Ok(())
+}
+
+/// Whether a vhost is traced is changed by itself.
+fn as_traced(vhost: &VhostRecord, broker: &Broker) -> VhostRecord {
+    let tracing = broker.vhost(&vhost.name).is_some_and(|there| there.is_traced());
+    VhostRecord { tracing, ..vhost.clone() }
 }
 
 /// All of a vhost at once, and then the look at its queues and exchanges.

@@ -21,7 +21,7 @@ mod hand_over_test;
 mod outbox_model;
 
 use std::io::{self, IoSlice};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::FxHashSet;
@@ -68,6 +68,17 @@ pub(crate) struct ConnectionHandle<W = OwnedWriteHalf> {
     socket: W,
     writer_wanted: Notify,
     mailbox: Mailbox,
+    /// Known once the connection is open.
+    client: OnceLock<Client>,
+}
+
+/// Who is at the other end.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// The connection's name as RabbitMQ has it: both ends.
+    pub name: Box<str>,
+    /// The user's name.
+    pub user: Box<str>,
 }
 
 impl<W: WriteHalf> ConnectionHandle<W> {
@@ -79,7 +90,19 @@ impl<W: WriteHalf> ConnectionHandle<W> {
             socket,
             writer_wanted: Notify::new(),
             mailbox: Mailbox::default(),
+            client: OnceLock::new(),
         })
+    }
+
+    /// Says who is at the other end, once.
+    pub(crate) fn introduce(&self, client: Client) {
+        // Nobody is introduced twice.
+        let _ = self.client.set(client);
+    }
+
+    /// Who is at the other end.
+    pub(crate) fn client(&self) -> Option<&Client> {
+        self.client.get()
     }
 
     /// The connection's number.

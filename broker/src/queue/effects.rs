@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use super::Queue;
 use super::deaths::DeadLetters;
 use super::paged::{ReadingPlan, Shelf};
+use super::taps::Delivered;
 use crate::clock;
 use crate::message::Message;
 use crate::outgoing::{ConnectionHandle, Touched};
@@ -27,6 +28,8 @@ pub(crate) struct Effects {
     pub(super) handing_out: Vec<Arc<Queue>>,
     /// What died, to be published elsewhere.
     pub(super) dead: Vec<DeadLetters>,
+    /// What the firehose is told.
+    pub(super) delivered: Vec<Delivered>,
     /// For the store of persistent messages, each as one: what moves from queue to queue.
     moves: Vec<Batch>,
     /// For the store of persistent messages, behind those messages: the keys by which they are known
@@ -95,10 +98,20 @@ impl Effects {
         ticket.filter(|_| has_messages)
     }
 
-    /// Publishes what died, and what dies of that. It ends: what died twice of the same in one queue
-    /// does not go there again.
+    /// The firehose is told of this once no lock is held.
+    pub(crate) fn tap(&mut self, delivered: Delivered) {
+        self.delivered.push(delivered);
+    }
+
+    /// Publishes what the firehose is told, what died, and what dies of that. It ends: what died twice
+    /// of the same in one queue does not go there again, and the firehose tells nothing of itself.
     fn publish_dead(&mut self) {
-        while !self.dead.is_empty() {
+        while !self.dead.is_empty() || !self.delivered.is_empty() {
+            for delivered in std::mem::take(&mut self.delivered) {
+                if let Some(exit) = delivered.queue.exit() {
+                    exit.tell_firehose(delivered, self);
+                }
+            }
             for letters in std::mem::take(&mut self.dead) {
                 // Without its vhost a queue is on its way out with all it has.
                 if let Some(exit) = letters.queue.exit() {

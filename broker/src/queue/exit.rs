@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::deaths::DeadLetters;
+use super::taps::Delivered;
 use super::{Effects, Queue};
 
 /// See the module documentation.
@@ -14,6 +15,9 @@ pub(crate) trait Exit: fmt::Debug + Send + Sync {
     /// Publishes dead messages where their queue says. What that leaves to be done is added to the
     /// effects.
     fn publish_dead(&self, letters: DeadLetters, effects: &mut Effects);
+
+    /// Tells the firehose of deliveries.
+    fn tell_firehose(&self, delivered: Delivered, effects: &mut Effects);
 
     /// Deletes a queue, unless it is used again.
     fn delete_unused(&self, queue: &Arc<Queue>);
@@ -39,6 +43,10 @@ pub(crate) mod tests {
             panic!("nobody takes {letters:?}")
         }
 
+        fn tell_firehose(&self, delivered: Delivered, _: &mut Effects) {
+            panic!("nobody is told of {delivered:?}")
+        }
+
         fn delete_unused(&self, queue: &Arc<Queue>) {
             panic!("nobody deletes {queue:?}")
         }
@@ -51,6 +59,6 @@ pub(crate) mod tests {
     /// What a queue has around it that is in no vhost.
     pub(crate) fn alone(messages: Arc<Messages>) -> Surroundings {
         let exit: Weak<dyn Exit> = Weak::<Nobody>::new();
-        Surroundings { messages, timer: Arc::default(), exit }
+        Surroundings { messages, timer: Arc::default(), is_traced: Arc::default(), exit }
     }
 }

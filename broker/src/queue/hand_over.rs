@@ -6,10 +6,12 @@
 //! connection's deliveries keep their order.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::MutexGuard;
 
 use super::state::{Delivery, QueueState, Verdict};
+use super::taps::{Tap, is_of_firehose};
 use super::{Effects, Inner, Sink};
 use crate::outgoing::ConnectionHandle;
 use crate::outgoing::outbox::{Handover, Outbox};
@@ -20,6 +22,22 @@ pub(super) struct Desk {
     verdicts: Vec<Verdict>,
     /// Deliveries by connection, when they are for several.
     order: Vec<(u64, u32)>,
+    /// Whether what is delivered is told to the firehose: the vhost's word.
+    is_traced: Arc<AtomicBool>,
+    /// What was delivered meanwhile, and whether for another time.
+    taps: Vec<(Tap, bool)>,
+}
+
+impl Desk {
+    /// Of a queue in a vhost that says whether it is traced.
+    pub(super) fn new(is_traced: Arc<AtomicBool>) -> Self {
+        Self { is_traced, ..Self::default() }
+    }
+
+    /// What was delivered since the last call, if the firehose wants to know.
+    pub(super) fn take_taps(&mut self) -> Vec<(Tap, bool)> {
+        std::mem::take(&mut self.taps)
+    }
 }
 
 /// Sends at most `limit` messages on their way and hands them over; returns how many were accepted,
@@ -34,7 +52,7 @@ pub(super) fn step(inner: &mut Inner, limit: usize, effects: &mut Effects) -> Op
 /// were accepted.
 pub(super) fn hand_over(inner: &mut Inner, effects: &mut Effects) -> usize {
     let Inner { state, sinks, desk, .. } = inner;
-    let Desk { verdicts, order } = desk;
+    let Desk { verdicts, order, is_traced, taps } = desk;
     let count = state.under_way().len();
     if count == 0 {
         return 0;
@@ -48,7 +66,29 @@ pub(super) fn hand_over(inner: &mut Inner, effects: &mut Effects) -> usize {
         let order = order.iter().map(|&(_, at)| at as usize);
         encode(state, sinks, order, verdicts, effects);
     }
+    if is_traced.load(Ordering::Relaxed) {
+        tap(state, sinks, verdicts, taps);
+    }
     state.conclude(verdicts)
+}
+
+/// Notes what was delivered.
+fn tap(
+    state: &QueueState,
+    sinks: &[Option<Sink>],
+    verdicts: &[Verdict],
+    taps: &mut Vec<(Tap, bool)>,
+) {
+    for (delivery, verdict) in state.under_way().iter().zip(verdicts) {
+        if !matches!(verdict, Verdict::Refused)
+            && let Some(sink) = sink_of(sinks, delivery)
+            && let Some((message, redelivered)) = state.parcel(delivery)
+            && !is_of_firehose(message)
+        {
+            let (connection, channel) = (Arc::clone(&sink.connection), sink.channel_number);
+            taps.push((Tap { connection, channel, message: message.clone() }, redelivered));
+        }
+    }
 }
 
 fn sink_of<'a>(sinks: &'a [Option<Sink>], delivery: &Delivery) -> Option<&'a Sink> {

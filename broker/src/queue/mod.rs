@@ -30,6 +30,7 @@ mod ready;
 mod returned;
 mod state;
 mod store_changes;
+pub(crate) mod taps;
 pub(crate) mod timer;
 
 #[cfg(test)]
@@ -64,6 +65,7 @@ use self::hand_over::{Desk, hand_over, step};
 use self::lapsing::Holders;
 use self::paged::NEVER;
 use self::state::{Facts, QueueKind, QueueState};
+use self::taps::Delivered;
 use self::timer::Timer;
 use crate::clock;
 use crate::keys::{
@@ -166,6 +168,8 @@ pub(crate) struct Surroundings {
     pub messages: Arc<Messages>,
     /// Wakes it.
     pub timer: Arc<Timer>,
+    /// Whether the firehose is told of what is delivered.
+    pub is_traced: Arc<AtomicBool>,
     /// Takes what leaves it on its own.
     pub exit: Weak<dyn Exit>,
 }
@@ -228,8 +232,8 @@ impl Queue {
         let inner = Inner {
             state,
             sinks: Vec::new(),
-            desk: Desk::default(),
             holders: Holders::default(),
+            desk: Desk::new(Arc::clone(&around.is_traced)),
             deleted: false,
             handing_out: false,
             reading: false,
@@ -464,6 +468,10 @@ impl Queue {
         if inner.state.has_dead() {
             let dead = inner.state.take_dead();
             effects.dead.push(DeadLetters { queue: Arc::clone(self), dead });
+        }
+        let taps = inner.desk.take_taps();
+        if !taps.is_empty() {
+            effects.tap(Delivered { queue: Arc::clone(self), taps });
         }
         self.see_to_waking(inner);
     }

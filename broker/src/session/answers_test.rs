@@ -14,7 +14,7 @@ use crate::auth::{Users, seed_if_empty};
 use crate::broker::Broker;
 use crate::config::{Config, ServeOptions};
 use crate::definitions::held::HeldMetadata;
-use crate::definitions::records::Definitions;
+use crate::definitions::records::{Definitions, VhostRecord};
 use crate::definitions::store::DefinitionStore;
 use crate::outgoing::ConnectionHandle;
 use crate::session::context::{ClientCapabilities, LoggedIn};
@@ -43,7 +43,7 @@ fn rig() -> Rig {
     seed_if_empty(&users, &none, &config.seed).unwrap();
     let store = HeldMetadata::new();
     let broker = Broker::new(&config, users, definitions(Arc::clone(&store) as _), in_memory());
-    broker.add_vhost("/");
+    broker.add_vhost(&VhostRecord::plain("/"));
     Rig { store, broker: Arc::new(broker) }
 }
 

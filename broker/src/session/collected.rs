@@ -107,6 +107,7 @@ impl Dispatch {
 
     /// Stores what is to be stored, and tells the publishers or lets them wait for it.
     pub(super) fn store(&mut self) {
+        self.session.tell_firehose();
         let Session { effects, broker, .. } = &mut self.session;
         let ticket = effects.store(broker.messages());
         if ticket.is_some() {

@@ -19,8 +19,10 @@ use crate::auth::permissions::{Permission, UserPermissions};
 use crate::broker::{Broker, Limits};
 use crate::error::{AmqpError, ChannelError, ResourceName};
 use crate::keys::QueueId;
+use crate::message::Message;
 use crate::outgoing::ConnectionHandle;
-use crate::queue::{Effects, Queue};
+use crate::queue::taps::{Delivered, Tap, is_of_firehose};
+use crate::queue::{Effects, Got, Queue};
 use crate::vhost::Vhost;
 use crate::vhost::topology::{Refusal, Refused};
 
@@ -74,6 +76,9 @@ pub(crate) struct Session {
     /// Channels with publishes to confirm.
     unconfirmed: SmallVec<[u16; 4]>,
     published: bool,
+    is_traced: bool,
+    /// What was published, and where it went, until the firehose is told.
+    tapped: Vec<(Tap, Vec<Arc<Queue>>)>,
     published_under_alarm: u32,
     lets_all_in: bool,
 }
@@ -107,6 +112,8 @@ impl Session {
             going_queues: Vec::new(),
             unconfirmed: SmallVec::new(),
             published: false,
+            is_traced: false,
+            tapped: Vec::new(),
             published_under_alarm: 0,
             lets_all_in: false,
         }
@@ -227,6 +234,46 @@ impl Session {
     pub(crate) fn note_confirms(&mut self, channel: u16) {
         if self.unconfirmed.last() != Some(&channel) && !self.unconfirmed.contains(&channel) {
             self.unconfirmed.push(channel);
+        }
+    }
+
+    /// Looks whether the firehose is told of what the client does: once a read.
+    pub(crate) fn note_whether_traced(&mut self) {
+        self.is_traced = self.vhost.is_traced();
+    }
+
+    /// Whether the firehose is told of what the client does.
+    #[inline]
+    pub(crate) fn is_traced(&self) -> bool {
+        self.is_traced
+    }
+
+    /// The firehose is told of a message that goes to these queues.
+    #[cold]
+    pub(crate) fn tap_published(&mut self, channel: u16, message: &Message, to: Vec<Arc<Queue>>) {
+        let tap = self.tap(channel, message);
+        self.tapped.push((tap, to));
+    }
+
+    /// The firehose is told of a message that the client got without consuming.
+    #[cold]
+    pub(crate) fn tap_got(&mut self, channel: u16, queue: &Arc<Queue>, got: &Got) {
+        if !is_of_firehose(&got.message) {
+            let taps = vec![(self.tap(channel, &got.message), got.redelivered)];
+            self.effects.tap(Delivered { queue: Arc::clone(queue), taps });
+        }
+    }
+
+    fn tap(&self, channel: u16, message: &Message) -> Tap {
+        Tap { connection: Arc::clone(&self.handle), channel, message: message.clone() }
+    }
+
+    /// Tells the firehose what was published. Called before effects are carried out, so that it comes
+    /// before what was delivered of it.
+    pub(super) fn tell_firehose(&mut self) {
+        if !self.tapped.is_empty() {
+            let published = std::mem::take(&mut self.tapped);
+            self.vhost.tell_of_published(&published, &mut self.effects);
         }
     }
 

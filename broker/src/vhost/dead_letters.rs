@@ -32,6 +32,7 @@ use crate::clock;
 use crate::message::Message;
 use crate::queue::deaths::{Dead, DeadLetters, Reason, UNPLACED};
 use crate::queue::exit::Exit;
+use crate::queue::taps::Delivered;
 use crate::queue::{Effects, Queue};
 
 /// Messages published in one step, and one group of the log: a millisecond or two of work.
@@ -75,7 +76,7 @@ impl Waiting {
 }
 
 /// What goes to one queue: each message, and which of the stored ones it is.
-type Runs = IndexMap<u64, (Arc<Queue>, Vec<(Message, Option<usize>)>), FxBuildHasher>;
+pub(super) type Runs = IndexMap<u64, (Arc<Queue>, Vec<(Message, Option<usize>)>), FxBuildHasher>;
 
 /// A message as it is published, the queues it goes to, and what exchanges made of it.
 type Way = (Message, Vec<Arc<Queue>>, Option<Box<Sighting>>);
@@ -103,6 +104,10 @@ impl Exit for Vhost {
         if helps {
             self.help(steps, effects);
         }
+    }
+
+    fn tell_firehose(&self, delivered: Delivered, effects: &mut Effects) {
+        self.tell_of_delivered(&delivered, effects);
     }
 
     fn delete_unused(&self, queue: &Arc<Queue>) {
@@ -257,7 +262,7 @@ fn as_one(dead: &[Dead]) -> usize {
 
 /// Adds a message to what its targets get, and to what is stored if one of them stores it. Returns
 /// whether one does.
-fn note_way(
+pub(super) fn note_way(
     message: Message,
     targets: Vec<Arc<Queue>>,
     stored: &mut Vec<Publish>,
@@ -276,7 +281,7 @@ fn note_way(
 }
 
 /// Gives a queue its messages, and notes where those are that are stored.
-fn deliver(
+pub(super) fn deliver(
     target: &Arc<Queue>,
     run: Vec<(Message, Option<usize>)>,
     moved: &mut Batch,

@@ -22,11 +22,12 @@ mod removal;
 mod reply_queues;
 pub(crate) mod routing;
 pub(crate) mod topology;
+mod trace;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwap;
@@ -38,11 +39,13 @@ use self::dead_letters::Burial;
 use self::destination::{Exchange, ExchangeSettings};
 use self::newest::{Newest, Subject};
 use self::removal::Topology;
+use crate::definitions::records::VhostRecord;
 use crate::definitions::store::{DefinitionStore, Durable};
 use crate::error::{ChannelError, ResourceName};
 use crate::exchange::{ExchangeKind, Router};
 use crate::policy::Policies;
 use crate::queue::exit::Exit;
+use crate::queue::taps::TRACE_EXCHANGE;
 use crate::queue::timer::Timer;
 use crate::queue::{Queue, Surroundings};
 use crate::stores::Messages;
@@ -91,6 +94,10 @@ pub(crate) struct Vhost {
     timer: Arc<Timer>,
     limits: Arc<TopologyLimits>,
     burial: Burial,
+    /// What is kept of the vhost itself. Held while it is changed and proposed.
+    about: Mutex<VhostRecord>,
+    /// Whether the firehose is told of all messages, as `about` has it.
+    is_traced: Arc<AtomicBool>,
     /// See `delayed`.
     delayed: OnceLock<Arc<Queue>>,
     /// Itself, for its tasks and queues.
@@ -104,7 +111,7 @@ const PREDECLARED: [(&str, ExchangeKind, bool); 6] = [
     ("amq.topic", ExchangeKind::Topic, false),
     ("amq.headers", ExchangeKind::Headers, false),
     ("amq.match", ExchangeKind::Headers, false),
-    ("amq.rabbitmq.trace", ExchangeKind::Topic, true),
+    (TRACE_EXCHANGE, ExchangeKind::Topic, true),
 ];
 
 /// The type of an exchange that every vhost has from the start, if this is one.
@@ -115,7 +122,7 @@ pub(crate) fn predeclared(exchange: &str) -> Option<ExchangeKind> {
 impl Vhost {
     /// A vhost with the predeclared exchanges only. `limits` are those of all vhosts together.
     pub(crate) fn new(
-        name: &str,
+        about: VhostRecord,
         definitions: Arc<DefinitionStore>,
         messages: Arc<Messages>,
         timer: Arc<Timer>,
@@ -134,7 +141,9 @@ impl Vhost {
             exchanges.insert(name.into(), Exchange::new(name, settings(kind, internal)));
         }
         Arc::new_cyclic(|this| Self {
-            name: name.into(),
+            name: about.name.as_str().into(),
+            is_traced: Arc::new(AtomicBool::new(about.tracing)),
+            about: Mutex::new(about),
             exchanges,
             queues: Registry::default(),
             reply_queues: Registry::default(),
@@ -159,6 +168,7 @@ impl Vhost {
         Surroundings {
             messages: Arc::clone(&self.messages),
             timer: Arc::clone(&self.timer),
+            is_traced: Arc::clone(&self.is_traced),
             exit: Weak::clone(&self.this) as Weak<dyn Exit>,
         }
     }

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
     use crate::definitions::held::HeldMetadata;
     use crate::definitions::parameters::{self, PolicyKey};
-    use crate::definitions::records::{self, DestinationKind};
+    use crate::definitions::records::{self, DestinationKind, VhostRecord};
     use crate::definitions::store::DefinitionStore;
     use crate::exchange::ExchangeKind;
     use crate::keys::ConnectionId;
@@ -194,7 +194,13 @@ mod tests {
     fn rig() -> Rig {
         let store = HeldMetadata::new();
         let definitions = Arc::new(DefinitionStore::new(Arc::clone(&store) as _, 1));
-        let vhost = Vhost::new("/", definitions, in_memory(), Arc::default(), Arc::default());
+        let vhost = Vhost::new(
+            VhostRecord::plain("/"),
+            definitions,
+            in_memory(),
+            Arc::default(),
+            Arc::default(),
+        );
         Rig { store, vhost }
     }
 

@@ -13,7 +13,7 @@ use super::routing::{Holds, Route, Routed};
 use super::topology::{Changed, Refusal};
 use super::*;
 use crate::definitions::held::HeldMetadata;
-use crate::definitions::records::{self, DestinationKind};
+use crate::definitions::records::{self, DestinationKind, VhostRecord};
 use crate::keys::ConnectionId;
 use crate::queue::QueueSettings;
 use crate::stores::tests::in_memory;
@@ -31,7 +31,13 @@ struct Rig {
 fn rig() -> Rig {
     let store = HeldMetadata::new();
     let definitions = Arc::new(DefinitionStore::new(Arc::clone(&store) as _, 1));
-    let vhost = Vhost::new("/", definitions, in_memory(), Arc::default(), Arc::default());
+    let vhost = Vhost::new(
+        VhostRecord::plain("/"),
+        definitions,
+        in_memory(),
+        Arc::default(),
+        Arc::default(),
+    );
     Rig { store, vhost }
 }
 

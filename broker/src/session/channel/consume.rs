@@ -245,7 +245,10 @@ impl Channel {
             Some(Holder::of_get(&handle, self.number, tag))
         };
         match queue.get(get.no_ack, answer, &mut session.effects) {
-            Fetched::Got(_) => {
+            Fetched::Got(got) => {
+                if session.is_traced() {
+                    session.tap_got(self.number, &queue, &got);
+                }
                 if let Some(source) = source.filter(|_| known.is_none()) {
                     self.sources.add_for_get(source, queue);
                 }

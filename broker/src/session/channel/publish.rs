@@ -178,6 +178,10 @@ impl Channel {
             let twice = sighted.as_ref().map_or(&[][..], |sighted| sighted.sighting.twice());
             route = kept.keep(session, &message, twice);
         }
+        if session.is_traced() {
+            let queues = session.routes.queues(route);
+            session.tap_published(self.number, &message, queues);
+        }
         if let Some(sighted) = sighted {
             return self.enqueue_sighted(session, route, message, sighted);
         }
