@@ -29,6 +29,7 @@ mod exchange_types;
 mod extensions;
 mod frames;
 mod get;
+mod groups;
 mod handshake;
 mod headers_matching;
 mod heartbeat;
@@ -69,6 +70,7 @@ const ROWS_AT_ONCE: usize = 8;
 
 /// Every concept and its rows, in reading order.
 const CONCEPTS: &[(&str, &[Row])] = &[
+    ("groups", groups::ROWS),
     ("handshake", handshake::ROWS),
     ("frames", frames::ROWS),
     ("channel_lifecycle", channel_lifecycle::ROWS),

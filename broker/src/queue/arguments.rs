@@ -7,6 +7,7 @@
 use leveret_protocol::types::{FieldTable, FieldValue};
 use serde::{Deserialize, Serialize};
 
+use super::group_by::GroupBy;
 use crate::deduplication::{self, Deduplication};
 use crate::error::{ChannelError, ResourceName};
 
@@ -49,6 +50,9 @@ pub(crate) struct QueueArguments {
     pub consumer_timeout_ms: Option<u64>,
     /// `x-message-deduplication` and what goes with it.
     pub deduplication: Option<Deduplication>,
+    /// `x-message-group`: what names the group of a message; those of one group go to one consumer at a
+    /// time and in order.
+    pub group_by: Option<GroupBy>,
     /// No argument: the queue is the vhost's own, for messages that wait for their time.
     pub delays: bool,
 }
@@ -71,6 +75,7 @@ pub(crate) struct LengthLimit {
     pub bytes: Option<usize>,
 }
 
+const MESSAGE_GROUP: &str = "x-message-group";
 const EXPIRY: &str = "x-expiry";
 const DELIVERY_LIMIT: &str = "x-delivery-limit";
 /// What a quorum queue that says nothing allows.
@@ -100,6 +105,7 @@ const DECLARE_ARGUMENTS: &[(&str, Check)] = &[
     ("x-max-priority", check_max_priority),
     ("x-overflow", check_overflow),
     (EXPIRY, check_expiry),
+    (MESSAGE_GROUP, check_message_group),
     ("x-queue-mode", check_nothing),
     ("x-queue-version", check_queue_version),
     ("x-single-active-consumer", check_boolean),
@@ -171,6 +177,7 @@ pub(crate) fn parse(
         }),
         consumer_timeout_ms: time(CONSUMER_TIMEOUT),
         deduplication: Deduplication::of(arguments),
+        group_by: arguments.get(MESSAGE_GROUP).and_then(FieldValue::as_str).map(GroupBy::named),
         delays: false,
     })
 }
@@ -376,6 +383,10 @@ fn check_dead_letter_strategy(value: &FieldValue, _: &FieldTable) -> Result<(), 
 fn check_overflow(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
     let known = ["drop-head", "drop-lowest", "reject-publish", "reject-publish-dlx"];
     check_one_of(value, &known, "invalid_overflow")
+}
+
+fn check_message_group(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    if check_string(value)?.is_empty() { Err("invalid_message_group".to_owned()) } else { Ok(()) }
 }
 
 fn check_expiry(value: &FieldValue, _: &FieldTable) -> Result<(), String> {

@@ -233,6 +233,13 @@ impl Consumers {
         Some(acknowledges)
     }
 
+    /// Charges this consumer, unless it is paused, for a message. `None` when it may not have one now.
+    /// The flag says whether it acknowledges what it gets.
+    pub(super) fn charge_now(&mut self, key: ConsumerKey) -> Option<bool> {
+        self.get_mut(key).filter(|consumer| !consumer.paused)?;
+        self.charge(key)
+    }
+
     /// One message of this consumer is settled or came back. A removed consumer is no error.
     pub(super) fn release(&mut self, key: ConsumerKey) {
         if let Some(consumer) = self.get_mut(key) {

@@ -169,7 +169,12 @@ impl Queue {
         }
         let reply = inner.state.apply(Command::Serve(key, messages), self.facts());
         let accepted = hand_over(&mut inner, effects);
-        self.conclude(&mut inner, accepted, effects);
+        if inner.state.is_grouped() {
+            // What it had, or did not take, may make room for others.
+            self.pump(&mut inner, accepted, effects);
+        } else {
+            self.conclude(&mut inner, accepted, effects);
+        }
         // One that was refused some of it waits for its connection or channel again.
         matches!(reply, Reply::Is(true)) && accepted == messages
     }

@@ -20,6 +20,8 @@ mod effects;
 mod ending;
 pub(crate) mod exit;
 mod gate;
+mod group_by;
+mod groups;
 mod hand_over;
 mod held;
 mod level;
@@ -33,6 +35,8 @@ mod store_changes;
 pub(crate) mod taps;
 pub(crate) mod timer;
 
+#[cfg(test)]
+mod groups_model;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
@@ -222,7 +226,8 @@ impl Queue {
         settings: QueueSettings,
         around: Surroundings,
     ) -> Arc<Self> {
-        let mut state = QueueState::new(kind(&settings, &settings.parsed, &around));
+        let state = QueueState::new(kind(&settings, &settings.parsed, &around));
+        let mut state = state.grouped_by(settings.parsed.group_by.clone());
         let room = around.messages.queue_room();
         state.begin(Facts { now_ms: clock::unix_millis(), room });
         state.touch();

@@ -8,10 +8,25 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
+use super::group_by::GroupBy;
+use super::groups::Groups;
 use super::held::{Held, QueuedMessage, Returns, footprint};
 use super::level::{Level, Lifted};
 use super::paged::{NEVER, PagedMessage, ReadingPlan, Shelf, Stub};
 use crate::message::Message;
+
+mod grouped;
+
+/// What became of a body that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Filled {
+    /// Its message has it.
+    Kept,
+    /// Its message was waited for, and leaves it where it is.
+    Left,
+    /// Nobody waits for it here, or another message stands before it in the tail.
+    Unwanted,
+}
 
 /// What `pop` found.
 #[derive(Debug)]
@@ -39,6 +54,8 @@ pub(super) struct Ready {
     mortal: usize,
     /// Their times, sequence numbers and priorities, if they go wherever they stand.
     soonest: Option<BTreeSet<(u64, u64, u8)>>,
+    /// What is before the tails, in a queue that serves by groups.
+    groups: Option<Box<Groups>>,
     /// How messages of the tails were given back before a restart, of those that were.
     returns: FxHashMap<u64, Returns>,
 }
@@ -55,8 +72,15 @@ impl Ready {
             paged: 0,
             mortal: 0,
             soonest: None,
+            groups: None,
             returns: FxHashMap::default(),
         }
+    }
+
+    /// Serves by groups, from the first message on. Messages then expire wherever they stand.
+    pub(super) fn group_by(&mut self, by: Option<GroupBy>) {
+        self.groups = by.map(|by| Box::new(Groups::new(by)));
+        self.expire_anywhere(self.groups.is_some());
     }
 
     /// How many messages wait.
@@ -119,6 +143,7 @@ impl Ready {
     /// not stand behind one that is paged.
     pub(super) fn keeps_resident(&self, level: u8, room: usize) -> bool {
         self.resident_bytes < room
+            && !self.is_window_full()
             && self.levels.get(usize::from(level)).is_some_and(|level| !level.has_tail())
     }
 
@@ -126,26 +151,33 @@ impl Ready {
     pub(super) fn push(&mut self, message: QueuedMessage) {
         self.count_in(&message);
         let QueuedMessage { sequence, redelivered, returns, expires_ms, .. } = message;
-        let level = self.level(message.level);
         match message.held {
             Held::Paged(stub) => {
+                let level = self.level(message.level);
                 level.push_paged(PagedMessage { sequence, stub, redelivered, expires_ms });
                 if returns != Returns::default() {
                     self.returns.insert(sequence, returns);
                 }
             }
-            Held::Resident(_) => level.push_queued(message),
+            Held::Resident(_) if self.groups.is_some() => self.push_grouped(message),
+            Held::Resident(_) => self.level(message.level).push_queued(message),
         }
     }
 
     /// Puts a message back where it came from, by its sequence number.
     pub(super) fn give_back(&mut self, message: QueuedMessage) {
         self.count_in(&message);
-        self.level(message.level).returned.insert(message);
+        match &mut self.groups {
+            Some(groups) => groups.give_back(message),
+            None => self.level(message.level).returned.insert(message),
+        }
     }
 
     /// Whether there is a next message and its body is here.
     pub(super) fn is_resident(&self) -> bool {
+        if let Some(groups) = &self.groups {
+            return groups.standing() > 0;
+        }
         let next = self.levels.iter().rev().find(|level| !level.is_empty());
         next.is_some_and(Level::is_resident)
     }
@@ -154,6 +186,9 @@ impl Ready {
     pub(super) fn pop(&mut self) -> Popped {
         if self.count == 0 {
             return Popped::Nothing;
+        }
+        if self.groups.is_some() {
+            return self.pop_free();
         }
         let next = self.levels.iter_mut().rev().find(|level| !level.is_empty());
         let Some(level) = next.filter(|level| level.is_resident()) else {
@@ -190,6 +225,7 @@ impl Ready {
 
     /// Whether messages go wherever they stand when their time is up, or only when they are next.
     pub(super) fn expire_anywhere(&mut self, anywhere: bool) {
+        let anywhere = anywhere || self.groups.is_some();
         if anywhere == self.soonest.is_some() {
             return;
         }
@@ -209,6 +245,11 @@ impl Ready {
 
     /// Takes any message, wherever its body is.
     pub(super) fn take_out(&mut self, level: u8, sequence: u64) -> Option<QueuedMessage> {
+        if let Some(message) = self.groups.as_mut().and_then(|groups| groups.take(level, sequence))
+        {
+            self.count_out(&message);
+            return Some(message);
+        }
         let message = match self.levels.get_mut(usize::from(level))?.take(sequence)? {
             Lifted::Queued(message) => message,
             Lifted::Paged(message) => self.leave_tail(message, level),
@@ -219,12 +260,18 @@ impl Ready {
 
     /// Takes the message that is next, wherever its body is.
     pub(super) fn pop_any(&mut self) -> Option<QueuedMessage> {
+        if let Some((level, sequence)) = self.first_grouped(false) {
+            return self.take_out(level, sequence);
+        }
         let at = self.levels.iter().rposition(|level| !level.is_empty())?;
         self.pop_level(at)
     }
 
     /// Takes the first message of the lowest priority, wherever its body is.
     pub(super) fn pop_lowest(&mut self) -> Option<QueuedMessage> {
+        if let Some((level, sequence)) = self.first_grouped(true) {
+            return self.take_out(level, sequence);
+        }
         let at = self.levels.iter().position(|level| !level.is_empty())?;
         self.pop_level(at)
     }
@@ -258,6 +305,9 @@ impl Ready {
         if self.paged == 0 {
             return true;
         }
+        if self.groups.is_some() {
+            return self.is_window_read(messages);
+        }
         if self.resident_bytes >= bytes && self.is_resident() {
             return true;
         }
@@ -285,6 +335,9 @@ impl Ready {
     /// What to read so that the next `messages`, of at most `bytes` unless it is a single one, are
     /// in memory.
     pub(super) fn plan_reading(&self, messages: usize, bytes: usize) -> ReadingPlan {
+        if self.groups.is_some() {
+            return self.plan_window(messages, bytes);
+        }
         let mut plan = ReadingPlan::default();
         let (mut seen, mut planned) = (0, 0);
         let mut add = |seen: &mut usize, sequence, stub: &Stub| {
@@ -318,13 +371,21 @@ impl Ready {
         plan
     }
 
-    /// Gives a message of this priority its body back. False when it does not wait here for one, or
-    /// when another stands before it in the tail.
-    pub(super) fn fill(&mut self, level: u8, sequence: u64, message: Message) -> bool {
+    /// Gives a message of this priority its body back. By groups one that is not needed soon is left
+    /// where it is, beyond `room` bytes of memory.
+    pub(super) fn fill(
+        &mut self,
+        level: u8,
+        sequence: u64,
+        message: Message,
+        room: usize,
+    ) -> Filled {
+        if self.groups.is_some() {
+            return self.fill_window(level, sequence, message, room);
+        }
         let at = usize::from(level);
-        let Some(level) = self.levels.get_mut(at) else { return false };
-        let is_next = level.tail_front() == Some(sequence);
-        let Some(mut queued) = self.take_paged(at, sequence) else { return false };
+        let is_next = self.levels.get(at).and_then(Level::tail_front) == Some(sequence);
+        let Some(mut queued) = self.take_paged(at, sequence) else { return Filled::Unwanted };
         if let Held::Paged(stub) = queued.held {
             queued.held = Held::Resident(message.arrived_at(stub.arrived_ms));
         }
@@ -335,7 +396,7 @@ impl Ready {
         } else {
             level.returned.insert(queued);
         }
-        true
+        Filled::Kept
     }
 
     /// Takes a message out whose body cannot be had.
@@ -348,6 +409,8 @@ impl Ready {
         let level = self.levels.get_mut(at)?;
         let queued = if level.tail_front() == Some(sequence) {
             self.pop_paged(at)?
+        } else if self.groups.is_some() {
+            self.take_paged_grouped(u8::try_from(at).unwrap_or(u8::MAX), sequence)?
         } else {
             level.returned.take_paged(sequence)?
         };
@@ -367,6 +430,7 @@ impl Ready {
     pub(super) fn take(&mut self) -> Taken {
         let highest = u8::try_from(self.levels.len() - 1).unwrap_or(u8::MAX);
         let mut anew = Self::new(highest);
+        anew.groups = self.groups.as_mut().map(|groups| Box::new(groups.leave_behind()));
         anew.expire_anywhere(self.soonest.is_some());
         Taken(std::mem::replace(self, anew))
     }
@@ -391,7 +455,8 @@ impl Taken {
     /// Those that are not in a tail.
     pub(super) fn messages(&self) -> impl Iterator<Item = &QueuedMessage> {
         let levels = self.0.levels.iter();
-        levels.flat_map(|level| level.returned.iter().chain(level.queued()))
+        let grouped = self.0.groups.iter().flat_map(|groups| groups.iter());
+        levels.flat_map(|level| level.returned.iter().chain(level.queued())).chain(grouped)
     }
 
     /// The runs of the tails: their store, first sequence number and length.
@@ -401,8 +466,9 @@ impl Taken {
 
     /// The messages that are not in a tail, one by one, so that whoever drops them can stop between.
     pub(super) fn into_messages(self) -> impl Iterator<Item = QueuedMessage> {
-        let levels = self.0.levels.into_iter();
-        levels.flat_map(Level::into_messages)
+        let Ready { levels, groups, .. } = self.0;
+        let grouped = groups.into_iter().flat_map(|groups| groups.into_messages());
+        levels.into_iter().flat_map(Level::into_messages).chain(grouped)
     }
 }
 
@@ -435,6 +501,10 @@ mod tests {
             expires_ms: NEVER,
             held,
         }
+    }
+
+    fn fills(ready: &mut Ready, sequence: u64) -> bool {
+        ready.fill(0, sequence, message("k", b"body"), usize::MAX) == Filled::Kept
     }
 
     fn pop(ready: &mut Ready) -> Option<u64> {
@@ -489,11 +559,11 @@ mod tests {
         let plan = ready.plan_reading(10, usize::MAX);
         let wanted = |ranges: &[Range<u64>]| ranges.iter().cloned().flatten().collect::<Vec<_>>();
         assert_eq!((wanted(&plan.durable), wanted(&plan.scratch)), (vec![1, 2], vec![3]));
-        assert!(!ready.fill(0, 3, message("k", b"body")), "it would overtake");
+        assert!(!fills(&mut ready, 3), "it would overtake");
         for sequence in [1, 2, 3] {
-            assert!(ready.fill(0, sequence, message("k", b"body")));
+            assert!(fills(&mut ready, sequence));
         }
-        assert!(!ready.fill(0, 4, message("k", b"body")), "nobody waits for it");
+        assert!(!fills(&mut ready, 4), "nobody waits for it");
         assert!(ready.keeps_resident(0, usize::MAX));
         assert_eq!(drain(&mut ready), [1, 2, 3]);
         assert_eq!((ready.bytes(), ready.body_bytes(), ready.resident_bytes()), (0, 0, 0));
@@ -537,9 +607,9 @@ mod tests {
         ready.give_back(paged(4999, Shelf::Durable));
         let durable = ready.plan_reading(2048, usize::MAX).durable;
         assert_eq!(durable, std::slice::from_ref(&(4999..5001)));
-        assert!(ready.fill(0, 5000, message("k", b"body")), "in any order");
+        assert!(fills(&mut ready, 5000), "in any order");
         assert!(!ready.is_read_ahead(1, usize::MAX));
-        assert!(ready.fill(0, 4999, message("k", b"body")));
+        assert!(fills(&mut ready, 4999));
         assert_eq!(drain(&mut ready), [4999, 5000]);
     }
 
@@ -548,7 +618,7 @@ mod tests {
         let mut ready = Ready::new(0);
         (0..3).for_each(|sequence| ready.push(paged(sequence, Shelf::Durable)));
         assert!(!ready.is_read_ahead(512, 100));
-        assert!(ready.fill(0, 0, message("k", b"body")));
+        assert!(fills(&mut ready, 0));
         assert!(ready.is_read_ahead(512, 100) && !ready.is_read_ahead(512, 1000));
     }
 
@@ -558,7 +628,7 @@ mod tests {
         (0..3).for_each(|sequence| ready.push(paged(sequence, Shelf::Durable)));
         assert!(ready.set_aside(1).is_none(), "one stands before it");
         assert_eq!(ready.set_aside(0).map(|queued| queued.sequence), Some(0));
-        assert!(ready.fill(0, 1, message("k", b"body")));
+        assert!(fills(&mut ready, 1));
         assert_eq!(drain(&mut ready), [1]);
         assert_eq!(ready.len(), 1);
     }

@@ -11,6 +11,7 @@
 mod deduplicating;
 mod delaying;
 mod dying;
+mod grouping;
 mod handing_out;
 mod reading;
 mod settling;
@@ -331,6 +332,7 @@ impl QueueState {
         };
         if self.ready.len() == 0
             && self.suspended == 0
+            && !self.ready.is_grouped()
             && let Some((consumer, acknowledges)) = self.consumers.next()
         {
             self.send(consumer, acknowledges, queued(Held::Resident(message)));
@@ -419,6 +421,7 @@ impl QueueState {
         let Held::Resident(message) = &queued.held else { return Fetched::NotResident };
         let (message, redelivered) = (message.clone(), queued.redelivered);
         let (key, holder) = if no_ack {
+            self.ready.settled(queued.sequence);
             self.drop_message(queued.sequence, &queued.held);
             (DeliveryKey::NONE, ConsumerKey::NONE)
         } else {

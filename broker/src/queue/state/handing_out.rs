@@ -14,6 +14,9 @@ impl QueueState {
     /// Sends at most `limit` ready messages on their way to the consumers whose turn it is. Returns
     /// how many; 0 when there is no message in memory or no consumer with credit.
     pub(in crate::queue) fn dispatch(&mut self, limit: usize) -> usize {
+        if self.ready.is_grouped() {
+            return self.dispatch_by_group(limit);
+        }
         let mut count = 0;
         while count < limit && self.can_send() {
             let Some((consumer, acknowledges)) = self.consumers.next() else { break };
@@ -29,12 +32,13 @@ impl QueueState {
     /// again. Otherwise it takes its turns again.
     pub(in crate::queue) fn serve(&mut self, consumer: ConsumerKey, limit: usize) -> bool {
         for _ in 0..limit {
-            let charged = if self.can_send() { self.consumers.charge(consumer) } else { None };
+            let can_send = self.can_send() && self.ready.is_for(consumer);
+            let charged = if can_send { self.consumers.charge(consumer) } else { None };
             let Some(acknowledges) = charged else {
-                self.consumers.resume(consumer);
+                self.resume(consumer);
                 return false;
             };
-            let Popped::Message(queued) = self.ready.pop() else { return false };
+            let Some(queued) = self.ready.pop_for(consumer) else { return false };
             self.send(consumer, acknowledges, queued);
         }
         true
@@ -115,6 +119,7 @@ impl QueueState {
     pub(super) fn accepted(&mut self, delivery: &Delivery) {
         if !delivery.acknowledges {
             if let Some(Unacked { message, .. }) = self.take_unacked(delivery.key) {
+                self.ready.settled(message.sequence);
                 self.drop_message(message.sequence, &message.held);
             }
         } else if self.unacked_resident_bytes > self.facts.room

@@ -4,6 +4,7 @@
 //! message that waits without one, and for no other.
 
 use super::super::paged::{ReadingPlan, Shelf};
+use super::super::ready::Filled;
 use super::QueueState;
 use crate::message::Message;
 
@@ -26,11 +27,11 @@ impl QueueState {
         message: Message,
     ) -> bool {
         let level = self.ready.level_of(self.priority_of(&message));
-        let is_wanted = self.ready.fill(level, sequence, message);
-        if is_wanted && shelf == Shelf::Scratch {
+        let filled = self.ready.fill(level, sequence, message, self.facts.room);
+        if filled == Filled::Kept && shelf == Shelf::Scratch {
             self.changes.unpage(sequence);
         }
-        is_wanted
+        filled != Filled::Unwanted
     }
 
     /// Takes out a message whose body cannot be had, without a word to the durable store: it stays

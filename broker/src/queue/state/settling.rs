@@ -24,9 +24,16 @@ impl QueueState {
         for (key, outcome) in deliveries {
             let Some(Unacked { message, consumer }) = self.take_unacked(key) else { continue };
             self.consumers.release(consumer);
+            self.ask_for(consumer);
             match outcome {
-                Outcome::Ack => self.drop_message(message.sequence, &message.held),
-                Outcome::Discard => self.bury(message, Reason::Rejected),
+                Outcome::Ack => {
+                    self.ready.settled(message.sequence);
+                    self.drop_message(message.sequence, &message.held);
+                }
+                Outcome::Discard => {
+                    self.ready.settled(message.sequence);
+                    self.bury(message, Reason::Rejected);
+                }
                 Outcome::Requeue | Outcome::Failed => {
                     given_back = true;
                     self.give_back(message, outcome);
@@ -46,6 +53,7 @@ impl QueueState {
         let before = message.returns;
         message.returns = before.given_back(outcome, self.kind.counts_deliveries);
         if self.kind.delivery_limit.is_some_and(|limit| message.returns.failures() > limit) {
+            self.ready.settled(message.sequence);
             return self.bury(message, Reason::DeliveryLimit);
         }
         if message.returns != before && self.is_durable(&message.held) {
