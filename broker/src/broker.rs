@@ -19,6 +19,7 @@ use crate::definitions::store::DefinitionStore;
 use crate::identity::server_properties;
 use crate::keys::ConnectionId;
 use crate::outgoing::ConnectionHandle;
+use crate::queue::death_counts::DeathsByType;
 use crate::queue::timer::Timer;
 use crate::stores::Messages;
 use crate::vhost::{TopologyLimits, Vhost};
@@ -78,6 +79,8 @@ pub(crate) struct Totals {
     pub bytes: u64,
     /// Messages that wait for the time when they are routed.
     pub delayed: u64,
+    /// Messages that died since the broker started.
+    pub deaths: DeathsByType,
 }
 
 /// See the module documentation.
@@ -208,6 +211,7 @@ impl Broker {
         let vhosts: Vec<_> = self.vhosts.iter().map(|v| Arc::clone(v.value())).collect();
         let mut totals = Totals { connections: self.connections.len() as u64, ..Totals::default() };
         totals.delayed = vhosts.iter().map(|vhost| vhost.delayed_count() as u64).sum();
+        vhosts.iter().for_each(|vhost| totals.deaths.add_all(vhost.deaths()));
         for queue in vhosts.iter().flat_map(|vhost| vhost.queues()) {
             let counts = queue.counts();
             totals.queues += 1;

@@ -167,6 +167,78 @@ fn a_policy_has_messages_wait() {
     rig.broker.assert_no_panic();
 }
 
+/// RabbitMQ 4.3: the vhost's type is that of queues that name none and stay, in files and by clients,
+/// and it counts as named when a queue is declared again.
+#[test]
+fn queues_that_name_no_type_get_their_vhosts() {
+    let vhost = ACCESS.replace(
+        r#""description": "", "tags": []"#,
+        r#""description": "", "tags": [], "default_queue_type": "quorum""#,
+    );
+    let mut rig = Rig::start(&[&vhost, TOPOLOGY], LOAD);
+    for round in 0..2 {
+        let mut client = rig.connect();
+        let durable = |name: &str| queue::declare(name).with(Flag::Durable);
+        for name in ["stays", "typed", "left"] {
+            let declare = if name == "left" {
+                durable(name).arg("x-queue-type", "undefined")
+            } else {
+                durable(name)
+            };
+            client.call(declare);
+            client.call(durable(name).arg("x-queue-type", "quorum"));
+        }
+        client.call(durable("rest").arg("x-max-length", 1000).arg("x-queue-type", "classic"));
+        client.call(queue::declare("passing").arg("x-queue-type", "classic"));
+        client.call(durable("goes").with(Flag::AutoDelete));
+        client.call(durable("goes").with(Flag::AutoDelete).arg("x-queue-type", "classic"));
+        client.call(durable("own").with(Flag::Exclusive).arg("x-max-priority", 5));
+        for (declare, text) in [
+            (
+                durable("rest").arg("x-max-length", 1000),
+                "PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'rest' in vhost \
+                 '/': received 'quorum' but current is 'classic'",
+            ),
+            (
+                durable("first").arg("x-max-priority", 5),
+                "PRECONDITION_FAILED - invalid arg 'x-max-priority' for queue 'first' in vhost \
+                 '/' of queue type rabbit_quorum_queue",
+            ),
+            (
+                queue::declare("short").arg("x-queue-type", "undefined"),
+                "PRECONDITION_FAILED - invalid property 'non-durable' for queue 'short' in vhost \
+                 '/'",
+            ),
+        ] {
+            client.send(declare);
+            client.expect_channel_close(1, 406, text, queue::DECLARE);
+            client.open_channel(1);
+        }
+        client.call(queue::delete("goes"));
+        client.close();
+        if round == 0 {
+            // The vhost keeps its type, whatever is loaded beside it.
+            rig.write(&[r#""queues": [{"name": "typed", "vhost": "/"}]"#]);
+            rig.restart();
+        }
+    }
+    // A vhost that is described anew has the type that is said then.
+    rig.write(&[ACCESS]);
+    rig.restart();
+    let mut client = rig.connect();
+    client.send(queue::declare("stays").with(Flag::Durable));
+    client.expect_channel_close(
+        1,
+        406,
+        "PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'stays' in vhost '/': \
+         received 'classic' but current is 'quorum'",
+        queue::DECLARE,
+    );
+    client.open_channel(1);
+    client.close();
+    rig.broker.assert_no_panic();
+}
+
 #[test]
 fn a_file_that_did_not_change_is_skipped_when_that_is_asked_for() {
     let config = "definitions.import_backend = local_filesystem\n\

@@ -43,6 +43,7 @@ pub(crate) fn seed_if_empty(
         description: "Default virtual host".to_owned(),
         tags: Vec::new(),
         tracing: false,
+        default_queue_type: None,
     };
     let mut changes = vec![
         Access::PutVhost(vhost.clone()),

@@ -106,20 +106,27 @@ pub(crate) fn record(key: Key, now_ms: u64, until_ms: u64) -> Content {
     }
 }
 
+/// Checks all of them.
+///
+/// # Errors
+/// The first that is refused, and why.
+pub(crate) fn check_all(arguments: &FieldTable) -> Result<(), (&'static str, String)> {
+    for key in ARGUMENTS {
+        if let Some(value) = arguments.get(key) {
+            check(key, value, arguments).map_err(|reason| (key, reason))?;
+        }
+    }
+    Ok(())
+}
+
 fn is_on(arguments: &FieldTable) -> bool {
     arguments.get(DEDUPLICATION) == Some(&FieldValue::Bool(true))
 }
 
-/// Checks one of the arguments. Where nothing is deduplicated all but the first may be anything: they
-/// are somebody else's.
-///
-/// # Errors
-/// Why it is refused, as RabbitMQ prints the reasons for arguments of queues.
-pub(crate) fn check(
-    argument: &str,
-    value: &FieldValue,
-    arguments: &FieldTable,
-) -> Result<(), String> {
+/// Checks one of the arguments; the error is why it is refused, as RabbitMQ prints the reasons for
+/// arguments of queues. Where nothing is deduplicated all but the first may be anything: they are
+/// somebody else's.
+fn check(argument: &str, value: &FieldValue, arguments: &FieldTable) -> Result<(), String> {
     if argument == DEDUPLICATION {
         let unacceptable = || format!("{{unacceptable_type,{}}}", value.type_name());
         return value.as_bool().map(drop).ok_or_else(unacceptable);

@@ -195,7 +195,24 @@ fn vhost(vhost: &Object<'_>) -> Result<VhostRecord, String> {
     };
     let tags =
         if vhost.find("tags").is_some() { vhost.words("tags")? } else { metadata.words("tags")? };
-    Ok(VhostRecord { name: vhost.short("name")?, description, tags, tracing: false })
+    let default_queue_type = default_queue_type(&metadata)?;
+    Ok(VhostRecord {
+        name: vhost.short("name")?,
+        description,
+        tags,
+        tracing: false,
+        default_queue_type,
+    })
+}
+
+/// In RabbitMQ's words. What is undefined is classic.
+fn default_queue_type(metadata: &Object<'_>) -> Result<Option<String>, String> {
+    let named = metadata.text_or("default_queue_type", "")?;
+    match named.as_str() {
+        "" | "undefined" | "classic" => Ok(None),
+        "quorum" | "stream" => Ok(Some(named)),
+        _ => Err(format!("{named} is not a valid queue type")),
+    }
 }
 
 /// The settings of mirrored queues, which RabbitMQ 4 knows no more: its users are told to take them
@@ -247,8 +264,8 @@ fn without_effect(kind: &str, object: &Object<'_>) -> Result<Option<String>, Str
     let metadata = object.object("metadata")?;
     let default = metadata.find("default_queue_type").and_then(Value::as_str);
     match default {
-        Some("classic" | "undefined") | None => Ok(None),
-        Some(other) => Ok(Some(format!("default queue type '{other}' of {kind} '{name}'"))),
+        Some("stream") => Ok(Some(format!("default queue type 'stream' of {kind} '{name}'"))),
+        Some(_) | None => Ok(None),
     }
 }
 

@@ -61,6 +61,9 @@ pub(crate) struct VhostRecord {
     /// Whether the firehose is told of its messages.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tracing: bool,
+    /// The type of queues that name none, unless it is classic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_queue_type: Option<String>,
 }
 
 impl VhostRecord {
@@ -68,7 +71,13 @@ impl VhostRecord {
     #[cfg(test)]
     pub(crate) fn plain(name: &str) -> Self {
         let (name, description) = (name.to_owned(), String::new());
-        Self { name, description, tags: Vec::new(), tracing: false }
+        Self { name, description, tags: Vec::new(), tracing: false, default_queue_type: None }
+    }
+
+    /// The type that queues get which name none, unless it is classic. There are no streams here yet:
+    /// a vhost whose default they are has classic queues, and says so when it is loaded.
+    pub(crate) fn queue_type(&self) -> Option<&str> {
+        self.default_queue_type.as_deref().filter(|name| *name == "quorum")
     }
 }
 
@@ -429,6 +438,7 @@ mod tests {
                 description: "first".to_owned(),
                 tags: vec!["t".to_owned()],
                 tracing: true,
+                default_queue_type: Some("quorum".to_owned()),
             }],
             users: vec![UserRecord {
                 name: "guest".to_owned(),

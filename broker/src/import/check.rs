@@ -9,6 +9,7 @@ use leveret_protocol::types::{FieldTable, FieldValue};
 
 use crate::auth::permissions::assert_pattern;
 use crate::broker::Broker;
+use crate::deduplication;
 use crate::definitions::document::{Document, DocumentError, QueueDefinition};
 use crate::definitions::records::{BindingRecord, DestinationKind, ExchangeRecord};
 use crate::error::ResourceName;
@@ -25,6 +26,8 @@ pub(super) struct Known {
     exchanges: HashMap<(String, String), ExchangeKind>,
     /// The same.
     queues: HashSet<(String, String)>,
+    /// By vhost: the type of queues that name none, unless it is classic.
+    queue_types: HashMap<String, Option<String>>,
 }
 
 impl Known {
@@ -79,6 +82,25 @@ impl Known {
         Ok(())
     }
 
+    /// Queues that name no type get their vhost's, as this or an earlier document says, or as it is.
+    pub(super) fn give_types(&mut self, document: &mut Document, broker: &Broker) {
+        for vhost in &document.vhosts {
+            let given = vhost.queue_type().map(str::to_owned);
+            self.queue_types.insert(vhost.name.clone(), given);
+        }
+        for queue in &mut document.queues {
+            let arguments = std::mem::take(&mut queue.arguments);
+            let stays = queue.durable && !queue.auto_delete;
+            queue.arguments = match self.queue_types.get(&queue.vhost) {
+                Some(given) => arguments::with_default_type(arguments, given.as_deref(), stays),
+                None => match broker.vhost(&queue.vhost) {
+                    Some(vhost) => vhost.with_queue_type(arguments, stays),
+                    None => arguments,
+                },
+            };
+        }
+    }
+
     /// One that exists stays as it is, whatever the document says of it.
     fn check_exchange(
         &mut self,
@@ -90,7 +112,11 @@ impl Known {
         self.assert_vhost(vhost, broker, || resource.clone())?;
         if broker.vhost(vhost).is_none_or(|vhost| vhost.exchange(name).is_none()) {
             let valid = exchange.kind.validate(&exchange.arguments);
-            valid.map_err(|error| DocumentError::new(resource, error.to_string()))?;
+            valid.map_err(|error| DocumentError::new(&*resource, error.to_string()))?;
+            let checked = deduplication::check_all(&exchange.arguments);
+            checked.map_err(|(key, reason)| {
+                DocumentError::new(resource, format!("invalid arg '{key}': {reason}"))
+            })?;
         }
         self.exchanges.insert((vhost.clone(), name.clone()), exchange.kind);
         Ok(())

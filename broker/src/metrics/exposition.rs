@@ -56,6 +56,20 @@ impl Text {
         self.line(format_args!("{name}{{{}}} 1", labels.join(",")));
     }
 
+    /// A counter with some labels: one line for each of their values.
+    pub(super) fn counters(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: &[([(&str, &str); 2], u64)],
+    ) {
+        self.head(name, Kind::Counter, help);
+        for ([(first, a), (second, b)], count) in samples {
+            let labels = format!("{first}=\"{}\",{second}=\"{}\"", escape(a), escape(b));
+            self.line(format_args!("{name}{{{labels}}} {count}"));
+        }
+    }
+
     /// How often something took how long: `counts` has one for each of `bounds`, and one more for
     /// what took longer.
     pub(super) fn histogram(

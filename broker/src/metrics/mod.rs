@@ -23,6 +23,8 @@ use std::time::Duration;
 use leveret_storage::messages::{FSYNC_BUCKETS_MICROS, Health, MessageStore, Statistics};
 
 use crate::broker::Totals;
+use crate::queue::death_counts::{CAUSES, DeathCounts, DeathsByType};
+use crate::queue::deaths::Reason;
 use exposition::{Kind, Text};
 
 /// The broker at one moment.
@@ -107,6 +109,7 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     process(&mut text, &snapshot.process);
     resources(&mut text, &snapshot.resources);
     totals(&mut text, &snapshot.totals);
+    deaths(&mut text, &snapshot.totals.deaths);
     stored(&mut text, &snapshot.store);
     text.into_string()
 }
@@ -187,6 +190,32 @@ fn totals(text: &mut Text, totals: &Totals) {
         ),
     ] {
         text.number(name, Kind::Gauge, help, value);
+    }
+}
+
+/// RabbitMQ's names and labels: `disabled` is a queue without dead letters.
+fn deaths(text: &mut Text, deaths: &DeathsByType) {
+    let types = [("rabbit_classic_queue", deaths.classic), ("rabbit_quorum_queue", deaths.quorum)];
+    for cause in CAUSES {
+        let (cause_name, what) = match cause {
+            Reason::Expired => ("expired", "their time was up"),
+            Reason::Rejected => ("rejected", "a consumer rejected them"),
+            Reason::DeliveryLimit => ("delivery_limit", "they failed too often"),
+            Reason::MaxLength | Reason::Due => ("maxlen", "their queue was full"),
+        };
+        let name = format!("rabbitmq_global_messages_dead_lettered_{cause_name}_total");
+        let of =
+            |counts: DeathCounts| counts.each().find(|(by, _)| *by == cause).map_or(0, |n| n.1);
+        let mut samples = Vec::new();
+        for (queue_type, counts) in types {
+            for (strategy, counts) in
+                [("at_most_once", counts.published), ("disabled", counts.dropped)]
+            {
+                let labels = [("queue_type", queue_type), ("dead_letter_strategy", strategy)];
+                samples.push((labels, of(counts)));
+            }
+        }
+        text.counters(&name, &format!("Messages that left their queue because {what}."), &samples);
     }
 }
 
@@ -297,6 +326,7 @@ mod tests {
                 unacked: 5,
                 bytes: 6,
                 delayed: 7,
+                deaths: DeathsByType::default(),
             },
             store: StoreState::default(),
         };
@@ -320,6 +350,8 @@ mod tests {
             "rabbitmq_queue_messages 9",
             "rabbitmq_queue_messages_bytes 6",
             "leveret_messages_delayed 7",
+            "rabbitmq_global_messages_dead_lettered_maxlen_total{queue_type=\"rabbit_quorum_queue\",\
+             dead_letter_strategy=\"disabled\"} 0",
         ] {
             assert!(text.lines().any(|other| other == line), "{line} in\n{text}");
         }

@@ -87,6 +87,10 @@ const QUORUM_PRIORITY: u8 = 4;
 const CLASSIC_ONLY: [&str; 2] = ["x-max-priority", "x-queue-mode"];
 
 const CONSUMER_TIMEOUT: &str = "x-consumer-timeout";
+const QUEUE_TYPE: &str = "x-queue-type";
+/// Types that mean whatever the vhost gives.
+const LEFT_TO_VHOST: [&str; 2] = ["", "undefined"];
+
 const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
 
 type Check = fn(&FieldValue, &FieldTable) -> Result<(), String>;
@@ -110,7 +114,7 @@ const DECLARE_ARGUMENTS: &[(&str, Check)] = &[
     ("x-queue-version", check_queue_version),
     ("x-single-active-consumer", check_boolean),
     (CONSUMER_TIMEOUT, check_not_negative),
-    ("x-queue-type", check_queue_type),
+    (QUEUE_TYPE, check_queue_type),
     ("x-quorum-initial-group-size", check_positive),
     (DELIVERY_LIMIT, check_integer),
     ("x-queue-leader-locator", check_leader_locator),
@@ -135,12 +139,7 @@ pub(crate) fn parse(
             check(value, arguments).map_err(|reason| invalid(key, queue, &reason))?;
         }
     }
-    for key in deduplication::ARGUMENTS {
-        if let Some(value) = arguments.get(key) {
-            let checked = deduplication::check(key, value, arguments);
-            checked.map_err(|reason| invalid(key, queue, &reason))?;
-        }
-    }
+    deduplication::check_all(arguments).map_err(|(key, reason)| invalid(key, queue, &reason))?;
     let is_quorum = is_quorum(arguments);
     if is_quorum && let Some(key) = CLASSIC_ONLY.iter().find(|key| arguments.contains(key)) {
         let text = format!("invalid arg '{key}' for {queue} of queue type rabbit_quorum_queue");
@@ -182,9 +181,28 @@ pub(crate) fn parse(
     })
 }
 
+/// The same arguments with the type that a vhost gives to queues that name none. RabbitMQ gives another
+/// than classic only to queues that stay: durable, not exclusive, not deleted by themselves. Whoever
+/// leaves the type to the vhost by name gets it for any queue.
+pub(crate) fn with_default_type(
+    mut arguments: FieldTable,
+    default: Option<&str>,
+    stays: bool,
+) -> FieldTable {
+    let Some(default) = default else { return arguments };
+    let is_left = match arguments.get(QUEUE_TYPE) {
+        None => stays,
+        Some(named) => named.as_str().is_some_and(|named| LEFT_TO_VHOST.contains(&named)),
+    };
+    if is_left {
+        arguments.insert(QUEUE_TYPE, default);
+    }
+    arguments
+}
+
 /// Whether a queue is a quorum queue.
 pub(crate) fn is_quorum(arguments: &FieldTable) -> bool {
-    arguments.get("x-queue-type").and_then(FieldValue::as_str) == Some("quorum")
+    arguments.get(QUEUE_TYPE).and_then(FieldValue::as_str) == Some("quorum")
 }
 
 /// How many attempts may fail; a limit below zero is none.
@@ -231,7 +249,7 @@ pub(crate) fn assert_equivalent(
     // RabbitMQ writes the default type into the arguments of every declaration that has none.
     let classic = FieldValue::LongString(b"classic".to_vec());
     for (key, _) in DECLARE_ARGUMENTS {
-        let default = (*key == "x-queue-type").then_some(&classic);
+        let default = (*key == QUEUE_TYPE).then_some(&classic);
         let ours = current.get(key).or(default);
         let theirs = received.get(key).or(default);
         assert_argument_equivalent(key, theirs, ours, queue)?;
@@ -412,8 +430,8 @@ fn check_queue_version(value: &FieldValue, _: &FieldTable) -> Result<(), String>
 
 fn check_queue_type(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
     match check_string(value)? {
-        // The last two mean the default type.
-        "classic" | "quorum" | "" | "undefined" => Ok(()),
+        "classic" | "quorum" => Ok(()),
+        left if LEFT_TO_VHOST.contains(&left) => Ok(()),
         other => Err(format!("\"unsupported queue type '{other}'\"")),
     }
 }
@@ -474,6 +492,23 @@ mod tests {
             text(&FieldTable::new(), &one),
             format!("{prefix}received none but current is the value '1' of type 'signedint'")
         );
+    }
+
+    #[test]
+    fn a_vhost_gives_its_type_to_what_stays_and_to_what_asks_for_it() {
+        let string = |text: &str| table(QUEUE_TYPE, FieldValue::LongString(text.into()));
+        let given = |arguments, stays| {
+            let given = with_default_type(arguments, Some("quorum"), stays);
+            given.get(QUEUE_TYPE).and_then(FieldValue::as_str).map(str::to_owned)
+        };
+        assert_eq!(given(FieldTable::new(), true).as_deref(), Some("quorum"));
+        assert_eq!(given(FieldTable::new(), false), None);
+        for left in LEFT_TO_VHOST {
+            assert_eq!(given(string(left), false).as_deref(), Some("quorum"));
+            assert_eq!(with_default_type(string(left), None, true), string(left));
+        }
+        assert_eq!(given(string("classic"), true).as_deref(), Some("classic"));
+        assert_eq!(given(table(QUEUE_TYPE, FieldValue::I32(5)), true), None);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 
 mod command;
 mod consumers;
+pub(crate) mod death_counts;
 pub(crate) mod deaths;
 mod delivering;
 mod discard;
@@ -61,8 +62,9 @@ use leveret_storage::messages::RecoveredQueue;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use self::arguments::{DeadLetterTarget, QueueArguments};
+use self::arguments::{DeadLetterTarget, QueueArguments, is_quorum};
 use self::command::{Command, Reply};
+use self::death_counts::{DeathCounters, DeathCounts};
 use self::deaths::DeadLetters;
 use self::exit::Exit;
 use self::hand_over::{Desk, hand_over, step};
@@ -157,6 +159,8 @@ pub(crate) struct QueueCounts {
     pub delayed: usize,
     /// Content of all its messages, in bytes.
     pub bytes: usize,
+    /// What died in it since the broker started.
+    pub deaths: DeathCounts,
 }
 
 /// Messages handed over to the outgoing buffers between two looks at whether they are full.
@@ -174,6 +178,8 @@ pub(crate) struct Surroundings {
     pub timer: Arc<Timer>,
     /// Whether the firehose is told of what is delivered.
     pub is_traced: Arc<AtomicBool>,
+    /// Count what dies in it.
+    pub deaths: Arc<DeathCounters>,
     /// Takes what leaves it on its own.
     pub exit: Weak<dyn Exit>,
 }
@@ -342,13 +348,14 @@ impl Queue {
 
     /// Its counts now.
     pub(crate) fn counts(&self) -> QueueCounts {
-        let inner = self.inner.lock();
+        let mut inner = self.inner.lock();
         QueueCounts {
             ready: inner.state.ready_count(),
             unacked: inner.state.unacked_count(),
             consumers: inner.state.consumers().len(),
             delayed: inner.state.delayed_count(),
             bytes: inner.state.bytes(),
+            deaths: inner.state.tally().all,
         }
     }
 
@@ -501,6 +508,9 @@ impl Queue {
         self.around.messages.report(reported, state.resident_bytes());
         *in_scratch |= state.changes().pages_out();
         state.changes().drain_into(self.id, &mut effects.durable, &mut effects.scratch);
+        if let Some(died) = state.tally().take() {
+            self.around.deaths.add(is_quorum(&self.settings.arguments), died);
+        }
         if let Some(window) = self.settings.window {
             state.changes().drain_keys(window, &mut effects.keys, &mut effects.durable);
         }

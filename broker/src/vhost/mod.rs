@@ -44,6 +44,8 @@ use crate::definitions::store::{DefinitionStore, Durable};
 use crate::error::{ChannelError, ResourceName};
 use crate::exchange::{ExchangeKind, Router};
 use crate::policy::Policies;
+use crate::queue::arguments;
+use crate::queue::death_counts::{DeathCounters, DeathsByType};
 use crate::queue::exit::Exit;
 use crate::queue::taps::TRACE_EXCHANGE;
 use crate::queue::timer::Timer;
@@ -98,6 +100,7 @@ pub(crate) struct Vhost {
     about: Mutex<VhostRecord>,
     /// Whether the firehose is told of all messages, as `about` has it.
     is_traced: Arc<AtomicBool>,
+    deaths: Arc<DeathCounters>,
     /// See `delayed`.
     delayed: OnceLock<Arc<Queue>>,
     /// Itself, for its tasks and queues.
@@ -158,6 +161,7 @@ impl Vhost {
             timer,
             limits,
             burial: Burial::default(),
+            deaths: Arc::default(),
             delayed: OnceLock::new(),
             this: Weak::clone(this),
         })
@@ -169,6 +173,7 @@ impl Vhost {
             messages: Arc::clone(&self.messages),
             timer: Arc::clone(&self.timer),
             is_traced: Arc::clone(&self.is_traced),
+            deaths: Arc::clone(&self.deaths),
             exit: Weak::clone(&self.this) as Weak<dyn Exit>,
         }
     }
@@ -176,6 +181,17 @@ impl Vhost {
     /// Its name.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What died in its queues since the broker started, those that are gone among them.
+    pub(crate) fn deaths(&self) -> DeathsByType {
+        self.deaths.read()
+    }
+
+    /// The arguments of a queue with the type that it has here if they name none, `stays` as in
+    /// `arguments::with_default_type`.
+    pub(crate) fn with_queue_type(&self, arguments: FieldTable, stays: bool) -> FieldTable {
+        arguments::with_default_type(arguments, self.about.lock().queue_type(), stays)
     }
 
     /// Grows with every change that could alter a route.

@@ -15,7 +15,9 @@ use super::*;
 use crate::definitions::held::HeldMetadata;
 use crate::definitions::records::{self, DestinationKind, VhostRecord};
 use crate::keys::ConnectionId;
-use crate::queue::QueueSettings;
+use crate::message::tests::message;
+use crate::queue::death_counts::DeathCounts;
+use crate::queue::{Effects, QueueSettings};
 use crate::stores::tests::in_memory;
 
 const ME: ConnectionId = ConnectionId(1);
@@ -469,4 +471,26 @@ fn on_a_full_disk_nothing_new_is_promised_and_all_else_goes_on() {
     assert_eq!(rig.stored().queues.len(), 0);
     rig.store.set_full(false);
     drop(done(rig.declare("new", true)));
+}
+
+#[test]
+fn what_died_of_what_is_known_of_a_queue_and_of_all_that_were() {
+    let rig = rig();
+    let limits = [("x-max-length", FieldValue::I32(1)), ("x-message-ttl", FieldValue::I32(0))];
+    for (at, (argument, value)) in limits.into_iter().enumerate() {
+        let arguments: FieldTable = [(argument, value)].into_iter().collect();
+        let resource = rig.vhost.queue_name("q");
+        let parsed = arguments::parse(&arguments, &resource).unwrap();
+        let settings = QueueSettings { arguments, parsed, ..QueueSettings::plain(false) };
+        let queue = done(rig.vhost.declare_queue(&format!("q{at}"), settings, ME)).0;
+        let mut effects = Effects::default();
+        queue.publish((0..3).map(|_| message("q", b"body")), &mut effects);
+        let counts = queue.counts().deaths.each().map(|(_, count)| count).collect::<Vec<_>>();
+        assert_eq!(counts, if at == 0 { [0, 0, 2, 0] } else { [3, 0, 0, 0] });
+        drop(rig.delete(&format!("q{at}")));
+    }
+    let deaths = rig.vhost.deaths();
+    let dropped = deaths.classic.dropped.each().map(|(_, count)| count).collect::<Vec<_>>();
+    assert_eq!(dropped, [3, 0, 2, 0]);
+    assert_eq!(deaths.classic.published, DeathCounts::default());
 }

@@ -196,14 +196,10 @@ impl Vhost {
     }
 
     fn check_deduplication(&self, name: &str, arguments: &FieldTable) -> Result<(), ChannelError> {
-        for key in deduplication::ARGUMENTS {
-            let Some(value) = arguments.get(key) else { continue };
-            deduplication::check(key, value, arguments).map_err(|reason| {
-                let resource = self.exchange_name(name);
-                ChannelError::Precondition(format!("invalid arg '{key}' for {resource}: {reason}"))
-            })?;
-        }
-        Ok(())
+        deduplication::check_all(arguments).map_err(|(key, reason)| {
+            let resource = self.exchange_name(name);
+            ChannelError::Precondition(format!("invalid arg '{key}' for {resource}: {reason}"))
+        })
     }
 
     /// A number for what is remembered of messages that may come twice, if that is to be kept.

@@ -80,6 +80,7 @@ fn an_export_is_read_whole() {
         description: "of tests".to_owned(),
         tags: vec!["t".to_owned()],
         tracing: false,
+        default_queue_type: None,
     };
     assert_eq!(document.vhosts, [vhost]);
     assert_eq!(document.permissions[0].read, "^q");
@@ -152,6 +153,25 @@ fn what_is_the_brokers_own_or_of_the_past_is_passed_over_with_a_note() {
     assert_eq!(document.policies.len(), 1);
     assert_eq!(document.policies[0].definition.len(), 1);
     assert_eq!(document.notes.len(), 6);
+}
+
+#[test]
+fn the_type_of_queues_that_name_none_is_their_vhosts() {
+    let of = |named: Value| {
+        let vhost = json!({"name": "v", "metadata": {"default_queue_type": named}});
+        Document::read(json!({"vhosts": [vhost]}).to_string().as_bytes()).map(|document| {
+            let vhost = &document.vhosts[0];
+            (vhost.queue_type().map(str::to_owned), document.notes.len())
+        })
+    };
+    for classic in [json!("classic"), json!("undefined"), json!(""), json!(null)] {
+        assert_eq!(of(classic), Ok((None, 0)));
+    }
+    assert_eq!(of(json!("quorum")), Ok((Some("quorum".to_owned()), 0)));
+    assert_eq!(of(json!("stream")), Ok((None, 1)), "there are none, which is said");
+    let refused = of(json!("bogus")).unwrap_err().to_string();
+    assert_eq!(refused, "vhosts, entry 1 ('v'): bogus is not a valid queue type");
+    assert!(of(json!(5)).is_err());
 }
 
 #[test]

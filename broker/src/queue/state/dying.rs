@@ -9,6 +9,7 @@
 //!
 //! See RabbitMQ's pages on time-to-live, dead letter exchanges and queue length limits.
 
+use super::super::death_counts::Tally;
 use super::super::deaths::{Dead, Reason, UNPLACED};
 use super::super::held::{Held, QueuedMessage, Returns};
 use super::super::paged::NEVER;
@@ -27,6 +28,8 @@ pub(super) struct Deaths {
     left: Vec<Dead>,
     /// Dead messages whose bodies are being read.
     waiting: usize,
+    /// How many died of what.
+    tally: Tally,
     /// When the queue was used last, in milliseconds since the epoch.
     pub used_ms: u64,
 }
@@ -107,6 +110,7 @@ impl QueueState {
 
     /// A message leaves, for elsewhere if that is said.
     pub(super) fn leave(&mut self, sequence: u64, held: Held, reason: Reason) {
+        self.deaths.tally.add(reason, self.kind.has_dead_letters);
         if !self.kind.has_dead_letters {
             return self.drop_message(sequence, &held);
         }
@@ -117,6 +121,7 @@ impl QueueState {
     /// A message was refused: where that is asked for it is published elsewhere.
     pub(in crate::queue) fn bury_refused(&mut self, message: Message) {
         if self.kind.buries_refused && self.kind.has_dead_letters {
+            self.deaths.tally.add(Reason::MaxLength, true);
             let held = Held::Resident(message);
             self.deaths.left.push(Dead::new(UNPLACED, Reason::MaxLength, held));
         }
@@ -128,6 +133,11 @@ impl QueueState {
         self.kind = QueueKind { max_priority, single_active, is_stored, delays, ..kind };
         self.ready.expire_anywhere(kind.expires_anywhere);
         self.enforce_limit();
+    }
+
+    /// How many died of what.
+    pub(in crate::queue) fn tally(&mut self) -> &mut Tally {
+        &mut self.deaths.tally
     }
 
     /// Whether any died since they were taken last.

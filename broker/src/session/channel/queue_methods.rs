@@ -159,7 +159,8 @@ fn queue_settings(
     name: &str,
 ) -> Result<QueueSettings, AmqpError> {
     let resource = session.vhost.queue_name(name);
-    let arguments: FieldTable = declare.arguments.parse()?;
+    let stays = declare.durable && !declare.exclusive && !declare.auto_delete;
+    let arguments = session.vhost.with_queue_type(declare.arguments.parse()?, stays);
     let parsed = arguments::parse(&arguments, &resource)?;
     check_quorum(declare, &arguments, name, &resource)?;
     check_dead_letter_exchange(session, &arguments, name)?;
