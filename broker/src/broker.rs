@@ -81,6 +81,8 @@ pub(crate) struct Totals {
     pub delayed: u64,
     /// Messages that died since the broker started.
     pub deaths: DeathsByType,
+    /// Dead letters that nobody took yet.
+    pub kept: u64,
 }
 
 /// See the module documentation.
@@ -218,6 +220,7 @@ impl Broker {
             totals.consumers += counts.consumers as u64;
             totals.ready += counts.ready as u64;
             totals.unacked += counts.unacked as u64;
+            totals.kept += counts.kept as u64;
             totals.bytes += counts.bytes as u64;
         }
         totals

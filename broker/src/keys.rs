@@ -29,7 +29,7 @@ pub(crate) struct ChannelSlot(pub u32);
 pub(crate) struct SourceKey(pub u32);
 
 /// A queue's number: never used twice, not even after a restart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct QueueId(pub u64);
 
 /// A consumer of a queue. A slot is used again, a slot with its generation is not.

@@ -18,6 +18,7 @@ mod row;
 mod scene;
 mod users;
 
+mod at_least_once;
 mod channel_lifecycle;
 mod close;
 mod consume;
@@ -88,6 +89,7 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("dead_letters", dead_letters::ROWS),
     ("delayed", delayed::ROWS),
     ("deduplication", deduplication::ROWS),
+    ("at_least_once", at_least_once::ROWS),
     ("expiry", expiry::ROWS),
     ("consumer_timeout", consumer_timeout::ROWS),
     ("firehose", firehose::ROWS),

@@ -170,7 +170,7 @@ fn resources(text: &mut Text, resources: &Resources) {
 }
 
 fn totals(text: &mut Text, totals: &Totals) {
-    let messages = totals.ready + totals.unacked;
+    let messages = totals.ready + totals.unacked + totals.kept;
     for (name, help, value) in [
         ("rabbitmq_connections", "Open connections.", totals.connections),
         ("rabbitmq_consumers", "Consumers.", totals.consumers),
@@ -181,7 +181,8 @@ fn totals(text: &mut Text, totals: &Totals) {
             "Messages handed to consumers and not settled.",
             totals.unacked,
         ),
-        ("rabbitmq_queue_messages", "Messages, ready and not settled.", messages),
+        ("rabbitmq_queue_messages", "Messages, ready, not settled and dead.", messages),
+        ("leveret_dead_letters_kept", "Dead letters that nobody took yet.", totals.kept),
         ("rabbitmq_queue_messages_bytes", "Content of these messages.", totals.bytes),
         (
             "leveret_messages_delayed",
@@ -327,6 +328,7 @@ mod tests {
                 bytes: 6,
                 delayed: 7,
                 deaths: DeathsByType::default(),
+                kept: 8,
             },
             store: StoreState::default(),
         };
@@ -347,7 +349,8 @@ mod tests {
             "rabbitmq_consumers 2",
             "rabbitmq_queue_messages_ready 4",
             "rabbitmq_queue_messages_unacked 5",
-            "rabbitmq_queue_messages 9",
+            "rabbitmq_queue_messages 17",
+            "leveret_dead_letters_kept 8",
             "rabbitmq_queue_messages_bytes 6",
             "leveret_messages_delayed 7",
             "rabbitmq_global_messages_dead_lettered_maxlen_total{queue_type=\"rabbit_quorum_queue\",\

@@ -46,6 +46,9 @@ pub(crate) struct QueueArguments {
     pub counts_deliveries: bool,
     /// `x-dead-letter-exchange` and `x-dead-letter-routing-key`.
     pub dead_letters: Option<DeadLetterTarget>,
+    /// `x-dead-letter-strategy` is `at-least-once`: a dead letter stays until somebody takes it. Only
+    /// of a queue that refuses when it is full, since what stays counts for its limit.
+    pub keeps_dead_letters: bool,
     /// `x-consumer-timeout`: how long a consumer may take for a delivery, in milliseconds.
     pub consumer_timeout_ms: Option<u64>,
     /// `x-message-deduplication` and what goes with it.
@@ -91,6 +94,7 @@ const QUEUE_TYPE: &str = "x-queue-type";
 /// Types that mean whatever the vhost gives.
 const LEFT_TO_VHOST: [&str; 2] = ["", "undefined"];
 
+const DEAD_LETTER_STRATEGY: &str = "x-dead-letter-strategy";
 const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
 
 type Check = fn(&FieldValue, &FieldTable) -> Result<(), String>;
@@ -101,7 +105,7 @@ const DECLARE_ARGUMENTS: &[(&str, Check)] = &[
     ("x-message-ttl", check_ttl),
     (DEAD_LETTER_EXCHANGE, check_dead_letter_exchange),
     ("x-dead-letter-routing-key", check_dead_letter_routing_key),
-    ("x-dead-letter-strategy", check_dead_letter_strategy),
+    (DEAD_LETTER_STRATEGY, check_dead_letter_strategy),
     ("x-max-length", check_not_negative),
     ("x-max-length-bytes", check_not_negative),
     ("x-max-in-memory-length", check_not_negative),
@@ -170,6 +174,7 @@ pub(crate) fn parse(
         unused_ms: time("x-expires"),
         delivery_limit: delivery_limit(arguments, is_quorum),
         counts_deliveries: is_quorum || arguments.contains(DELIVERY_LIMIT),
+        keeps_dead_letters: keeps_dead_letters(arguments),
         dead_letters: text(DEAD_LETTER_EXCHANGE).map(|exchange| DeadLetterTarget {
             exchange,
             routing_key: text("x-dead-letter-routing-key"),
@@ -198,6 +203,14 @@ pub(crate) fn with_default_type(
         arguments.insert(QUEUE_TYPE, default);
     }
     arguments
+}
+
+/// Whether dead letters are published at least once.
+fn keeps_dead_letters(arguments: &FieldTable) -> bool {
+    let text = |key| arguments.get(key).and_then(FieldValue::as_str).unwrap_or_default();
+    arguments.contains(DEAD_LETTER_EXCHANGE)
+        && text(DEAD_LETTER_STRATEGY) == "at-least-once"
+        && text("x-overflow").starts_with("reject-publish")
 }
 
 /// Whether a queue is a quorum queue.

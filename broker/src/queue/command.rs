@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::consumers::ConsumerSettings;
+use super::deaths::Fate;
 use super::paged::Shelf;
 use super::ready::Taken;
 use super::state::{Facts, Fetched, Full, QueueKind, QueueState, Verdict};
@@ -53,6 +54,12 @@ pub(super) enum Command {
     Touch,
     /// The bodies of so many dead messages were read.
     Buried(usize),
+    /// What became of dead letters that are published at least once.
+    Learn(Vec<Fate>),
+    /// There may be a way for those that stay.
+    TryKeptSoon,
+    /// They may be tried again.
+    TryKept,
     /// Other limits and times count from now on.
     Reconfigure(QueueKind),
 }
@@ -79,60 +86,35 @@ impl QueueState {
     pub(super) fn apply(&mut self, command: Command, facts: Facts) -> Reply {
         self.begin(facts);
         match command {
-            Command::Admit(message) => Reply::Admitted(self.admit(message)),
+            Command::Admit(message) => return Reply::Admitted(self.admit(message)),
+            Command::Consume(settings) => return Reply::Consumer(self.add_consumer(settings)),
+            Command::Cancel(consumer) => return Reply::Is(self.remove_consumer(consumer)),
+            Command::Serve(consumer, limit) => return Reply::Is(self.serve(consumer, limit)),
+            Command::Get(no_ack) => return Reply::Fetched(self.get(no_ack)),
+            Command::Purge => return Reply::Taken(self.purge()),
+            Command::TakeIn(shelf, sequence, message) => {
+                return Reply::Is(self.take_in(shelf, sequence, message));
+            }
+            Command::SetAside(shelf, sequence) => {
+                return Reply::Is(self.set_aside(shelf, sequence));
+            }
             Command::Publish(messages) => {
                 messages.into_iter().for_each(|message| self.publish(message));
-                Reply::Done
             }
-            Command::Consume(settings) => Reply::Consumer(self.add_consumer(settings)),
-            Command::Cancel(consumer) => Reply::Is(self.remove_consumer(consumer)),
-            Command::Dispatch(limit) => {
-                self.dispatch(limit);
-                Reply::Done
-            }
-            Command::Serve(consumer, limit) => Reply::Is(self.serve(consumer, limit)),
-            Command::Conclude(verdicts) => {
-                self.conclude(&verdicts);
-                Reply::Done
-            }
-            Command::Get(no_ack) => Reply::Fetched(self.get(no_ack)),
-            Command::Settle(deliveries) => {
-                self.settle(deliveries.into_iter());
-                Reply::Done
-            }
-            Command::Suspend => {
-                self.suspend();
-                Reply::Done
-            }
-            Command::Unsuspend => {
-                self.unsuspend();
-                Reply::Done
-            }
-            Command::Purge => Reply::Taken(self.purge()),
-            Command::TakeIn(shelf, sequence, message) => {
-                Reply::Is(self.take_in(shelf, sequence, message))
-            }
-            Command::SetAside(shelf, sequence) => Reply::Is(self.set_aside(shelf, sequence)),
-            Command::Expire => {
-                self.expire();
-                Reply::Done
-            }
-            Command::Lapse => {
-                self.lapse();
-                Reply::Done
-            }
-            Command::Touch => {
-                self.touch();
-                Reply::Done
-            }
-            Command::Reconfigure(kind) => {
-                self.reconfigure(kind);
-                Reply::Done
-            }
-            Command::Buried(count) => {
-                self.buried(count);
-                Reply::Done
-            }
+            Command::Dispatch(limit) => _ = self.dispatch(limit),
+            Command::Conclude(verdicts) => _ = self.conclude(&verdicts),
+            Command::Settle(deliveries) => self.settle(deliveries.into_iter()),
+            Command::Suspend => self.suspend(),
+            Command::Unsuspend => self.unsuspend(),
+            Command::Expire => self.expire(),
+            Command::Lapse => self.lapse(),
+            Command::Touch => self.touch(),
+            Command::Reconfigure(kind) => self.reconfigure(kind),
+            Command::Learn(fates) => self.learn(fates),
+            Command::TryKeptSoon => self.try_kept_soon(),
+            Command::TryKept => self.try_kept(),
+            Command::Buried(count) => self.buried(count),
         }
+        Reply::Done
     }
 }

@@ -6,13 +6,16 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Queue;
 use super::held::Held;
 use super::paged::Shelf;
+use crate::keys::QueueId;
 use crate::message::Message;
 
 /// Why a message died: `reason` in the `x-death` header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Reason {
     /// Its time was up.
     Expired,
@@ -37,6 +40,23 @@ impl Reason {
             Self::Due => "due",
         }
     }
+
+    /// As the durable store has it. Numbers are given out once.
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Self::Expired => 0,
+            Self::Rejected => 1,
+            Self::MaxLength => 2,
+            Self::DeliveryLimit => 3,
+            Self::Due => 4,
+        }
+    }
+
+    /// From what the durable store has.
+    pub(super) fn from_code(code: u32) -> Self {
+        let all = [Self::Expired, Self::Rejected, Self::MaxLength, Self::DeliveryLimit, Self::Due];
+        all.into_iter().find(|reason| u32::from(reason.code()) == code).unwrap_or(Self::Rejected)
+    }
 }
 
 /// In place of the sequence number of a message that never was in its queue.
@@ -53,6 +73,10 @@ pub(crate) struct Dead {
     pub(super) held: Held,
     /// Which store has its body, of one that was not in memory.
     pub(super) shelf: Option<Shelf>,
+    /// It stays with its queue, which tries it again.
+    pub is_kept: bool,
+    /// The queues that have it, of one that stayed.
+    pub taken_by: Vec<QueueId>,
 }
 
 impl Dead {
@@ -61,7 +85,22 @@ impl Dead {
             Held::Paged(stub) => Some(stub.shelf),
             Held::Resident(_) => None,
         };
-        Self { sequence, reason, held, shelf }
+        Self { sequence, reason, held, shelf, is_kept: false, taken_by: Vec::new() }
+    }
+
+    /// One that stays with its queue, and is tried again.
+    pub(super) fn again(sequence: u64, reason: Reason, held: Held, taken_by: Vec<QueueId>) -> Self {
+        Self { is_kept: true, taken_by, ..Self::new(sequence, reason, held) }
+    }
+
+    /// What its queue is told when these other queues have it, and more should.
+    pub(crate) fn stays(&self, taken_by: Vec<QueueId>) -> Option<Fate> {
+        let Self { sequence, reason, shelf, .. } = *self;
+        if self.is_kept {
+            return Some(Fate::Stays(sequence, taken_by));
+        }
+        let message = self.message().cloned()?;
+        Some(Fate::New(Kept { sequence, reason, message, shelf, taken_by }))
     }
 
     /// One that was rejected.
@@ -81,6 +120,42 @@ impl Dead {
     /// Its body was read.
     pub(super) fn read(&mut self, message: Message) {
         self.held = Held::Resident(message);
+    }
+}
+
+/// A dead letter that nobody took, for its queue to keep.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// Its place in its queue.
+    pub sequence: u64,
+    /// Why it died.
+    pub reason: Reason,
+    /// The message as it was.
+    pub message: Message,
+    /// Which store has its body, of one that was not in memory.
+    pub(super) shelf: Option<Shelf>,
+    /// The queues that have it.
+    pub taken_by: Vec<QueueId>,
+}
+
+/// What became of a dead letter that was to be published at least once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Fate {
+    /// It stays with its queue from now on.
+    New(Kept),
+    /// The one with this sequence number stays. These queues have it.
+    Stays(u64, Vec<QueueId>),
+    /// It does not: it was published.
+    Gone(u64),
+}
+
+impl Fate {
+    /// Which one stays, if it does.
+    pub(super) fn stays(&self) -> Option<u64> {
+        match self {
+            Self::New(Kept { sequence, .. }) | Self::Stays(sequence, _) => Some(*sequence),
+            Self::Gone(_) => None,
+        }
     }
 }
 

@@ -94,6 +94,11 @@ impl Queue {
         self.effective.rejects.load(Ordering::Relaxed)
     }
 
+    /// Whether its dead letters stay with it until somebody takes them.
+    pub(crate) fn keeps_dead_letters(&self) -> bool {
+        self.in_force().keeps_dead_letters
+    }
+
     /// The arguments that count, parsed.
     pub(super) fn in_force(&self) -> InForce<'_> {
         InForce { changed: self.effective.changed.load(), declared: &self.settings.parsed }

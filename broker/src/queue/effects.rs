@@ -8,10 +8,11 @@
 use std::sync::Arc;
 
 use leveret_storage::messages::{Batch, Content, Place, Publish, Ticket};
+use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
 use super::Queue;
-use super::deaths::DeadLetters;
+use super::deaths::{Dead, DeadLetters, Fate};
 use super::paged::{ReadingPlan, Shelf};
 use super::taps::Delivered;
 use crate::clock;
@@ -121,10 +122,14 @@ impl Effects {
         }
     }
 
-    /// The scratch store needs these no more.
-    pub(crate) fn unpage(&mut self, letters: &DeadLetters) {
+    /// The scratch store needs these no more, but for those that stay with their queue.
+    pub(crate) fn unpage(&mut self, letters: &DeadLetters, fates: &[Fate]) {
         let queue = letters.queue.id().0;
-        for dead in letters.dead.iter().filter(|dead| dead.shelf == Some(Shelf::Scratch)) {
+        let staying = fates.iter().filter_map(Fate::stays);
+        let staying: FxHashSet<u64> = staying.collect();
+        let is_done =
+            |dead: &&Dead| dead.shelf == Some(Shelf::Scratch) && !staying.contains(&dead.sequence);
+        for dead in letters.dead.iter().filter(is_done) {
             self.scratch.settle(Place { queue, sequence: dead.sequence });
         }
     }

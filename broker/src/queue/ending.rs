@@ -8,6 +8,7 @@ use std::sync::Arc;
 use leveret_storage::messages::Ticket;
 
 use super::command::{Command, Reply};
+use super::deaths::Fate;
 use super::discard::discard;
 use super::paged::NEVER;
 use super::state::{QueueKind, QueueState};
@@ -18,10 +19,11 @@ impl Queue {
     /// Drops all ready messages; returns how many.
     pub(crate) fn purge(self: &Arc<Self>, effects: &mut Effects) -> usize {
         let mut inner = self.inner.lock();
+        let kept = inner.state.kept_count();
         let Reply::Taken(taken) = inner.state.apply(Command::Purge, self.facts()) else {
             return 0;
         };
-        let count = taken.len();
+        let count = taken.len() + kept - inner.state.kept_count();
         self.conclude(&mut inner, count, effects);
         drop(inner);
         // Nobody else sees them any more: the stores are told without the lock.
@@ -46,7 +48,7 @@ impl Queue {
         if if_unused && !inner.state.consumers().is_empty() {
             return Err(DeleteRefused::InUse);
         }
-        if if_empty && inner.state.ready_count() > 0 {
+        if if_empty && inner.state.ready_count() + inner.state.kept_count() > 0 {
             return Err(DeleteRefused::NotEmpty);
         }
         let ready = inner.state.ready_count();
@@ -93,6 +95,7 @@ impl Queue {
         }
         inner.wakes_ms = NEVER;
         inner.state.apply(Command::Expire, self.facts());
+        inner.state.apply(Command::TryKept, self.facts());
         if inner.state.may_lapse() {
             inner.state.apply(Command::Lapse, self.facts());
             self.tell_lapsed(&mut inner);
@@ -145,6 +148,24 @@ impl Queue {
             drop(inner);
             self.read.notify_waiters();
         }
+    }
+
+    /// What became of its dead letters. Whether some of them stay with it.
+    pub(crate) fn learn(self: &Arc<Self>, fates: Vec<Fate>, effects: &mut Effects) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.deleted {
+            return false;
+        }
+        inner.state.apply(Command::Learn(fates), self.facts());
+        self.pump(&mut inner, 0, effects);
+        inner.state.kept_count() > 0
+    }
+
+    /// There may be a way now for dead letters that stayed.
+    pub(crate) fn try_dead_letters_soon(self: &Arc<Self>) {
+        let mut inner = self.inner.lock();
+        inner.state.apply(Command::TryKeptSoon, self.facts());
+        self.see_to_waking(&mut inner);
     }
 
     /// Tells the stores that know it that the queue was deleted. Returns when that is durable;

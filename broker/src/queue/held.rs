@@ -73,6 +73,9 @@ pub(super) struct Returns {
     returns: u16,
 }
 
+/// The highest number stands for a message that died, see `state::keeping`.
+const FAILURES_MAX: u16 = u16::MAX - 1;
+
 impl Returns {
     /// From what the durable store has of it.
     #[expect(clippy::cast_possible_truncation, reason = "each half is cut out")]
@@ -101,7 +104,7 @@ impl Returns {
     pub(super) fn given_back(self, outcome: Outcome, counts: bool) -> Self {
         let failed = u16::from(outcome == Outcome::Failed);
         Self {
-            failures: self.failures.saturating_add(failed),
+            failures: self.failures.saturating_add(failed).min(FAILURES_MAX),
             returns: if counts { self.returns.saturating_add(1) } else { 1 },
         }
     }

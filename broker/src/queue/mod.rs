@@ -157,6 +157,8 @@ pub(crate) struct QueueCounts {
     pub consumers: usize,
     /// Messages that wait for their time.
     pub delayed: usize,
+    /// Dead letters that nobody took yet.
+    pub kept: usize,
     /// Content of all its messages, in bytes.
     pub bytes: usize,
     /// What died in it since the broker started.
@@ -354,6 +356,7 @@ impl Queue {
             unacked: inner.state.unacked_count(),
             consumers: inner.state.consumers().len(),
             delayed: inner.state.delayed_count(),
+            kept: inner.state.kept_count(),
             bytes: inner.state.bytes(),
             deaths: inner.state.tally().all,
         }

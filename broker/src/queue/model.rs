@@ -16,8 +16,8 @@ use proptest::prelude::*;
 use super::ConsumerSettings;
 use super::arguments::LengthLimit;
 use super::command::{Command, Reply};
-use super::deaths::{Reason, UNPLACED};
-use super::naive::{Naive, NaiveConsumer, Place, Seen};
+use super::deaths::{Dead, Fate, Reason, UNPLACED};
+use super::naive::{Naive, NaiveConsumer, NaiveMessage, Place, Seen};
 use super::paged::Shelf;
 use super::state::{Delivery, Facts, Fetched, QueueKind, QueueState, Verdict};
 use super::steps::{HIGHEST_PRIORITY, New, Step, step};
@@ -40,6 +40,9 @@ fn number(message: &Message) -> usize {
     body.split(' ').next().and_then(|word| word.parse().ok()).expect("a number")
 }
 
+/// Letters that are tried at a time.
+const ATTEMPT: usize = 256;
+
 struct Pair {
     real: QueueState,
     naive: Naive,
@@ -50,6 +53,10 @@ struct Pair {
     published: Vec<Message>,
     /// Keys of what was taken back, and not settled since.
     late: Vec<DeliveryKey>,
+    /// Some of the dead find nobody to take them,
+    keeps_dead: bool,
+    /// of so many so far.
+    buried: usize,
     settled: Vec<u64>,
     paged_out: Vec<u64>,
     unpaged: Vec<u64>,
@@ -64,6 +71,8 @@ impl Pair {
             written: Vec::new(),
             published: Vec::new(),
             late: Vec::new(),
+            keeps_dead: true,
+            buried: 0,
             settled: Vec::new(),
             paged_out: Vec::new(),
             unpaged: Vec::new(),
@@ -112,8 +121,21 @@ impl Pair {
                 self.naive.expire();
             }
             Step::Lapse => self.lapse(),
+            Step::TryKept => self.try_kept(),
             Step::SettleLate(which, outcome) => self.settle_late(*which, *outcome),
         }
+    }
+
+    fn try_kept(&mut self) {
+        self.serve_stores();
+        self.command(Command::TryKeptSoon);
+        self.facts.now_ms += 1000;
+        self.naive.now_ms += 1000;
+        self.command(Command::TryKept);
+        let kept = self.naive.kept().into_iter().take(ATTEMPT);
+        let again: Vec<_> = kept.map(|(number, reason)| (Some(number), reason)).collect();
+        self.naive.dead.extend(again);
+        self.bury();
     }
 
     fn lapse(&mut self) {
@@ -145,7 +167,8 @@ impl Pair {
         assert_eq!(taken.len(), self.naive.ready());
         self.real.changes().forget_all(true, &taken);
         let all = self.naive.messages.iter_mut();
-        all.filter(|m| m.place == Place::Ready).for_each(|m| m.place = Place::Gone);
+        let here = |m: &&mut NaiveMessage| matches!(m.place, Place::Ready | Place::Kept(_));
+        all.filter(here).for_each(|message| message.place = Place::Gone);
     }
 
     /// A delivery on its way, as both queues should see it.
@@ -215,36 +238,55 @@ impl Pair {
 
     /// What the shell does: tells the stores, and reads what is needed next.
     fn serve_stores(&mut self) {
+        self.bury();
         let changes = self.real.changes();
         self.settled.extend(changes.take_settled());
         self.paged_out.extend(changes.take_paged_out().iter().map(|(sequence, _)| *sequence));
         self.unpaged.extend(changes.take_unpaged());
         changes.take_counts();
-        self.bury();
     }
 
     /// What the vhost does: publishes the dead elsewhere, and tells the stores.
     fn bury(&mut self) {
         let dead = self.real.take_dead();
         let mut unread = 0;
+        let mut fates = Vec::new();
         for one in &dead {
             unread += usize::from(one.message().is_none());
-            if one.shelf == Some(Shelf::Scratch) {
-                self.unpaged.push(one.sequence);
-            } else if one.sequence != UNPLACED
-                && self.published[usize::try_from(one.sequence).expect("small")].is_persistent()
-            {
-                self.settled.push(one.sequence);
-            }
+            fates.extend(self.publish_dead(one));
         }
         let seen = dead.iter().map(|one| {
             let place = (one.sequence != UNPLACED).then_some(one.sequence);
             (place.map(|place| usize::try_from(place).expect("small")), one.reason)
         });
         assert_eq!(seen.collect::<Vec<_>>(), std::mem::take(&mut self.naive.dead));
+        self.command(Command::Learn(fates));
         if unread > 0 {
             self.command(Command::Buried(unread));
         }
+    }
+
+    /// Publishes one, or every third one not.
+    fn publish_dead(&mut self, one: &Dead) -> Option<Fate> {
+        if one.sequence == UNPLACED {
+            return None;
+        }
+        let number = usize::try_from(one.sequence).expect("small");
+        let message = &self.published[number];
+        self.buried += 1;
+        if self.keeps_dead && self.buried.is_multiple_of(3) {
+            let mut one = one.clone();
+            one.read(message.clone());
+            self.naive.messages[number].place = Place::Kept(one.reason);
+            return one.stays(Vec::new());
+        }
+        self.naive.messages[number].place = Place::Gone;
+        match (one.shelf, message.is_persistent()) {
+            (Some(Shelf::Scratch), _) => self.unpaged.push(one.sequence),
+            (_, true) => self.settled.push(one.sequence),
+            (_, false) => {}
+        }
+        one.is_kept.then_some(Fate::Gone(one.sequence))
     }
 
     fn read(&mut self, messages: usize) {
@@ -385,6 +427,7 @@ impl Pair {
         let mut keys = naive.unacked();
         assert_eq!(real.ready_count(), naive.ready());
         assert_eq!(real.unacked_count(), keys.len());
+        assert_eq!(real.kept_count(), naive.kept().len());
         assert_eq!(real.bytes(), naive.bytes());
         assert_eq!(real.consumers().len(), naive.consumers.len());
         keys.sort_unstable_by_key(|key| key.0);
@@ -411,6 +454,11 @@ impl Pair {
             self.settle(vec![key], Outcome::Requeue);
         }
         while self.get(true) {}
+        self.serve_stores();
+        self.keeps_dead = false;
+        while !self.naive.kept().is_empty() {
+            self.try_kept();
+        }
         self.check();
         assert_eq!((self.real.ready_count(), self.real.bytes()), (0, 0));
         assert_eq!(self.real.resident_bytes(), 0);

@@ -17,6 +17,8 @@ use crate::message::Message;
 pub(super) enum Place {
     Ready,
     Unacked(DeliveryKey, Option<ConsumerKey>),
+    /// Dead, and nobody took it.
+    Kept(Reason),
     Gone,
 }
 
@@ -68,7 +70,7 @@ impl Naive {
     pub(super) fn unacked(&self) -> Vec<DeliveryKey> {
         let key = |message: &NaiveMessage| match message.place {
             Place::Unacked(key, _) => Some(key),
-            Place::Ready | Place::Gone => None,
+            Place::Ready | Place::Kept(_) | Place::Gone => None,
         };
         self.messages.iter().filter_map(key).collect()
     }
@@ -91,8 +93,12 @@ impl Naive {
 
     pub(super) fn is_over(&self, more: usize, more_bytes: usize) -> bool {
         let LengthLimit { messages, bytes } = self.kind.limit;
-        messages.is_some_and(|most| self.ready() + more > most)
-            || bytes.is_some_and(|most| self.body_bytes() + more_bytes > most)
+        let kept = if self.kind.rejects { self.kept() } else { Vec::new() };
+        let kept_bytes: usize =
+            kept.iter().map(|&(number, _)| self.messages[number].body_size).sum();
+        let kept = kept.len();
+        messages.is_some_and(|most| self.ready() + kept + more > most)
+            || bytes.is_some_and(|most| self.body_bytes() + kept_bytes + more_bytes > most)
     }
 
     pub(super) fn enforce_limit(&mut self) {
@@ -109,6 +115,15 @@ impl Naive {
             true => numbers.min_by_key(|&number| (self.messages[number].priority, number)),
             false => self.first_ready(),
         }
+    }
+
+    /// The dead that nobody took.
+    pub(super) fn kept(&self) -> Vec<(usize, Reason)> {
+        let kept = |(number, message): (usize, &NaiveMessage)| match message.place {
+            Place::Kept(reason) => Some((number, reason)),
+            Place::Ready | Place::Unacked(..) | Place::Gone => None,
+        };
+        self.messages.iter().enumerate().filter_map(kept).collect()
     }
 
     pub(super) fn die(&mut self, number: usize, reason: Reason) {

@@ -13,6 +13,7 @@ mod delaying;
 mod dying;
 mod grouping;
 mod handing_out;
+mod keeping;
 mod reading;
 mod settling;
 mod timeouts;
@@ -24,6 +25,7 @@ use slab::Slab;
 use self::deduplicating::Deduplicating;
 use self::delaying::Delayed;
 use self::dying::Deaths;
+use self::keeping::Keeping;
 pub(super) use self::timeouts::Lapse;
 use self::timeouts::Timeouts;
 use super::arguments::LengthLimit;
@@ -143,6 +145,7 @@ pub(super) struct QueueState {
     timeouts: Timeouts,
     /// What it remembers of what came, if it drops what comes twice.
     deduplicating: Option<Box<Deduplicating>>,
+    keeping: Keeping,
 }
 
 /// What kind of queue a state machine is for.
@@ -207,6 +210,7 @@ impl QueueState {
             delayed: Delayed::default(),
             timeouts: Timeouts::default(),
             deduplicating: None,
+            keeping: Keeping::default(),
         }
     }
 
@@ -229,6 +233,10 @@ impl QueueState {
                 self.delayed.insert(due_ms, stored.sequence, Held::Paged(stub));
                 continue;
             }
+            let held = Held::Paged(stub);
+            if self.restore_dead(stored.sequence, stored.delivery_count, held.clone()) {
+                continue;
+            }
             let by_queue = self.kind.ttl_ms.map_or(NEVER, |ttl| arrived_ms.saturating_add(ttl));
             self.ready.push(QueuedMessage {
                 sequence: stored.sequence,
@@ -238,7 +246,7 @@ impl QueueState {
                     || note.marks.has(Marks::DELIVERED),
                 returns: Returns::from_stored(stored.delivery_count),
                 expires_ms: by_queue.min(stored.until_ms.unwrap_or(NEVER)),
-                held: Held::Paged(stub),
+                held,
             });
         }
         self.enforce_limit();
@@ -251,7 +259,8 @@ impl QueueState {
 
     /// Memory that its messages take, in bytes.
     pub(super) fn resident_bytes(&self) -> usize {
-        self.ready.resident_bytes() + self.unacked_resident_bytes + self.delayed.resident_bytes()
+        let apart = self.delayed.resident_bytes() + self.keeping.resident_bytes();
+        self.ready.resident_bytes() + self.unacked_resident_bytes + apart
     }
 
     fn is_durable(&self, held: &Held) -> bool {
@@ -275,7 +284,7 @@ impl QueueState {
 
     /// Content of all messages of the queue, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.ready.bytes() + self.unacked_bytes + self.delayed.bytes()
+        self.ready.bytes() + self.unacked_bytes + self.delayed.bytes() + self.keeping.bytes()
     }
 
     /// The consumers.
@@ -375,11 +384,14 @@ impl QueueState {
         stub
     }
 
-    /// Whether one more message would be too much: what consumers took is not counted.
+    /// Whether one more message would be too much: what consumers took is not counted, dead letters
+    /// that stay are.
     fn would_overflow(&self, message: &Message) -> bool {
         let LengthLimit { messages, bytes } = self.kind.limit;
-        messages.is_some_and(|most| self.ready.len() + 1 > most)
-            || bytes.is_some_and(|most| self.ready.body_bytes() + message.body().len() > most)
+        let (kept, kept_bytes) = (self.keeping.len(), self.keeping.body_bytes());
+        let body_bytes = kept_bytes + message.body().len();
+        messages.is_some_and(|most| self.ready.len() + kept + 1 > most)
+            || bytes.is_some_and(|most| self.ready.body_bytes() + body_bytes > most)
     }
 
     /// Drops ready messages from the head until they keep the limit.
@@ -445,6 +457,7 @@ impl QueueState {
     /// Takes out all ready messages; the stores are to be told of them (`StoreChanges::forget_all`).
     /// Unacknowledged ones stay.
     pub(super) fn purge(&mut self) -> Taken {
+        self.purge_kept();
         self.ready.take()
     }
 

@@ -32,6 +32,8 @@ pub(super) enum Step {
     Expire,
     /// The same, and a consumer's time may be up.
     Lapse,
+    /// What died before and nobody took is tried again.
+    TryKept,
     /// Somebody settles what was taken back.
     SettleLate(usize, Outcome),
 }
@@ -100,6 +102,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Purge),
         2 => Just(Step::Expire),
         3 => Just(Step::Lapse),
+        3 => Just(Step::TryKept),
         2 => (any::<usize>(), outcome()).prop_map(|(which, how)| Step::SettleLate(which, how)),
     ]
 }

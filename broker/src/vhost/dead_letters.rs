@@ -6,6 +6,8 @@
 //! bodies have to be read, in steps on a task of their own. Stays true:
 //! - what is published durably and that it is gone from its queue is one group of the log: a crash
 //!   neither loses nor doubles it;
+//! - where dead letters are published at least once, one that not all its queues took, or that has
+//!   no way, stays with its queue (`queue::state::keeping`) and is tried again;
 //! - the dead of one queue are published in the order in which they died, unless they are so many
 //!   that others help: then steps of them may change places;
 //! - a body that cannot be read leaves its message on the disk, with a line that says so.
@@ -13,24 +15,25 @@
 //! See RabbitMQ's page on dead letter exchanges.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use indexmap::IndexMap;
 use leveret_protocol::properties::BasicProperties;
-use leveret_storage::messages::{Batch, Place, Publish};
+use leveret_storage::messages::{Batch, Place};
 use parking_lot::Mutex;
-use rustc_hash::FxBuildHasher;
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::Vhost;
 use super::death_history::{Death, Letter};
 use super::deduplicating::{Sight, Sighting};
 use super::delayed;
+use super::runs::{Runs, deliver, note_way};
 use crate::clock;
+use crate::keys::QueueId;
 use crate::message::Message;
-use crate::queue::deaths::{Dead, DeadLetters, Reason, UNPLACED};
+use crate::queue::deaths::{Dead, DeadLetters, Fate, Reason, UNPLACED};
 use crate::queue::exit::Exit;
 use crate::queue::taps::Delivered;
 use crate::queue::{Effects, Queue};
@@ -50,6 +53,8 @@ const RETRIES_MAX: u32 = 5000;
 #[derive(Debug, Default)]
 pub(super) struct Burial {
     waiting: Mutex<Waiting>,
+    /// Queues with dead letters that nobody took.
+    keepers: Mutex<FxHashMap<QueueId, Weak<Queue>>>,
 }
 
 #[derive(Debug, Default)]
@@ -75,8 +80,20 @@ impl Waiting {
     }
 }
 
-/// What goes to one queue: each message, and which of the stored ones it is.
-pub(super) type Runs = IndexMap<u64, (Arc<Queue>, Vec<(Message, Option<usize>)>), FxBuildHasher>;
+/// What became of one of the dead.
+#[derive(Debug, Default)]
+struct Outcome {
+    /// Somebody did not take it, or nobody was there to.
+    stays: bool,
+    /// Those that did.
+    taken_by: Vec<QueueId>,
+    /// It found a way.
+    found: bool,
+    /// It is to be stored somewhere.
+    is_stored: bool,
+    /// What exchanges made of it.
+    sighting: Option<Box<Sighting>>,
+}
 
 /// A message as it is published, the queues it goes to, and what exchanges made of it.
 type Way = (Message, Vec<Arc<Queue>>, Option<Box<Sighting>>);
@@ -172,47 +189,115 @@ impl Vhost {
 
     /// Publishes dead messages whose bodies are here, and forgets them where they were.
     fn publish_letters(&self, letters: DeadLetters, effects: &mut Effects) {
+        let mut fates = Vec::new();
         let mut rest = letters.dead.as_slice();
         while !rest.is_empty() {
             let (some, more) = rest.split_at(as_one(rest));
-            self.publish_as_one(&letters.queue, some, effects);
+            self.publish_as_one(&letters.queue, some, &mut fates, effects);
             rest = more;
         }
-        effects.unpage(&letters);
+        effects.unpage(&letters, &fates);
+        if !fates.is_empty() && letters.queue.learn(fates, effects) {
+            let queue = &letters.queue;
+            let known = self.burial.keepers.lock().insert(queue.id(), Arc::downgrade(queue));
+            if known.is_none() {
+                let (vhost, queue) = (queue.vhost(), queue.name());
+                warn!(vhost, queue, "dead letters wait: they have no way, or somebody is full");
+            }
+        }
     }
 
-    /// The same for some, which are one group of the log.
-    fn publish_as_one(&self, queue: &Arc<Queue>, some: &[Dead], effects: &mut Effects) {
-        let now_ms = clock::unix_millis();
+    /// The same for some, which are one group of the log. Adds what their queue has to be told.
+    fn publish_as_one(
+        &self,
+        queue: &Arc<Queue>,
+        some: &[Dead],
+        fates: &mut Vec<Fate>,
+        effects: &mut Effects,
+    ) {
+        let keeps = queue.keeps_dead_letters();
         let mut moved = Batch::default();
         let mut runs = Runs::default();
+        let mut outcomes = Vec::with_capacity(some.len());
         for dead in some {
-            let Some(message) = dead.message() else { continue };
-            let death = Death { queue: queue.name(), reason: dead.reason, time: now_ms / 1000 };
-            let way = match dead.reason {
-                Reason::Due => self.way_of_due(message),
-                Reason::Expired | Reason::Rejected | Reason::MaxLength | Reason::DeliveryLimit => {
-                    self.way_of_dead(queue, message, &death)
+            outcomes.push(self.address(queue, dead, outcomes.len(), &mut moved, &mut runs));
+        }
+        let keys = effects.keys();
+        for (target, run) in runs.into_values() {
+            deliver(&target, run, &mut moved, effects, |of, taken| {
+                match (outcomes.get_mut(of), taken) {
+                    (Some(outcome), true) => outcome.taken_by.push(target.id()),
+                    (Some(outcome), false) => outcome.stays = true,
+                    (None, _) => {}
                 }
+            });
+        }
+        effects.take_keys(keys, &mut moved);
+        moved.publishes.retain(|publish| !publish.places.is_empty());
+        for (dead, outcome) in some.iter().zip(outcomes) {
+            let stays = keeps && outcome.stays && dead.sequence != UNPLACED;
+            let Some(message) = dead.message() else {
+                // It cannot be read, and stays on the disk.
+                fates.extend(dead.is_kept.then_some(Fate::Gone(dead.sequence)));
+                continue;
             };
-            if let Some((message, targets, sighting)) = way {
-                let message = message.arrived_at(now_ms);
-                let taken = !targets.is_empty();
-                let is_stored = note_way(message, targets, &mut moved.publishes, &mut runs);
-                if let Some(sighting) = sighting {
-                    sighting.conclude(taken, is_stored, &mut moved);
-                }
+            if let Some(sighting) = outcome.sighting {
+                sighting.conclude(outcome.found && !stays, outcome.is_stored, &mut moved);
             }
+            if stays {
+                fates.extend(dead.stays(outcome.taken_by));
+                continue;
+            }
+            fates.extend(dead.is_kept.then_some(Fate::Gone(dead.sequence)));
             if dead.sequence != UNPLACED && queue.is_stored() && message.is_persistent() {
                 moved.settle(Place { queue: queue.id().0, sequence: dead.sequence });
             }
         }
-        let keys = effects.keys();
-        for (target, run) in runs.into_values() {
-            deliver(&target, run, &mut moved, effects);
-        }
-        effects.take_keys(keys, &mut moved);
         effects.move_as_one(moved);
+    }
+
+    /// Finds the way of one of the dead, which is number `of`, and adds it to what its targets get.
+    fn address(
+        &self,
+        queue: &Queue,
+        dead: &Dead,
+        of: usize,
+        moved: &mut Batch,
+        runs: &mut Runs,
+    ) -> Outcome {
+        let taken_by = dead.taken_by.clone();
+        let way = dead.message().and_then(|message| self.way(queue, dead, message));
+        let Some((message, mut targets, sighting)) = way else {
+            return Outcome { stays: taken_by.is_empty(), taken_by, ..Outcome::default() };
+        };
+        let found = !targets.is_empty();
+        // What came twice to an exchange is done with.
+        let is_twice = sighting.as_ref().is_some_and(|sighting| sighting.is_twice());
+        let stays = !found && !is_twice && taken_by.is_empty();
+        targets.retain(|target| !taken_by.contains(&target.id()));
+        let is_stored = note_way(of, &message, targets, &mut moved.publishes, runs);
+        Outcome { stays, taken_by, found, is_stored, sighting }
+    }
+
+    /// There may be a way now for what nobody took.
+    pub(super) fn try_dead_letters(&self) {
+        let keepers = std::mem::take(&mut *self.burial.keepers.lock());
+        for queue in keepers.values().filter_map(Weak::upgrade) {
+            queue.try_dead_letters_soon();
+        }
+    }
+
+    /// Where one goes, and as what.
+    fn way(&self, queue: &Queue, dead: &Dead, message: &Message) -> Option<Way> {
+        let now_ms = clock::unix_millis();
+        let death = Death { queue: queue.name(), reason: dead.reason, time: now_ms / 1000 };
+        let (message, targets, sighting) = match dead.reason {
+            Reason::Due => self.way_of_due(message),
+            Reason::Expired | Reason::Rejected | Reason::MaxLength | Reason::DeliveryLimit => {
+                self.way_of_dead(queue, message, &death)
+            }
+        }?;
+        Some((message.arrived_at(now_ms), targets, sighting))
     }
 
     /// Where a dead message goes, and as what.
@@ -258,56 +343,6 @@ fn as_one(dead: &[Dead]) -> usize {
         bytes <= GROUP_BYTES
     });
     fit.count().max(1)
-}
-
-/// Adds a message to what its targets get, and to what is stored if one of them stores it. Returns
-/// whether one does.
-pub(super) fn note_way(
-    message: Message,
-    targets: Vec<Arc<Queue>>,
-    stored: &mut Vec<Publish>,
-    runs: &mut Runs,
-) -> bool {
-    let is_stored = message.is_persistent() && targets.iter().any(|target| target.is_stored());
-    let place = is_stored.then_some(stored.len());
-    if is_stored {
-        stored.push(Publish { content: message.content(), places: SmallVec::new() });
-    }
-    for target in targets {
-        let run = runs.entry(target.id().0).or_insert_with(|| (target, Vec::new()));
-        run.1.push((message.clone(), place));
-    }
-    is_stored
-}
-
-/// Gives a queue its messages, and notes where those are that are stored.
-pub(super) fn deliver(
-    target: &Arc<Queue>,
-    run: Vec<(Message, Option<usize>)>,
-    moved: &mut Batch,
-    effects: &mut Effects,
-) {
-    let (messages, stored): (Vec<_>, Vec<_>) = run.into_iter().unzip();
-    let mut note = |sequence, stored: Option<usize>, effects: &mut Effects| {
-        let place = Place { queue: target.id().0, sequence };
-        match stored.and_then(|stored| moved.publishes.get_mut(stored)) {
-            Some(publish) if target.is_stored() => publish.places.push(place),
-            None if target.is_stored() => effects.durable.leave_out(place),
-            Some(_) | None => {}
-        }
-    };
-    if target.rejects_publishes() {
-        for (message, stored) in messages.into_iter().zip(stored) {
-            // What is full drops the dead: nobody waits for them.
-            if let Ok(Some(sequence)) = target.offer(message, effects) {
-                note(sequence, stored, effects);
-            }
-        }
-    } else if let Some(first) = target.publish(messages.into_iter(), effects) {
-        for (sequence, stored) in (first..).zip(stored) {
-            note(sequence, stored, effects);
-        }
-    }
 }
 
 #[cfg(test)]

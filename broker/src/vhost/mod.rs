@@ -21,6 +21,7 @@ mod records;
 mod removal;
 mod reply_queues;
 pub(crate) mod routing;
+mod runs;
 pub(crate) mod topology;
 mod trace;
 
@@ -201,6 +202,7 @@ impl Vhost {
 
     fn topology_changed(&self) {
         self.generation.fetch_add(1, Ordering::Release);
+        self.try_dead_letters();
     }
 
     /// The exchange with this name; the empty name is the default exchange.

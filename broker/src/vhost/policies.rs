@@ -162,6 +162,8 @@ fn tell(resource: &ResourceName, effective: &Effective) {
 mod tests {
     use leveret_protocol::properties::BasicProperties;
     use leveret_protocol::types::{FieldTable, FieldValue, RawTable};
+    use std::time::Duration;
+
     use leveret_storage::metadata::MetadataStore;
     use serde_json::json;
 
@@ -175,12 +177,11 @@ mod tests {
     use crate::definitions::records::{self, DestinationKind, VhostRecord};
     use crate::definitions::store::DefinitionStore;
     use crate::exchange::ExchangeKind;
-    use crate::keys::ConnectionId;
+    use crate::keys::{ConnectionId, Outcome};
     use crate::message::tests::message;
     use crate::policy::{Draft, PolicyKind};
-    use crate::queue::Effects;
-    use crate::queue::QueueSettings;
     use crate::queue::arguments::{self, EXPIRY_MS_MAX};
+    use crate::queue::{Effects, Got, QueueSettings};
     use crate::stores::tests::in_memory;
     use crate::vhost::deduplicating::Sight;
 
@@ -338,6 +339,61 @@ mod tests {
         rig.delete("p");
         publish(3);
         assert_eq!(queue.counts().ready, 3);
+    }
+
+    /// The timer's part: a queue is woken until it is as expected.
+    async fn wake_until(queue: &Arc<Queue>, expected: impl Fn() -> bool) {
+        let waking = async {
+            while !expected() {
+                let mut effects = Effects::default();
+                queue.wake(&mut effects);
+                effects.carry_out(queue.messages());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), waking).await.expect("in time");
+    }
+
+    #[tokio::test]
+    async fn dead_letters_stay_where_a_policy_says_so_and_as_long_as_it_does() {
+        let rig = rig();
+        let (queue, dead) = (rig.queue("q"), rig.queue("dead"));
+        let die = |count: usize| {
+            let mut effects = Effects::default();
+            queue.publish((0..count).map(|_| message("q", b"")), &mut effects);
+            for _ in 0..count {
+                let mut keys = Vec::new();
+                let note = |got: &Got| {
+                    keys.push((got.key, Outcome::Discard));
+                    None
+                };
+                queue.get(false, note, &mut effects);
+                queue.settle(keys.into_iter(), &mut effects);
+            }
+            effects.carry_out(queue.messages());
+        };
+        let keeping = json!({"dead-letter-exchange": "x", "dead-letter-strategy": "at-least-once",
+            "overflow": "reject-publish"});
+        rig.put("p", "^q", keeping.clone());
+        die(2);
+        assert_eq!(queue.counts().kept, 2);
+        rig.exchange("x", None);
+        rig.bind("x", "dead");
+        wake_until(&queue, || queue.counts().kept == 0).await;
+        assert_eq!(dead.counts().ready, 2);
+        rig.put("p", "^q", json!({"dead-letter-exchange": "y"}));
+        die(1);
+        assert_eq!(queue.counts().kept, 0, "dropped, as the policy says");
+        rig.put("p", "^q", keeping);
+        let unbind = Ends { source: "x", kind: DestinationKind::Queue, destination: "dead" };
+        done(rig.vhost.unbind(unbind, "", &FieldTable::new(), ME));
+        die(3);
+        assert_eq!(queue.counts().kept, 3);
+        rig.put("p", "^q", json!({"dead-letter-exchange": "", "dead-letter-routing-key": "dead"}));
+        wake_until(&queue, || queue.counts().kept == 0).await;
+        assert_eq!(dead.counts().ready, 5, "once more, and elsewhere");
+        rig.delete("p");
+        assert_eq!((queue.counts().ready, queue.counts().bytes), (0, 0));
     }
 
     #[test]

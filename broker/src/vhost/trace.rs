@@ -16,8 +16,8 @@ use leveret_protocol::types::{FieldTable, FieldValue, RawTable};
 use leveret_storage::messages::Batch;
 
 use super::Vhost;
-use super::dead_letters::{Runs, deliver, note_way};
 use super::deduplicating::Sight;
+use super::runs::{Runs, deliver, note_way};
 use crate::definitions::command::{Access, Command};
 use crate::definitions::records::VhostRecord;
 use crate::definitions::store::Durable;
@@ -93,7 +93,8 @@ impl<'a> Copies<'a> {
     fn publish(self, effects: &mut Effects) {
         let Self { mut stored, runs, .. } = self;
         for (target, run) in runs.into_values() {
-            deliver(&target, run, &mut stored, effects);
+            // What is full drops its copies: nobody waits for them.
+            deliver(&target, run, &mut stored, effects, |_, _| {});
         }
         effects.move_as_one(stored);
     }
@@ -123,7 +124,7 @@ impl<'a> Copies<'a> {
         // No exchange takes it for the message that it is a copy of.
         let sight = Sight::As(&[]);
         let queues = self.vhost.route_made(&exchange, &copy, &[key], sight).queues;
-        note_way(copy, queues, &mut self.stored.publishes, &mut self.runs);
+        note_way(0, &copy, queues, &mut self.stored.publishes, &mut self.runs);
     }
 }
 

@@ -118,6 +118,13 @@ impl QueueState {
         self.deaths.left.push(Dead::new(sequence, reason, held));
     }
 
+    /// Letters that died before are tried again.
+    pub(super) fn leave_again(&mut self, dead: Vec<Dead>) {
+        let is_paged = |dead: &&Dead| dead.message().is_none();
+        self.deaths.waiting += dead.iter().filter(is_paged).count();
+        self.deaths.left.extend(dead);
+    }
+
     /// A message was refused: where that is asked for it is published elsewhere.
     pub(in crate::queue) fn bury_refused(&mut self, message: Message) {
         if self.kind.buries_refused && self.kind.has_dead_letters {
@@ -132,6 +139,7 @@ impl QueueState {
         let QueueKind { max_priority, single_active, is_stored, delays, .. } = self.kind;
         self.kind = QueueKind { max_priority, single_active, is_stored, delays, ..kind };
         self.ready.expire_anywhere(kind.expires_anywhere);
+        self.try_kept_soon();
         self.enforce_limit();
     }
 
@@ -182,6 +190,6 @@ impl QueueState {
         let is_held = self.deaths.waiting >= WAITING_MAX;
         let next_ms = self.ready.next_expiry_ms().min(self.delayed.next_ms());
         let expiry_ms = if is_held { NEVER } else { next_ms };
-        expiry_ms.min(self.unused_at_ms()).min(self.timeouts.next_ms())
+        expiry_ms.min(self.unused_at_ms()).min(self.timeouts.next_ms()).min(self.keeping.due_ms())
     }
 }
