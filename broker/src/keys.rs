@@ -32,6 +32,17 @@ pub(crate) struct SourceKey(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct QueueId(pub u64);
 
+/// Where a message waits that is due at a time: in the order of these places messages are released.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+pub(crate) struct WaitingPlace {
+    /// When it is due, in milliseconds since the epoch.
+    pub due_ms: u64,
+    /// Its place in its queue.
+    pub sequence: u64,
+}
+
 /// A consumer of a queue. A slot is used again, a slot with its generation is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct ConsumerKey {

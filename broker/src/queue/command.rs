@@ -12,7 +12,7 @@ use super::deaths::Fate;
 use super::paged::Shelf;
 use super::ready::Taken;
 use super::state::{Facts, Fetched, Full, QueueKind, QueueState, Verdict};
-use crate::keys::{ConsumerKey, DeliveryKey, Outcome};
+use crate::keys::{ConsumerKey, DeliveryKey, Outcome, WaitingPlace};
 use crate::message::Message;
 
 /// See the module documentation. What each does, the method of `QueueState` with its name says.
@@ -60,6 +60,8 @@ pub(super) enum Command {
     TryKeptSoon,
     /// They may be tried again.
     TryKept,
+    /// Messages that wait for their time are taken back.
+    Withdraw(Vec<WaitingPlace>),
     /// Other limits and times count from now on.
     Reconfigure(QueueKind),
 }
@@ -79,6 +81,8 @@ pub(super) enum Reply {
     Fetched(Fetched),
     /// What was purged.
     Taken(Taken),
+    /// How many.
+    Count(usize),
 }
 
 impl QueueState {
@@ -91,6 +95,7 @@ impl QueueState {
             Command::Cancel(consumer) => return Reply::Is(self.remove_consumer(consumer)),
             Command::Serve(consumer, limit) => return Reply::Is(self.serve(consumer, limit)),
             Command::Get(no_ack) => return Reply::Fetched(self.get(no_ack)),
+            Command::Withdraw(places) => return Reply::Count(self.withdraw(&places)),
             Command::Purge => return Reply::Taken(self.purge()),
             Command::TakeIn(shelf, sequence, message) => {
                 return Reply::Is(self.take_in(shelf, sequence, message));

@@ -35,6 +35,7 @@ mod state;
 mod store_changes;
 pub(crate) mod taps;
 pub(crate) mod timer;
+pub(crate) mod waiting;
 
 #[cfg(test)]
 mod groups_model;

@@ -204,6 +204,20 @@ fn read_these(
     told.collect()
 }
 
+/// Reads these messages, as far as they are to be had now, for somebody who only looks.
+pub(super) fn look_at(
+    queue: &Queue,
+    these: impl Iterator<Item = (u64, Shelf)>,
+) -> FxHashMap<u64, Message> {
+    let mut plan = ReadingPlan::default();
+    let mut these: Vec<_> = these.collect();
+    these.sort_unstable_by_key(|(sequence, _)| *sequence);
+    these.into_iter().for_each(|(sequence, shelf)| plan.add(sequence, shelf));
+    let (found, _) = read(queue, &plan);
+    let read = found.into_iter();
+    read.filter_map(|Found { sequence, body, .. }| Some((sequence, body.ok()?))).collect()
+}
+
 /// Reads what is planned, ascending, as far as it goes.
 fn read(queue: &Queue, plan: &ReadingPlan) -> (Vec<Found>, Option<Trouble>) {
     let messages = queue.messages();

@@ -24,6 +24,7 @@ pub(crate) mod routing;
 mod runs;
 pub(crate) mod topology;
 mod trace;
+mod waiting;
 
 #[cfg(test)]
 mod tests;

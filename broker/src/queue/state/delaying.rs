@@ -5,11 +5,13 @@
 //! due first leaves first, what is due at the same time in the order in which it came.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use super::super::deaths::Reason;
 use super::super::held::{Held, footprint};
 use super::super::paged::NEVER;
 use super::QueueState;
+use crate::keys::WaitingPlace;
 use crate::message::Message;
 
 /// Messages that leave in one step: under a millisecond of work.
@@ -18,8 +20,7 @@ const DUE_A_STEP: usize = 512;
 /// See the module documentation. Some 100 bytes a message, beside bodies that are in memory.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Delayed {
-    /// By the time when it is due, in milliseconds since the epoch, and sequence number.
-    waiting: BTreeMap<(u64, u64), Held>,
+    waiting: BTreeMap<WaitingPlace, Held>,
     bytes: usize,
     resident_bytes: usize,
 }
@@ -29,20 +30,26 @@ impl Delayed {
     pub(super) fn insert(&mut self, due_ms: u64, sequence: u64, held: Held) {
         self.bytes += held.size();
         self.resident_bytes += footprint(&held);
-        self.waiting.insert((due_ms, sequence), held);
+        self.waiting.insert(WaitingPlace { due_ms, sequence }, held);
     }
 
     fn pop_due(&mut self, now_ms: u64) -> Option<(u64, Held)> {
-        let first = self.waiting.first_entry().filter(|first| first.key().0 <= now_ms)?;
-        let ((_, sequence), held) = first.remove_entry();
+        let (place, _) =
+            self.waiting.first_key_value().filter(|(place, _)| place.due_ms <= now_ms)?;
+        let place = *place;
+        Some((place.sequence, self.take(place)?))
+    }
+
+    fn take(&mut self, place: WaitingPlace) -> Option<Held> {
+        let held = self.waiting.remove(&place)?;
         self.bytes -= held.size();
         self.resident_bytes -= footprint(&held);
-        Some((sequence, held))
+        Some(held)
     }
 
     /// When the first is due; `NEVER`.
     pub(super) fn next_ms(&self) -> u64 {
-        self.waiting.first_key_value().map_or(NEVER, |((due_ms, _), _)| *due_ms)
+        self.waiting.first_key_value().map_or(NEVER, |(place, _)| place.due_ms)
     }
 
     /// How many wait.
@@ -82,6 +89,39 @@ impl QueueState {
         }
     }
 
+    /// The first messages after a place: at most so many with at most so many bytes, one at least.
+    pub(in crate::queue) fn waiting_after(
+        &self,
+        after: Option<WaitingPlace>,
+        messages: usize,
+        bytes: usize,
+    ) -> Vec<(WaitingPlace, Held)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut left = bytes;
+        let mut found = Vec::new();
+        for (place, held) in self.delayed.waiting.range((from, Bound::Unbounded)).take(messages) {
+            let fits = left.checked_sub(held.size());
+            if fits.is_none() && !found.is_empty() {
+                break;
+            }
+            left = fits.unwrap_or(0);
+            found.push((*place, held.clone()));
+        }
+        found
+    }
+
+    /// Takes back messages that wait: they are gone. Returns how many were there.
+    pub(in crate::queue) fn withdraw(&mut self, places: &[WaitingPlace]) -> usize {
+        let mut count = 0;
+        for place in places {
+            if let Some(held) = self.delayed.take(*place) {
+                self.drop_message(place.sequence, &held);
+                count += 1;
+            }
+        }
+        count
+    }
+
     /// Messages that wait for their time.
     pub(in crate::queue) fn delayed_count(&self) -> usize {
         self.delayed.len()
@@ -93,7 +133,7 @@ mod tests {
     use leveret_protocol::properties::BasicProperties;
     use leveret_protocol::types::{FieldTable, RawTable};
 
-    use super::super::super::command::Command;
+    use super::super::super::command::{Command, Reply};
     use super::super::{Facts, QueueKind};
     use super::*;
     use crate::message::tests::with_properties;
@@ -141,5 +181,27 @@ mod tests {
         let released = released(&mut queue, 2000);
         assert_eq!((released.len(), released.concat()), (DUE_A_STEP, String::new()));
         assert_eq!(queue.next_due_ms(), 1001, "there is more");
+    }
+
+    #[test]
+    fn what_waits_is_looked_at_in_pages_and_taken_back() {
+        let kind = QueueKind { delays: true, has_dead_letters: true, ..QueueKind::default() };
+        let mut queue = QueueState::new(kind);
+        queue.begin(Facts { now_ms: 1000, room: usize::MAX });
+        for (body, ms) in [("b", 200), ("c", 300), ("a", 100)] {
+            queue.publish(delayed(body, ms));
+        }
+        let page = queue.waiting_after(None, 2, usize::MAX);
+        let places: Vec<_> = page.iter().map(|(place, _)| *place).collect();
+        assert_eq!(places.iter().map(|place| place.due_ms).collect::<Vec<_>>(), [1100, 1200]);
+        assert_eq!(queue.waiting_after(None, 9, 1).len(), 1, "one at least");
+        assert_eq!(queue.waiting_after(Some(places[1]), 9, usize::MAX).len(), 1);
+        let facts = Facts { now_ms: 1000, room: usize::MAX };
+        for count in [2, 0] {
+            let reply = queue.apply(Command::Withdraw(places.clone()), facts);
+            assert!(matches!(reply, Reply::Count(counted) if counted == count), "{reply:?}");
+        }
+        assert_eq!(released(&mut queue, 5000), ["c"]);
+        assert_eq!((queue.bytes(), queue.resident_bytes()), (0, 0));
     }
 }
