@@ -47,6 +47,7 @@ mod quorum;
 mod queue_arguments;
 mod queue_declare;
 mod queue_delete_purge_bind;
+mod retry;
 mod returns_confirms;
 mod robustness;
 mod settle;
@@ -97,6 +98,7 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("turns", turns::ROWS),
     ("publish", publish::ROWS),
     ("quorum", quorum::ROWS),
+    ("retry", retry::ROWS),
     ("returns_confirms", returns_confirms::ROWS),
     ("consume", consume::ROWS),
     ("get", get::ROWS),

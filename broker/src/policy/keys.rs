@@ -110,6 +110,8 @@ pub(super) const KEYS: &[Key] = &[
         "{} is not a valid dead letter strategy", None, First),
     exchanges("delayed-message", DELAYED_MESSAGE, Value::is_boolean,
         "{} is not a valid delayed-message value"),
+    queues("delayed-retry-backoff", |value| is_one_of(value, &["linear", "exponential"]),
+        "{} is not a valid delayed retry backoff. Must be one of: linear, exponential", None, First),
     queues("delayed-retry-max", is_positive,
         "{} is not a valid delayed retry maximum delay. Must be a positive integer",
         Some(Least), Least),

@@ -8,6 +8,7 @@ use leveret_protocol::types::{FieldTable, FieldValue};
 use serde::{Deserialize, Serialize};
 
 use super::group_by::GroupBy;
+use super::retry::{Retry, RetryAfter};
 use crate::deduplication::{self, Deduplication};
 use crate::error::{ChannelError, ResourceName};
 
@@ -41,6 +42,8 @@ pub(crate) struct QueueArguments {
     /// `x-delivery-limit`: how many attempts to handle a message may fail. Of a quorum queue 20
     /// unless it says otherwise.
     pub delivery_limit: Option<u32>,
+    /// `x-delayed-retry-type` and what goes with it: how long what came back waits.
+    pub retry: Option<Retry>,
     /// Consumers are told how often a message came back: those of a quorum queue, and of any with a
     /// delivery limit.
     pub counts_deliveries: bool,
@@ -80,6 +83,10 @@ pub(crate) struct LengthLimit {
 
 const MESSAGE_GROUP: &str = "x-message-group";
 const EXPIRY: &str = "x-expiry";
+const RETRY_TYPE: &str = "x-delayed-retry-type";
+const RETRY_MIN: &str = "x-delayed-retry-min";
+const RETRY_MAX: &str = "x-delayed-retry-max";
+const RETRY_BACKOFF: &str = "x-delayed-retry-backoff";
 const DELIVERY_LIMIT: &str = "x-delivery-limit";
 /// What a quorum queue that says nothing allows.
 const QUORUM_DELIVERY_LIMIT: u32 = 20;
@@ -121,6 +128,10 @@ const DECLARE_ARGUMENTS: &[(&str, Check)] = &[
     (QUEUE_TYPE, check_queue_type),
     ("x-quorum-initial-group-size", check_positive),
     (DELIVERY_LIMIT, check_integer),
+    (RETRY_TYPE, check_retry_type),
+    (RETRY_MIN, check_retry_time),
+    (RETRY_MAX, check_retry_max),
+    (RETRY_BACKOFF, check_retry_backoff),
     ("x-queue-leader-locator", check_leader_locator),
 ];
 
@@ -173,6 +184,7 @@ pub(crate) fn parse(
         expires_anywhere: arguments.get(EXPIRY).and_then(FieldValue::as_str) == Some("anywhere"),
         unused_ms: time("x-expires"),
         delivery_limit: delivery_limit(arguments, is_quorum),
+        retry: retry(arguments),
         counts_deliveries: is_quorum || arguments.contains(DELIVERY_LIMIT),
         keeps_dead_letters: keeps_dead_letters(arguments),
         dead_letters: text(DEAD_LETTER_EXCHANGE).map(|exchange| DeadLetterTarget {
@@ -225,6 +237,22 @@ fn delivery_limit(arguments: &FieldTable, is_quorum: bool) -> Option<u32> {
         Some(limit) => Some(u32::try_from(limit).unwrap_or(u32::MAX)),
         None => is_quorum.then_some(QUORUM_DELIVERY_LIMIT),
     }
+}
+
+/// How long what came back waits. Where one of the settings is none, nothing waits, as on RabbitMQ.
+fn retry(arguments: &FieldTable) -> Option<Retry> {
+    let text = |key| arguments.get(key).and_then(FieldValue::as_str);
+    let time = |key| arguments.get(key).and_then(FieldValue::as_integer);
+    let time = |key| time(key).and_then(|ms| u64::try_from(ms).ok()).filter(|ms| *ms > 0);
+    let after = match text(RETRY_TYPE)? {
+        "all" => RetryAfter::All,
+        "failed" => RetryAfter::Failed,
+        "returned" => RetryAfter::Returned,
+        _ => return None,
+    };
+    let min_ms = time(RETRY_MIN)?;
+    let max_ms = time(RETRY_MAX).unwrap_or(min_ms).max(min_ms);
+    Some(Retry { after, min_ms, max_ms, exponential: text(RETRY_BACKOFF) == Some("exponential") })
 }
 
 /// The consumer priority of `basic.consume`, after a check of its arguments.
@@ -414,6 +442,34 @@ fn check_dead_letter_strategy(value: &FieldValue, _: &FieldTable) -> Result<(), 
 fn check_overflow(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
     let known = ["drop-head", "drop-lowest", "reject-publish", "reject-publish-dlx"];
     check_one_of(value, &known, "invalid_overflow")
+}
+
+/// RabbitMQ takes anything from a quorum queue, which is the only one that may have these there.
+fn check_retry_type(value: &FieldValue, arguments: &FieldTable) -> Result<(), String> {
+    if is_quorum(arguments) {
+        return Ok(());
+    }
+    let known = ["all", "failed", "returned", "disabled"];
+    check_one_of(value, &known, "invalid_delayed_retry_type")
+}
+
+fn check_retry_time(value: &FieldValue, arguments: &FieldTable) -> Result<(), String> {
+    if is_quorum(arguments) { Ok(()) } else { check_positive(value, arguments) }
+}
+
+fn check_retry_max(value: &FieldValue, arguments: &FieldTable) -> Result<(), String> {
+    check_retry_time(value, arguments)?;
+    let least = arguments.get(RETRY_MIN).and_then(FieldValue::as_integer);
+    match least.zip(value.as_integer()) {
+        Some((least, most)) if most < least && !is_quorum(arguments) => {
+            Err(format!("{{less_than_minimum,{most},{least}}}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_retry_backoff(value: &FieldValue, _: &FieldTable) -> Result<(), String> {
+    check_one_of(value, &["linear", "exponential"], "invalid_delayed_retry_backoff")
 }
 
 fn check_message_group(value: &FieldValue, _: &FieldTable) -> Result<(), String> {

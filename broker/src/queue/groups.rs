@@ -162,6 +162,15 @@ impl Groups {
         self.line_up(group);
     }
 
+    /// A message that was handed out waits elsewhere: nobody gets the next of its group.
+    pub(super) fn keep_out(&mut self, sequence: u64) {
+        let Some(key) = self.out.get(&sequence).copied() else { return };
+        if let Some(group) = self.groups.get_mut(&key) {
+            group.holder = ConsumerKey::NONE;
+        }
+        self.line_up(key);
+    }
+
     /// Puts a group where it belongs now: with the turn it had if it stood in a line, else at the end.
     fn line_up(&mut self, key: GroupKey) {
         let turn = self.step_out(key);

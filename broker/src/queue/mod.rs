@@ -30,6 +30,7 @@ mod lapsing;
 mod paged;
 mod read_ahead;
 mod ready;
+mod retry;
 mod returned;
 mod state;
 mod store_changes;
@@ -544,6 +545,7 @@ fn kind(settings: &QueueSettings, arguments: &QueueArguments, around: &Surroundi
         expires_anywhere: arguments.expires_anywhere,
         unused_ms: arguments.unused_ms,
         delivery_limit: arguments.delivery_limit,
+        retry: arguments.retry,
         counts_deliveries: arguments.counts_deliveries,
         buries_refused: arguments.buries_refused,
         has_dead_letters: arguments.dead_letters.is_some() || arguments.delays,

@@ -8,14 +8,17 @@ use std::collections::BTreeSet;
 use super::ConsumerSettings;
 use super::arguments::LengthLimit;
 use super::deaths::Reason;
+use super::held::Returns;
 use super::state::QueueKind;
-use crate::keys::{ConsumerKey, DeliveryKey};
+use crate::keys::{ConsumerKey, DeliveryKey, Outcome};
 use crate::message::Message;
 
 /// Where a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Ready,
+    /// It came back, and waits until then.
+    Waiting(u64),
     Unacked(DeliveryKey, Option<ConsumerKey>),
     /// Dead, and nobody took it.
     Kept(Reason),
@@ -70,7 +73,7 @@ impl Naive {
     pub(super) fn unacked(&self) -> Vec<DeliveryKey> {
         let key = |message: &NaiveMessage| match message.place {
             Place::Unacked(key, _) => Some(key),
-            Place::Ready | Place::Kept(_) | Place::Gone => None,
+            Place::Ready | Place::Kept(_) | Place::Waiting(_) | Place::Gone => None,
         };
         self.messages.iter().filter_map(key).collect()
     }
@@ -86,8 +89,14 @@ impl Naive {
         self.messages.iter().filter(held).count()
     }
 
+    /// Those that came back and wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.messages.iter().filter(|message| matches!(message.place, Place::Waiting(_))).count()
+    }
+
     pub(super) fn body_bytes(&self) -> usize {
-        let ready = self.messages.iter().filter(|message| message.place == Place::Ready);
+        let counts = |place| matches!(place, Place::Ready | Place::Waiting(_));
+        let ready = self.messages.iter().filter(|message| counts(message.place));
         ready.map(|message| message.body_size).sum()
     }
 
@@ -96,8 +105,8 @@ impl Naive {
         let kept = if self.kind.rejects { self.kept() } else { Vec::new() };
         let kept_bytes: usize =
             kept.iter().map(|&(number, _)| self.messages[number].body_size).sum();
-        let kept = kept.len();
-        messages.is_some_and(|most| self.ready() + kept + more > most)
+        let apart = kept.len() + self.waiting();
+        messages.is_some_and(|most| self.ready() + apart + more > most)
             || bytes.is_some_and(|most| self.body_bytes() + kept_bytes + more_bytes > most)
     }
 
@@ -121,7 +130,7 @@ impl Naive {
     pub(super) fn kept(&self) -> Vec<(usize, Reason)> {
         let kept = |(number, message): (usize, &NaiveMessage)| match message.place {
             Place::Kept(reason) => Some((number, reason)),
-            Place::Ready | Place::Unacked(..) | Place::Gone => None,
+            Place::Ready | Place::Waiting(_) | Place::Unacked(..) | Place::Gone => None,
         };
         self.messages.iter().enumerate().filter_map(kept).collect()
     }
@@ -135,6 +144,16 @@ impl Naive {
 
     /// Lets go of what has no time left and is next, or wherever it stands.
     pub(super) fn expire(&mut self) {
+        let mut have_ended = false;
+        for message in &mut self.messages {
+            if matches!(message.place, Place::Waiting(due_ms) if due_ms <= self.now_ms) {
+                message.place = Place::Ready;
+                have_ended = true;
+            }
+        }
+        if have_ended {
+            self.enforce_limit();
+        }
         while let Some(first) = self.first_to_expire()
             && self.messages[first].expires_ms <= self.now_ms
         {
@@ -284,17 +303,28 @@ impl Naive {
         let lapsed: BTreeSet<_> = due.filter_map(|message| message.holder).collect();
         self.consumers.retain(|consumer| !lapsed.contains(&consumer.key));
         let mut keys = Vec::new();
-        for message in &mut self.messages {
+        for number in 0..self.messages.len() {
+            let place = self.place_of_return(number, Outcome::Requeue);
+            let message = &mut self.messages[number];
             if let Place::Unacked(key, _) = message.place
                 && message.holder.is_some_and(|holder| lapsed.contains(&holder))
             {
-                message.place = Place::Ready;
+                message.place = place;
                 message.redelivered = true;
                 keys.push(key);
             }
         }
         self.enforce_limit();
         (lapsed, keys)
+    }
+
+    /// Where a message goes that came back.
+    pub(super) fn place_of_return(&self, number: usize, outcome: Outcome) -> Place {
+        let NaiveMessage { failures, expires_ms, .. } = self.messages[number];
+        let returns = Returns::from_stored(failures << 16);
+        let wait_ms =
+            self.kind.retry.and_then(|retry| retry.wait_ms(outcome, returns, number as u64));
+        wait_ms.map_or(Place::Ready, |ms| Place::Waiting((self.now_ms + ms).min(expires_ms)))
     }
 
     /// Moves the message with this key; its consumer has room for another.

@@ -15,6 +15,7 @@ mod grouping;
 mod handing_out;
 mod keeping;
 mod reading;
+mod retrying;
 mod settling;
 mod timeouts;
 
@@ -26,6 +27,7 @@ use self::deduplicating::Deduplicating;
 use self::delaying::Delayed;
 use self::dying::Deaths;
 use self::keeping::Keeping;
+use self::retrying::Retrying;
 pub(super) use self::timeouts::Lapse;
 use self::timeouts::Timeouts;
 use super::arguments::LengthLimit;
@@ -34,6 +36,7 @@ use super::deaths::Reason;
 use super::held::{Held, QueuedMessage, Returns};
 use super::paged::{NEVER, Shelf, Stub};
 use super::ready::{Popped, Ready, Taken};
+use super::retry::Retry;
 use super::store_changes::StoreChanges;
 use crate::keys::{ConsumerKey, DeliveryKey};
 use crate::message::{Marks, Message, Note};
@@ -142,6 +145,7 @@ pub(super) struct QueueState {
     changes: StoreChanges,
     deaths: Deaths,
     delayed: Delayed,
+    retrying: Retrying,
     timeouts: Timeouts,
     /// What it remembers of what came, if it drops what comes twice.
     deduplicating: Option<Box<Deduplicating>>,
@@ -173,6 +177,8 @@ pub(super) struct QueueKind {
     pub unused_ms: Option<u64>,
     /// How many attempts to handle a message may fail.
     pub delivery_limit: Option<u32>,
+    /// How long what came back waits before it is handed out again.
+    pub retry: Option<Retry>,
     /// Consumers are told how often a message came back.
     pub counts_deliveries: bool,
     /// What dies here is published elsewhere.
@@ -208,6 +214,7 @@ impl QueueState {
             changes: StoreChanges::default(),
             deaths: Deaths::default(),
             delayed: Delayed::default(),
+            retrying: Retrying::default(),
             timeouts: Timeouts::default(),
             deduplicating: None,
             keeping: Keeping::default(),
@@ -238,7 +245,7 @@ impl QueueState {
                 continue;
             }
             let by_queue = self.kind.ttl_ms.map_or(NEVER, |ttl| arrived_ms.saturating_add(ttl));
-            self.ready.push(QueuedMessage {
+            let message = QueuedMessage {
                 sequence: stored.sequence,
                 level: self.ready.level_of(self.priority_noted(note)),
                 redelivered: all_redelivered
@@ -247,7 +254,10 @@ impl QueueState {
                 returns: Returns::from_stored(stored.delivery_count),
                 expires_ms: by_queue.min(stored.until_ms.unwrap_or(NEVER)),
                 held,
-            });
+            };
+            if let Some(message) = self.retry_restored(message) {
+                self.ready.push(message);
+            }
         }
         self.enforce_limit();
     }
@@ -260,6 +270,7 @@ impl QueueState {
     /// Memory that its messages take, in bytes.
     pub(super) fn resident_bytes(&self) -> usize {
         let apart = self.delayed.resident_bytes() + self.keeping.resident_bytes();
+        let apart = apart + self.retrying.resident_bytes();
         self.ready.resident_bytes() + self.unacked_resident_bytes + apart
     }
 
@@ -284,7 +295,8 @@ impl QueueState {
 
     /// Content of all messages of the queue, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.ready.bytes() + self.unacked_bytes + self.delayed.bytes() + self.keeping.bytes()
+        let apart = self.delayed.bytes() + self.keeping.bytes() + self.retrying.bytes();
+        self.ready.bytes() + self.unacked_bytes + apart
     }
 
     /// The consumers.
@@ -390,8 +402,16 @@ impl QueueState {
         let LengthLimit { messages, bytes } = self.kind.limit;
         let (kept, kept_bytes) = (self.keeping.len(), self.keeping.body_bytes());
         let body_bytes = kept_bytes + message.body().len();
-        messages.is_some_and(|most| self.ready.len() + kept + 1 > most)
-            || bytes.is_some_and(|most| self.ready.body_bytes() + body_bytes > most)
+        messages.is_some_and(|most| self.limited_count() + kept + 1 > most)
+            || bytes.is_some_and(|most| self.limited_bytes() + body_bytes > most)
+    }
+
+    fn limited_count(&self) -> usize {
+        self.ready.len() + self.retrying.len()
+    }
+
+    fn limited_bytes(&self) -> usize {
+        self.ready.body_bytes() + self.retrying.body_bytes()
     }
 
     /// Drops ready messages from the head until they keep the limit.
@@ -402,8 +422,8 @@ impl QueueState {
             return;
         }
         for _ in 0..DROPPED_A_STEP {
-            let is_over = messages.is_some_and(|most| self.ready.len() > most)
-                || bytes.is_some_and(|most| self.ready.body_bytes() > most);
+            let is_over = messages.is_some_and(|most| self.limited_count() > most)
+                || bytes.is_some_and(|most| self.limited_bytes() > most);
             if !is_over {
                 return;
             }
@@ -458,6 +478,7 @@ impl QueueState {
     /// Unacknowledged ones stay.
     pub(super) fn purge(&mut self) -> Taken {
         self.purge_kept();
+        self.end_all_waiting();
         self.ready.take()
     }
 
@@ -495,7 +516,7 @@ impl QueueState {
             Slot::Held(unacked) => Some(unacked.message),
             Slot::TakenBack => None,
         });
-        self.ready.take().into_messages().chain(unacked)
+        self.ready.take().into_messages().chain(unacked).chain(self.retrying.into_messages())
     }
 }
 

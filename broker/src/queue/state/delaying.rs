@@ -124,7 +124,7 @@ impl QueueState {
 
     /// Messages that wait for their time.
     pub(in crate::queue) fn delayed_count(&self) -> usize {
-        self.delayed.len()
+        self.delayed.len() + self.retrying.len()
     }
 }
 

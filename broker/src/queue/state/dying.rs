@@ -72,8 +72,13 @@ impl QueueState {
         self.facts.now_ms.saturating_add(lives_ms)
     }
 
-    /// Lets go of what stands at the front and has no time left, a step of it.
+    /// Lets go of what has no time left, a step of it, and lets those be ready that have waited for
+    /// a second attempt.
     pub(in crate::queue) fn expire(&mut self) {
+        if self.retrying.next_ms() <= self.facts.now_ms {
+            self.end_waiting();
+            self.enforce_limit();
+        }
         if self.deaths.waiting >= WAITING_MAX {
             return;
         }
@@ -190,6 +195,7 @@ impl QueueState {
         let is_held = self.deaths.waiting >= WAITING_MAX;
         let next_ms = self.ready.next_expiry_ms().min(self.delayed.next_ms());
         let expiry_ms = if is_held { NEVER } else { next_ms };
-        expiry_ms.min(self.unused_at_ms()).min(self.timeouts.next_ms()).min(self.keeping.due_ms())
+        let others_ms = self.timeouts.next_ms().min(self.retrying.next_ms());
+        expiry_ms.min(self.unused_at_ms()).min(others_ms).min(self.keeping.due_ms())
     }
 }

@@ -59,7 +59,7 @@ impl QueueState {
         if message.returns != before && self.is_durable(&message.held) {
             self.changes.count_delivery(message.sequence, message.returns.stored());
         }
-        self.ready.give_back(message);
+        self.retry(message, outcome);
     }
 
     pub(super) fn take_unacked(&mut self, key: DeliveryKey) -> Option<Unacked> {
