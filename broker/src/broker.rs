@@ -16,6 +16,8 @@ use crate::auth::Users;
 use crate::config::Config;
 use crate::definitions::records::VhostRecord;
 use crate::definitions::store::DefinitionStore;
+use crate::events::Events;
+use crate::events::definitions::vhost_created;
 use crate::identity::server_properties;
 use crate::keys::ConnectionId;
 use crate::outgoing::ConnectionHandle;
@@ -100,6 +102,7 @@ pub(crate) struct Broker {
     messages: Arc<Messages>,
     timer: Arc<Timer>,
     alarms: Arc<Alarms>,
+    events: Arc<Events>,
     stopping: CancellationToken,
 }
 
@@ -111,13 +114,15 @@ impl Broker {
         definitions: Arc<DefinitionStore>,
         messages: Arc<Messages>,
     ) -> Self {
+        let events = Events::new(&config.seed.vhost);
         Self {
             limits: Limits::new(config),
             topology_limits: Arc::new(TopologyLimits::new(
                 config.limits.queues,
                 config.limits.exchanges,
             )),
-            users,
+            users: users.telling(Arc::clone(&events)),
+            events,
             mechanisms: mechanisms(config),
             server_properties: server_properties(&config.identity),
             vhosts: DashMap::default(),
@@ -155,6 +160,11 @@ impl Broker {
         &self.timer
     }
 
+    /// What is told of what happens.
+    pub(crate) fn events(&self) -> &Arc<Events> {
+        &self.events
+    }
+
     /// The resource alarms.
     pub(crate) fn alarms(&self) -> &Arc<Alarms> {
         &self.alarms
@@ -188,8 +198,11 @@ impl Broker {
             Arc::clone(&self.messages),
             Arc::clone(&self.timer),
             Arc::clone(&self.topology_limits),
+            Arc::clone(&self.events),
         );
         self.vhosts.insert(vhost.name().into(), Arc::clone(&vhost));
+        vhost.tell_of_exchanges();
+        self.events.tell(|| vhost_created(about));
         vhost
     }
 

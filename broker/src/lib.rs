@@ -32,6 +32,7 @@ pub(crate) mod identity;
 pub(crate) mod deduplication;
 pub(crate) mod message;
 pub(crate) mod error;
+mod events;
 pub(crate) mod keys;
 pub(crate) mod names;
 pub mod secret;

@@ -289,6 +289,17 @@ impl Message {
         Some(Self { marks, arrived_ms: 0, ..anew })
     }
 
+    /// A message of the broker's own, without a body. `None` if it is too long to be laid out.
+    pub(crate) fn without_body(
+        exchange: &str,
+        routing_key: &str,
+        properties: &BasicProperties<'_>,
+    ) -> Option<Self> {
+        let layout = HeadLayout { properties_at: 0, body_at: 0 };
+        let empty = Self::new(&[], layout, None, properties.delivery_mode == Some(2));
+        empty.published_anew(exchange, routing_key, properties)
+    }
+
     /// Its headers, if it has any.
     pub(crate) fn headers(&self) -> Option<RawTable<'_>> {
         BasicProperties::parse(self.properties()).ok()?.headers

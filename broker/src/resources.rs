@@ -13,6 +13,8 @@ use tracing::{info, warn};
 
 use crate::alarms::Alarms;
 use crate::allocator;
+use crate::events::Events;
+use crate::events::clients::alarm;
 use crate::stores::Messages;
 
 /// How often resources are looked at.
@@ -46,7 +48,12 @@ impl Watermarks {
 }
 
 /// Samples the resources for ever.
-pub(crate) async fn watch(alarms: Arc<Alarms>, messages: Arc<Messages>, watermarks: Watermarks) {
+pub(crate) async fn watch(
+    alarms: Arc<Alarms>,
+    events: Arc<Events>,
+    messages: Arc<Messages>,
+    watermarks: Watermarks,
+) {
     let mut every = tokio::time::interval(SAMPLE_EVERY);
     let mut durable = messages.durable().progress().watch_health();
     let mut scratch = messages.scratch().progress().watch_health();
@@ -57,8 +64,16 @@ pub(crate) async fn watch(alarms: Arc<Alarms>, messages: Arc<Messages>, watermar
             () = changed(&mut scratch) => {}
         }
         let full = durable.borrow().is_full() || scratch.borrow().is_full();
-        if !alarms.set(watermarks.is_memory_low(), full || watermarks.is_disk_low()) {
+        let before = [alarms.is_memory_low(), alarms.is_disk_low()];
+        let now = [watermarks.is_memory_low(), full || watermarks.is_disk_low()];
+        let [memory, disk] = now;
+        if !alarms.set(memory, disk) {
             continue;
+        }
+        for ((source, was), is) in ["memory", "disk"].into_iter().zip(before).zip(now) {
+            if was != is {
+                events.tell(|| alarm(source, is));
+            }
         }
         match alarms.reason() {
             Some(reason) => warn!("resource alarm: {reason}; publishers are blocked"),

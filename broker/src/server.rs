@@ -93,10 +93,14 @@ async fn serve(config: Config) -> Result<(), Error> {
         ));
     }
     tokio::spawn(Arc::clone(broker.timer()).run());
+    if let Some(vhost) = broker.vhost(broker.events().vhost()) {
+        tokio::spawn(vhost.publish_events(Arc::clone(broker.events())));
+    }
     let messages = Arc::clone(broker.messages());
     tokio::spawn(async move { end_process(&messages.failed().await) });
     tokio::spawn(resources::watch(
         Arc::clone(broker.alarms()),
+        Arc::clone(broker.events()),
         Arc::clone(broker.messages()),
         watermarks,
     ));

@@ -24,6 +24,7 @@ mod close;
 mod consume;
 mod consumer_timeout;
 mod durability;
+mod events;
 mod exchange_bindings;
 mod exchange_declare;
 mod exchange_types;
@@ -94,6 +95,7 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("expiry", expiry::ROWS),
     ("consumer_timeout", consumer_timeout::ROWS),
     ("firehose", firehose::ROWS),
+    ("events", events::ROWS),
     ("length_limits", length_limits::ROWS),
     ("turns", turns::ROWS),
     ("publish", publish::ROWS),
@@ -166,6 +168,10 @@ fn reason_to_skip(needs: Needs) -> Option<&'static str> {
             (!has).then_some("needs an exchange type that the peer has not, see exchange_types")
         }
         Needs::Leveret => peer.then_some("is about what only Leveret has"),
+        Needs::Events => {
+            let has = Broker::peer().is_none_or(|peer| events::peer_tells(&peer));
+            (!has).then_some("needs rabbitmq_event_exchange, which the peer has not")
+        }
         Needs::TopicPermissions if !peer => {
             Some("needs topic permissions, which Leveret does not have")
         }

@@ -44,6 +44,8 @@ pub(crate) enum Needs {
     ExchangeType(&'static str),
     /// Leveret: the row is about what only it has.
     Leveret,
+    /// One that tells of what happens in it, which in RabbitMQ is a plugin's doing.
+    Events,
     /// One where rights can be given on topics, which is a peer with `LEVERET_CTL`.
     TopicPermissions,
 }

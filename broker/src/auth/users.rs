@@ -18,6 +18,7 @@ use crate::definitions::records::{
     Definitions, HashingAlgorithm, PermissionKey, PermissionRecord, UserRecord,
 };
 use crate::definitions::store::DefinitionStore;
+use crate::events::{Events, definitions};
 use crate::password;
 
 /// Why a login is refused: for the log only, the client is never told.
@@ -56,6 +57,8 @@ pub(crate) struct Users {
     /// Guards all users and permissions together: a user goes with its
     /// permissions. Held while a change is proposed, which does not block.
     entries: RwLock<Entries>,
+    /// Where changes are told.
+    events: Option<Arc<Events>>,
 }
 
 type Entries = HashMap<String, Entry>;
@@ -93,6 +96,7 @@ impl Users {
             definitions,
             loopback_users: loopback_users.iter().cloned().collect(),
             entries: RwLock::new(entries),
+            events: None,
         }
     }
 
@@ -158,9 +162,44 @@ impl Users {
         let commands: Vec<_> = checked.iter().cloned().map(Command::from).collect();
         let proposal = self.definitions.propose(&commands);
         for change in checked {
+            self.tell_of(&entries, &change);
             apply(&mut entries, change)?;
         }
         Ok(proposal)
+    }
+
+    /// From now on changes are told there.
+    pub(crate) fn telling(self, events: Arc<Events>) -> Self {
+        Self { events: Some(events), ..self }
+    }
+
+    /// Tells of a change to what is here now.
+    fn tell_of(&self, entries: &Entries, change: &Access) {
+        let Some(events) = &self.events else { return };
+        match change {
+            Access::PutVhost(_) => {}
+            Access::DeleteVhost(key) => events.tell(|| definitions::vhost_deleted(&key.name)),
+            Access::PutUser(user) => tell_of_user(events, entries, user),
+            Access::DeleteUser(key) => events.tell(|| definitions::user_deleted(&key.name)),
+            Access::SetPermissions(given) => {
+                events.tell(|| definitions::permission_created(given));
+            }
+            Access::ClearPermissions(key) => events.tell(|| definitions::permission_deleted(key)),
+        }
+    }
+}
+
+fn tell_of_user(events: &Events, entries: &Entries, user: &UserRecord) {
+    let there = entries.get(&user.name).map(|entry| &*entry.user);
+    match there {
+        None => events.tell(|| definitions::user_created(&user.name)),
+        Some(there) if there.password_hash != user.password_hash => {
+            events.tell(|| definitions::password_changed(&user.name));
+        }
+        Some(_) => {}
+    }
+    if there.map_or(&[][..], |there| &there.tags) != user.tags {
+        events.tell(|| definitions::tags_set(user));
     }
 }
 

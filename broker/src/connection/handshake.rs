@@ -22,6 +22,8 @@ use tokio::net::TcpStream;
 use crate::auth::sasl;
 use crate::broker::Broker;
 use crate::error::{ConnectionError, FailingMethod};
+use crate::events::clients::Connection as About;
+use crate::keys::ConnectionId;
 use crate::session::close;
 use crate::session::context::{ClientCapabilities, LoggedIn};
 use crate::vhost::Vhost;
@@ -43,6 +45,8 @@ pub(crate) struct Negotiated {
     pub heartbeat_seconds: u16,
     /// The name the client gave its connection, if it did.
     pub name: Option<String>,
+    /// What events tell of it.
+    pub about: About,
 }
 
 /// Why there is no connection.
@@ -96,7 +100,7 @@ pub(crate) async fn run(
         locales: b"en_US",
     })
     .await?;
-    let (login, capabilities, name) = wire.authenticate(peer, broker).await?;
+    let (login, capabilities, name, about) = wire.authenticate(peer, broker).await?;
     let limits = broker.limits();
     wire.send(&connection::Tune {
         channel_max: limits.channel_max,
@@ -109,7 +113,16 @@ pub(crate) async fn run(
     let (vhost, login) = wire.open(broker, login).await?;
     wire.send(&connection::OpenOk {}).await?;
     let Tuned { channel_max, frame_max, heartbeat_seconds } = tuned;
-    Ok(Negotiated { vhost, login, capabilities, channel_max, frame_max, heartbeat_seconds, name })
+    Ok(Negotiated {
+        vhost,
+        login,
+        capabilities,
+        channel_max,
+        frame_max,
+        heartbeat_seconds,
+        name,
+        about,
+    })
 }
 
 struct Tuned {
@@ -148,7 +161,7 @@ impl Wire<'_> {
         &mut self,
         peer: SocketAddr,
         broker: &Broker,
-    ) -> Result<(Authenticated, ClientCapabilities, Option<String>), Refused> {
+    ) -> Result<(Authenticated, ClientCapabilities, Option<String>, About), Refused> {
         // Before the login nothing is told to whoever cannot speak: only silence follows.
         let frame = self.method_frame().await.map_err(Refused::silenced)?;
         let method =
@@ -170,16 +183,34 @@ impl Wire<'_> {
         }
         let identity = sasl::parse(start_ok.mechanism, start_ok.response)
             .map_err(|error| Refused::Silent(ConnectionError::CommandInvalid(error.to_string())))?;
+        let about = self.about(peer, &start_ok);
         let user = broker.users().authenticate(&identity, peer.ip()).map_err(|refusal| {
+            broker.events().tell(|| {
+                let reason = format!("user '{}' - invalid credentials", identity.user);
+                about.refused(&identity.user, &reason)
+            });
+            broker.events().tell(|| about.closed(ConnectionId::next()));
             tracing::error!(%peer, user = identity.user, "login refused: {refusal}");
             refuse(ConnectionError::AccessRefused(format!(
                 "Login was refused using authentication mechanism {}. For details see the broker logfile.",
                 start_ok.mechanism
             )))
         })?;
+        broker.events().tell(|| about.authenticated(&identity.user));
         let may_impersonate = user.has_tag("impersonator");
         let authenticated = Authenticated { user: identity.user, may_impersonate };
-        Ok((authenticated, capabilities, connection_name(&properties)))
+        Ok((authenticated, capabilities, connection_name(&properties), about))
+    }
+
+    fn about(&self, peer: SocketAddr, start_ok: &connection::StartOk<'_>) -> About {
+        let local = self.socket.local_addr().map_or(peer, canonical);
+        About {
+            name: format!("{peer} -> {local}").into(),
+            peer,
+            local,
+            mechanism: start_ok.mechanism.into(),
+            properties: start_ok.client_properties.as_bytes().into(),
+        }
     }
 
     async fn tune_ok(&mut self, broker: &Broker) -> Result<Tuned, Refused> {

@@ -37,6 +37,7 @@ use self::heartbeat::Heartbeat;
 use self::input::{Input, READ_BUFFER_MAX};
 use self::waiting::Waiting;
 use crate::broker::Broker;
+use crate::clock;
 use crate::error::{AmqpError, ConnectionError, FailingMethod, Failure};
 use crate::outgoing::{Client, ConnectionHandle, writer};
 use crate::session::context::Session;
@@ -170,10 +171,13 @@ impl Connection {
             handle.force_close(SHUTDOWN_REASON);
         }
         let writer = tokio::spawn(writer::run(Arc::clone(&handle)));
-        let Negotiated { vhost, login, capabilities, channel_max, frame_max, .. } = negotiated;
+        let Negotiated { vhost, login, capabilities, channel_max, frame_max, about, .. } =
+            negotiated;
         handle.introduce(Client { name: label.as_str().into(), user: login.user.as_str().into() });
-        let session =
+        let mut session =
             Session::new(Arc::clone(broker), vhost, Arc::clone(&handle), capabilities, login);
+        let tuned = (channel_max, frame_max, negotiated.heartbeat_seconds);
+        session.tell_of_opening(about, tuned, clock::unix_millis());
         let tick = Heartbeat::tick_interval(negotiated.heartbeat_seconds);
         let every = tick.unwrap_or(IDLE_TICK);
         let mut ticker = interval_at(Instant::now() + every, every);
@@ -515,6 +519,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, ServeOptions};
+    use crate::events::clients::Connection as About;
     use crate::queue::QueueSettings;
     use crate::session::context::{ClientCapabilities, LoggedIn};
     use crate::startup;
@@ -542,6 +547,13 @@ mod tests {
             frame_max: 4096,
             heartbeat_seconds: 0,
             name: None,
+            about: About {
+                name: "a test".into(),
+                peer: address,
+                local: address,
+                mechanism: "PLAIN".into(),
+                properties: Box::default(),
+            },
         };
         let label = "a test".to_owned();
         (Connection::new(socket, negotiated, broker, label, BytesMut::new()), client)

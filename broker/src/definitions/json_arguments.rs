@@ -18,7 +18,11 @@ pub(crate) fn from_json(fields: &Map<String, Value>) -> Result<FieldTable, Strin
     fields.iter().map(field).collect()
 }
 
-fn field_value(value: &Value) -> Result<FieldValue, String> {
+/// The value that one of JSON stands for.
+///
+/// # Errors
+/// It is, or holds, something that AMQP has no value for.
+pub(crate) fn field_value(value: &Value) -> Result<FieldValue, String> {
     match value {
         Value::Null => Err("null is no value".to_owned()),
         Value::Bool(flag) => Ok(FieldValue::Bool(*flag)),

@@ -10,7 +10,7 @@ pub(crate) mod records;
 pub(crate) mod parameters;
 pub(crate) mod store;
 pub(crate) mod document;
-mod json_arguments;
+pub(crate) mod json_arguments;
 
 #[cfg(test)]
 pub(crate) mod held;

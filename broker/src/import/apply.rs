@@ -13,6 +13,7 @@ use crate::definitions::command::{Access, Command, Parameter, PolicyChange};
 use crate::definitions::document::{Document, DocumentError, QueueDefinition};
 use crate::definitions::records::{BindingRecord, ExchangeRecord, Record, VhostRecord};
 use crate::error::ResourceName;
+use crate::events::definitions;
 use crate::keys::ConnectionId;
 use crate::policy::Policy;
 use crate::queue::{QueueSettings, arguments};
@@ -46,6 +47,7 @@ pub(super) fn apply(
         return Err(DocumentError::new("parameters", "the disk is full"));
     }
     broker.definitions().propose(&parameters);
+    parameters.iter().for_each(|command| tell_of_parameter(command, broker));
     apply_policies(document.policies, broker)?;
     for queue in document.queues {
         declare_queue(queue, broker)?;
@@ -54,6 +56,20 @@ pub(super) fn apply(
         bind(binding, broker)?;
     }
     Ok(())
+}
+
+/// Tells of a parameter that is there now.
+fn tell_of_parameter(command: &Command, broker: &Broker) {
+    let Command::Parameter(parameter) = command else { return };
+    let events = broker.events();
+    match parameter {
+        Parameter::Put(given) => events.tell(|| definitions::parameter_set(given)),
+        Parameter::PutGlobal(given) => events.tell(|| definitions::global_parameter_set(given)),
+        Parameter::SetTopicPermission(given) => {
+            events.tell(|| definitions::topic_permission_created(given));
+        }
+        Parameter::Imported(_) => {}
+    }
 }
 
 /// Whether it is not stored, or otherwise than this.

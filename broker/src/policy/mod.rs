@@ -84,6 +84,18 @@ impl ApplyTo {
             _ => return None,
         })
     }
+
+    /// What `apply-to` calls it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Queues => "queues",
+            Self::ClassicQueues => "classic_queues",
+            Self::QuorumQueues => "quorum_queues",
+            Self::Streams => "streams",
+            Self::Exchanges => "exchanges",
+            Self::All => "all",
+        }
+    }
 }
 
 /// What a queue is, as far as policies tell queues apart.

@@ -18,6 +18,7 @@ use super::step::Step;
 use crate::auth::permissions::{Permission, UserPermissions};
 use crate::broker::{Broker, Limits};
 use crate::error::{AmqpError, ChannelError, ResourceName};
+use crate::events::clients::Connection;
 use crate::keys::QueueId;
 use crate::message::Message;
 use crate::outgoing::ConnectionHandle;
@@ -79,6 +80,8 @@ pub(crate) struct Session {
     is_traced: bool,
     /// What was published, and where it went, until the firehose is told.
     tapped: Vec<(Tap, Vec<Arc<Queue>>)>,
+    /// What is told of the connection, until it was told of its end.
+    pub(super) told_as: Option<Box<Connection>>,
     published_under_alarm: u32,
     lets_all_in: bool,
 }
@@ -114,6 +117,7 @@ impl Session {
             published: false,
             is_traced: false,
             tapped: Vec::new(),
+            told_as: None,
             published_under_alarm: 0,
             lets_all_in: false,
         }

@@ -19,6 +19,7 @@ pub(crate) mod resume;
 pub(crate) mod routes;
 pub(crate) mod settlements;
 pub(crate) mod step;
+mod telling;
 mod unfinished;
 
 #[cfg(test)]
@@ -71,8 +72,8 @@ pub(crate) struct Dispatch {
     settling: Option<u16>,
     /// They were too many for one step.
     interrupted: bool,
-    /// Channels whose end takes several steps, and the frames that tell of it.
-    ending: VecDeque<(Channel, Vec<u8>)>,
+    /// Channels whose end takes several steps.
+    ending: VecDeque<EndingChannel>,
     gated: SmallVec<[Arc<Queue>; 1]>,
     /// Work done since the last end of a read, see `work`.
     worked: usize,
@@ -80,6 +81,22 @@ pub(crate) struct Dispatch {
     awaiting: SmallVec<[u16; 4]>,
     /// When what was stored last is durable: confirms that wait for an answer wait for this, too.
     unconfirmed_until: Option<Ticket>,
+}
+
+/// A channel on its way out.
+#[derive(Debug)]
+struct EndingChannel {
+    channel: Channel,
+    /// The consumers that it had.
+    consumers: usize,
+    /// What tells of it.
+    frames: Vec<u8>,
+}
+
+impl EndingChannel {
+    fn new(channel: Channel, frames: Vec<u8>) -> Self {
+        Self { consumers: channel.consumer_count(), channel, frames }
+    }
 }
 
 impl Dispatch {
@@ -269,6 +286,7 @@ impl Dispatch {
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the rest goes its usual way")]
     fn rare_method(&mut self, number: u16, method: &Method<'_>) -> Result<Step, AmqpError> {
+        let _acting = self.session.acting(method);
         match method {
             Method::ChannelOpen(_) => {
                 let text = "second 'channel.open' seen".to_owned();
@@ -276,10 +294,12 @@ impl Dispatch {
             }
             Method::ChannelClose(_) => {
                 let Some(channel) = self.channels.open(number) else { return Ok(Step::Next) };
+                let consumers = channel.consumer_count();
                 if !channel.end_step(&mut self.session) {
                     return Ok(Step::Again);
                 }
                 self.channels.remove(number);
+                self.session.tell_of_channels_end(number, consumers);
                 self.session.reply(number, &channel_class::CloseOk {});
                 Ok(Step::Next)
             }
@@ -329,6 +349,7 @@ impl Dispatch {
                 free.map_err(|error| Failure::of_frame(number, error))?;
                 let slot = self.session.handle.outbox().open_channel(number);
                 self.channels.insert(Channel::new(number, slot));
+                self.session.tell_of_channel(number);
                 self.session.reply(number, &channel_class::OpenOk {});
                 Ok(Step::Next)
             }
@@ -359,7 +380,7 @@ impl Dispatch {
         let mut frames = Vec::new();
         let text = close::close_channel(&mut frames, failure.channel, error, failure.method);
         match self.channels.start_closing(failure.channel) {
-            Some(channel) => self.ending.push_back((*channel, frames)),
+            Some(channel) => self.ending.push_back(EndingChannel::new(*channel, frames)),
             None => self.session.send(&frames),
         }
         self.end_channels();

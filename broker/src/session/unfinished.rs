@@ -5,7 +5,7 @@
 //! at, so a client sees the effects of its methods in their order; every step is a few milliseconds
 //! of work at most, and others run between two.
 
-use super::{Dispatch, Session};
+use super::{Dispatch, EndingChannel, Session};
 use crate::error::Failure;
 
 impl Dispatch {
@@ -22,11 +22,12 @@ impl Dispatch {
 
     /// Goes on with the ends of channels. False while there is more to be done.
     pub(super) fn end_channels(&mut self) -> bool {
-        while let Some((channel, frames)) = self.ending.front_mut() {
+        while let Some(EndingChannel { channel, consumers, frames }) = self.ending.front_mut() {
             if !channel.end_step(&mut self.session) {
                 return false;
             }
             self.session.send(frames);
+            self.session.tell_of_channels_end(channel.number(), *consumers);
             self.ending.pop_front();
         }
         true
@@ -43,8 +44,8 @@ impl Dispatch {
     pub(crate) fn end_step(&mut self) -> bool {
         self.hand_over();
         let open = self.channels.drain().into_iter();
-        self.ending.extend(open.map(|channel| (channel, Vec::new())));
-        let done = self.end_channels() && self.session.end_changes();
+        self.ending.extend(open.map(|channel| EndingChannel::new(channel, Vec::new())));
+        let done = self.end_channels() && self.session.end_changes_of_connection();
         let Session { effects, broker, .. } = &mut self.session;
         effects.carry_out(broker.messages());
         done

@@ -11,11 +11,12 @@ use leveret_protocol::types::FieldTable;
 use super::Vhost;
 use super::destination::{Destination, Exchange, Missed};
 use super::newest::Subject;
-use super::records::TopologyChanges;
+use super::records::{TopologyChanges, binding_record};
 use super::removal::Topology;
 use super::topology::{Changed, assert_room};
 use crate::definitions::records::DestinationKind;
 use crate::error::{AmqpError, ChannelError};
+use crate::events::definitions::{binding_created, binding_deleted};
 use crate::exchange::{BindError, Binding};
 use crate::keys::ConnectionId;
 
@@ -82,8 +83,13 @@ impl Vhost {
         self.propose(changes);
         topology.lead(source, &binding.destination);
         let destination = binding.destination.clone();
+        let told = self.events.may_be_wanted(source.name());
+        let told = told.then(|| binding_record(&self.name, source, &binding));
         source.rebind(|router| router.bind(binding)).map_err(invalid)?;
         self.topology_changed();
+        if let Some(told) = told {
+            self.events.tell(|| binding_created(&told));
+        }
         Ok(source.missed_by(destination))
     }
 
@@ -140,6 +146,7 @@ impl Vhost {
         let mut changes = TopologyChanges::default();
         changes.unbound(&self.name, source, binding);
         source.rebind(|router| router.unbind(destination, routing_key, arguments));
+        self.events.tell(|| binding_deleted(&binding_record(&self.name, source, binding)));
         topology.forget(source, destination);
         self.drop_if_unused(source, topology);
         self.topology_changed();

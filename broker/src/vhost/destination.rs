@@ -62,6 +62,8 @@ pub(crate) struct Exchange {
     kind: ExchangeKind,
     /// What of a message it chooses by, if it does.
     hash_on: HashOn,
+    /// Where it says whether something is bound to it, if somebody wants to know.
+    listened: Option<Arc<AtomicBool>>,
     /// The last messages it got, if it keeps any. Locked for one message, or to copy them all.
     history: Option<Mutex<History<Message>>>,
     /// What it remembers of messages that may come twice, if it does.
@@ -71,10 +73,24 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// An exchange without bindings. Its arguments have been checked.
     pub(crate) fn new(name: &str, settings: ExchangeSettings) -> Arc<Self> {
+        Arc::new(Self::build(name, settings))
+    }
+
+    /// The same; it says there whether something is bound to it.
+    pub(super) fn listened_to(
+        name: &str,
+        settings: ExchangeSettings,
+        listened: &Arc<AtomicBool>,
+    ) -> Arc<Self> {
+        let listened = Some(Arc::clone(listened));
+        Arc::new(Self { listened, ..Self::build(name, settings) })
+    }
+
+    fn build(name: &str, settings: ExchangeSettings) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let kind = settings.kind.routing(&settings.arguments);
         let keeps = kind == ExchangeKind::RecentHistory;
-        Arc::new(Self {
+        Self {
             id: LAST.fetch_add(1, Ordering::Relaxed),
             name: name.into(),
             router: RwLock::new(Router::new(kind)),
@@ -86,7 +102,8 @@ impl Exchange {
             deduplicator: Deduplicator::of(&settings.arguments, settings.window),
             history: keeps.then(|| Mutex::new(History::of(&settings.arguments))),
             settings,
-        })
+            listened: None,
+        }
     }
 
     /// Its number: no other exchange of this process has it.
@@ -177,7 +194,12 @@ impl Exchange {
 
     /// Changes its bindings: no route that was found before counts any more.
     pub(super) fn rebind<T>(&self, change: impl FnOnce(&mut Router<Destination>) -> T) -> T {
-        let changed = change(&mut self.router.write());
+        let mut router = self.router.write();
+        let changed = change(&mut router);
+        if let Some(listened) = &self.listened {
+            listened.store(!router.is_empty(), Ordering::Relaxed);
+        }
+        drop(router);
         self.altered();
         changed
     }

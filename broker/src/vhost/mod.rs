@@ -22,6 +22,7 @@ mod removal;
 mod reply_queues;
 pub(crate) mod routing;
 mod runs;
+mod telling;
 pub(crate) mod topology;
 mod trace;
 mod waiting;
@@ -44,6 +45,7 @@ use self::removal::Topology;
 use crate::definitions::records::VhostRecord;
 use crate::definitions::store::{DefinitionStore, Durable};
 use crate::error::{ChannelError, ResourceName};
+use crate::events::{EVENT_EXCHANGE, Events};
 use crate::exchange::{ExchangeKind, Router};
 use crate::policy::Policies;
 use crate::queue::arguments;
@@ -97,6 +99,7 @@ pub(crate) struct Vhost {
     messages: Arc<Messages>,
     timer: Arc<Timer>,
     limits: Arc<TopologyLimits>,
+    events: Arc<Events>,
     burial: Burial,
     /// What is kept of the vhost itself. Held while it is changed and proposed.
     about: Mutex<VhostRecord>,
@@ -132,6 +135,7 @@ impl Vhost {
         messages: Arc<Messages>,
         timer: Arc<Timer>,
         limits: Arc<TopologyLimits>,
+        events: Arc<Events>,
     ) -> Arc<Self> {
         let settings = |kind, internal| ExchangeSettings {
             kind,
@@ -144,6 +148,11 @@ impl Vhost {
         let exchanges = Registry::default();
         for (name, kind, internal) in PREDECLARED {
             exchanges.insert(name.into(), Exchange::new(name, settings(kind, internal)));
+        }
+        if about.name == events.vhost() {
+            let settings = settings(ExchangeKind::Topic, true);
+            let exchange = Exchange::listened_to(EVENT_EXCHANGE, settings, events.wanted());
+            exchanges.insert(EVENT_EXCHANGE.into(), exchange);
         }
         Arc::new_cyclic(|this| Self {
             name: about.name.as_str().into(),
@@ -162,6 +171,7 @@ impl Vhost {
             messages,
             timer,
             limits,
+            events,
             burial: Burial::default(),
             deaths: Arc::default(),
             delayed: OnceLock::new(),

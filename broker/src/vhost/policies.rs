@@ -19,7 +19,8 @@ use super::topology::assert_room;
 use crate::definitions::command::{Command, PolicyChange};
 use crate::definitions::store::Durable;
 use crate::error::{ConnectionError, ResourceName};
-use crate::policy::{self, Effective, Policies, Policy, QueueType};
+use crate::events::definitions;
+use crate::policy::{self, Effective, Policies, Policy, PolicyKind, QueueType};
 use crate::queue::Queue;
 
 /// Queues and exchanges that are looked at in one step: a millisecond of work with a hundred policies.
@@ -63,6 +64,7 @@ impl Vhost {
         let commands: Vec<Command> = changes.iter().cloned().map(Command::from).collect();
         let proposal = self.definitions.propose(&commands);
         for change in changes {
+            self.tell_of_policy(&change);
             match change {
                 PolicyChange::Put(policy) => policies.put(policy),
                 PolicyChange::Delete(key) => policies.remove(key.kind, &key.name),
@@ -76,6 +78,25 @@ impl Vhost {
             vhost.policies_changed().await;
             Durable::now()
         }))
+    }
+
+    fn tell_of_policy(&self, change: &PolicyChange) {
+        let is_operators = |kind| kind == PolicyKind::Operator;
+        match change {
+            PolicyChange::Put(policy) => {
+                if is_operators(policy.kind) {
+                    self.events.tell(|| definitions::operator_policy_set(policy));
+                }
+                self.events.tell(|| definitions::policy_set(policy));
+            }
+            PolicyChange::Delete(key) => {
+                if is_operators(key.kind) {
+                    self.events
+                        .tell(|| definitions::operator_policy_cleared(&key.vhost, &key.name));
+                }
+                self.events.tell(|| definitions::policy_cleared(&key.vhost, key.kind, &key.name));
+            }
+        }
     }
 
     /// Gives all there is the arguments that the policies of now make of its own, letting others run
@@ -176,6 +197,7 @@ mod tests {
     use crate::definitions::parameters::{self, PolicyKey};
     use crate::definitions::records::{self, DestinationKind, VhostRecord};
     use crate::definitions::store::DefinitionStore;
+    use crate::events::Events;
     use crate::exchange::ExchangeKind;
     use crate::keys::{ConnectionId, Outcome};
     use crate::message::tests::message;
@@ -201,6 +223,7 @@ mod tests {
             in_memory(),
             Arc::default(),
             Arc::default(),
+            Events::new("/"),
         );
         Rig { store, vhost }
     }

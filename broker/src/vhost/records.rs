@@ -103,7 +103,8 @@ fn is_durable(source: &Exchange, binding: &Binding<Destination>) -> bool {
     source.settings().durable && binding.destination.is_durable()
 }
 
-fn exchange_record(vhost: &str, exchange: &Exchange) -> ExchangeRecord {
+/// As it is kept.
+pub(super) fn exchange_record(vhost: &str, exchange: &Exchange) -> ExchangeRecord {
     let settings = exchange.settings();
     ExchangeRecord {
         vhost: vhost.to_owned(),
@@ -117,7 +118,8 @@ fn exchange_record(vhost: &str, exchange: &Exchange) -> ExchangeRecord {
     }
 }
 
-fn queue_record(queue: &Queue) -> QueueRecord {
+/// As it is kept.
+pub(super) fn queue_record(queue: &Queue) -> QueueRecord {
     let settings = queue.settings();
     QueueRecord {
         id: queue.id().0,
@@ -130,7 +132,12 @@ fn queue_record(queue: &Queue) -> QueueRecord {
     }
 }
 
-fn binding_record(vhost: &str, source: &Exchange, binding: &Binding<Destination>) -> BindingRecord {
+/// As it is kept.
+pub(super) fn binding_record(
+    vhost: &str,
+    source: &Exchange,
+    binding: &Binding<Destination>,
+) -> BindingRecord {
     let destination_kind = match binding.destination {
         Destination::Queue(_) => DestinationKind::Queue,
         Destination::Exchange(_) => DestinationKind::Exchange,

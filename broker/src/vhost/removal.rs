@@ -19,7 +19,8 @@ use rustc_hash::FxBuildHasher;
 
 use super::Vhost;
 use super::destination::{Destination, DestinationId, Exchange};
-use super::records::TopologyChanges;
+use super::records::{TopologyChanges, binding_record};
+use crate::events::definitions::{binding_deleted, exchange_deleted, queue_deleted};
 use crate::exchange::Binding;
 use crate::queue::Queue;
 
@@ -185,9 +186,14 @@ impl Vhost {
     fn removed(&self, topology: &mut Topology, changes: &mut TopologyChanges) {
         match topology.leaving.pop_front() {
             Some(Destination::Exchange(exchange)) => {
+                self.events.tell(|| exchange_deleted(&self.name, exchange.name()));
                 changes.exchange_deleted(&self.name, &exchange);
             }
-            Some(Destination::Queue(queue)) => changes.queue_deleted(&queue),
+            Some(Destination::Queue(queue)) => {
+                let arguments = &queue.settings().arguments;
+                self.events.tell(|| queue_deleted(&self.name, queue.name(), arguments));
+                changes.queue_deleted(&queue);
+            }
             None => {}
         }
     }
@@ -200,6 +206,7 @@ impl Vhost {
     ) {
         let Binding { destination, routing_key, arguments } = binding;
         source.rebind(|router| router.unbind(destination, routing_key, arguments));
+        self.events.tell(|| binding_deleted(&binding_record(&self.name, source, binding)));
         changes.unbound(&self.name, source, binding);
     }
 

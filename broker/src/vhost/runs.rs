@@ -1,6 +1,6 @@
 //! Messages that go to many queues as one: what each queue gets, and what the log gets.
 //!
-//! Used by `dead_letters` and `trace`. Stays true: a message is stored once, with its place in each of
+//! Used by `dead_letters`, `trace` and `telling`. Stays true: a message is stored once, with its place in each of
 //! the queues that took it and store it; what nobody took is not stored.
 
 use std::sync::Arc;

@@ -14,6 +14,7 @@ use super::topology::{Changed, Refusal};
 use super::*;
 use crate::definitions::held::HeldMetadata;
 use crate::definitions::records::{self, DestinationKind, VhostRecord};
+use crate::events::Events;
 use crate::keys::ConnectionId;
 use crate::message::tests::message;
 use crate::queue::death_counts::DeathCounts;
@@ -39,6 +40,7 @@ fn rig() -> Rig {
         in_memory(),
         Arc::default(),
         Arc::default(),
+        Events::new("/"),
     );
     Rig { store, vhost }
 }

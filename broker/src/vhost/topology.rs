@@ -19,11 +19,12 @@ use super::Vhost;
 use super::delayed::{self, DELAYED_QUEUE};
 use super::destination::{ALTERNATE_EXCHANGE, Exchange, ExchangeSettings};
 use super::newest::Subject;
-use super::records::TopologyChanges;
+use super::records::{TopologyChanges, exchange_record, queue_record};
 use super::removal::Topology;
 use crate::deduplication::{self, Deduplication};
 use crate::definitions::store::Durable;
 use crate::error::{AmqpError, ChannelError, ConnectionError, ResourceName};
+use crate::events::definitions::{exchange_created, queue_created};
 use crate::exchange::DeclareError;
 use crate::keys::{ConnectionId, QueueId};
 use crate::queue::arguments::{self, assert_argument_equivalent};
@@ -190,8 +191,9 @@ impl Vhost {
         }
         changes.exchange_declared(&self.name, &exchange);
         self.propose(changes);
-        self.add_exchange(name, exchange);
+        self.add_exchange(name, Arc::clone(&exchange));
         self.topology_changed();
+        self.events.tell(|| exchange_created(&exchange_record(&self.name, &exchange)));
         Ok(())
     }
 
@@ -322,6 +324,7 @@ impl Vhost {
         self.propose(changes);
         self.add_queue(name, Arc::clone(&queue));
         self.topology_changed();
+        self.events.tell(|| queue_created(&queue_record(&queue), queue.settings().owner));
         Ok(queue)
     }
 

@@ -25,6 +25,8 @@ pub struct Handshake {
     pub heartbeat: u16,
     /// The vhost to open.
     pub vhost: String,
+    /// The name that the client gives its connection, if it does.
+    pub connection_name: Option<String>,
 }
 
 impl Handshake {
@@ -49,6 +51,7 @@ impl Handshake {
             frame_max: None,
             heartbeat: 0,
             vhost: "/".to_owned(),
+            connection_name: None,
         }
     }
 
@@ -80,9 +83,13 @@ impl Handshake {
     /// The client properties that go into start-ok.
     #[must_use]
     pub fn client_properties(&self) -> Table {
-        Table::new()
+        let properties = Table::new()
             .with("product", "conformance")
-            .with("capabilities", Value::Table(self.capabilities.clone()))
+            .with("capabilities", Value::Table(self.capabilities.clone()));
+        match &self.connection_name {
+            Some(name) => properties.with("connection_name", name.as_str()),
+            None => properties,
+        }
     }
 }
 

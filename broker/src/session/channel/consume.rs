@@ -33,6 +33,11 @@ pub(crate) struct Consumer {
 }
 
 impl Consumer {
+    /// The name of its queue.
+    pub(super) fn queue_name(&self) -> &str {
+        self.queue.name()
+    }
+
     /// Whether it is this one of this queue.
     pub(super) fn is(&self, queue: QueueId, key: ConsumerKey) -> bool {
         self.key == key && self.queue.id() == queue
@@ -86,7 +91,12 @@ impl Channel {
             exclusive: consume.exclusive,
             timeout_ms: consumer_timeout(&arguments, &resource)?,
         };
-        self.consume_from(session, &queue, settings, consume)
+        self.consume_from(session, &queue, settings, consume)?;
+        if let Some((tag, _)) = self.consumers.last() {
+            let told = (tag.as_str(), queue.name(), self.prefetch_count);
+            session.tell_of_consumer(self.number, told, consume, &arguments);
+        }
+        Ok(())
     }
 
     pub(super) fn consume_from(
@@ -188,6 +198,7 @@ impl Channel {
             session.vhost.close_reply_queue(&queue);
             return Durable::now();
         }
+        session.tell_of_consumers_end(self.number, consumer_tag, queue.name());
         if abandoned {
             return session.vhost.delete_if_abandoned(&queue);
         }
@@ -222,6 +233,7 @@ impl Channel {
         }
         let Some(consumer) = self.consumers.swap_remove(consumer_tag) else { return };
         self.end_source(session, consumer.source);
+        session.tell_of_consumers_end(self.number, consumer_tag, consumer.queue.name());
         if session.capabilities.consumer_cancel_notify {
             session.reply(self.number, &basic::Cancel { consumer_tag, no_wait: true });
         }

@@ -52,6 +52,7 @@ impl Channel {
         }
         if let Some(consumer) = self.consumers.swap_remove(tag) {
             self.end_source(session, consumer.source());
+            session.tell_of_consumers_end(self.number, tag, consumer.queue_name());
         }
         if session.capabilities.consumer_cancel_notify {
             let cancel = basic::Cancel { consumer_tag: tag, no_wait: true };

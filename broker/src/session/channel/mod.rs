@@ -130,6 +130,11 @@ impl Channel {
         !self.consumers.is_empty()
     }
 
+    /// How many consumers it has.
+    pub(crate) fn consumer_count(&self) -> usize {
+        self.consumers.len()
+    }
+
     /// Whether publishes are confirmed.
     pub(crate) fn confirms_publishes(&self) -> bool {
         self.confirms.is_some()
