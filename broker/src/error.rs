@@ -67,6 +67,12 @@ pub(crate) enum ChannelError {
          connection or the exclusive property value does not match that of the original declaration."
     )]
     Locked(ResourceName),
+    /// 405: a quorum queue with a single active consumer is consumed from only.
+    #[error(
+        "cannot obtain access to locked {0}. basic.get operations are not supported by \
+         <<\"quorum\">> queues with single active consumer"
+    )]
+    NotFetchable(ResourceName),
     /// 406: a redeclaration differs from what exists.
     #[error("inequivalent arg '{argument}' for {resource}: {difference}")]
     Inequivalent {
@@ -91,7 +97,7 @@ impl ChannelError {
         match self {
             Self::NotFound(_) | Self::NoPreviousQueue => ReplyCode::NOT_FOUND,
             Self::AccessRefused { .. } | Self::Refused(_) => ReplyCode::ACCESS_REFUSED,
-            Self::Locked(_) => ReplyCode::RESOURCE_LOCKED,
+            Self::Locked(_) | Self::NotFetchable(_) => ReplyCode::RESOURCE_LOCKED,
             Self::Inequivalent { .. } | Self::Precondition(_) | Self::UnknownDeliveryTag(_) => {
                 ReplyCode::PRECONDITION_FAILED
             }

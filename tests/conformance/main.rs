@@ -52,6 +52,7 @@ mod retry;
 mod returns_confirms;
 mod robustness;
 mod settle;
+mod single_active;
 mod topic_matching;
 mod topology_order;
 mod transactions;
@@ -97,6 +98,7 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("firehose", firehose::ROWS),
     ("events", events::ROWS),
     ("length_limits", length_limits::ROWS),
+    ("single_active", single_active::ROWS),
     ("turns", turns::ROWS),
     ("publish", publish::ROWS),
     ("quorum", quorum::ROWS),

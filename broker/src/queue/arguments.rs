@@ -7,6 +7,7 @@
 use leveret_protocol::types::{FieldTable, FieldValue};
 use serde::{Deserialize, Serialize};
 
+use super::consumers::Activity;
 use super::group_by::GroupBy;
 use super::retry::{Retry, RetryAfter};
 use crate::deduplication::{self, Deduplication};
@@ -31,7 +32,7 @@ pub(crate) struct QueueArguments {
     /// `x-overflow` is `drop-lowest`: a full queue drops the first message of its lowest priority.
     pub drops_lowest: bool,
     /// `x-single-active-consumer`: one consumer at a time gets messages.
-    pub single_active: bool,
+    pub activity: Activity,
     /// `x-message-ttl`: how long messages may wait, in milliseconds.
     pub ttl_ms: Option<u64>,
     /// `x-expiry` is `anywhere`: a message whose time is up goes wherever it stands, not only when it
@@ -176,7 +177,11 @@ pub(crate) fn parse(
             messages: size("x-max-length"),
             bytes: size("x-max-length-bytes"),
         },
-        single_active: arguments.get("x-single-active-consumer") == Some(&FieldValue::Bool(true)),
+        activity: match arguments.get("x-single-active-consumer") {
+            Some(FieldValue::Bool(true)) if is_quorum => Activity::Highest,
+            Some(FieldValue::Bool(true)) => Activity::One,
+            Some(_) | None => Activity::All,
+        },
         rejects_publishes: overflow.is_some_and(|mode| mode.starts_with("reject-publish")),
         drops_lowest: overflow == Some("drop-lowest"),
         buries_refused: overflow == Some("reject-publish-dlx"),

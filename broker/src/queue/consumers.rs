@@ -38,6 +38,8 @@ struct Consumer {
     generation: u32,
     in_flight: u32,
     paused: bool,
+    /// It gets nothing more: once all it has is settled another one is active.
+    gives_way: bool,
     in_line: bool,
 }
 
@@ -48,7 +50,7 @@ impl Consumer {
 
     fn has_room(&self) -> bool {
         let limit = u32::from(self.settings.prefetch_count);
-        self.settings.no_ack || limit == 0 || self.in_flight < limit
+        !self.gives_way && (self.settings.no_ack || limit == 0 || self.in_flight < limit)
     }
 }
 
@@ -85,14 +87,32 @@ pub(super) struct Consumers {
 #[derive(Clone, Debug, Default)]
 struct SingleActive {
     active: Option<ConsumerKey>,
+    /// The active one gives way to a higher priority.
+    gives_way: bool,
     /// All others: the highest priority first, of equals the oldest.
     waiting: BTreeMap<(Reverse<i64>, u32), ConsumerKey>,
 }
 
+/// Whether only one consumer at a time gets messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Activity {
+    /// All do.
+    #[default]
+    All,
+    /// One, until it goes.
+    One,
+    /// One, until it goes or one of a higher priority comes, and all that it has is settled: quorum
+    /// queues.
+    Highest,
+}
+
 impl Consumers {
-    /// None yet; with `single_active` only one at a time will get messages.
-    pub(super) fn new(single_active: bool) -> Self {
-        Self { single_active: single_active.then(SingleActive::default), ..Self::default() }
+    /// None yet.
+    pub(super) fn new(activity: Activity) -> Self {
+        let gives_way = activity == Activity::Highest;
+        let single_active = (activity != Activity::All)
+            .then(|| SingleActive { gives_way, ..SingleActive::default() });
+        Self { single_active, ..Self::default() }
     }
 
     /// Whether only one at a time gets messages.
@@ -119,8 +139,14 @@ impl Consumers {
     pub(super) fn add(&mut self, settings: ConsumerSettings) -> ConsumerKey {
         let generation = self.generation;
         self.generation = generation.wrapping_add(1);
-        let consumer =
-            Consumer { settings, generation, in_flight: 0, paused: false, in_line: false };
+        let consumer = Consumer {
+            settings,
+            generation,
+            in_flight: 0,
+            paused: false,
+            gives_way: false,
+            in_line: false,
+        };
         let slot = u32::try_from(self.slots.insert(consumer)).unwrap_or(u32::MAX);
         let key = ConsumerKey { slot, generation };
         self.exclusive += usize::from(settings.exclusive);
@@ -145,7 +171,29 @@ impl Consumers {
             }
         }
         self.enter_line(key);
+        self.give_way();
         key
+    }
+
+    /// The active consumer gives way to a higher priority, where that is so: at once if it has nothing,
+    /// else when it has nothing any more. If the higher ones are gone it goes on.
+    fn give_way(&mut self) {
+        let Some(single) = self.single_active.as_mut().filter(|single| single.gives_way) else {
+            return;
+        };
+        let first = single.waiting.first_key_value().map(|((Reverse(priority), _), _)| *priority);
+        let Some(key) = single.active else { return };
+        let Some(active) = current(&mut self.slots, key) else { return };
+        let priority = active.settings.priority;
+        active.gives_way = first.is_some_and(|first| first > priority);
+        if active.gives_way && active.in_flight == 0 {
+            active.gives_way = false;
+            single.waiting.insert((Reverse(priority), key.generation), key);
+            single.active = single.waiting.pop_first().map(|(_, next)| next);
+        }
+        if let Some(active) = single.active {
+            self.enter_line(active);
+        }
     }
 
     /// Where a priority's level is, or would be.
@@ -187,7 +235,7 @@ impl Consumers {
         let Some(single) = &mut self.single_active else { return };
         if single.active != Some(gone) {
             single.waiting.remove(&(Reverse(priority), gone.generation));
-            return;
+            return self.give_way();
         }
         single.active = single.waiting.pop_first().map(|(_, next)| next);
         if let Some(next) = single.active {
@@ -244,7 +292,9 @@ impl Consumers {
     pub(super) fn release(&mut self, key: ConsumerKey) {
         if let Some(consumer) = self.get_mut(key) {
             consumer.in_flight = consumer.in_flight.saturating_sub(1);
-            if !consumer.in_line && consumer.has_credit() {
+            if consumer.gives_way {
+                self.give_way();
+            } else if !consumer.in_line && consumer.has_credit() {
                 self.enter_line(key);
             }
         }
@@ -279,7 +329,7 @@ impl Consumers {
     fn enter_line(&mut self, key: ConsumerKey) {
         let may_deliver = self.may_deliver(key);
         let Some(consumer) = current(&mut self.slots, key) else { return };
-        if !may_deliver || !consumer.has_credit() {
+        if !may_deliver || !consumer.has_credit() || consumer.in_line {
             return;
         }
         let priority = consumer.settings.priority;
@@ -368,7 +418,7 @@ mod tests {
 
     #[test]
     fn a_single_active_consumer_is_followed_by_the_highest_priority() {
-        let mut consumers = Consumers::new(true);
+        let mut consumers = Consumers::new(Activity::One);
         let first = consumers.add(with_prefetch(0));
         consumers.add(with_prefetch(0));
         let high = consumers.add(ConsumerSettings { priority: 1, ..with_prefetch(0) });
@@ -377,6 +427,64 @@ mod tests {
         assert_eq!(turns(&mut consumers, 2), [2, 2]);
         consumers.remove(high);
         assert_eq!(turns(&mut consumers, 2), [1, 1]);
+    }
+
+    fn of_priority(priority: i64) -> ConsumerSettings {
+        ConsumerSettings { priority, ..with_prefetch(0) }
+    }
+
+    #[test]
+    fn the_active_consumer_gives_way_once_all_it_has_is_settled() {
+        let mut consumers = Consumers::new(Activity::Highest);
+        let first = consumers.add(with_prefetch(0));
+        assert_eq!(turns(&mut consumers, 2), [0, 0]);
+        consumers.add(of_priority(1));
+        consumers.add(of_priority(2));
+        consumers.add(of_priority(2));
+        assert_eq!(turns(&mut consumers, 1), [0_u32; 0]);
+        assert_eq!(consumers.charge(first), None, "held back or not");
+        consumers.release(first);
+        assert_eq!(turns(&mut consumers, 1), [0_u32; 0], "it has another one");
+        consumers.release(first);
+        assert_eq!(turns(&mut consumers, 2), [2, 2], "the highest, of equals the oldest");
+        assert_eq!(consumers.len(), 4);
+    }
+
+    #[test]
+    fn an_idle_consumer_gives_way_at_once_and_to_a_higher_priority_only() {
+        let mut consumers = Consumers::new(Activity::Highest);
+        consumers.add(of_priority(1));
+        consumers.add(of_priority(1));
+        consumers.add(of_priority(0));
+        assert_eq!(turns(&mut consumers, 1), [0]);
+        let mut consumers = Consumers::new(Activity::Highest);
+        let low = consumers.add(ConsumerSettings { no_ack: true, ..with_prefetch(0) });
+        assert_eq!(turns(&mut consumers, 1), [0]);
+        let high = consumers.add(of_priority(1));
+        assert_eq!(turns(&mut consumers, 1), [1]);
+        consumers.remove(high);
+        assert_eq!(turns(&mut consumers, 1), [0], "it waited as all others");
+        consumers.remove(low);
+        assert_eq!(turns(&mut consumers, 1), [0_u32; 0]);
+    }
+
+    #[test]
+    fn who_was_to_give_way_goes_on_when_nobody_is_higher() {
+        let mut consumers = Consumers::new(Activity::Highest);
+        let low = consumers.add(with_prefetch(2));
+        assert_eq!(turns(&mut consumers, 1), [0]);
+        let high = consumers.add(of_priority(1));
+        assert_eq!(turns(&mut consumers, 1), [0_u32; 0]);
+        consumers.remove(high);
+        assert_eq!(turns(&mut consumers, 5), [0]);
+        consumers.release(low);
+        assert_eq!(turns(&mut consumers, 5), [0]);
+        let high = consumers.add(of_priority(1));
+        consumers.pause(high);
+        consumers.remove(low);
+        assert_eq!(turns(&mut consumers, 1), [0_u32; 0]);
+        consumers.resume(high);
+        assert_eq!(turns(&mut consumers, 1), [1]);
     }
 
     #[test]

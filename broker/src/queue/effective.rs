@@ -12,6 +12,7 @@ use leveret_protocol::types::FieldTable;
 
 use super::arguments::{self, QueueArguments};
 use super::command::Command;
+use super::consumers::Activity;
 use super::{Effects, Queue, kind};
 use crate::error::ResourceName;
 
@@ -92,6 +93,11 @@ impl Queue {
     #[inline]
     pub(crate) fn rejects_publishes(&self) -> bool {
         self.effective.rejects.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody may fetch from it: a quorum queue with a single active consumer.
+    pub(crate) fn refuses_gets(&self) -> bool {
+        self.settings.parsed.activity == Activity::Highest
     }
 
     /// Whether its dead letters stay with it until somebody takes them.

@@ -536,7 +536,7 @@ fn kind(settings: &QueueSettings, arguments: &QueueArguments, around: &Surroundi
     QueueKind {
         max_priority: arguments.max_priority,
         default_priority: arguments.default_priority,
-        single_active: arguments.single_active,
+        activity: arguments.activity,
         is_stored: settings.durable,
         limit: arguments.length_limit,
         rejects: arguments.rejects_publishes,

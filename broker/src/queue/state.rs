@@ -31,7 +31,7 @@ use self::retrying::Retrying;
 pub(super) use self::timeouts::Lapse;
 use self::timeouts::Timeouts;
 use super::arguments::LengthLimit;
-use super::consumers::{ConsumerSettings, Consumers};
+use super::consumers::{Activity, ConsumerSettings, Consumers};
 use super::deaths::Reason;
 use super::held::{Held, QueuedMessage, Returns};
 use super::paged::{NEVER, Shelf, Stub};
@@ -160,7 +160,7 @@ pub(super) struct QueueKind {
     /// The priority of those that name none.
     pub default_priority: u8,
     /// Only one consumer at a time gets messages.
-    pub single_active: bool,
+    pub activity: Activity,
     /// Persistent messages are stored durably.
     pub is_stored: bool,
     /// How much may be ready.
@@ -206,7 +206,7 @@ impl QueueState {
             under_way: Vec::new(),
             unacked_bytes: 0,
             unacked_resident_bytes: 0,
-            consumers: Consumers::new(kind.single_active),
+            consumers: Consumers::new(kind.activity),
             next_sequence: 0,
             had_consumer: false,
             suspended: 0,

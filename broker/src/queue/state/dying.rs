@@ -141,8 +141,8 @@ impl QueueState {
 
     /// Other limits and times count from now on. What its declaration alone says stays.
     pub(in crate::queue) fn reconfigure(&mut self, kind: QueueKind) {
-        let QueueKind { max_priority, single_active, is_stored, delays, .. } = self.kind;
-        self.kind = QueueKind { max_priority, single_active, is_stored, delays, ..kind };
+        let QueueKind { max_priority, activity, is_stored, delays, .. } = self.kind;
+        self.kind = QueueKind { max_priority, activity, is_stored, delays, ..kind };
         self.ready.expire_anywhere(kind.expires_anywhere);
         self.try_kept_soon();
         self.enforce_limit();

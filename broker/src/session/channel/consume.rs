@@ -247,6 +247,10 @@ impl Channel {
     ) -> Result<Step, AmqpError> {
         assert_fetchable(session, get.queue)?;
         let queue = self.readable_queue(session, get.queue)?;
+        if queue.refuses_gets() {
+            let resource = session.vhost.queue_name(queue.name());
+            return Err(ChannelError::NotFetchable(resource).into());
+        }
         let handle = Arc::clone(&session.handle);
         session.effects.touch(&handle);
         let known = self.sources.for_get(queue.id());
