@@ -258,6 +258,38 @@ pub(crate) const ROWS: &[Row] = &[
         client.close();
     })
     .needs(Needs::PrivateBroker),
+    row("what was forgotten for a message that is not stored stays so after a crash", |_| {
+        let mut broker = BrokerUnderTest::start();
+        let mut scene = Scene::new(broker.broker());
+        let (exchange, name) = once(&mut scene, "fanout", &[("x-cache-size", Value::Int(1))]);
+        scene.client.select_confirms();
+        scene.client.publish(&keyed(&exchange, "1", "a").persistent());
+        scene.client.publish(&keyed(&exchange, "2", "in memory alone"));
+        scene.client.publish(&keyed(&exchange, "3", "so is its key"));
+        scene.client.publish(&Message::to(&exchange, "").body("b").persistent());
+        scene.client.expect_confirmed_up_to(1, 4);
+        broker.kill();
+        broker.start_again();
+        let mut client = broker.broker().connect();
+        client.publish(&keyed(&exchange, "1", "c").persistent());
+        assert_eq!(client.drain(&name), ["a", "b", "c"]);
+        client.close();
+    })
+    .needs(Needs::PrivateBroker),
+    row("a quorum queue does the same, of what has waited for its time, too", |scene| {
+        let name = queue_once(scene, &[("x-queue-type", "quorum".into())]);
+        scene.client.select_confirms();
+        let soon = i64::MAX / 2;
+        for (key, body) in [("1", "a"), ("1", "twice"), ("2", "b")] {
+            scene.client.publish(&keyed_to(&name, key, body).persistent());
+        }
+        // Ten years at most, and not known here before.
+        let later = keyed_to(&name, "3", "later").header("x-opt-delivery-time", soon);
+        scene.client.publish(&later.persistent());
+        scene.client.publish(&keyed_to(&name, "3", "c").persistent());
+        scene.client.expect_confirmed_up_to(1, 5);
+        assert_eq!(scene.client.drain(&name), ["a", "b", "c"]);
+    }),
     row("an exchange takes no other switch than a boolean", |scene| {
         scene.client.send(exchange::declare(&scene.x(), "direct").arg(ON, "true"));
     })

@@ -120,15 +120,24 @@ fn expect_each_once(bodies: Vec<String>, queue: &str) {
     }
 }
 
-#[test]
-fn what_is_published_again_after_a_kill_is_there_once() {
-    let mut random = seeded("what is published again");
-    let mut broker = BrokerUnderTest::start();
+fn publish_again_and_again(config: &str) {
+    let mut random = seeded(config);
+    let mut broker = BrokerUnderTest::start_with(config);
     for _ in 0..lives("LEVERET_CRASH_RUNS", 3) {
         let after = KILLED_WITHIN.mul_f64(random.random_range(0.0..1.0));
         kill_while_publishing(&mut broker, after);
     }
     broker.assert_no_panic();
+}
+
+#[test]
+fn what_is_published_again_after_a_kill_is_there_once() {
+    publish_again_and_again("message_store = log\n");
+}
+
+#[test]
+fn what_is_published_again_after_a_kill_is_there_once_in_the_other_store() {
+    publish_again_and_again("message_store = sled\n");
 }
 
 #[test]

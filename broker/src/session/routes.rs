@@ -151,6 +151,17 @@ impl Routes {
     /// Remembers the route found last for messages with this envelope.
     pub(crate) fn remember(&mut self, envelope: &[u8], route: RouteKey, holds: Holds) -> RouteKey {
         let mut route = route;
+        if let Some(&known) = self.cached.get(envelope)
+            && known.0 != route.0
+        {
+            // Found again for a message that is not like the others: its place is for the next one.
+            let found = self.known.get_mut(route.0 as usize).map(std::mem::take);
+            let targets = found.unwrap_or_default().targets;
+            if let Some(place) = self.known.get_mut(known.0 as usize) {
+                *place = Known { targets, holds: Some(holds) };
+            }
+            return known;
+        }
         if self.cached.len() >= CACHED_MAX {
             let known = self.known.get_mut(route.0 as usize).map(std::mem::take);
             self.forget_routes();
@@ -305,5 +316,31 @@ fn push_one(
     pending.messages.push(message);
     if pending.queue.is_stored() {
         pending.stored.push(stored);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::QueueSettings;
+    use crate::queue::exit::tests::alone;
+    use crate::stores::tests::in_memory;
+
+    /// Each took a place of its own, as long as the connection lived.
+    #[test]
+    fn messages_that_are_not_like_the_others_take_no_memory() {
+        let (around, settings) = (alone(in_memory()), QueueSettings::plain(false));
+        let queue = Queue::new(QueueId(1), "/".into(), "q", settings, around);
+        let mut routes = Routes::default();
+        let mut first = None;
+        for _ in 0..100 {
+            let found = routes.route(vec![Arc::clone(&queue)]);
+            let known = routes.remember(b"envelope", found, Holds::Queue(Arc::clone(&queue)));
+            assert_eq!(first.get_or_insert(known).0, known.0);
+            assert_eq!(routes.queues(known), [Arc::clone(&queue)]);
+        }
+        assert!(routes.known.len() <= 2, "{}", routes.known.len());
+        let nowhere = routes.route(Vec::new());
+        assert!(routes.is_empty(nowhere));
     }
 }

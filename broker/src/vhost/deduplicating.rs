@@ -40,12 +40,21 @@ impl Deduplicator {
         self.window.lock().restore(recovered);
     }
 
-    fn store(&self, key: Key, now_ms: u64, batch: &mut Batch) {
-        let Some(queue) = self.number else { return };
+    /// What had this key was taken, and stored, or not. What is not remembered any more for its sake
+    /// goes from the store as well.
+    fn conclude(&self, key: Key, (taken, is_stored): (bool, bool), batch: &mut Batch) {
         let mut window = self.window.lock();
-        if let Some((sequence, until_ms)) = window.store(key) {
+        if !taken {
+            window.forget(key);
+        }
+        let Some(queue) = self.number else { return };
+        if taken
+            && is_stored
+            && let Some((sequence, until_ms)) = window.store(key)
+        {
             let places = smallvec![Place { queue, sequence }];
-            batch.publishes.push(Publish { content: record(key, now_ms, until_ms), places });
+            let content = record(key, clock::unix_millis(), until_ms);
+            batch.publishes.push(Publish { content, places });
         }
         for sequence in window.take_outdated() {
             batch.settle(Place { queue, sequence });
@@ -154,17 +163,7 @@ impl Sighting {
     /// The message was handed over: `taken` by all its queues, `is_stored` by some. Its keys are stored
     /// behind it in the same batch, or forgotten.
     pub(crate) fn conclude(&self, taken: bool, is_stored: bool, batch: &mut Batch) {
-        match (taken, is_stored) {
-            (true, true) => self.store(batch),
-            (true, false) => {}
-            (false, _) => self.forget(),
-        }
-    }
-
-    /// The message is stored: so are the keys, behind it in the same batch.
-    fn store(&self, batch: &mut Batch) {
-        let now_ms = clock::unix_millis();
-        self.first.iter().for_each(|(by, key)| by.store(*key, now_ms, batch));
+        self.first.iter().for_each(|(by, key)| by.conclude(*key, (taken, is_stored), batch));
     }
 
     /// The message went nowhere.
