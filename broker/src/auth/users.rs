@@ -392,6 +392,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_change_is_told() {
+        let mut rig = empty();
+        let events = Events::new("/");
+        rig.users = rig.users.telling(Arc::clone(&events));
+        assert!(events.told().is_empty());
+        rig.put(user("a", "1"));
+        rig.put(user("a", "2"));
+        let tags = ["user.created", "user.tags.set", "user.password.changed"];
+        assert_eq!(events.told(), tags);
+        let there = (*rig.users.user("a").unwrap()).clone();
+        rig.put(UserRecord { tags: Vec::new(), ..there.clone() });
+        rig.put(UserRecord { tags: Vec::new(), ..there });
+        assert_eq!(events.told(), ["user.tags.set"]);
+        rig.allow("a", "/", ".*");
+        rig.allow("a", "v", ".*");
+        rig.change(vec![Access::DeleteVhost(VhostKey { name: "v".to_owned() })]);
+        rig.change(vec![Access::DeleteUser(UserKey { name: "a".to_owned() })]);
+        assert_eq!(
+            events.told().join(" "),
+            "permission.created permission.created permission.deleted vhost.deleted \
+             permission.deleted user.deleted"
+        );
+        let unknown = vec![Access::DeleteUser(UserKey { name: "a".to_owned() })];
+        assert!(rig.users.change(unknown).is_err());
+        assert!(events.told().is_empty(), "nothing happened");
+    }
+
     fn empty() -> Rig {
         Rig::start(Arc::new(MemoryMetadata::new()))
     }

@@ -162,6 +162,13 @@ impl Events {
         some
     }
 
+    /// The keys of what waits; from the first call on somebody listens.
+    #[cfg(test)]
+    pub(crate) fn told(&self) -> Vec<&'static str> {
+        self.wanted.store(true, Ordering::Relaxed);
+        self.take().iter().map(|event| event.key).collect()
+    }
+
     /// Until the guard goes, what happens on this thread is this user's doing; nothing while nobody
     /// listens, unless something is bound to this exchange now.
     pub(crate) fn acting(&self, user: &str, bound_to: &str) -> Option<Acting> {

@@ -239,6 +239,23 @@ mod tests {
         changed.unwrap_or_else(|refusal| panic!("refused: {refusal:?}")).0
     }
 
+    #[test]
+    fn every_change_is_told() {
+        let rig = rig();
+        assert!(rig.vhost.events.told().is_empty());
+        rig.put("p", "^q", json!({"max-length": 1}));
+        rig.delete("p");
+        assert_eq!(rig.vhost.events.told(), ["policy.set", "policy.cleared"]);
+        let kind = PolicyKind::Operator;
+        let operators = Policy { kind, ..policy("p", "^q", json!({"max-length": 1})) };
+        rig.change(PolicyChange::Put(operators));
+        let (vhost, name) = ("/".to_owned(), "p".to_owned());
+        rig.change(PolicyChange::Delete(PolicyKey { kind, vhost, name }));
+        let set = ["parameter.set", "policy.set"];
+        let cleared = ["parameter.cleared", "operator.policy.cleared"];
+        assert_eq!(rig.vhost.events.told(), [set, cleared].concat());
+    }
+
     impl Rig {
         /// Makes a change and applies it to all there is.
         fn change(&self, change: PolicyChange) {
