@@ -4,7 +4,7 @@
 //! With `LEVERET_PEER=amqp://guest:guest@127.0.0.1:5672` the rows are put to that broker instead,
 //! a RabbitMQ 3.10, and the places where Leveret does otherwise are listed at the end.
 //! `LEVERET_CTL="rabbitmqctl -n rabbit@host"` is the command that makes users at that broker for
-//! the rows that need some.
+//! the rows that need some, and has that broker trace its messages for those of `firehose`.
 
 #![expect(
     clippy::expect_used,
