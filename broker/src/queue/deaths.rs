@@ -166,9 +166,16 @@ pub(crate) struct DeadLetters {
     pub queue: Arc<Queue>,
     /// The messages.
     pub dead: Vec<Dead>,
+    /// Of those that stayed with the queue: which cannot be read, by their sequence numbers.
+    pub lost: Vec<u64>,
 }
 
 impl DeadLetters {
+    /// These, of this queue.
+    pub(crate) fn new(queue: Arc<Queue>, dead: Vec<Dead>) -> Self {
+        Self { queue, dead, lost: Vec::new() }
+    }
+
     /// Whether all bodies are in memory.
     pub(crate) fn are_here(&self) -> bool {
         self.missing() == 0

@@ -484,7 +484,7 @@ impl Queue {
         }
         if inner.state.has_dead() {
             let dead = inner.state.take_dead();
-            effects.dead.push(DeadLetters { queue: Arc::clone(self), dead });
+            effects.dead.push(DeadLetters::new(Arc::clone(self), dead));
         }
         let taps = inner.desk.take_taps();
         if !taps.is_empty() {

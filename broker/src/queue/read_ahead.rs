@@ -165,7 +165,7 @@ impl DeadLetters {
     /// Reads the bodies that are not in memory, as far as they are to be had. One that is damaged
     /// leaves its message out. Blocks.
     pub(crate) fn read(mut self) -> Self {
-        let Self { queue, dead } = &mut self;
+        let Self { queue, dead, lost } = &mut self;
         let missing = dead.iter().filter_map(|dead| match &dead.held {
             Held::Paged(stub) => Some((dead.sequence, stub.shelf)),
             Held::Resident(_) => None,
@@ -176,7 +176,10 @@ impl DeadLetters {
                 dead.read(message);
                 true
             }
-            Some(Err(())) => false,
+            Some(Err(())) => {
+                lost.extend(dead.is_kept.then_some(dead.sequence));
+                false
+            }
             None => true,
         });
         self

@@ -516,7 +516,8 @@ impl QueueState {
             Slot::Held(unacked) => Some(unacked.message),
             Slot::TakenBack => None,
         });
-        self.ready.take().into_messages().chain(unacked).chain(self.retrying.into_messages())
+        let apart = self.retrying.into_messages().chain(self.keeping.into_messages());
+        self.ready.take().into_messages().chain(unacked).chain(apart)
     }
 }
 

@@ -73,7 +73,7 @@ impl Waiting {
         if letters.dead.len() > STEP {
             let rest = letters.dead.split_off(STEP);
             let queue = Arc::clone(&letters.queue);
-            self.letters.push_front(DeadLetters { queue, dead: rest });
+            self.letters.push_front(DeadLetters::new(queue, rest));
         }
         self.count -= letters.dead.len();
         Some(letters)
@@ -189,7 +189,7 @@ impl Vhost {
 
     /// Publishes dead messages whose bodies are here, and forgets them where they were.
     fn publish_letters(&self, letters: DeadLetters, effects: &mut Effects) {
-        let mut fates = Vec::new();
+        let mut fates: Vec<_> = letters.lost.iter().copied().map(Fate::Gone).collect();
         let mut rest = letters.dead.as_slice();
         while !rest.is_empty() {
             let (some, more) = rest.split_at(as_one(rest));

@@ -395,6 +395,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_time_for_consumers_counts_for_what_is_handed_out_from_then_on() {
+        let rig = rig();
+        let queue = rig.queue("q");
+        let fetch = || {
+            let mut effects = Effects::default();
+            queue.publish(std::iter::once(message("q", b"")), &mut effects);
+            queue.get(false, |_| None, &mut effects);
+            effects.carry_out(queue.messages());
+        };
+        fetch();
+        rig.put("p", "^q", json!({"consumer-timeout": 20}));
+        fetch();
+        assert_eq!(queue.counts().unacked, 2);
+        wake_until(&queue, || queue.counts().ready == 1).await;
+        assert_eq!(queue.counts().unacked, 1, "that had all the time in the world");
+    }
+
+    #[tokio::test]
     async fn dead_letters_stay_where_a_policy_says_so_and_as_long_as_it_does() {
         let rig = rig();
         let (queue, dead) = (rig.queue("q"), rig.queue("dead"));

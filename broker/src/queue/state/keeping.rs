@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::super::deaths::{Dead, Fate, Kept, Reason};
-use super::super::held::{Held, footprint};
+use super::super::held::{Held, QueuedMessage, Returns, footprint};
 use super::super::paged::{NEVER, Shelf};
 use super::{QueueState, without_body};
 use crate::keys::QueueId;
@@ -110,6 +110,18 @@ impl Keeping {
         Some(letter)
     }
 
+    /// All of them, one by one; of what they were nothing but the message is left.
+    pub(super) fn into_messages(self) -> impl Iterator<Item = QueuedMessage> {
+        self.letters.into_iter().map(|(sequence, letter)| QueuedMessage {
+            sequence,
+            level: 0,
+            redelivered: true,
+            returns: Returns::default(),
+            expires_ms: NEVER,
+            held: letter.held,
+        })
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.letters.len()
@@ -166,6 +178,10 @@ impl Keeping {
     /// The next to be tried, which are away from now on.
     fn take(&mut self) -> Vec<Dead> {
         let mut taken = Vec::new();
+        if self.letters.range(self.next..).next().is_none() {
+            // Those that were left are gone.
+            self.next = 0;
+        }
         let from = (Bound::Included(self.next), Bound::Unbounded);
         for (&sequence, letter) in self.letters.range_mut(from).take(ATTEMPT.min(self.left)) {
             letter.is_away = true;
@@ -390,6 +406,18 @@ mod tests {
         queue.learn(vec![Fate::Stays(0, Vec::new())]);
         queue.purge();
         assert_eq!((queue.kept_count(), queue.resident_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_tried_goes_on_when_the_rest_was_purged() {
+        let mut queue = queue();
+        let count = ATTEMPT as u64;
+        queue.learn((0..=count).map(|sequence| new(sequence, message("k", b""))).collect());
+        assert_eq!(tried(&mut queue, 3000).len(), ATTEMPT);
+        queue.purge();
+        assert_eq!(queue.kept_count(), ATTEMPT);
+        queue.learn((0..count).map(|sequence| Fate::Stays(sequence, Vec::new())).collect());
+        assert_eq!(tried(&mut queue, 3000).len(), ATTEMPT);
     }
 
     #[test]
