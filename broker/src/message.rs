@@ -71,7 +71,8 @@ impl Marks {
     pub(crate) const DELAYED: Self = Self(8);
     /// Behind its envelope there are routing keys that no consumer sees.
     const HIDDEN_KEYS: Self = Self(16);
-    /// With `DELAYED`: it waits for the time that its header `x-opt-delivery-time` says.
+    /// With `DELAYED`: it waits for the time that its header `x-opt-delivery-time` says. Without: it waits
+    /// as its header `x-delay` says, for the exchange whose name is the first of its hidden keys.
     pub(crate) const AT_TIME: Self = Self(128);
     /// A queue it died in named its routing key: no other routes it any more.
     pub(crate) const ONE_KEY: Self = Self(32);
@@ -367,10 +368,11 @@ impl Message {
     /// Until when it is at most where it came to at a time, both in milliseconds since the epoch: it
     /// is routed, or expires.
     pub(crate) fn until_ms(&self, arrived_ms: u64) -> Option<u64> {
-        if self.marks.has(Marks::AT_TIME) {
+        if self.is_at_time() {
             return Some(self.delivery_ms()?.min(arrived_ms.saturating_add(DELAY_MS_MAX)));
         }
-        let waits = if self.marks.has(Marks::DELAYED) { self.delay_ms() } else { self.lives_ms() };
+        let is_delayed = self.marks.has(Marks::DELAYED) || self.marks.has(Marks::AT_TIME);
+        let waits = if is_delayed { self.delay_ms() } else { self.lives_ms() };
         Some(arrived_ms.saturating_add(waits?))
     }
 
@@ -385,7 +387,38 @@ impl Message {
 
     /// Whether it waits for a time, and not for some time.
     pub(crate) fn is_at_time(&self) -> bool {
-        self.marks.has(Marks::AT_TIME)
+        self.marks.has(Marks::AT_TIME) && self.marks.has(Marks::DELAYED)
+    }
+
+    /// The same message, to wait as its header `x-delay` says until this exchange routes it, to which it
+    /// was not published.
+    pub(crate) fn waiting_for(&self, exchange: &str) -> Self {
+        let mut names = vec![exchange.to_owned()];
+        names.extend(self.hidden_keys());
+        self.clone().with_hidden_keys(&names).marked(Marks::AT_TIME)
+    }
+
+    /// The exchange that routes it once it has waited: another perhaps than it was published to.
+    pub(crate) fn routed_by(&self) -> String {
+        let published_to = || String::from_utf8_lossy(self.exchange()).into_owned();
+        self.is_for_another()
+            .then(|| self.hidden_keys().into_iter().next())
+            .flatten()
+            .unwrap_or_else(published_to)
+    }
+
+    /// The same message once it has waited.
+    #[must_use]
+    pub(crate) fn waited(self) -> Self {
+        if !self.is_for_another() {
+            return self.unmarked(Marks::AT_TIME).unmarked(Marks::DELAYED);
+        }
+        let keys: Vec<_> = self.hidden_keys().into_iter().skip(1).collect();
+        self.with_hidden_keys(&keys).unmarked(Marks::AT_TIME)
+    }
+
+    fn is_for_another(&self) -> bool {
+        self.marks.has(Marks::AT_TIME) && !self.marks.has(Marks::DELAYED)
     }
 
     /// Whether its headers tell of its deaths, by the broker's own hand.
@@ -467,6 +500,11 @@ pub(crate) fn waiting_marks(
         }
         Some(_) | None => delay.map(|_| Marks::DELAYED),
     }
+}
+
+/// Whether a message with these properties is to wait where its delay is heeded.
+pub(crate) fn asks_for_delay(properties: &BasicProperties<'_>) -> bool {
+    properties.headers.and_then(delay_ms).is_some()
 }
 
 /// How long a message with these headers is to wait, in milliseconds; ten years at most.
@@ -635,6 +673,23 @@ pub(crate) mod tests {
         }
         assert_eq!(of(FieldValue::I64(i64::MAX)), Some(DELAY_MS_MAX));
         assert_eq!(waiting_marks(&BasicProperties::default(), true, 0), None);
+    }
+
+    #[test]
+    fn a_message_may_wait_for_another_exchange_than_its_own() {
+        let headers: FieldTable = [(DELAY, 50)].into_iter().collect();
+        let entries = headers.to_bytes();
+        let headers = Some(RawTable::new(&entries));
+        let properties = BasicProperties { headers, ..BasicProperties::default() };
+        let own = with_properties(&properties, b"body").with_hidden_keys(&["b".to_owned()]);
+        assert_eq!((own.routed_by().as_str(), own.until_ms(7)), ("x", None));
+        let waiting = own.waiting_for("y");
+        let waiting = Message::from_content(waiting.content()).expect("laid out");
+        assert_eq!((waiting.routed_by().as_str(), waiting.until_ms(7)), ("y", Some(57)));
+        assert_eq!((waiting.exchange(), waiting.is_at_time()), (&b"x"[..], false));
+        let waited = waiting.waited();
+        assert_eq!((waited.routed_by().as_str(), waited.until_ms(7)), ("x", None));
+        assert_eq!((waited.hidden_keys(), waited.body()), (vec!["b".to_owned()], &b"body"[..]));
     }
 
     #[test]

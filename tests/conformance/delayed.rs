@@ -137,6 +137,77 @@ pub(crate) const ROWS: &[Row] = &[
         basic::GET,
     )
     .needs(Needs::ExchangeType(KIND)),
+    Row::new("", "what comes through a binding waits there, and elsewhere comes at once", |scene| {
+        let (exchange, name) = delaying(scene, "direct", "key");
+        let (first, beside) = (scene.name("first"), scene.name("beside"));
+        scene.client.declare_exchange(&first, "fanout");
+        scene.client.call(exchange::bind(&exchange, &first, ""));
+        scene.client.declare_bound_queue(&beside, &first, "");
+        scene.client.select_confirms();
+        let message = delayed(&first, "key", 400, "a").header("BCC", Value::texts(&["other"]));
+        scene.client.publish(&message.with(Flag::Mandatory).persistent());
+        assert!(scene.client.expect_confirm().acked);
+        scene.client.expect_count(&beside, 1);
+        assert_eq!(scene.client.queue_state(&name).message_count, 0);
+        scene.client.call(queue::bind(&name, &exchange, "other"));
+        scene.client.consume(&name);
+        let delivery = scene.client.expect_delivery();
+        assert_eq!((&delivery.exchange, delivery.routing_key.as_str()), (&first, "key"));
+        let headers = delivery.content.properties.headers.expect("headers");
+        assert_eq!(headers, Table::new().with("x-delay", -400).with("mine", 1));
+        scene.client.send(basic::ack(delivery.delivery_tag));
+        scene.client.call(queue::unbind(&beside, &first, ""));
+        // Now it goes nowhere else.
+        scene.client.publish(&delayed(&first, "key", 50, "b").with(Flag::Mandatory));
+        assert!(scene.client.expect_confirm().acked);
+        scene.client.expect_deliveries(&["b"]);
+        scene.client.publish(&Message::to(&first, "key").body("at once"));
+        scene.client.expect_deliveries(&["at once"]);
+    })
+    .needs(Needs::ExchangeType(KIND)),
+    Row::new("", "so does what a queue lets go of, and what is an alternative, and a commit's", |scene| {
+        let (exchange, name) = delaying(scene, "fanout", "");
+        let (first, dying) = (scene.name("first"), scene.name("dying"));
+        let declare = exchange::declare(&first, "direct").with(Flag::Durable);
+        scene.client.call(declare.arg("alternate-exchange", exchange.as_str()));
+        let declare = queue::declare(&dying).with(Flag::Durable).arg("x-message-ttl", 0);
+        scene.client.call(declare.arg("x-dead-letter-exchange", first.as_str()));
+        scene.client.consume(&name);
+        let begun = now();
+        scene.client.publish(&delayed("", &dying, 900, "c").persistent());
+        scene.client.publish(&delayed(&first, "key", 600, "b"));
+        scene.client.call(tx::select());
+        scene.client.publish(&delayed(&first, "key", 300, "a").persistent());
+        scene.client.call(tx::commit());
+        scene.client.expect_deliveries(&["a", "b", "c"]);
+        assert!(now() - begun >= Duration::from_millis(890));
+    })
+    .needs(Needs::ExchangeType(KIND)),
+    Row::new("", "what waits behind another exchange comes back after a crash", |_| {
+        let mut broker = BrokerUnderTest::start();
+        let mut scene = Scene::new(broker.broker());
+        let (exchange, name) = delaying(&mut scene, "fanout", "");
+        let second = scene.name("second");
+        let declare = exchange::declare(&second, KIND).with(Flag::Durable);
+        scene.client.call(declare.arg("x-delayed-type", "fanout"));
+        scene.client.call(queue::bind(&name, &second, ""));
+        let first = scene.name("first");
+        scene.client.declare_exchange(&first, "fanout");
+        scene.client.call(exchange::bind(&exchange, &first, ""));
+        scene.client.call(exchange::bind(&second, &first, ""));
+        scene.client.select_confirms();
+        for (delay, body) in [(1_500, "a"), (600_000, "not yet")] {
+            scene.client.publish(&delayed(&first, "key", delay, body).persistent());
+        }
+        scene.client.expect_confirmed_up_to(1, 2);
+        broker.kill();
+        broker.start_again();
+        let mut client = broker.broker().connect();
+        client.expect_count(&name, 2);
+        assert_eq!(client.drain(&name), ["a", "a"]);
+        client.close();
+    })
+    .needs(Needs::PrivateBroker),
     Row::new("", "a message that names a time comes then, whatever its exchange", |scene| {
         let name = scene.queue();
         let exchange = scene.exchange_bound("topic", &name, "#");

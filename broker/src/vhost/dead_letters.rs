@@ -29,6 +29,7 @@ use super::Vhost;
 use super::death_history::{Death, Letter};
 use super::deduplicating::{Sight, Sighting};
 use super::delayed;
+use super::destination::Exchange;
 use super::runs::{Runs, deliver, note_way};
 use crate::clock;
 use crate::keys::QueueId;
@@ -95,8 +96,9 @@ struct Outcome {
     sighting: Option<Box<Sighting>>,
 }
 
-/// A message as it is published, the queues it goes to, and what exchanges made of it.
-type Way = (Message, Vec<Arc<Queue>>, Option<Box<Sighting>>);
+/// A message as it is published, the queues it goes to, what exchanges made of it, and which exchanges
+/// route it once it has waited.
+type Way = (Message, Vec<Arc<Queue>>, Option<Box<Sighting>>, Vec<Arc<Exchange>>);
 
 impl Exit for Vhost {
     fn publish_dead(&self, letters: DeadLetters, effects: &mut Effects) {
@@ -267,15 +269,21 @@ impl Vhost {
     ) -> Outcome {
         let taken_by = dead.taken_by.clone();
         let way = dead.message().and_then(|message| self.way(queue, dead, message));
-        let Some((message, mut targets, sighting)) = way else {
+        let Some((message, mut targets, sighting, later)) = way else {
             return Outcome { stays: taken_by.is_empty(), taken_by, ..Outcome::default() };
         };
-        let found = !targets.is_empty();
+        let found = !targets.is_empty() || !later.is_empty();
         // What came twice to an exchange is done with.
         let is_twice = sighting.as_ref().is_some_and(|sighting| sighting.is_twice());
         let stays = !found && !is_twice && taken_by.is_empty();
         targets.retain(|target| !taken_by.contains(&target.id()));
-        let is_stored = note_way(of, &message, targets, &mut moved.publishes, runs);
+        let mut is_stored = note_way(of, &message, targets, &mut moved.publishes, runs);
+        for exchange in later {
+            let place = self.delayed_queue().filter(|place| !taken_by.contains(&place.id()));
+            let copy = message.waiting_for(exchange.name());
+            let place = Vec::from_iter(place);
+            is_stored |= note_way(of, &copy, place, &mut moved.publishes, runs);
+        }
         Outcome { stays, taken_by, found, is_stored, sighting }
     }
 
@@ -291,13 +299,13 @@ impl Vhost {
     fn way(&self, queue: &Queue, dead: &Dead, message: &Message) -> Option<Way> {
         let now_ms = clock::unix_millis();
         let death = Death { queue: queue.name(), reason: dead.reason, time: now_ms / 1000 };
-        let (message, targets, sighting) = match dead.reason {
+        let (message, targets, sighting, later) = match dead.reason {
             Reason::Due => self.way_of_due(message),
             Reason::Expired | Reason::Rejected | Reason::MaxLength | Reason::DeliveryLimit => {
                 self.way_of_dead(queue, message, &death)
             }
         }?;
-        Some((message.arrived_at(now_ms), targets, sighting))
+        Some((message.arrived_at(now_ms), targets, sighting, later))
     }
 
     /// Where a dead message goes, and as what.
@@ -311,7 +319,7 @@ impl Vhost {
                 let sighting = self.sight(&exchange, &properties);
                 let is_twice = sighting.as_ref().is_some_and(|sighting| sighting.is_twice());
                 let targets = if is_twice { Vec::new() } else { vec![place] };
-                return Some((letter.message.clone().marked(marks), targets, sighting));
+                return Some((letter.message.clone().marked(marks), targets, sighting, Vec::new()));
             }
         }
         let keys: SmallVec<[&str; 2]> = letter.routing_keys.iter().map(String::as_str).collect();
@@ -320,18 +328,18 @@ impl Vhost {
         if death.reason != Reason::Rejected {
             targets.retain(|target| !letter.goes_round(target.name()));
         }
-        Some((letter.message, targets, route.sighting))
+        Some((letter.message, targets, route.sighting, route.later))
     }
 
     /// Where a message goes that has waited for its time, and as what.
     fn way_of_due(&self, message: &Message) -> Option<Way> {
-        let exchange = self.exchange(str::from_utf8(message.exchange()).ok()?)?;
+        let exchange = self.exchange(&message.routed_by())?;
         let message = delayed::after_delay(message)?;
         let mut keys = message.shown_keys();
         keys.extend(message.hidden_keys());
         let keys: SmallVec<[&str; 2]> = keys.iter().map(String::as_str).collect();
         let route = self.route_made(&exchange, &message, &keys, Sight::AfterFirst);
-        Some((message, route.queues, route.sighting))
+        Some((message, route.queues, route.sighting, route.later))
     }
 }
 

@@ -4,7 +4,8 @@
 //! They are in a queue of the vhost's own, which no client can name: made with the first such
 //! exchange or message, defined like any durable queue, so that its messages come back. A publish that
 //! is to wait goes there instead of along its route; when its time has come the queue lets go of it
-//! (`queue::exit`), and it is routed as what is bound then says. Stays true: what consumers get has the
+//! (`queue::exit`), and it is routed as what is bound then says. For each exchange that delays and that a
+//! message reaches through others, a copy waits that knows it (`Message::waiting_for`). Stays true: what consumers get has the
 //! header `x-delay` below zero, or a time that is past, so that it waits nowhere again. As RabbitMQ's
 //! delayed message exchange plugin does; the other header is announced for queues of RabbitMQ 4.4.
 
@@ -57,7 +58,7 @@ impl Vhost {
 
     /// The queue of what waits. With the first message that names a time it is made, on a full disk,
     /// too: it is one small definition, and the message may be told of before that only once it is kept.
-    fn delayed_queue(&self) -> Option<Arc<Queue>> {
+    pub(crate) fn delayed_queue(&self) -> Option<Arc<Queue>> {
         if self.delayed.get().is_none() {
             let ordered = self.topology.lock();
             let mut changes = TopologyChanges::default();
@@ -83,12 +84,12 @@ pub(super) fn settings() -> QueueSettings {
 /// The same message after it has waited.
 pub(super) fn after_delay(message: &Message) -> Option<Message> {
     if message.is_at_time() {
-        return Some(message.clone().unmarked(Marks::AT_TIME).unmarked(Marks::DELAYED));
+        return Some(message.clone().waited());
     }
     let mut headers = message.header_table();
     let waited = message.delay_ms().and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
     headers.insert(DELAY, negated(headers.get(DELAY)?, waited));
-    Some(message.with_headers(&headers)?.unmarked(Marks::DELAYED))
+    Some(message.with_headers(&headers)?.waited())
 }
 
 /// In the type it came in, where that has a sign.

@@ -18,7 +18,7 @@ use super::destination::{Destination, Exchange};
 use crate::exchange::ExchangeKind;
 use crate::exchange::history::NO_STORE;
 use crate::exchange::stable_hash;
-use crate::message::Message;
+use crate::message::{Message, asks_for_delay};
 use crate::queue::Queue;
 
 /// The parts of a message that routing may look at.
@@ -28,6 +28,13 @@ pub(crate) struct Routed<'a> {
     pub routing_keys: &'a [&'a str],
     /// Its properties, whose headers are parsed only when a headers exchange asks.
     pub properties: &'a BasicProperties<'a>,
+}
+
+impl Routed<'_> {
+    /// Whether it waits at an exchange that it reaches through others.
+    fn waits_at(&self, exchange: &Exchange) -> bool {
+        exchange.delays() && asks_for_delay(self.properties)
+    }
 }
 
 /// Where a message goes.
@@ -41,6 +48,8 @@ pub(crate) struct Route {
     /// The exchanges that keep the message, see `Exchange::keep`, which is up to the caller: most
     /// messages are made only once their route is known.
     pub keepers: Vec<Arc<Exchange>>,
+    /// The exchanges behind the first that route it once it has waited.
+    pub later: Vec<Arc<Exchange>>,
     /// What exchanges that deduplicate made of it, if there are any on its way. What went nowhere is
     /// not remembered.
     pub sighting: Option<Box<Sighting>>,
@@ -92,6 +101,10 @@ impl Vhost {
             if !walk.passes(&exchange, sight, next == 1) {
                 continue;
             }
+            if next > 1 && message.waits_at(&exchange) {
+                walk.later(exchange);
+                continue;
+            }
             walk.destinations(&exchange, &mut found);
             if found.is_empty() {
                 found.extend(walk.alternate(&exchange));
@@ -119,8 +132,8 @@ impl Vhost {
             _ => None,
         };
         let holds = holds.or(walk.cacheable.then_some(Holds::Vhost(generation)));
-        let sighting = walk.sighting(queues.is_empty());
-        Route { queues, holds, keepers: walk.keepers, sighting }
+        let sighting = walk.sighting(queues.is_empty() && walk.later.is_empty());
+        Route { queues, holds, keepers: walk.keepers, later: walk.later, sighting }
     }
 
     /// What an exchange makes of a message that has to wait before it is routed there.
@@ -162,12 +175,21 @@ struct Walk<'a> {
     headers: Option<FieldTable>,
     cacheable: bool,
     keepers: Vec<Arc<Exchange>>,
+    later: Vec<Arc<Exchange>>,
     sighting: Option<Box<Sighting>>,
 }
 
 impl<'a> Walk<'a> {
     fn new(vhost: &'a Vhost, message: &'a Routed<'a>) -> Self {
-        Self { vhost, message, headers: None, cacheable: true, keepers: Vec::new(), sighting: None }
+        Self {
+            vhost,
+            message,
+            headers: None,
+            cacheable: true,
+            keepers: Vec::new(),
+            later: Vec::new(),
+            sighting: None,
+        }
     }
 
     /// Whether an exchange has not had the message before, as far as it cares.
@@ -177,6 +199,12 @@ impl<'a> Walk<'a> {
         let headers = self.message.properties.headers;
         let sighting = self.sighting.get_or_insert_default();
         sighting.passes((exchange.id(), deduplicator), headers, sight, is_first)
+    }
+
+    /// The message waits there.
+    fn later(&mut self, exchange: Arc<Exchange>) {
+        self.cacheable = false;
+        self.later.push(exchange);
     }
 
     /// What came of that. It may come again if it went nowhere.

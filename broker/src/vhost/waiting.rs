@@ -43,8 +43,7 @@ impl Vhost {
             let Some(end) = page.last() else { return (cancelled, last) };
             after = Some(end.place);
             let is_for_it = |waiting: &&Waiting| {
-                let exchange = exchange.as_bytes();
-                waiting.message.as_ref().is_some_and(|message| message.exchange() == exchange)
+                waiting.message.as_ref().is_some_and(|message| message.routed_by() == exchange)
             };
             let places: Vec<_> =
                 page.iter().filter(is_for_it).map(|waiting| waiting.place).collect();

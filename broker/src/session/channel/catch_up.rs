@@ -62,13 +62,16 @@ impl Channel {
     pub(super) fn catch_up(&self, session: &mut Session, missed: Option<Missed>) {
         let Some(Missed { destination, messages }) = missed else { return };
         for message in &messages {
-            let (queues, sighting) = match &destination {
-                Destination::Queue(queue) => (vec![Arc::clone(queue)], None),
-                Destination::Exchange(exchange) => {
-                    let route = route_behind(session, exchange, message);
-                    (route.queues, route.sighting)
+            let Route { queues, sighting, later, .. } = match &destination {
+                Destination::Queue(queue) => {
+                    Route { queues: vec![Arc::clone(queue)], ..Route::default() }
                 }
+                Destination::Exchange(exchange) => route_behind(session, exchange, message),
             };
+            for exchange in later {
+                let place = session.vhost.delayed_queue().into_iter().collect::<Vec<_>>();
+                self.enqueue_now(session, &place, &message.waiting_for(exchange.name()), false);
+            }
             // Nobody waits to hear whether a full queue took it.
             self.enqueue_now(session, &queues, message, false);
             if let Some(sighting) = sighting {

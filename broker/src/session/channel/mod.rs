@@ -13,6 +13,7 @@ pub(crate) mod consume;
 pub(crate) mod deduplicated;
 pub(crate) mod exchange_methods;
 mod lapses;
+pub(crate) mod later;
 pub(crate) mod message_properties;
 pub(crate) mod publish;
 pub(crate) mod queue_methods;

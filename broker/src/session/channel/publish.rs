@@ -17,6 +17,7 @@ use smallvec::SmallVec;
 use super::Channel;
 use super::catch_up::Kept;
 use super::deduplicated::Sighted;
+use super::later::Later;
 use super::message_properties::{self, Checked};
 use super::reply_to::is_reply_address;
 use crate::auth::permissions::Permission;
@@ -51,6 +52,8 @@ struct Found {
     kept: Option<Box<Kept>>,
     /// Some exchange on its way deduplicates.
     sighted: Option<Box<Sighted>>,
+    /// Some exchange on its way delays it.
+    later: Option<Box<Later>>,
     /// What else is known of it.
     marks: Marks,
 }
@@ -60,7 +63,15 @@ impl Found {
     #[inline]
     fn plain(route: RouteKey) -> Self {
         let marks = Marks::default();
-        Self { route, rewritten: None, hidden_keys: Vec::new(), kept: None, sighted: None, marks }
+        Self {
+            route,
+            rewritten: None,
+            hidden_keys: Vec::new(),
+            kept: None,
+            sighted: None,
+            later: None,
+            marks,
+        }
     }
 }
 
@@ -158,7 +169,8 @@ impl Channel {
         let priority = properties.priority.unwrap_or(0);
         let Session { vhost, routes, effects, .. } = session;
         let cached = routes.lookup(vhost, self.assembly.envelope(), effects);
-        let Found { mut route, rewritten, hidden_keys, kept, sighted, marks } = match cached {
+        let Found { mut route, rewritten, hidden_keys, kept, sighted, later, marks } = match cached
+        {
             // Permissions, existence and internal were checked when the route was found, and no
             // exchange on it looks at headers.
             Some(route) if message_properties::is_plain(&properties) => {
@@ -176,11 +188,17 @@ impl Channel {
         }
         if let Some(kept) = kept {
             let twice = sighted.as_ref().map_or(&[][..], |sighted| sighted.sighting.twice());
-            route = kept.keep(session, &message, twice);
+            let again = kept.keep(session, &message, twice);
+            if later.as_ref().is_none_or(|later| later.itself.is_none()) {
+                route = again;
+            }
         }
         if session.is_traced() {
             let queues = session.routes.queues(route);
             session.tap_published(self.number, &message, queues);
+        }
+        if let Some(later) = later {
+            return self.enqueue_later(session, route, message, sighted, &later);
         }
         if let Some(sighted) = sighted {
             return self.enqueue_sighted(session, route, message, sighted);
@@ -211,13 +229,18 @@ impl Channel {
         let sight = if is_later { Sight::As(&[]) } else { Sight::Now };
         let mut found = session.vhost.route(&exchange, &routed, sight);
         // What would be returned now does not wait.
-        let waiting = waiting.filter(|_| !(self.assembly.mandatory && found.queues.is_empty()));
+        let is_lost = found.queues.is_empty() && found.later.is_empty();
+        let waiting = waiting.filter(|_| !(self.assembly.mandatory && is_lost));
         let marks = waiting.as_ref().map_or_else(Marks::default, |(_, marks)| *marks);
-        let place = waiting.map(|(place, _)| place);
+        let mut place = waiting.map(|(place, _)| place);
         if let Some(place) = &place {
             self.wait_there(session, &mut found, place, &exchange, properties);
         }
-        let Route { queues, holds, keepers, sighting } = found;
+        let later = later(session, &mut found);
+        if later.as_ref().is_some_and(|later| later.itself.is_some()) {
+            place = found.queues.first().cloned();
+        }
+        let Route { queues, holds, keepers, sighting, .. } = found;
         session.await_definitions(&queues);
         let mut route = session.routes.route(queues);
         if let Some(holds) = holds
@@ -230,7 +253,7 @@ impl Channel {
             Box::new(Sighted { sighting, exchange, extra_keys, place })
         });
         let kept = Kept::by(keepers, exchange, extra_keys);
-        Ok(Found { route, rewritten, hidden_keys, kept, sighted, marks })
+        Ok(Found { route, rewritten, hidden_keys, kept, sighted, later, marks })
     }
 
     /// Has a message wait instead of going where it leads now. Whether its exchange had it before is
@@ -352,6 +375,20 @@ impl Session {
         leveret_protocol::encoder::write_method(outbox.frames(), channel, &method);
         outbox.content(channel, message);
     }
+}
+
+/// What of a message waits for exchanges behind the first: all of it if it goes nowhere else.
+fn later(session: &Session, found: &mut Route) -> Option<Box<Later>> {
+    let mut copies = std::mem::take(&mut found.later);
+    if copies.is_empty() {
+        return None;
+    }
+    let place = session.vhost.delayed_queue()?;
+    let itself = if found.queues.is_empty() { copies.pop() } else { None };
+    if itself.is_some() {
+        found.queues.push(Arc::clone(&place));
+    }
+    Some(Box::new(Later { itself, copies, place }))
 }
 
 /// The default exchange goes by this name where permissions are concerned.
