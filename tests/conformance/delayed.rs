@@ -60,8 +60,8 @@ pub(crate) const ROWS: &[Row] = &[
         let (exchange, name) = delaying(scene, "topic", "a.*");
         let later = scene.name("later");
         scene.client.declare_queue(&later);
-        scene.client.publish(&delayed(&exchange, "a.b", 100, "b"));
-        scene.client.publish(&delayed(&exchange, "c", 100, "c"));
+        scene.client.publish(&delayed(&exchange, "a.b", 1000, "b"));
+        scene.client.publish(&delayed(&exchange, "c", 1000, "c"));
         scene.client.call(queue::bind(&later, &exchange, "#"));
         scene.client.call(queue::unbind(&name, &exchange, "a.*"));
         scene.client.expect_count(&later, 2);
@@ -144,7 +144,7 @@ pub(crate) const ROWS: &[Row] = &[
         scene.client.call(exchange::bind(&exchange, &first, ""));
         scene.client.declare_bound_queue(&beside, &first, "");
         scene.client.select_confirms();
-        let message = delayed(&first, "key", 400, "a").header("BCC", Value::texts(&["other"]));
+        let message = delayed(&first, "key", 1500, "a").header("BCC", Value::texts(&["other"]));
         scene.client.publish(&message.with(Flag::Mandatory).persistent());
         assert!(scene.client.expect_confirm().acked);
         scene.client.expect_count(&beside, 1);
@@ -154,7 +154,7 @@ pub(crate) const ROWS: &[Row] = &[
         let delivery = scene.client.expect_delivery();
         assert_eq!((&delivery.exchange, delivery.routing_key.as_str()), (&first, "key"));
         let headers = delivery.content.properties.headers.expect("headers");
-        assert_eq!(headers, Table::new().with("x-delay", -400).with("mine", 1));
+        assert_eq!(headers, Table::new().with("x-delay", -1500).with("mine", 1));
         scene.client.send(basic::ack(delivery.delivery_tag));
         scene.client.call(queue::unbind(&beside, &first, ""));
         // Now it goes nowhere else.
