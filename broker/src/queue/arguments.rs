@@ -224,10 +224,15 @@ pub(crate) fn with_default_type(
 
 /// Whether dead letters are published at least once.
 fn keeps_dead_letters(arguments: &FieldTable) -> bool {
-    let text = |key| arguments.get(key).and_then(FieldValue::as_str).unwrap_or_default();
+    let overflow = arguments.get("x-overflow").and_then(FieldValue::as_str).unwrap_or_default();
     arguments.contains(DEAD_LETTER_EXCHANGE)
-        && text(DEAD_LETTER_STRATEGY) == "at-least-once"
-        && text("x-overflow").starts_with("reject-publish")
+        && is_to_keep_dead_letters(arguments)
+        && overflow.starts_with("reject-publish")
+}
+
+/// Whether that is asked for, be it possible or not.
+pub(super) fn is_to_keep_dead_letters(arguments: &FieldTable) -> bool {
+    arguments.get(DEAD_LETTER_STRATEGY).and_then(FieldValue::as_str) == Some("at-least-once")
 }
 
 /// Whether a queue is a quorum queue.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwapOption, Guard};
 use leveret_protocol::types::FieldTable;
+use tracing::warn;
 
 use super::arguments::{self, QueueArguments};
 use super::command::Command;
@@ -60,6 +61,7 @@ impl Queue {
         let resource = ResourceName::queue(&self.vhost, &self.name);
         // Policies are checked before they count: there are none that do not parse.
         let Ok(parsed) = arguments::parse(arguments, &resource) else { return };
+        self.tell_of_strategy(arguments, &parsed);
         let mut effects = Effects::default();
         let mut inner = self.inner.lock();
         let kind = kind(&self.settings, &parsed, &self.around);
@@ -93,6 +95,19 @@ impl Queue {
     #[inline]
     pub(crate) fn rejects_publishes(&self) -> bool {
         self.effective.rejects.load(Ordering::Relaxed)
+    }
+
+    /// An operator who asks for dead letters to be kept should know where they are not.
+    pub(super) fn tell_of_strategy(&self, arguments: &FieldTable, parsed: &QueueArguments) {
+        if arguments::is_to_keep_dead_letters(arguments) && !parsed.keeps_dead_letters {
+            let (vhost, queue) = (&*self.vhost, &*self.name);
+            warn!(
+                vhost,
+                queue,
+                "dead letters are published at most once: at least once needs a dead letter exchange \
+                 and an overflow that rejects publishes"
+            );
+        }
     }
 
     /// Whether nobody may fetch from it: a quorum queue with a single active consumer.

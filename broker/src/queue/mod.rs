@@ -269,6 +269,7 @@ impl Queue {
             has_left: AtomicBool::new(false),
             read: Notify::new(),
         });
+        queue.tell_of_strategy(&queue.settings.arguments, &queue.settings.parsed);
         queue.see_to_waking(&mut queue.inner.lock());
         queue
     }
