@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::consumers::ConsumerSettings;
+use super::cursor::{Place, Which};
 use super::deaths::Fate;
 use super::paged::Shelf;
 use super::ready::Taken;
@@ -62,6 +63,12 @@ pub(super) enum Command {
     TryKept,
     /// Messages that wait for their time are taken back.
     Withdraw(Vec<WaitingPlace>),
+    /// Messages go for good.
+    Remove(Which, Vec<Place>),
+    /// Messages are to be moved elsewhere.
+    Lift(Which, Vec<Place>),
+    /// What became of those.
+    Land(Vec<(u64, Option<Message>)>),
     /// Other limits and times count from now on.
     Reconfigure(QueueKind),
 }
@@ -83,6 +90,8 @@ pub(super) enum Reply {
     Taken(Taken),
     /// How many.
     Count(usize),
+    /// Which are to be moved.
+    Lifted(Vec<u64>),
 }
 
 impl QueueState {
@@ -96,6 +105,9 @@ impl QueueState {
             Command::Serve(consumer, limit) => return Reply::Is(self.serve(consumer, limit)),
             Command::Get(no_ack) => return Reply::Fetched(self.get(no_ack)),
             Command::Withdraw(places) => return Reply::Count(self.withdraw(&places)),
+            Command::Remove(which, places) => return Reply::Count(self.remove(which, &places)),
+            Command::Lift(which, places) => return Reply::Lifted(self.lift(which, &places)),
+            Command::Land(fates) => self.land(fates),
             Command::Purge => return Reply::Taken(self.purge()),
             Command::TakeIn(shelf, sequence, message) => {
                 return Reply::Is(self.take_in(shelf, sequence, message));

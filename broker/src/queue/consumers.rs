@@ -125,6 +125,12 @@ impl Consumers {
         self.slots.len()
     }
 
+    /// Whether this one is among them.
+    pub(super) fn has(&self, key: ConsumerKey) -> bool {
+        let consumer = self.slots.get(key.slot as usize);
+        consumer.is_some_and(|consumer| consumer.generation == key.generation)
+    }
+
     /// Whether there is none.
     pub(super) fn is_empty(&self) -> bool {
         self.slots.is_empty()

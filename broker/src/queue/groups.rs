@@ -157,7 +157,11 @@ impl Groups {
     /// A message that was handed out comes back to its place.
     pub(super) fn give_back(&mut self, message: QueuedMessage) {
         let group = self.release(message.sequence);
-        let group = group.unwrap_or_else(|| GroupKey::alone(message.sequence));
+        // One that was taken out of its place, and was not handed out, has its body.
+        let group = group.unwrap_or_else(|| match &message.held {
+            Held::Resident(body) => self.by.group_of(body, message.sequence),
+            Held::Paged(_) => GroupKey::alone(message.sequence),
+        });
         self.insert(message, group);
         self.line_up(group);
     }
@@ -366,6 +370,13 @@ impl Groups {
         if stand == Some(Stand::Wanted(place)) {
             self.line_up(group);
         }
+    }
+
+    /// Those of a priority, from this number on.
+    pub(super) fn range(&self, level: u8, from: u64) -> impl Iterator<Item = &QueuedMessage> {
+        let level = Reverse(level);
+        let members = self.messages.range((level, from)..=(level, u64::MAX));
+        members.map(|(_, member)| &member.message)
     }
 
     /// All messages that wait here.

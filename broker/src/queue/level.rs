@@ -134,6 +134,42 @@ impl Level {
         Some(Lifted::Paged(message))
     }
 
+    /// Whether a message that was taken out belongs into the tail: then something of that stands before
+    /// it, and it was there.
+    pub(super) fn is_of_tail(&self, sequence: u64) -> bool {
+        self.paged.front().is_some_and(|front| front < sequence)
+    }
+
+    /// A message of the tail is in its place again.
+    pub(super) fn put_into_tail(&mut self, message: PagedMessage) {
+        if self.empty.remove(&message.sequence) {
+            return;
+        }
+        // Its place was given up meanwhile.
+        let mut anew = Paged::default();
+        let (before, after): (Vec<_>, Vec<_>) =
+            self.paged.iter().partition(|other| other.sequence < message.sequence);
+        before.into_iter().chain([message]).chain(after).for_each(|message| anew.push(message));
+        self.paged = anew;
+    }
+
+    /// A message with its body is in its place again, which is before the tail.
+    pub(super) fn put_back(&mut self, message: QueuedMessage) {
+        let sequence = message.sequence;
+        if self.queued.front().is_none_or(|front| sequence < front.sequence) {
+            return self.returned.insert(message);
+        }
+        match self.queued.binary_search_by_key(&sequence, |other| other.sequence) {
+            Err(at) => self.queued.insert(at, message),
+            Ok(at) => {
+                if let Some(place) = self.queued.get_mut(at) {
+                    *place = message;
+                    self.empty_queued -= usize::from(self.empty.remove(&sequence));
+                }
+            }
+        }
+    }
+
     fn take_queued(&mut self, at: usize) -> Option<QueuedMessage> {
         let place = self.queued.get_mut(at)?;
         let nothing = Held::Paged(Stub::new(Shelf::Scratch, 0, 0, 0));
@@ -189,6 +225,20 @@ impl Level {
     /// Those of the tail.
     pub(super) fn tail(&self) -> impl Iterator<Item = PagedMessage> {
         self.paged.iter().filter(|message| !self.is_empty_place(message.sequence))
+    }
+
+    /// Those that are not in the tail, from this number on.
+    pub(super) fn range(&self, from: u64) -> impl Iterator<Item = &QueuedMessage> {
+        let first = self.queued.partition_point(|message| message.sequence < from);
+        let queued = self.queued.range(first..);
+        let queued = queued.filter(|message| !self.is_empty_place(message.sequence));
+        self.returned.range(from).chain(queued)
+    }
+
+    /// Those of the tail, from this number on.
+    pub(super) fn tail_from(&self, from: u64) -> impl Iterator<Item = PagedMessage> {
+        let tail = self.paged.iter_from(from);
+        tail.filter(|message| !self.is_empty_place(message.sequence))
     }
 
     fn is_empty_place(&self, sequence: u64) -> bool {
@@ -278,6 +328,45 @@ mod tests {
             let tail: u64 = level.tail_runs().map(|(_, _, count)| count).sum();
             let others = level.clone().into_messages().count() as u64 + tail;
             prop_assert_eq!(others, left.len() as u64);
+            prop_assert_eq!(sequences(&level), left.clone());
+            prop_assert_eq!(level.queued().count(), level.queued_len());
+            prop_assert_eq!(pop_all(level), left);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_put_back_is_where_it_was(
+            taken in prop::collection::vec((0_u64..1000, any::<bool>()), 0..800),
+            popped in 0_usize..600,
+        ) {
+            let mut level = level(1000);
+            let mut left: BTreeSet<u64> = (0..1000).collect();
+            let mut out = Vec::new();
+            for (sequence, comes_back) in taken {
+                let Some(lifted) = level.take(sequence) else { continue };
+                left.remove(&sequence);
+                if comes_back {
+                    out.push((sequence, lifted));
+                }
+            }
+            for _ in 0..popped {
+                if level.pop().is_some() || level.pop_tail().is_some() {
+                    left.pop_first();
+                }
+            }
+            for (sequence, lifted) in out {
+                left.insert(sequence);
+                match lifted {
+                    Lifted::Paged(message) if level.is_of_tail(sequence) => {
+                        level.put_into_tail(message);
+                    }
+                    Lifted::Paged(_) | Lifted::Queued(_) => {
+                        level.put_back(queued(sequence, Held::Resident(message("k", b"body"))));
+                    }
+                }
+            }
+            let left: Vec<u64> = left.into_iter().collect();
             prop_assert_eq!(sequences(&level), left.clone());
             prop_assert_eq!(level.queued().count(), level.queued_len());
             prop_assert_eq!(pop_all(level), left);

@@ -12,6 +12,7 @@
 
 mod command;
 mod consumers;
+pub(crate) mod cursor;
 pub(crate) mod death_counts;
 pub(crate) mod deaths;
 mod delivering;
@@ -26,6 +27,7 @@ mod groups;
 mod hand_over;
 mod held;
 mod level;
+mod looking;
 mod lapsing;
 mod paged;
 mod read_ahead;

@@ -9,6 +9,8 @@
 //! equals take strict turns, no limit is exceeded; and the commands, written down and read again,
 //! make the same queue, be runs of publishes one command or many.
 
+mod looking;
+
 use leveret_protocol::properties::BasicProperties;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -19,9 +21,8 @@ use super::command::{Command, Reply};
 use super::deaths::{Dead, Fate, Reason, UNPLACED};
 use super::naive::{Naive, NaiveConsumer, Place, Seen};
 use super::paged::Shelf;
-use super::retry::{Retry, RetryAfter};
 use super::state::{Delivery, Facts, Fetched, QueueKind, QueueState, Verdict};
-use super::steps::{HIGHEST_PRIORITY, New, Step, step};
+use super::steps::{HIGHEST_PRIORITY, New, Step, retry, step};
 use crate::keys::{ConsumerKey, DeliveryKey, Outcome};
 use crate::message::Message;
 use crate::message::tests::{message, persistent, with_properties};
@@ -117,6 +118,8 @@ impl Pair {
             }
             Step::Unsuspend => self.unsuspend(),
             Step::Purge => self.purge(),
+            Step::Remove(some, which) => self.remove(some, *which),
+            Step::Move(some, which, taken) => self.move_elsewhere(some, *which, *taken),
             Step::Expire => {
                 self.command(Command::Expire);
                 self.naive.expire();
@@ -433,6 +436,7 @@ impl Pair {
         let mut keys = naive.unacked();
         assert_eq!((real.ready_count(), real.delayed_count()), (naive.ready(), naive.waiting()));
         assert_eq!(real.unacked_count(), keys.len());
+        self.check_cursor();
         assert_eq!(real.kept_count(), naive.kept().len());
         assert_eq!(real.bytes(), naive.bytes());
         assert_eq!(real.consumers().len(), naive.consumers.len());
@@ -509,18 +513,6 @@ impl Pair {
             assert_eq!(again.snapshot(), self.real.snapshot());
         }
     }
-}
-
-fn retry() -> impl Strategy<Value = Retry> {
-    let after =
-        prop_oneof![Just(RetryAfter::All), Just(RetryAfter::Failed), Just(RetryAfter::Returned)];
-    let times = (1_u64..50, 0_u64..100, any::<bool>());
-    (after, times).prop_map(|(after, (min_ms, more_ms, exponential))| Retry {
-        after,
-        min_ms,
-        max_ms: min_ms + more_ms,
-        exponential,
-    })
 }
 
 proptest! {

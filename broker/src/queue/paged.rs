@@ -219,6 +219,18 @@ impl Paged {
         })
     }
 
+    /// Those from this number on, in order.
+    pub(super) fn iter_from(&self, from: u64) -> impl Iterator<Item = PagedMessage> {
+        let is_before = |run: &Run| run.first + (run.entries.len() as u64) <= from;
+        let first = self.runs.partition_point(is_before);
+        self.runs.range(first..).flat_map(move |run| {
+            let skipped = usize::try_from(from.saturating_sub(run.first)).unwrap_or(usize::MAX);
+            let entries = run.entries.range(skipped.min(run.entries.len())..);
+            let entries = (run.first.max(from)..).zip(entries);
+            entries.map(|(sequence, entry)| run.message(sequence, *entry))
+        })
+    }
+
     /// Takes the first message.
     pub(super) fn pop(&mut self) -> Option<PagedMessage> {
         let run = self.runs.front_mut()?;

@@ -243,6 +243,54 @@ impl Ready {
         })
     }
 
+    /// All messages in the order in which they would be delivered, behind one of this priority and
+    /// number. Finding that takes O(log n).
+    pub(super) fn walk(
+        &self,
+        after: Option<(u8, u64)>,
+    ) -> impl Iterator<Item = QueuedMessage> + '_ {
+        let levels = (0..=u8::MAX).zip(&self.levels).rev();
+        let levels = levels.filter(move |(at, _)| after.is_none_or(|(level, _)| *at <= level));
+        levels.flat_map(move |(at, level)| {
+            let from = after.filter(|(level, _)| *level == at).map_or(0, |(_, last)| last + 1);
+            let grouped = self.groups.iter().flat_map(move |groups| groups.range(at, from));
+            let tail = level.tail_from(from).map(move |message| self.of_tail(message, at));
+            grouped.chain(level.range(from)).cloned().chain(tail)
+        })
+    }
+
+    /// Puts a message back that was taken out, at its place. Its body is dropped if that is in a tail;
+    /// returns whether it is not.
+    pub(super) fn put_back(&mut self, mut message: QueuedMessage, body: Message) -> bool {
+        let QueuedMessage { sequence, level, redelivered, returns, expires_ms, .. } = message;
+        if let Held::Paged(stub) = message.held
+            && self.level(level).is_of_tail(sequence)
+        {
+            self.count_in(&message);
+            let message = PagedMessage { sequence, stub, redelivered, expires_ms };
+            self.level(level).put_into_tail(message);
+            if returns != Returns::default() {
+                self.returns.insert(sequence, returns);
+            }
+            return false;
+        }
+        message.held = Held::Resident(body);
+        self.count_in(&message);
+        match &mut self.groups {
+            Some(groups) => groups.give_back(message),
+            None => self.level(level).put_back(message),
+        }
+        true
+    }
+
+    /// A message of a tail.
+    fn of_tail(&self, message: PagedMessage, level: u8) -> QueuedMessage {
+        let PagedMessage { sequence, stub, redelivered, expires_ms } = message;
+        let returns = self.returns.get(&sequence).copied().unwrap_or_default();
+        let held = Held::Paged(stub);
+        QueuedMessage { sequence, level, redelivered, returns, expires_ms, held }
+    }
+
     /// Takes any message, wherever its body is.
     pub(super) fn take_out(&mut self, level: u8, sequence: u64) -> Option<QueuedMessage> {
         if let Some(message) = self.groups.as_mut().and_then(|groups| groups.take(level, sequence))
@@ -292,11 +340,11 @@ impl Ready {
     }
 
     fn leave_tail(&mut self, message: PagedMessage, level: u8) -> QueuedMessage {
-        let PagedMessage { sequence, stub, redelivered, expires_ms } = message;
-        let returns = if self.returns.is_empty() { None } else { self.returns.remove(&sequence) };
-        let held = Held::Paged(stub);
-        let returns = returns.unwrap_or_default();
-        QueuedMessage { sequence, level, redelivered, returns, expires_ms, held }
+        let message = self.of_tail(message, level);
+        if message.returns != Returns::default() {
+            self.returns.remove(&message.sequence);
+        }
+        message
     }
 
     /// Whether enough of the messages to be delivered next are in memory: so many of them, or all,

@@ -103,6 +103,11 @@ impl Returned {
         self.messages.values()
     }
 
+    /// Those from this number on, in order.
+    pub(super) fn range(&self, from: u64) -> impl Iterator<Item = &QueuedMessage> {
+        self.messages.range(from..).map(|(_, message)| message)
+    }
+
     /// The messages themselves.
     pub(super) fn into_messages(self) -> impl Iterator<Item = QueuedMessage> {
         self.messages.into_values()

@@ -14,6 +14,7 @@ mod dying;
 mod grouping;
 mod handing_out;
 mod keeping;
+mod looking;
 mod reading;
 mod retrying;
 mod settling;
@@ -27,6 +28,7 @@ use self::deduplicating::Deduplicating;
 use self::delaying::Delayed;
 use self::dying::Deaths;
 use self::keeping::Keeping;
+use self::looking::Lifted;
 use self::retrying::Retrying;
 pub(super) use self::timeouts::Lapse;
 use self::timeouts::Timeouts;
@@ -146,6 +148,7 @@ pub(super) struct QueueState {
     deaths: Deaths,
     delayed: Delayed,
     retrying: Retrying,
+    lifted: Lifted,
     timeouts: Timeouts,
     /// What it remembers of what came, if it drops what comes twice.
     deduplicating: Option<Box<Deduplicating>>,
@@ -215,6 +218,7 @@ impl QueueState {
             deaths: Deaths::default(),
             delayed: Delayed::default(),
             retrying: Retrying::default(),
+            lifted: Lifted::default(),
             timeouts: Timeouts::default(),
             deduplicating: None,
             keeping: Keeping::default(),
@@ -270,7 +274,7 @@ impl QueueState {
     /// Memory that its messages take, in bytes.
     pub(super) fn resident_bytes(&self) -> usize {
         let apart = self.delayed.resident_bytes() + self.keeping.resident_bytes();
-        let apart = apart + self.retrying.resident_bytes();
+        let apart = apart + self.retrying.resident_bytes() + self.lifted.resident_bytes();
         self.ready.resident_bytes() + self.unacked_resident_bytes + apart
     }
 
@@ -296,6 +300,7 @@ impl QueueState {
     /// Content of all messages of the queue, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let apart = self.delayed.bytes() + self.keeping.bytes() + self.retrying.bytes();
+        let apart = apart + self.lifted.bytes();
         self.ready.bytes() + self.unacked_bytes + apart
     }
 
@@ -517,6 +522,7 @@ impl QueueState {
             Slot::TakenBack => None,
         });
         let apart = self.retrying.into_messages().chain(self.keeping.into_messages());
+        let apart = apart.chain(self.lifted.into_messages());
         self.ready.take().into_messages().chain(unacked).chain(apart)
     }
 }

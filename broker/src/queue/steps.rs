@@ -4,6 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::ConsumerSettings;
+use super::cursor::Which;
+use super::retry::{Retry, RetryAfter};
 use super::state::Verdict;
 use crate::keys::Outcome;
 
@@ -28,6 +30,10 @@ pub(super) enum Step {
     Suspend,
     Unsuspend,
     Purge,
+    /// Some of the ready messages, or of those that wait, go for good.
+    Remove(Vec<usize>, Which),
+    /// Some are moved elsewhere, if somebody takes them.
+    Move(Vec<usize>, Which, bool),
     /// The timer wakes the queue.
     Expire,
     /// The same, and a consumer's time may be up.
@@ -77,6 +83,23 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     ]
 }
 
+fn which() -> impl Strategy<Value = Which> {
+    prop_oneof![2 => Just(Which::Ready), 1 => Just(Which::Delayed)]
+}
+
+/// How long what came back waits.
+pub(super) fn retry() -> impl Strategy<Value = Retry> {
+    let after =
+        prop_oneof![Just(RetryAfter::All), Just(RetryAfter::Failed), Just(RetryAfter::Returned)];
+    let times = (1_u64..50, 0_u64..100, any::<bool>());
+    (after, times).prop_map(|(after, (min_ms, more_ms, exponential))| Retry {
+        after,
+        min_ms,
+        max_ms: min_ms + more_ms,
+        exponential,
+    })
+}
+
 fn verdicts() -> impl Strategy<Value = Vec<Verdict>> {
     let verdict = prop_oneof![
         8 => Just(Verdict::Accepted),
@@ -100,6 +123,9 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Suspend),
         2 => Just(Step::Unsuspend),
         1 => Just(Step::Purge),
+        1 => (vec(any::<usize>(), 1..4), which()).prop_map(|(some, of)| Step::Remove(some, of)),
+        2 => (vec(any::<usize>(), 1..4), which(), any::<bool>())
+            .prop_map(|(some, of, taken)| Step::Move(some, of, taken)),
         2 => Just(Step::Expire),
         3 => Just(Step::Lapse),
         3 => Just(Step::TryKept),

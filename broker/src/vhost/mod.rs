@@ -16,12 +16,17 @@ pub(crate) mod deduplicating;
 mod delayed;
 pub(crate) mod destination;
 mod newest;
+#[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
+mod operations;
+#[cfg(test)]
+mod operations_test;
 mod policies;
 mod records;
 mod removal;
 mod reply_queues;
 pub(crate) mod routing;
 mod runs;
+mod selection;
 mod telling;
 pub(crate) mod topology;
 mod trace;

@@ -9,8 +9,10 @@
 
 use std::collections::BTreeMap;
 
+use super::super::cursor::{Glimpse, Place};
 use super::super::held::{Held, QueuedMessage, footprint};
 use super::super::paged::{NEVER, Shelf};
+use super::looking::{behind, glimpse};
 use super::{QueueState, without_body};
 use crate::keys::Outcome;
 
@@ -42,6 +44,23 @@ impl Retrying {
         self.body_bytes -= message.held.body_size();
         self.resident_bytes -= footprint(&message.held);
         Some(message)
+    }
+
+    /// Takes a message that waits.
+    pub(super) fn take(&mut self, Place(due_ms, sequence): Place) -> Option<QueuedMessage> {
+        let message = self.waiting.remove(&(due_ms, sequence))?;
+        self.bytes -= message.held.size();
+        self.body_bytes -= message.held.body_size();
+        self.resident_bytes -= footprint(&message.held);
+        Some(message)
+    }
+
+    /// Those behind a place.
+    pub(super) fn walk(&self, after: Option<Place>) -> impl Iterator<Item = Glimpse> + '_ {
+        self.waiting.range(behind(after)).map(|(&(due_ms, sequence), message)| {
+            let seen = glimpse(Place(due_ms, sequence), message.clone());
+            Glimpse { due_ms: Some(due_ms), ..seen }
+        })
     }
 
     /// When the first is due; `NEVER`.

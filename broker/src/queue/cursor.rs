@@ -1,0 +1,78 @@
+//! Where somebody is who looks through a queue without changing it, and what is seen there.
+//!
+//! Made by `queue::state::looking`, handed on by `queue::looking`. Stays true: a place stays good while
+//! messages come and go: what was behind it still is.
+
+use serde::{Deserialize, Serialize};
+
+use super::held::{Held, Returns};
+use crate::keys::ConsumerKey;
+use crate::message::Message;
+
+/// Which messages of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Which {
+    /// Those that wait for a consumer, in the order in which they would be delivered.
+    Ready,
+    /// Those that are handed out and not settled, in no order.
+    Unacked,
+    /// Those that came back and wait for a second attempt, what is due first before all others.
+    Delayed,
+}
+
+/// A place among the messages of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Place(pub(super) u64, pub(super) u64);
+
+impl Place {
+    /// Of a ready message.
+    pub(super) fn ready(level: u8, sequence: u64) -> Self {
+        Self(u64::from(u8::MAX - level), sequence)
+    }
+
+    /// Priority and sequence number, of a ready message.
+    pub(super) fn level_and_sequence(self) -> (u8, u64) {
+        let from_highest = u8::try_from(self.0).unwrap_or(u8::MAX);
+        (u8::MAX - from_highest, self.1)
+    }
+}
+
+/// What is known of a message at its place.
+#[derive(Clone, Debug)]
+pub(super) struct Glimpse {
+    pub(super) place: Place,
+    pub(super) sequence: u64,
+    pub(super) priority: u8,
+    pub(super) redelivered: bool,
+    pub(super) returns: Returns,
+    pub(super) expires_ms: u64,
+    pub(super) due_ms: Option<u64>,
+    pub(super) holder: Option<ConsumerKey>,
+    pub(super) held: Held,
+}
+
+/// A message that was seen.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
+pub(crate) struct Seen {
+    /// Where it is.
+    pub place: Place,
+    /// What it is known by in its queue: ascending in the order of arrival.
+    pub sequence: u64,
+    /// Its priority, cut to the queue's highest.
+    pub priority: u8,
+    /// Whether it was handed out before.
+    pub redelivered: bool,
+    /// How many attempts to handle it failed.
+    pub failures: u32,
+    /// When its time is up, in milliseconds since the epoch.
+    pub expires_ms: Option<u64>,
+    /// When it is ready again, in milliseconds since the epoch, of one that waits.
+    pub due_ms: Option<u64>,
+    /// The tag of the consumer that has it, unless that is gone or it was fetched by `basic.get`.
+    pub consumer_tag: Option<String>,
+    /// Bytes of its content.
+    pub size: usize,
+    /// The message; `None` if it cannot be read, or is gone meanwhile.
+    pub message: Option<Message>,
+}

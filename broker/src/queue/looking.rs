@@ -1,0 +1,123 @@
+//! A queue as whoever administrates it sees it: looked through, without a change; and messages taken
+//! out of it, for good or to be moved elsewhere.
+//!
+//! Called by `vhost::operations`, in steps. Stays true: a step holds the queue for a page; bodies that are
+//! on disk are read without its lock.
+
+use std::sync::Arc;
+
+use super::command::{Command, Reply};
+use super::cursor::{Glimpse, Place, Seen, Which};
+use super::held::Held;
+use super::paged::NEVER;
+use super::read_ahead::look_at;
+use super::{Effects, Queue};
+use crate::keys::ConsumerKey;
+use crate::message::Message;
+
+impl Queue {
+    /// The first messages after a place: at most so many, with at most so many bytes, but one at least.
+    /// Reads those that are not in memory: blocks.
+    pub(crate) fn look(
+        &self,
+        which: Which,
+        after: Option<Place>,
+        (messages, bytes): (usize, usize),
+    ) -> Vec<Seen> {
+        let inner = self.inner.lock();
+        let found = inner.state.look(which, after, messages, bytes);
+        let tag = |holder: ConsumerKey| {
+            let sink = inner.sinks.get(holder.slot as usize)?.as_ref()?;
+            inner.state.consumers().has(holder).then(|| sink.consumer_tag.clone())
+        };
+        let tags: Vec<_> = found.iter().map(|seen| seen.holder.and_then(tag)).collect();
+        drop(inner);
+        let paged = found.iter().filter_map(|seen| match &seen.held {
+            Held::Paged(stub) => Some((seen.sequence, stub.shelf)),
+            Held::Resident(_) => None,
+        });
+        let mut read = look_at(self, paged);
+        let seen = found.into_iter().zip(tags).map(|(glimpse, consumer_tag)| {
+            let size = glimpse.held.size();
+            let message = match glimpse.held {
+                Held::Resident(ref message) => Some(message.clone()),
+                Held::Paged(_) => read.remove(&glimpse.sequence),
+            };
+            seen(glimpse, consumer_tag, size, message)
+        });
+        seen.collect()
+    }
+
+    /// The sequence number of the message that comes next.
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.inner.lock().state.next_sequence()
+    }
+
+    /// Messages go for good. Returns how many were still there.
+    pub(crate) fn remove(
+        self: &Arc<Self>,
+        which: Which,
+        places: Vec<Place>,
+        effects: &mut Effects,
+    ) -> usize {
+        let Reply::Count(count) = self.command(Command::Remove(which, places), effects) else {
+            return 0;
+        };
+        count
+    }
+
+    /// Messages are to be moved elsewhere: until `land` they are nobody's. Returns the numbers of those
+    /// that were still there.
+    pub(crate) fn lift(
+        self: &Arc<Self>,
+        which: Which,
+        places: Vec<Place>,
+        effects: &mut Effects,
+    ) -> Vec<u64> {
+        let Reply::Lifted(lifted) = self.command(Command::Lift(which, places), effects) else {
+            return Vec::new();
+        };
+        lifted
+    }
+
+    /// What became of those: taken elsewhere, or back with these bodies.
+    pub(crate) fn land(
+        self: &Arc<Self>,
+        fates: Vec<(u64, Option<Message>)>,
+        effects: &mut Effects,
+    ) {
+        self.command(Command::Land(fates), effects);
+    }
+
+    fn command(self: &Arc<Self>, command: Command, effects: &mut Effects) -> Reply {
+        let mut inner = self.inner.lock();
+        if inner.deleted {
+            return Reply::Done;
+        }
+        let reply = inner.state.apply(command, self.facts());
+        self.pump(&mut inner, 0, effects);
+        reply
+    }
+}
+
+fn seen(
+    glimpse: Glimpse,
+    consumer_tag: Option<String>,
+    size: usize,
+    message: Option<Message>,
+) -> Seen {
+    let Glimpse { place, sequence, priority, redelivered, returns, expires_ms, due_ms, .. } =
+        glimpse;
+    Seen {
+        place,
+        sequence,
+        priority,
+        redelivered,
+        failures: returns.failures(),
+        expires_ms: (expires_ms != NEVER).then_some(expires_ms),
+        due_ms,
+        consumer_tag,
+        size,
+        message,
+    }
+}
