@@ -22,6 +22,7 @@ pub(crate) mod policy;
 pub(crate) mod auth;
 pub(crate) mod queue;
 pub(crate) mod outgoing;
+mod pause;
 pub(crate) mod stores;
 pub(crate) mod definitions;
 pub mod exchange;

@@ -248,7 +248,11 @@ fn restore_queue(vhost: &Vhost, record: &QueueRecord) -> Result<Arc<Queue>, Erro
         parsed,
         window: record.window,
     };
-    Ok(vhost.restore_queue(QueueId(record.id), &record.name, settings))
+    let queue = vhost.restore_queue(QueueId(record.id), &record.name, settings);
+    if !record.pause.is_none() {
+        queue.pause(record.pause.clone());
+    }
+    Ok(queue)
 }
 
 fn restore_binding(vhost: &Vhost, record: &BindingRecord) {

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::exchange::ExchangeKind;
+use crate::pause::Pause;
 
 /// What names a definition in the metadata store.
 pub(crate) trait RecordKey {
@@ -174,6 +175,9 @@ pub(crate) struct QueueRecord {
     /// The number of what it remembers in the message log, if it deduplicates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<u64>,
+    /// Who is paused in it.
+    #[serde(default, skip_serializing_if = "Pause::is_none")]
+    pub pause: Pause,
 }
 
 /// What a binding leads to.
@@ -404,6 +408,7 @@ mod tests {
             auto_delete: false,
             arguments,
             window: None,
+            pause: Pause::default(),
         }
     }
 

@@ -41,6 +41,8 @@ pub(super) enum Command {
     Suspend,
     /// They are over.
     Unsuspend,
+    /// Consumers are paused, or go on.
+    Pause(bool),
     /// All ready messages go.
     Purge,
     /// A body was read.
@@ -123,6 +125,7 @@ impl QueueState {
             Command::Settle(deliveries) => self.settle(deliveries.into_iter()),
             Command::Suspend => self.suspend(),
             Command::Unsuspend => self.unsuspend(),
+            Command::Pause(is_paused) => self.pause(is_paused),
             Command::Expire => self.expire(),
             Command::Lapse => self.lapse(),
             Command::Touch => self.touch(),

@@ -22,7 +22,7 @@ use crate::error::ResourceName;
 pub(super) struct Effective {
     /// `None` while they are the declared ones.
     changed: ArcSwapOption<Changed>,
-    /// `rejects_publishes` of what counts: asked for every message.
+    /// `rejects_publishes` of what counts, or publishers are paused: asked for every message.
     rejects: AtomicBool,
 }
 
@@ -65,11 +65,10 @@ impl Queue {
         let mut effects = Effects::default();
         let mut inner = self.inner.lock();
         let kind = kind(&self.settings, &parsed, &self.around);
-        let rejects = parsed.rejects_publishes;
         let changed = Changed { arguments: Arc::new(arguments.clone()), parsed };
-        self.effective.rejects.store(rejects, Ordering::Relaxed);
         let is_declared = *arguments == self.settings.arguments;
         self.effective.changed.store((!is_declared).then(|| Arc::new(changed)));
+        self.note_refusing();
         if !inner.deleted {
             inner.state.apply(Command::Reconfigure(kind), self.facts());
             self.pump(&mut inner, 0, &mut effects);
@@ -91,7 +90,13 @@ impl Queue {
         }
     }
 
-    /// Whether it refuses messages when it is full, so that each has to be offered by `offer`.
+    /// What publishers are refused has changed. With the queue's lock held.
+    pub(super) fn note_refusing(&self) {
+        let rejects = self.in_force().rejects_publishes || self.paused.refuses();
+        self.effective.rejects.store(rejects, Ordering::Relaxed);
+    }
+
+    /// Whether it refuses messages, when it is full or paused, so that each has to be offered.
     #[inline]
     pub(crate) fn rejects_publishes(&self) -> bool {
         self.effective.rejects.load(Ordering::Relaxed)

@@ -30,6 +30,7 @@ mod level;
 mod looking;
 mod lapsing;
 mod paged;
+mod pausing;
 mod read_ahead;
 mod ready;
 mod retry;
@@ -197,6 +198,7 @@ pub(crate) struct Queue {
     vhost: Arc<str>,
     settings: QueueSettings,
     effective: effective::Effective,
+    paused: pausing::Paused,
     /// Guards the state machine and the places deliveries go to: one critical section per run.
     inner: Mutex<Inner>,
     gate: Gate,
@@ -264,6 +266,7 @@ impl Queue {
             name: name.into(),
             vhost,
             effective: effective::Effective::declared(&settings.parsed),
+            paused: pausing::Paused::default(),
             settings,
             inner: Mutex::new(inner),
             gate: Gate::default(),
@@ -409,11 +412,27 @@ impl Queue {
         Some(first)
     }
 
-    /// Takes a message unless the queue is full, and returns as `publish`.
+    /// Takes a message from a publisher unless the queue is full or publishers are paused, and returns
+    /// as `publish`.
     ///
     /// # Errors
-    /// It is full.
+    /// It does not take it.
     pub(crate) fn offer(
+        self: &Arc<Self>,
+        message: Message,
+        effects: &mut Effects,
+    ) -> Result<Option<u64>, Full> {
+        if self.paused.refuses() {
+            return Err(Full);
+        }
+        self.take(message, effects)
+    }
+
+    /// The same for a message of the broker's own: a dead letter, one that was delayed or is moved.
+    ///
+    /// # Errors
+    /// The queue is full.
+    pub(crate) fn take(
         self: &Arc<Self>,
         message: Message,
         effects: &mut Effects,

@@ -117,6 +117,10 @@ impl Pair {
                 self.naive.suspended += 1;
             }
             Step::Unsuspend => self.unsuspend(),
+            Step::Pause(is_paused) => {
+                self.command(Command::Pause(*is_paused));
+                self.naive.is_paused = *is_paused;
+            }
             Step::Purge => self.purge(),
             Step::Remove(some, which) => self.remove(some, *which),
             Step::Move(some, which, taken) => self.move_elsewhere(some, *which, *taken),
@@ -354,7 +358,7 @@ impl Pair {
         if sent.len() < limit && self.real.is_read_ahead(1, usize::MAX) {
             assert_eq!(self.naive.deliver(DeliveryKey::NONE), None);
             let idle = |consumer: &NaiveConsumer| self.naive.has_credit(consumer);
-            let may = self.naive.suspended == 0;
+            let may = !self.naive.holds_back();
             let stuck = may && self.naive.ready() > 0 && self.naive.consumers.iter().any(idle);
             assert!(!stuck, "a message and a consumer with credit wait for each other");
         }
@@ -412,7 +416,8 @@ impl Pair {
         self.read(1);
         let Reply::Fetched(got) = self.command(Command::Get(no_ack)) else { panic!("an answer") };
         self.naive.expire();
-        let Some(expected) = self.naive.first_ready() else {
+        let may = !self.naive.is_paused;
+        let Some(expected) = self.naive.first_ready().filter(|_| may) else {
             assert!(matches!(got, Fetched::Empty));
             return false;
         };
@@ -454,6 +459,7 @@ impl Pair {
     /// Everything that is not gone comes out once, in its original order.
     fn drain(&mut self) {
         self.replay();
+        self.run(&Step::Pause(false));
         while self.naive.suspended > 0 {
             self.unsuspend();
         }

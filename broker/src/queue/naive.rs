@@ -59,6 +59,7 @@ pub(super) struct Naive {
     pub(super) messages: Vec<NaiveMessage>,
     pub(super) consumers: Vec<NaiveConsumer>,
     pub(super) suspended: usize,
+    pub(super) is_paused: bool,
     pub(super) moment: u64,
     pub(super) now_ms: u64,
     /// Those to be published elsewhere; `None` for one that never got in.
@@ -66,6 +67,11 @@ pub(super) struct Naive {
 }
 
 impl Naive {
+    /// Whether nothing is handed out.
+    pub(super) fn holds_back(&self) -> bool {
+        self.suspended > 0 || self.is_paused
+    }
+
     pub(super) fn ready(&self) -> usize {
         self.messages.iter().filter(|message| message.place == Place::Ready).count()
     }
@@ -225,7 +231,7 @@ impl Naive {
 
     /// What the next delivery must be. `key` is the one the real queue gave it.
     pub(super) fn deliver(&mut self, key: DeliveryKey) -> Option<Seen> {
-        let number = self.first_ready().filter(|_| self.suspended == 0)?;
+        let number = self.first_ready().filter(|_| !self.holds_back())?;
         let at = self.next_consumer()?;
         self.consumers[at].in_line_since = None;
         let seen = self.hand_out(number, at, key);
@@ -235,7 +241,7 @@ impl Naive {
 
     /// What the next delivery to this consumer must be.
     pub(super) fn serve(&mut self, consumer: ConsumerKey, key: DeliveryKey) -> Option<Seen> {
-        let number = self.first_ready().filter(|_| self.suspended == 0)?;
+        let number = self.first_ready().filter(|_| !self.holds_back())?;
         let at = self.find_consumer(consumer).filter(|&at| self.has_room(&self.consumers[at]))?;
         Some(self.hand_out(number, at, key))
     }

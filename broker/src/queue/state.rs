@@ -142,6 +142,8 @@ pub(super) struct QueueState {
     had_consumer: bool,
     /// While above zero nothing is handed out: somebody gives back messages in several steps.
     suspended: usize,
+    /// Somebody has paused the consumers.
+    is_paused: bool,
     /// More is ready than may be.
     is_over_limit: bool,
     changes: StoreChanges,
@@ -213,6 +215,7 @@ impl QueueState {
             next_sequence: 0,
             had_consumer: false,
             suspended: 0,
+            is_paused: false,
             is_over_limit: false,
             changes: StoreChanges::default(),
             deaths: Deaths::default(),
@@ -357,7 +360,7 @@ impl QueueState {
             held,
         };
         if self.ready.len() == 0
-            && self.suspended == 0
+            && !self.holds_back()
             && !self.ready.is_grouped()
             && let Some((consumer, acknowledges)) = self.consumers.next()
         {
@@ -449,6 +452,9 @@ impl QueueState {
             // More than one step: what waits behind them is not to be had yet.
             return Fetched::NotResident;
         }
+        if self.is_paused {
+            return Fetched::Empty;
+        }
         let mut queued = match self.ready.pop() {
             Popped::Message(queued) => queued,
             Popped::NotResident => return Fetched::NotResident,
@@ -471,6 +477,16 @@ impl QueueState {
     /// back messages in several steps, and who comes next is to find them all.
     pub(super) fn suspend(&mut self) {
         self.suspended += 1;
+    }
+
+    /// Consumers are paused, and `basic.get`, or go on.
+    pub(super) fn pause(&mut self, is_paused: bool) {
+        self.is_paused = is_paused;
+    }
+
+    /// Whether nothing is handed out.
+    fn holds_back(&self) -> bool {
+        self.suspended > 0 || self.is_paused
     }
 
     /// Undoes one `suspend`.

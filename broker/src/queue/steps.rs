@@ -29,6 +29,7 @@ pub(super) enum Step {
     Get(bool),
     Suspend,
     Unsuspend,
+    Pause(bool),
     Purge,
     /// Some of the ready messages, or of those that wait, go for good.
     Remove(Vec<usize>, Which),
@@ -122,6 +123,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         2 => any::<bool>().prop_map(Step::Get),
         1 => Just(Step::Suspend),
         2 => Just(Step::Unsuspend),
+        2 => prop::bool::weighted(0.2).prop_map(Step::Pause),
         1 => Just(Step::Purge),
         1 => (vec(any::<usize>(), 1..4), which()).prop_map(|(some, of)| Step::Remove(some, of)),
         2 => (vec(any::<usize>(), 1..4), which(), any::<bool>())

@@ -20,6 +20,8 @@ mod newest;
 mod operations;
 #[cfg(test)]
 mod operations_test;
+#[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
+mod pausing;
 mod policies;
 mod records;
 mod removal;

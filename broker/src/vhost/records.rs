@@ -10,6 +10,7 @@ use crate::definitions::records::{
     BindingRecord, DestinationKind, ExchangeKey, ExchangeRecord, QueueKey, QueueRecord,
 };
 use crate::exchange::Binding;
+use crate::pause::Pause;
 use crate::queue::Queue;
 
 /// The durable part of one change to a vhost's topology, and what it is about.
@@ -129,6 +130,7 @@ pub(super) fn queue_record(queue: &Queue) -> QueueRecord {
         auto_delete: settings.auto_delete,
         arguments: settings.arguments.clone(),
         window: settings.window,
+        pause: Pause::clone(&queue.paused()),
     }
 }
 

@@ -70,7 +70,7 @@ pub(super) fn deliver(
         };
     if target.rejects_publishes() {
         for Parcel { message, stored, of } in run {
-            let sequence = target.offer(message, effects).ok().flatten();
+            let sequence = target.take(message, effects).ok().flatten();
             note((stored, of), sequence, effects);
         }
         return;

@@ -49,7 +49,7 @@ impl QueueState {
         if self.has_expired() {
             self.expire();
         }
-        self.suspended == 0 && self.ready.is_resident() && !self.has_expired()
+        !self.holds_back() && self.ready.is_resident() && !self.has_expired()
     }
 
     pub(super) fn send(
