@@ -11,6 +11,9 @@ use crate::disk::DiskArguments;
 use crate::load::{
     DURATION_DEFAULT, Exchange, Load, LoadError, OVERTIME, PREFETCH_DEFAULT, Phases, Properties,
 };
+use crate::timed::delay::DelayArguments;
+use crate::timed::idle::IdleArguments;
+use crate::timed::storm::StormArguments;
 use clap::{Args, Subcommand};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -36,6 +39,12 @@ pub(crate) enum BenchMode {
     Backlog(BacklogArguments),
     /// Measure what a disk allows a broker that syncs before it confirms
     Disk(DiskArguments),
+    /// Have a broker of our own delay messages, kill it, and see how late they are
+    Delay(DelayArguments),
+    /// Have many messages expire at once in a broker of our own, and see what others notice
+    Storm(StormArguments),
+    /// Declare many queues with times to live in a broker of our own, and see what it costs idle
+    Idle(IdleArguments),
 }
 
 /// Options of a single run.
@@ -100,6 +109,10 @@ pub(crate) struct RunArguments {
     /// A publisher sends its next message when the one before has been delivered
     #[arg(long, conflicts_with_all = ["fill", "drain"])]
     pub(crate) lockstep: bool,
+    /// Publish into a queue before each queue, of which everything is rejected and gets on as a dead
+    /// letter
+    #[arg(long, conflicts_with_all = ["fill", "drain"])]
+    pub(crate) reject: bool,
     /// Messages a second each publisher sends at most
     #[arg(long, value_name = "MSG/S")]
     pub(crate) rate: Option<NonZeroU32>,
@@ -164,6 +177,7 @@ impl RunArguments {
             overtime: OVERTIME,
             messages: self.messages,
             lockstep: self.lockstep,
+            reject: self.reject,
             phases: match (self.fill, self.drain) {
                 (true, _) => Phases::Fill,
                 (false, true) => Phases::Drain,
@@ -252,6 +266,8 @@ mod tests {
             assert_eq!(load(&line).unwrap_err(), LoadError::Lockstep, "{line}");
         }
         assert!(load("--lockstep --publishers 2 --consumers 2 --queues 2").is_ok());
+        assert_eq!(load("--reject --exchange direct").unwrap_err(), LoadError::Reject);
+        assert!(load("--reject --queues 3").is_ok());
         for line in ["--routing-keys 3", "--routing-keys 3 --exchange direct --queues 4"] {
             assert_eq!(load(line).unwrap_err(), LoadError::RoutingKeys, "{line}");
         }

@@ -3,7 +3,7 @@
 //! All threads share one beginning, so that a message's time of sending can travel in its body and
 //! be compared by the thread that receives it.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// A moment from which nanoseconds are counted.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,12 @@ impl Start {
     pub(crate) fn nanoseconds(self) -> u64 {
         u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
+}
+
+/// Nanoseconds since the epoch, as a broker on this machine counts them.
+pub(crate) fn unix_nanoseconds() -> u64 {
+    let passed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Spends a number of messages a second evenly.

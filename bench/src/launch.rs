@@ -1,5 +1,5 @@
 //! A Leveret of our own for one run: a given binary, started on a free port with an empty data
-//! directory, and killed at the end.
+//! directory, killed and started again on it if wanted, and killed at the end.
 //!
 //! The binary is known by what any Leveret does on the command line and prints when it starts. A
 //! broker started here ends with this process, however that ends.
@@ -41,10 +41,17 @@ pub(crate) enum LaunchError {
 /// A broker that runs until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Launched {
+    running: Running,
+    binary: PathBuf,
+    directory: Scratch,
+}
+
+/// One process of it.
+#[derive(Debug)]
+struct Running {
     broker: Child,
     watchdog: Option<Child>,
     port: u16,
-    _directory: Scratch,
 }
 
 impl Launched {
@@ -56,18 +63,41 @@ impl Launched {
     pub(crate) fn start(binary: &Path, parent: &Path) -> Result<Self, LaunchError> {
         let failed = |cause| LaunchError::Io { binary: binary.to_owned(), cause };
         let directory = Scratch::create(parent).map_err(failed)?;
-        let broker = spawn(binary, directory.path()).map_err(failed)?;
-        let output = directory.path().join("output");
-        let mut launched = Self { broker, watchdog: None, _directory: directory, port: 0 };
-        launched.watchdog = Some(watch_over(launched.broker.id()).map_err(failed)?);
+        let running = Running::start(binary, directory.path())?;
+        Ok(Self { running, binary: binary.to_owned(), directory })
+    }
+
+    /// Kills it and starts it again on its data; it may have another port then.
+    ///
+    /// # Errors
+    /// As at the first start.
+    pub(crate) fn restart(&mut self) -> Result<(), LaunchError> {
+        self.running.end();
+        self.running = Running::start(&self.binary, self.directory.path())?;
+        Ok(())
+    }
+
+    /// The broker, for a run.
+    pub(crate) fn target(&self) -> Target {
+        Target::new(&Address::local(self.running.port), &[self.running.broker.id()])
+    }
+}
+
+impl Running {
+    fn start(binary: &Path, directory: &Path) -> Result<Self, LaunchError> {
+        let failed = |cause| LaunchError::Io { binary: binary.to_owned(), cause };
+        let broker = spawn(binary, directory).map_err(failed)?;
+        let output = directory.join("output");
+        let mut running = Self { broker, watchdog: None, port: 0 };
+        running.watchdog = Some(watch_over(running.broker.id()).map_err(failed)?);
         for _ in 0..PATIENCE.as_millis() / LOOK.as_millis() {
             thread::sleep(LOOK);
             let said = fs::read_to_string(&output).unwrap_or_default();
             if let Some(port) = port_of(&said) {
-                launched.port = port;
-                return Ok(launched);
+                running.port = port;
+                return Ok(running);
             }
-            if let Some(status) = launched.broker.try_wait().map_err(failed)? {
+            if let Some(status) = running.broker.try_wait().map_err(failed)? {
                 let said = said.lines().last().unwrap_or_default().to_owned();
                 return Err(LaunchError::Ended { binary: binary.to_owned(), status, said });
             }
@@ -75,20 +105,19 @@ impl Launched {
         Err(LaunchError::Silent { binary: binary.to_owned() })
     }
 
-    /// The broker, for a run.
-    pub(crate) fn target(&self) -> Target {
-        Target::new(&Address::local(self.port), &[self.broker.id()])
-    }
-}
-
-impl Drop for Launched {
-    fn drop(&mut self) {
+    fn end(&mut self) {
         // The watchdog goes first: once the broker is gone its id may become another process's.
         for child in self.watchdog.iter_mut().chain([&mut self.broker]) {
             // One that has ended already cannot be killed, and that is as well.
             child.kill().unwrap_or_default();
             child.wait().map(drop).unwrap_or_default();
         }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -157,12 +186,17 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let lines = "started TCP listener on [::]:7\nServer startup complete";
         let binary = program(directory.path(), lines, "exec /bin/sleep 60");
-        let launched = Launched::start(&binary, directory.path()).unwrap();
+        let mut launched = Launched::start(&binary, directory.path()).unwrap();
         assert_eq!(launched.target().address.port, 7);
-        let process = PathBuf::from(format!("/proc/{}", launched.broker.id()));
-        assert!(process.exists());
+        let process =
+            |launched: &Launched| PathBuf::from(format!("/proc/{}", launched.running.broker.id()));
+        let first = process(&launched);
+        assert!(first.exists());
+        launched.restart().unwrap();
+        let second = process(&launched);
+        assert!(!first.exists() && second.exists());
         drop(launched);
-        assert!(!process.exists());
+        assert!(!second.exists());
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "the program alone");
     }
 

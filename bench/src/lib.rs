@@ -18,6 +18,7 @@
 //!   compare: named scenarios against several brokers in turn, `durable` beside the disk's own rate;
 //!            sides that are binaries are launched for every run
 //!   backlog: one long queue, filled and drained, with a restart in between if wanted
+//!   timed: what waits for its time: `delay`, `storm` of expiries, `idle` queues
 //!   disk: what a disk allows, without any broker
 //! ```
 //!
@@ -41,6 +42,7 @@ mod output;
 
 mod compare;
 mod backlog;
+mod timed;
 mod disk;
 
 mod sequence;
@@ -60,8 +62,11 @@ use interrupt::Interrupt;
 use load::LoadError;
 use output::{print, print_json};
 use run::RunError;
+use serde::Serialize;
+use std::fmt::Display;
 use std::process::ExitCode;
 use target::Target;
+use timed::TimedError;
 
 const FAILED_CHECKS: u8 = 1;
 const NO_RESULT: u8 = 2;
@@ -77,6 +82,15 @@ pub fn run_command(arguments: &BenchArguments) -> ExitCode {
         }
         Some(BenchMode::Backlog(arguments)) => long_queue(arguments, &interrupt),
         Some(BenchMode::Disk(arguments)) => disk_alone(arguments, &interrupt),
+        Some(BenchMode::Delay(arguments)) => timed::delay::run(arguments, &interrupt)
+            .map_err(BenchError::from)
+            .and_then(|delayed| show(&delayed, arguments.own.json).map(|()| delayed.passed())),
+        Some(BenchMode::Storm(arguments)) => timed::storm::run(arguments, &interrupt)
+            .map_err(BenchError::from)
+            .and_then(|stormed| show(&stormed, arguments.own.json).map(|()| stormed.passed())),
+        Some(BenchMode::Idle(arguments)) => timed::idle::run(arguments, &interrupt)
+            .map_err(BenchError::from)
+            .and_then(|idle| show(&idle, arguments.own.json).map(|()| true)),
     };
     match passed {
         Ok(true) => ExitCode::SUCCESS,
@@ -101,6 +115,8 @@ enum BenchError {
     Backlog(#[from] BacklogError),
     #[error("{0}")]
     Disk(#[from] DiskError),
+    #[error("{0}")]
+    Timed(#[from] TimedError),
     #[error("the result cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
@@ -110,22 +126,24 @@ fn single(arguments: &RunArguments, interrupt: &Interrupt) -> Result<bool, Bench
     let load = arguments.load()?;
     let target = Target::new(&arguments.url, &arguments.broker_pid);
     let outcome = run::run(&load, &target, interrupt, true)?;
-    if arguments.json {
-        print_json(&outcome)?;
-    } else {
-        print(&outcome);
-    }
+    show(&outcome, arguments.json)?;
     Ok(!outcome.checks.failed())
+}
+
+/// Prints a result, in the form asked for.
+fn show(result: &(impl Display + Serialize), as_json: bool) -> Result<(), BenchError> {
+    if as_json {
+        print_json(result)?;
+    } else {
+        print(result);
+    }
+    Ok(())
 }
 
 /// What the disk allows.
 fn disk_alone(arguments: &DiskArguments, interrupt: &Interrupt) -> Result<bool, BenchError> {
     let report = disk::run(arguments, interrupt)?;
-    if arguments.json {
-        print_json(&report)?;
-    } else {
-        print(&report);
-    }
+    show(&report, arguments.json)?;
     Ok(true)
 }
 

@@ -86,6 +86,9 @@ pub(crate) struct Load {
     /// A publisher sends its next message when the one before has been delivered; there are as many
     /// consumers and queues as publishers.
     pub(crate) lockstep: bool,
+    /// Messages are published into queues before the queues, rejected there, and get on as dead
+    /// letters.
+    pub(crate) reject: bool,
     pub(crate) phases: Phases,
     pub(crate) threads: u16,
 }
@@ -116,6 +119,9 @@ pub(crate) enum LoadError {
              and --ack-every 1"
     )]
     Lockstep,
+    /// What is not published through the default exchange does not come past whoever rejects.
+    #[error("--reject needs the default exchange, and publishing and consuming at once")]
+    Reject,
 }
 
 impl Default for Load {
@@ -143,6 +149,7 @@ impl Default for Load {
             overtime: OVERTIME,
             messages: None,
             lockstep: false,
+            reject: false,
             phases: Phases::Together,
             threads: 1,
         }
@@ -171,6 +178,10 @@ impl Load {
         let one_by_one = self.ack_every.is_none_or(|every| every == NonZeroU32::MIN);
         if self.lockstep && !(paired && one_by_one && self.copies() == 1) {
             return Err(LoadError::Lockstep);
+        }
+        let straight = self.exchange == Exchange::Default && self.phases == Phases::Together;
+        if self.reject && !straight {
+            return Err(LoadError::Reject);
         }
         Ok(self)
     }

@@ -19,6 +19,8 @@ pub(crate) struct Topology {
     keys: u16,
     durable: bool,
     extra_bindings: u32,
+    /// Whether there is a queue before each, from which messages come as dead letters.
+    rejects: bool,
 }
 
 impl Topology {
@@ -36,6 +38,7 @@ impl Topology {
             keys: load.routing_keys.unwrap_or(load.queues),
             durable: load.durable,
             extra_bindings: load.extra_bindings,
+            rejects: load.reject,
         }
     }
 
@@ -48,12 +51,21 @@ impl Topology {
         self.queues.get(usize::from(queue)).map_or("", String::as_str)
     }
 
+    /// The queue from whose messages those of `queue` are rejected.
+    pub(crate) fn queue_before(&self, queue: u16) -> String {
+        format!("{}.rejected", self.queue(queue))
+    }
+
     pub(crate) fn declare(&self, session: &mut Session) -> Result<(), SessionError> {
         if let Some(kind) = kind_name(self.kind) {
             session.declare_exchange(&self.exchange, kind)?;
         }
         for (number, queue) in (0..).zip(&self.queues) {
             session.declare_queue(queue, self.durable)?;
+            if self.rejects {
+                let arguments = dead_letters_to(queue);
+                session.declare_queue_with(&self.queue_before(number), self.durable, &arguments)?;
+            }
             for (key, arguments) in self.bindings(number) {
                 session.bind(queue, &self.exchange, &key, &arguments)?;
             }
@@ -67,7 +79,10 @@ impl Topology {
 
     /// Deletes everything, going on after a failure; the first one is returned.
     pub(crate) fn delete(&self, session: &mut Session) -> Result<(), SessionError> {
-        for queue in &self.queues {
+        for (number, queue) in (0..).zip(&self.queues) {
+            if self.rejects {
+                session.delete_queue(&self.queue_before(number))?;
+            }
             session.delete_queue(queue)?;
         }
         if self.exchange.is_empty() { Ok(()) } else { session.delete_exchange(&self.exchange) }
@@ -118,6 +133,7 @@ impl Topology {
     /// or, of a direct exchange, of that number modulo the queues.
     fn address(&self, key: u16) -> (String, FieldTable) {
         match self.kind {
+            Exchange::Default if self.rejects => (self.queue_before(key), FieldTable::default()),
             Exchange::Default => (self.queue(key).to_owned(), FieldTable::default()),
             Exchange::Direct => (format!("bench.{key}"), FieldTable::default()),
             Exchange::Fanout => (String::new(), FieldTable::default()),
@@ -161,6 +177,14 @@ fn conditions(number: i32) -> FieldTable {
     table.insert("kind", "bench");
     table.insert("number", number);
     table
+}
+
+/// What a queue is declared with whose dead letters go straight to `queue`.
+fn dead_letters_to(queue: &str) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-dead-letter-exchange", "");
+    arguments.insert("x-dead-letter-routing-key", queue);
+    arguments
 }
 
 const fn kind_name(kind: Exchange) -> Option<&'static str> {

@@ -163,8 +163,41 @@ impl Session {
     }
 
     pub(crate) fn declare_queue(&mut self, name: &str, durable: bool) -> Result<(), SessionError> {
-        let declare = queue::Declare { queue: name, durable, ..queue::Declare::default() };
+        self.declare_queue_with(name, durable, &FieldTable::default())
+    }
+
+    pub(crate) fn declare_queue_with(
+        &mut self,
+        name: &str,
+        durable: bool,
+        arguments: &FieldTable,
+    ) -> Result<(), SessionError> {
+        let arguments = arguments.to_bytes();
+        let arguments = RawTable::new(&arguments);
+        let declare =
+            queue::Declare { queue: name, durable, arguments, ..queue::Declare::default() };
         self.ask(&declare, declared_messages).map(drop)
+    }
+
+    /// Declares durable queues without waiting for each, and waits for the last.
+    pub(crate) fn declare_queues(
+        &mut self,
+        names: impl Iterator<Item = String>,
+        arguments: &FieldTable,
+    ) -> Result<(), SessionError> {
+        let arguments = arguments.to_bytes();
+        let mut frames = Vec::new();
+        let mut last = String::new();
+        for name in names {
+            let (durable, no_wait, arguments) = (true, true, RawTable::new(&arguments));
+            let queue = name.as_str();
+            let declare =
+                queue::Declare { queue, durable, no_wait, arguments, ..queue::Declare::default() };
+            write_method(&mut frames, CHANNEL, &declare);
+            last = name;
+        }
+        self.link.write_all(&frames)?;
+        self.depth(&last).map(drop)
     }
 
     /// Messages ready in a queue.

@@ -64,7 +64,8 @@ fn confirmed() -> Load {
 }
 
 fn transient() -> Vec<Load> {
-    [throughput(), typical(), bystander(), vec![one_outstanding(), drain()]].concat()
+    let few = vec![one_outstanding(), drain()];
+    [throughput(), typical(), bystander(), rejected(), few].concat()
 }
 
 fn throughput() -> Vec<Load> {
@@ -135,6 +136,13 @@ fn bystander() -> Vec<Load> {
     vec![named("bystander-alone", alone), named("bystander", beside)]
 }
 
+/// Messages that are rejected and arrive as dead letters, beside what was published straight away.
+fn rejected() -> Vec<Load> {
+    let plain = Load { size: 256, ..confirmed() };
+    let rejected = Load { reject: true, ..plain.clone() };
+    vec![named("rejected-plain", plain), named("rejected", rejected)]
+}
+
 /// Many queues with one message each under way: nothing can be done for several at once.
 fn one_outstanding() -> Load {
     let load = Load {
@@ -202,7 +210,7 @@ mod tests {
 
     #[test]
     fn every_scenario_is_bounded_and_one_the_command_line_would_allow() {
-        for (line, count) in [("--duration 3", 13), ("--duration 3 --durable", 4)] {
+        for (line, count) in [("--duration 3", 15), ("--duration 3 --durable", 4)] {
             let all = scenarios(&arguments(line)).unwrap();
             assert_eq!(all.len(), count);
             for load in all {

@@ -24,7 +24,7 @@ enum Aim {
 }
 
 /// All pairs there are.
-pub(crate) const TWINS: [Twins; 3] = [
+pub(crate) const TWINS: [Twins; 4] = [
     Twins {
         name: "typical",
         plain: "typical-plain",
@@ -46,6 +46,14 @@ pub(crate) const TWINS: [Twins; 3] = [
         what: "CPU per message",
         figure: cost_us,
         aim: None,
+    },
+    // A dead letter is published, delivered and settled twice.
+    Twins {
+        name: "rejected",
+        plain: "rejected-plain",
+        what: "CPU per message",
+        figure: cost_us,
+        aim: Some(Aim::AtMost(3.0)),
     },
 ];
 

@@ -1,4 +1,4 @@
-//! A consuming connection: takes deliveries, checks their stamps, acknowledges.
+//! A consuming connection: takes deliveries, checks their stamps, acknowledges or rejects.
 
 use crate::client::frames::Incoming;
 use crate::client::link::Link;
@@ -27,6 +27,8 @@ pub(crate) struct Order {
     pub(crate) publishers: u16,
     /// Acknowledge so many at once; none consumes without acknowledgements.
     pub(crate) ack_every: Option<NonZeroU32>,
+    /// Reject what it would acknowledge.
+    pub(crate) rejects: bool,
     pub(crate) rate: Option<NonZeroU32>,
     /// Whether bodies bear stamps.
     pub(crate) checked: bool,
@@ -194,11 +196,16 @@ impl Consumer {
         }
     }
 
-    /// Acknowledges everything up to the message taken last.
+    /// Acknowledges everything up to the message taken last, or rejects it for good.
     fn append_ack(&mut self) {
         let delivery_tag = self.current.delivery_tag;
-        let ack = basic::Ack { delivery_tag, multiple: self.unacked > 1 };
-        write_method(&mut self.acks, CHANNEL, &ack);
+        let multiple = self.unacked > 1;
+        if self.order.rejects {
+            let nack = basic::Nack { delivery_tag, multiple, requeue: false };
+            write_method(&mut self.acks, CHANNEL, &nack);
+        } else {
+            write_method(&mut self.acks, CHANNEL, &basic::Ack { delivery_tag, multiple });
+        }
         self.unacked = 0;
     }
 

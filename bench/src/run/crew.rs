@@ -17,6 +17,8 @@ use std::thread::{self, Scope, ScopedJoinHandle};
 #[derive(Debug, Default)]
 pub(crate) struct Parties {
     pub(crate) publishers: Vec<Publisher>,
+    /// They stand between the former and the latter.
+    pub(crate) rejecters: Vec<Consumer>,
     pub(crate) consumers: Vec<Consumer>,
     pub(crate) churners: Vec<Churner>,
 }
@@ -25,6 +27,7 @@ pub(crate) struct Parties {
 #[derive(Debug)]
 enum Member {
     Publisher(Box<Publisher>),
+    Rejecter(Box<Consumer>),
     Consumer(Box<Consumer>),
     Churner(Box<Churner>),
 }
@@ -33,7 +36,7 @@ impl Member {
     fn progress_of(&self) -> Arc<Progress> {
         match self {
             Self::Publisher(publisher) => publisher.progress_of(),
-            Self::Consumer(consumer) => consumer.progress_of(),
+            Self::Rejecter(consumer) | Self::Consumer(consumer) => consumer.progress_of(),
             Self::Churner(churner) => churner.progress_of(),
         }
     }
@@ -43,7 +46,7 @@ impl Party for Member {
     fn link(&mut self) -> &mut Link {
         match self {
             Self::Publisher(publisher) => publisher.link(),
-            Self::Consumer(consumer) => consumer.link(),
+            Self::Rejecter(consumer) | Self::Consumer(consumer) => consumer.link(),
             Self::Churner(churner) => churner.link(),
         }
     }
@@ -51,7 +54,7 @@ impl Party for Member {
     fn progress(&mut self, signals: &Signals) -> io::Result<Next> {
         match self {
             Self::Publisher(publisher) => publisher.progress(signals),
-            Self::Consumer(consumer) => consumer.progress(signals),
+            Self::Rejecter(consumer) | Self::Consumer(consumer) => consumer.progress(signals),
             Self::Churner(churner) => churner.progress(signals),
         }
     }
@@ -62,13 +65,15 @@ impl Parties {
     /// before the publishers that wait for them.
     fn into_groups(self, threads: u16, lockstep: bool) -> Vec<Vec<Member>> {
         let publishers = self.publishers.into_iter().map(Box::new).map(Member::Publisher);
+        let rejecters = self.rejecters.into_iter().map(Box::new).map(Member::Rejecter);
         let consumers = self.consumers.into_iter().map(Box::new).map(Member::Consumer);
         let churners = self.churners.into_iter().map(Box::new).map(Member::Churner);
         let mut groups = Vec::new();
         if lockstep {
-            groups.push(consumers.chain(publishers).collect());
+            groups.push(rejecters.chain(consumers).chain(publishers).collect());
         } else {
             groups.extend(spread(publishers, threads));
+            groups.extend(spread(rejecters, threads));
             groups.extend(spread(consumers, threads));
         }
         groups.push(churners.collect());
@@ -79,6 +84,7 @@ impl Parties {
     fn add(&mut self, member: Member) {
         match member {
             Member::Publisher(publisher) => self.publishers.push(*publisher),
+            Member::Rejecter(rejecter) => self.rejecters.push(*rejecter),
             Member::Consumer(consumer) => self.consumers.push(*consumer),
             Member::Churner(churner) => self.churners.push(*churner),
         }
@@ -169,12 +175,14 @@ mod tests {
         };
         let consumer = |_| {
             let (queues, ack_every, rate) = (vec![0], None, None);
-            let order = consumer::Order { queues, publishers, ack_every, rate, checked: true };
+            let (rejects, checked) = (false, true);
+            let order = consumer::Order { queues, publishers, ack_every, rejects, rate, checked };
             Consumer::new(link(&listener), order, 0)
         };
         let churner = Churner::new(link(&listener), String::new(), NonZeroU32::MIN, 0);
         Parties {
             publishers: (0..publishers).map(publisher).collect(),
+            rejecters: Vec::new(),
             consumers: (0..consumers).map(consumer).collect(),
             churners: vec![churner],
         }
@@ -185,6 +193,7 @@ mod tests {
         let kinds = |group: &Vec<Member>| {
             let kind = |member: &Member| match member {
                 Member::Publisher(_) => 'p',
+                Member::Rejecter(_) => 'r',
                 Member::Consumer(_) => 'c',
                 Member::Churner(_) => 'x',
             };

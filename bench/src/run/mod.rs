@@ -18,7 +18,7 @@ mod parties;
 mod churner;
 mod consumer;
 mod publisher;
-mod window;
+pub(crate) mod window;
 
 mod cost;
 mod watch;
@@ -198,7 +198,7 @@ impl Run<'_> {
             signals.stop.store(true, Ordering::Relaxed);
             Ok::<_, RunError>((crew.join()?, end))
         })?;
-        let Parties { publishers, mut consumers, churners } = parties;
+        let Parties { publishers, rejecters, mut consumers, churners } = parties;
         cost.stop(self.target);
         if end == End::Complete {
             consumers.iter_mut().try_for_each(Consumer::finish)?;
@@ -207,9 +207,10 @@ impl Run<'_> {
             publishers.into_iter().map(Publisher::into_parts).unzip();
         let (arrived, consuming): (Vec<_>, Vec<_>) =
             consumers.into_iter().map(Consumer::into_parts).unzip();
+        let rejecting = rejecters.into_iter().map(|rejecter| rejecter.into_parts().1);
         // A connection that is stuck is not worth another wait: it is dropped.
         if end == End::Complete {
-            close(publishing.into_iter().chain(consuming))?;
+            close(publishing.into_iter().chain(rejecting).chain(consuming))?;
         }
         let churned = self.load.churn.map(|_| churners.iter().map(Churner::deleted).sum());
         Ok(Worked { sent, arrived, end, churned, cost, began })

@@ -6,6 +6,7 @@ use crate::run::consumer::{self, Consumer};
 use crate::run::crew::Parties;
 use crate::run::publisher::{self, Publisher};
 use crate::run::{CONNECTION_NAME, Run};
+use std::num::NonZeroU32;
 
 impl Run<'_> {
     /// The parties of a phase that publishes and consumes: consumers first.
@@ -17,19 +18,20 @@ impl Run<'_> {
                 publisher.follow(consumer.progress_of());
             }
         }
-        Ok(Parties { publishers, consumers, churners: self.churners()? })
+        let rejecters = self.rejecters()?;
+        Ok(Parties { publishers, rejecters, consumers, churners: self.churners()? })
     }
 
     /// The parties of a phase that only publishes.
     pub(crate) fn those_that_fill(&self) -> Result<Parties, SessionError> {
         let publishers = self.publishers()?;
-        Ok(Parties { publishers, consumers: Vec::new(), churners: self.churners()? })
+        Ok(Parties { publishers, churners: self.churners()?, ..Parties::default() })
     }
 
     /// The parties of a phase that only consumes.
     pub(crate) fn those_that_drain(&self) -> Result<Parties, SessionError> {
         let consumers = self.consumers()?;
-        Ok(Parties { publishers: Vec::new(), consumers, churners: self.churners()? })
+        Ok(Parties { consumers, churners: self.churners()?, ..Parties::default() })
     }
 
     fn publishers(&self) -> Result<Vec<Publisher>, SessionError> {
@@ -53,26 +55,49 @@ impl Run<'_> {
     }
 
     fn consumers(&self) -> Result<Vec<Consumer>, SessionError> {
-        (0..self.load.consumers).map(|number| self.consumer(number)).collect()
+        let open = |number| {
+            let (ack_every, rate) = (self.load.ack_every, self.load.consumer_rate);
+            let name = |queue| self.topology.queue(queue).to_owned();
+            self.consumer(name, consumer::Order { ack_every, rate, ..self.order(number) })
+        };
+        (0..self.load.consumers).map(open).collect()
     }
 
-    fn consumer(&self, number: u16) -> Result<Consumer, SessionError> {
+    /// Those that reject what is published one by one, as many as there are consumers.
+    fn rejecters(&self) -> Result<Vec<Consumer>, SessionError> {
+        let open = |number| {
+            let name = |queue| self.topology.queue_before(queue);
+            let ack_every = Some(NonZeroU32::MIN);
+            let order = consumer::Order { rejects: true, ack_every, ..self.order(number) };
+            self.consumer(name, order)
+        };
+        (0..self.load.consumers).filter(|_| self.load.reject).map(open).collect()
+    }
+
+    fn order(&self, number: u16) -> consumer::Order {
+        consumer::Order {
+            queues: self.load.queues_of_consumer(number),
+            publishers: self.load.publishers,
+            ack_every: None,
+            rejects: false,
+            rate: None,
+            checked: self.load.is_checked(),
+        }
+    }
+
+    fn consumer(
+        &self,
+        name: impl Fn(u16) -> String,
+        order: consumer::Order,
+    ) -> Result<Consumer, SessionError> {
         let mut session = self.session()?;
-        let queues = self.load.queues_of_consumer(number);
-        let no_ack = self.load.ack_every.is_none();
+        let no_ack = order.ack_every.is_none();
         if !no_ack && self.load.prefetch > 0 {
             session.prefetch(self.load.prefetch)?;
         }
-        for (slot, queue) in queues.iter().enumerate() {
-            session.consume(self.topology.queue(*queue), slot, no_ack)?;
+        for (slot, queue) in order.queues.iter().enumerate() {
+            session.consume(&name(*queue), slot, no_ack)?;
         }
-        let order = consumer::Order {
-            queues,
-            publishers: self.load.publishers,
-            ack_every: self.load.ack_every,
-            rate: self.load.consumer_rate,
-            checked: self.load.is_checked(),
-        };
         Ok(Consumer::new(session.into_link(), order, self.start.nanoseconds()))
     }
 
