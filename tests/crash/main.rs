@@ -35,6 +35,8 @@ mod restart;
 mod paging;
 mod moves;
 mod repeats;
+mod waits;
+mod groups;
 mod volume;
 mod power;
 mod feeder;
