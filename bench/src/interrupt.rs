@@ -23,6 +23,11 @@ impl Interrupt {
         interrupt
     }
 
+    /// Asks for it.
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -33,7 +38,7 @@ async fn wait(interrupt: &Interrupt) {
     if tokio::signal::ctrl_c().await.is_err() {
         return;
     }
-    interrupt.0.store(true, Ordering::Relaxed);
+    interrupt.set();
     if tokio::signal::ctrl_c().await.is_ok() {
         std::process::exit(INTERRUPTED);
     }

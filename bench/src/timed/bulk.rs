@@ -35,19 +35,23 @@ pub(super) fn message(
     frames
 }
 
-/// Publishes `frames` so many times over a connection that has asked for confirms, each time after
+/// The confirms of a connection that has just asked for them.
+pub(super) fn window() -> Window {
+    Window::new(WINDOW)
+}
+
+/// Publishes `frames` so many times over a connection with these confirms, each time after
 /// `change` had its way with it, and waits until all are confirmed.
 ///
 /// # Errors
 /// When the connection fails, or a signal comes.
 pub(super) fn publish(
-    link: &mut Link,
+    (link, window): (&mut Link, &mut Window),
     frames: &[u8],
     count: u64,
     interrupt: &Interrupt,
     mut change: impl FnMut(u64, &mut [u8]),
 ) -> Result<(), TimedError> {
-    let mut window = Window::new(WINDOW);
     let mut piece = Vec::new();
     let mut sent = 0;
     while sent < count || window.outstanding() > 0 {
@@ -66,7 +70,7 @@ pub(super) fn publish(
             link.write_all(&piece)?;
             sent += fits;
         } else {
-            wait(link, &mut window)?;
+            wait(link, window)?;
         }
     }
     Ok(())

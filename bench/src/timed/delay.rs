@@ -127,15 +127,21 @@ impl DelayArguments {
         let Template { frames, stamp_at } = self.template(session.frame_max());
         let time_at = place_of(&frames, &PLACEHOLDER.to_be_bytes());
         let stride = stride(self.messages);
-        let mut link = session.into_link();
-        bulk::publish(&mut link, &frames, self.messages, interrupt, |number, message| {
-            let turn = u128::from(number) * u128::from(stride) % u128::from(self.messages);
-            let sequence = u64::try_from(turn).unwrap_or_default();
-            let due_ms = first_ms + sequence * 1000 / u64::from(self.rate.get());
-            let stamp = Stamp { publisher: 0, sequence, nanoseconds: due_ms * MILLISECOND_NS };
-            write_at(message, time_at, &due_ms.to_be_bytes());
-            write_at(message, stamp_at, &stamp.to_bytes());
-        })?;
+        let (mut link, mut window) = (session.into_link(), bulk::window());
+        bulk::publish(
+            (&mut link, &mut window),
+            &frames,
+            self.messages,
+            interrupt,
+            |number, message| {
+                let turn = u128::from(number) * u128::from(stride) % u128::from(self.messages);
+                let sequence = u64::try_from(turn).unwrap_or_default();
+                let due_ms = first_ms + sequence * 1000 / u64::from(self.rate.get());
+                let stamp = Stamp { publisher: 0, sequence, nanoseconds: due_ms * MILLISECOND_NS };
+                write_at(message, time_at, &due_ms.to_be_bytes());
+                write_at(message, stamp_at, &stamp.to_bytes());
+            },
+        )?;
         Ok(Session::resume(link).close()?)
     }
 

@@ -8,11 +8,11 @@ pub(crate) mod idle;
 pub(crate) mod storm;
 
 mod bulk;
-mod bystander;
 
 use crate::client::session::SessionError;
 use crate::clock::Start;
 use crate::launch::{LaunchError, Launched};
+use crate::run::RunError;
 use crate::target::Target;
 use clap::Args;
 use std::io;
@@ -45,6 +45,8 @@ pub(crate) enum TimedError {
     Launch(#[from] LaunchError),
     #[error("{0}")]
     Session(#[from] SessionError),
+    #[error("{0}")]
+    Run(#[from] RunError),
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("a thread of the load generator ended before its time")]

@@ -1,22 +1,25 @@
 //! `leveret bench storm`: very many messages expire at once, and what somebody else notices.
 //!
 //! They stand behind one that does not expire, and their time is up long before it is taken: a queue
-//! lets go of what stands first. Meanwhile, on another queue, a client publishes a message a
-//! millisecond, with confirms, and gets it; how long that takes is measured before and during it.
+//! lets go of what stands first. Meanwhile, on another queue, a client publishes a thousand messages
+//! a second, with confirms, and gets them; how long that takes is measured before and during it.
 
+use crate::bounds::DURATION_MAX;
 use crate::client::session::Session;
 use crate::clock::Start;
 use crate::interrupt::Interrupt;
-use crate::statistics::{Latencies, LatencySummary, approximate};
+use crate::load::Load;
+use crate::outcome::Outcome;
+use crate::run;
+use crate::statistics::{LatencySummary, approximate};
 use crate::target::Target;
-use crate::timed::bystander::bystand;
 use crate::timed::{CONNECTION_NAME, MIB, Own, TimedError, bulk, memory, seconds_since};
 use clap::Args;
 use leveret_protocol::properties::BasicProperties;
 use leveret_protocol::types::FieldTable;
 use serde::Serialize;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::num::NonZeroU32;
 use std::thread;
 use std::time::Duration;
 
@@ -28,6 +31,9 @@ const QUIET: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(60);
 const PERSISTENT: u8 = 2;
+/// Messages of the bystander in a second, and how many may be unconfirmed.
+const BYSTANDER_RATE: u32 = 1000;
+const BYSTANDER_WINDOW: u32 = 10_000;
 
 /// Options of `leveret bench storm`.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
@@ -55,13 +61,22 @@ pub(crate) struct StormArguments {
 pub(crate) struct Stormed {
     messages: u64,
     storm_seconds: f64,
-    /// From stamping to the delivery and the confirm of a bystander's message, whichever is later.
-    before: Option<LatencySummary>,
-    during: Option<LatencySummary>,
+    before: Bystander,
+    during: Bystander,
     memory_before: u64,
     memory_after: u64,
     /// Messages that are neither in the queue nor behind it, though they should be.
     missing: u64,
+}
+
+/// What somebody else noticed.
+#[derive(Clone, Debug, Serialize)]
+struct Bystander {
+    delivered: u64,
+    /// From sending a message to reading its delivery.
+    latency: Option<LatencySummary>,
+    /// From sending a message to reading its confirm.
+    confirm_latency: Option<LatencySummary>,
 }
 
 /// See the module documentation.
@@ -89,7 +104,6 @@ pub(crate) fn run(
     let missing = arguments.missing(&mut control)?;
     let memory_after = memory(&target);
     let messages = arguments.messages;
-    let (before, during) = (before.summary(), during.summary());
     Ok(Stormed { messages, storm_seconds, before, during, memory_before, memory_after, missing })
 }
 
@@ -97,15 +111,23 @@ pub(crate) fn run(
 fn beside(
     target: &Target,
     work: impl FnOnce() -> Result<(), TimedError>,
-) -> Result<Latencies, TimedError> {
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let bystander = scope.spawn(|| bystand(target, &over));
+) -> Result<Bystander, TimedError> {
+    let load = Load {
+        confirm: NonZeroU32::new(BYSTANDER_WINDOW),
+        rate: NonZeroU32::new(BYSTANDER_RATE),
+        duration: DURATION_MAX,
+        ..Load::default()
+    };
+    let over = Interrupt::default();
+    let outcome = thread::scope(|scope| {
+        let bystander = scope.spawn(|| run::run(&load, target, &over, false));
         let worked = work();
-        over.store(true, Ordering::Relaxed);
-        let latencies = bystander.join().map_err(|_| TimedError::Thread)?;
-        worked.and(latencies)
-    })
+        over.set();
+        let outcome = bystander.join().map_err(|_| TimedError::Thread)?;
+        worked.and_then(|()| Ok(outcome?))
+    })?;
+    let Outcome { delivered, latency, confirm_latency, .. } = outcome;
+    Ok(Bystander { delivered, latency, confirm_latency })
 }
 
 impl StormArguments {
@@ -120,7 +142,7 @@ impl StormArguments {
         session.declare_queue_with(QUEUE, self.persistent, &arguments)?;
         session.confirm()?;
         let frame_max = session.frame_max();
-        let mut link = session.into_link();
+        let (mut link, mut window) = (session.into_link(), bulk::window());
         for (count, expiration) in [(1, None), (self.messages, Some("1"))] {
             let frames = bulk::message(
                 QUEUE,
@@ -132,7 +154,7 @@ impl StormArguments {
                 usize::try_from(self.size).unwrap_or_default(),
                 frame_max,
             );
-            bulk::publish(&mut link, &frames, count, interrupt, |_, _| {})?;
+            bulk::publish((&mut link, &mut window), &frames, count, interrupt, |_, _| {})?;
         }
         Ok(Session::resume(link).close()?)
     }
@@ -177,10 +199,15 @@ impl fmt::Display for Stormed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { messages, storm_seconds, missing, .. } = self;
         writeln!(f, "{:<22}{messages} messages in {storm_seconds:.2} s", "expired")?;
-        for (name, latency) in [("bystander before", self.before), ("during", self.during)] {
-            let Some(LatencySummary { p50_us, p99_us, max_us }) = latency else { continue };
-            let [p50, p99, max] = [p50_us, p99_us, max_us].map(|us| us / 1000.0);
-            writeln!(f, "{name:<22}p50 {p50:.2} ms, p99 {p99:.2} ms, max {max:.2} ms")?;
+        for (when, bystander) in [("before", &self.before), ("during", &self.during)] {
+            for (what, latency) in
+                [("delivery", bystander.latency), ("confirm", bystander.confirm_latency)]
+            {
+                let Some(LatencySummary { p50_us, p99_us, max_us }) = latency else { continue };
+                let [p50, p99, max] = [p50_us, p99_us, max_us].map(|us| us / 1000.0);
+                let name = format!("{what} {when}");
+                writeln!(f, "{name:<22}p50 {p50:.2} ms, p99 {p99:.2} ms, max {max:.2} ms")?;
+            }
         }
         let [before, after] =
             [self.memory_before, self.memory_after].map(|bytes| approximate(bytes) / MIB);
