@@ -331,11 +331,13 @@ impl Message {
     }
 
     /// Property flags and values, as published.
+    #[inline]
     pub(crate) fn properties(&self) -> &[u8] {
         self.head.get(usize::from(self.properties_at)..self.body_at as usize).unwrap_or_default()
     }
 
     /// The body.
+    #[inline]
     pub(crate) fn body(&self) -> &[u8] {
         match &self.large_body {
             Some(body) => body,
@@ -344,11 +346,13 @@ impl Message {
     }
 
     /// The body as shared bytes, when it is large enough to be sliced rather than copied.
+    #[inline]
     pub(crate) fn large_body(&self) -> Option<&Bytes> {
         self.large_body.as_deref()
     }
 
     /// Whether it was published with `delivery_mode` 2.
+    #[inline]
     pub(crate) fn is_persistent(&self) -> bool {
         self.marks.has(Marks::PERSISTENT)
     }
@@ -360,6 +364,10 @@ impl Message {
         if self.properties().first().is_none_or(|flags| flags & EXPIRATION_FLAG == 0) {
             return None;
         }
+        self.expiration_ms()
+    }
+
+    fn expiration_ms(&self) -> Option<u64> {
         // Checked when it was published.
         let properties = BasicProperties::parse(self.properties()).ok()?;
         str::from_utf8(properties.expiration?).ok()?.parse().ok()
@@ -427,6 +435,7 @@ impl Message {
     }
 
     /// Whether somebody had it before it came to its queue.
+    #[inline]
     pub(crate) fn was_delivered(&self) -> bool {
         self.marks.has(Marks::DELIVERED)
     }
@@ -455,22 +464,26 @@ impl Message {
 
     /// The same message, come to a queue at this time in milliseconds since the epoch.
     #[must_use]
+    #[inline]
     pub(crate) fn arrived_at(mut self, arrived_ms: u64) -> Self {
         self.arrived_ms = arrived_ms;
         self
     }
 
     /// When it came to the queue that holds it, in milliseconds since the epoch.
+    #[inline]
     pub(crate) fn arrived_ms(&self) -> u64 {
         self.arrived_ms
     }
 
     /// Its priority in queues that have priorities.
+    #[inline]
     pub(crate) fn priority(&self) -> u8 {
         self.priority
     }
 
     /// Bytes of memory the message's content takes, shared by all its copies.
+    #[inline]
     pub(crate) fn size(&self) -> usize {
         self.head.len() + self.large_body.as_ref().map_or(0, |body| body.len())
     }

@@ -295,6 +295,7 @@ impl Consumers {
     }
 
     /// One message of this consumer is settled or came back. A removed consumer is no error.
+    #[inline]
     pub(super) fn release(&mut self, key: ConsumerKey) {
         if let Some(consumer) = self.get_mut(key) {
             consumer.in_flight = consumer.in_flight.saturating_sub(1);

@@ -18,6 +18,7 @@ pub(super) enum Held {
 
 impl Held {
     /// Bytes of its content.
+    #[inline]
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Resident(message) => message.size(),
@@ -26,6 +27,7 @@ impl Held {
     }
 
     /// Bytes of its body.
+    #[inline]
     pub(super) fn body_size(&self) -> usize {
         match self {
             Self::Resident(message) => message.body().len(),
@@ -35,6 +37,7 @@ impl Held {
 
     /// Whether the durable store has it, of a queue of which `is_stored` says whether its persistent
     /// messages are stored.
+    #[inline]
     pub(super) fn is_durable(&self, is_stored: bool) -> bool {
         match self {
             Self::Resident(message) => is_stored && message.is_persistent(),
@@ -114,6 +117,7 @@ impl Returns {
 const RESIDENT_OVERHEAD: usize = 128;
 
 /// Memory a message takes while it is in a queue, in bytes.
+#[inline]
 pub(super) fn footprint(held: &Held) -> usize {
     match held {
         Held::Resident(message) => message.size() + RESIDENT_OVERHEAD,

@@ -104,6 +104,7 @@ impl Ready {
     }
 
     /// A message's priority, cut to the highest there is.
+    #[inline]
     pub(super) fn level_of(&self, priority: u8) -> u8 {
         let highest = u8::try_from(self.levels.len() - 1).unwrap_or(u8::MAX);
         priority.min(highest)
@@ -141,6 +142,7 @@ impl Ready {
 
     /// Whether the body of a newly arrived message may stay in memory: there is room, and it would
     /// not stand behind one that is paged.
+    #[inline]
     pub(super) fn keeps_resident(&self, level: u8, room: usize) -> bool {
         self.resident_bytes < room
             && !self.is_window_full()
@@ -174,6 +176,7 @@ impl Ready {
     }
 
     /// Whether there is a next message and its body is here.
+    #[inline]
     pub(super) fn is_resident(&self) -> bool {
         if let Some(groups) = &self.groups {
             return groups.standing() > 0;
@@ -200,6 +203,7 @@ impl Ready {
     }
 
     /// When the time of the next message is up, or of any where they go wherever they stand; `NEVER`.
+    #[inline]
     pub(super) fn next_expiry_ms(&self) -> u64 {
         if self.mortal == 0 {
             return NEVER;

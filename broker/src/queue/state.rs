@@ -286,6 +286,7 @@ impl QueueState {
     }
 
     /// A message is done with: no store needs it any more.
+    #[inline]
     fn drop_message(&mut self, sequence: u64, held: &Held) {
         self.changes.forget(self.kind.is_stored, sequence, held);
     }

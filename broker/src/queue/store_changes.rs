@@ -32,6 +32,7 @@ impl StoreChanges {
     }
 
     /// A message is done with: no store needs it any more.
+    #[inline]
     pub(super) fn forget(&mut self, is_stored: bool, sequence: u64, held: &Held) {
         if held.is_durable(is_stored) {
             self.settle(sequence);

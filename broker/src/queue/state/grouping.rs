@@ -68,6 +68,7 @@ impl QueueState {
     }
 
     /// A consumer may have credit for what only it may have.
+    #[inline]
     pub(super) fn ask_for(&mut self, consumer: ConsumerKey) {
         if let Some(groups) = self.ready.groups() {
             groups.ask(consumer);

@@ -45,6 +45,7 @@ impl QueueState {
     }
 
     /// Whether the next message may go. What stands before it and has no time left goes first.
+    #[inline]
     pub(super) fn can_send(&mut self) -> bool {
         if self.has_expired() {
             self.expire();
@@ -52,6 +53,7 @@ impl QueueState {
         !self.holds_back() && self.ready.is_resident() && !self.has_expired()
     }
 
+    #[inline]
     pub(super) fn send(
         &mut self,
         consumer: ConsumerKey,
@@ -64,6 +66,7 @@ impl QueueState {
         self.under_way.push(Delivery { consumer, key, acknowledges });
     }
 
+    #[inline]
     pub(super) fn hold(&mut self, message: QueuedMessage, consumer: ConsumerKey) -> DeliveryKey {
         self.unacked_bytes += message.held.size();
         self.unacked_resident_bytes += footprint(&message.held);
@@ -77,6 +80,7 @@ impl QueueState {
     }
 
     /// What a delivery carries, and whether it was handed out before.
+    #[inline]
     pub(in crate::queue) fn parcel(&self, delivery: &Delivery) -> Option<(&Message, bool)> {
         let Slot::Held(Unacked { message, .. }) = self.unacked.get(delivery.key.0 as usize)? else {
             return None;
@@ -116,6 +120,7 @@ impl QueueState {
 
     /// A delivery is on its way for good. What needs no settling is done with; of what does the body
     /// may go, if a store has it.
+    #[inline]
     pub(super) fn accepted(&mut self, delivery: &Delivery) {
         if !delivery.acknowledges {
             if let Some(Unacked { message, .. }) = self.take_unacked(delivery.key) {

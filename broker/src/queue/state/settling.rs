@@ -62,6 +62,8 @@ impl QueueState {
         self.retry(message, outcome);
     }
 
+    // By value it is as large as a message: out of line it is copied twice more for every ack.
+    #[inline(always)]
     pub(super) fn take_unacked(&mut self, key: DeliveryKey) -> Option<Unacked> {
         let Slot::Held(unacked) = self.unacked.try_remove(key.0 as usize)? else {
             self.timeouts.let_go();

@@ -186,6 +186,7 @@ impl Timeouts {
     }
 
     /// When a holder's time may be up.
+    #[inline]
     pub(super) fn next_ms(&self) -> u64 {
         if self.returning.is_empty() { self.next_ms } else { 0 }
     }
@@ -196,6 +197,7 @@ impl Timeouts {
     }
 
     /// A channel let go of a delivery that was taken back.
+    #[inline]
     pub(super) fn let_go(&mut self) {
         self.taken_back = self.taken_back.saturating_sub(1);
     }
