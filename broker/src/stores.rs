@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
+use std::time::Duration;
 
 use leveret_storage::StorageError;
 use leveret_storage::messages::{Batch, Health, MessageStore, Progress, Ticket};
@@ -26,6 +27,9 @@ const QUEUE_ROOM_SHORT: usize = 1 << 20;
 /// A queue reports changes of its memory in steps of this many bytes, so that queues do not
 /// contend for one counter.
 const REPORT_STEP: usize = 64 * 1024;
+
+/// How long to wait for the disk before more is moved: whoever publishes waits for it, too.
+const CROWDED_WAIT: Duration = Duration::from_millis(20);
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -77,6 +81,14 @@ impl Messages {
     pub(crate) async fn room(&self) {
         self.durable.progress().room().await;
         self.scratch.progress().room().await;
+    }
+
+    /// The same for a bounded time, for who has to go on.
+    pub(crate) async fn some_room(&self) {
+        if self.is_crowded() {
+            // In time or not, it goes on.
+            let _ = tokio::time::timeout(CROWDED_WAIT, self.room()).await;
+        }
     }
 
     /// When everything is durable that was appended so far.

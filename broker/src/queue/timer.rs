@@ -17,6 +17,8 @@ use crate::keys::QueueId;
 
 /// Queues woken between two looks at what else there is to do.
 const QUEUES_A_STEP: usize = 32;
+/// The longest rest after a look, in milliseconds.
+const REST_MAX_MS: u64 = 20;
 
 /// See the module documentation.
 #[derive(Debug, Default)]
@@ -60,12 +62,14 @@ impl Timer {
                 self.wait().await;
                 continue;
             }
+            let began = clock::unix_millis();
             for queue in due.iter().filter_map(Weak::upgrade) {
                 let mut effects = Effects::default();
                 queue.wake(&mut effects);
                 effects.carry_out(queue.messages());
+                queue.messages().some_room().await;
             }
-            tokio::task::yield_now().await;
+            rest(began).await;
         }
     }
 
@@ -93,5 +97,14 @@ impl Timer {
                 let _ = tokio::time::timeout(left, sooner).await;
             }
         }
+    }
+}
+
+/// After a look that began at this time, in milliseconds since the epoch: what took some is followed
+/// by as much, so that very much that is due at once leaves others half of the time.
+async fn rest(began_ms: u64) {
+    match clock::unix_millis().saturating_sub(began_ms) {
+        0 => tokio::task::yield_now().await,
+        took => tokio::time::sleep(Duration::from_millis(took.min(REST_MAX_MS))).await,
     }
 }

@@ -165,6 +165,7 @@ impl Vhost {
             self.publish_letters(letters, &mut effects);
             queue.buried(read, &mut effects);
             effects.carry_out(&self.messages);
+            self.messages.some_room().await;
             tokio::task::yield_now().await;
         }
     }
