@@ -85,7 +85,8 @@ pub(crate) fn start(config: &Config) -> Result<Started, Error> {
     let epoch = boot_epoch(&*metadata, highest_queue(&stored, &recovered))?;
     let definitions = Arc::new(DefinitionStore::new(metadata, epoch));
     let loopback_users = &config.authentication.loopback_users;
-    let users = Users::new(Arc::clone(&definitions), &stored, loopback_users);
+    let topics = parameters::topic_permissions(&snapshot)?;
+    let users = Users::new(Arc::clone(&definitions), &stored, &topics, loopback_users);
     // RabbitMQ: what is loaded says who there is.
     let seeded = match config.load_definitions.paths.is_empty() {
         true => seed_if_empty(&users, &stored, &config.seed)?,

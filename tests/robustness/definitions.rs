@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use leveret_tests::broker_under_test::BrokerUnderTest;
 use leveret_tests::deadline::TO_RUN;
-use leveret_tests::raw_client::method::{basic, exchange, queue};
-use leveret_tests::raw_client::{Flag, Handshake, Message, RawClient};
+use leveret_tests::raw_client::method::{basic, channel, exchange, queue};
+use leveret_tests::raw_client::{Flag, Handshake, Message, RawClient, Value};
 use tempfile::TempDir;
 
 /// A file of definitions and a broker whose configuration names it.
@@ -294,4 +294,40 @@ fn a_file_that_cannot_be_used_is_refused_in_one_line_and_changes_nothing() {
     rig.broker.start_again();
     assert!(rig.connect().queue_exists("rest"));
     rig.broker.assert_no_panic();
+}
+
+/// Rules over routing keys, for who binds and for who publishes.
+#[test]
+fn routing_keys_of_topic_exchanges_may_be_limited() {
+    const TOPICS: &str = r#"
+        "topic_permissions": [
+            {"user": "bob", "vhost": "/", "exchange": "amq.topic", "write": "^{username}\\.",
+             "read": "^open\\."}
+        ]"#;
+    let mut rig = Rig::start(&[ACCESS, TOPICS], "load_definitions = FILE\n");
+    for _ in 0..2 {
+        let mut client = rig.connect();
+        client.declare_queue("q");
+        let bind = |key: &str| queue::bind("q", "amq.topic", key);
+        client.call(bind("open.#"));
+        client.publish(&Message::to("amq.topic", "bob.1"));
+        client.publish(&Message::to("amq.topic", "bob.2").header("CC", Value::texts(&["eve.1"])));
+        assert_refused(&mut client, "write access to topic 'eve.1'");
+        client.send(bind("secret.*"));
+        assert_refused(&mut client, "read access to topic 'secret.*'");
+        client.send(exchange::bind("amq.fanout", "amq.topic", "secret"));
+        assert_refused(&mut client, "read access to topic 'secret'");
+        client.close();
+        rig.restart();
+    }
+}
+
+fn assert_refused(client: &mut RawClient, what: &str) {
+    let close = client.expect_any().close();
+    let text = format!(
+        "ACCESS_REFUSED - {what} in exchange 'amq.topic' in vhost '/' refused for user 'bob'"
+    );
+    assert_eq!((close.code, close.text), (403, text));
+    client.send(channel::close_ok());
+    client.open_channel(1);
 }

@@ -11,6 +11,10 @@ mod users;
 pub(crate) use users::Users;
 
 pub(crate) mod permissions;
+pub(crate) mod rights;
+
+mod topics;
+pub(crate) use topics::assert_rules as assert_topic_rules;
 
 mod seed;
 pub(crate) use seed::{SeedError, seed_if_empty};

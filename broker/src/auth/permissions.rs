@@ -6,57 +6,18 @@
 //! they are anchored, and an empty one matches the empty name only.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::rights::{Pattern, PatternError, Permission};
+use super::topics::Topics;
 use arc_swap::ArcSwap;
-use regex::Regex;
-
-/// The three rights. Which operation needs which: RabbitMQ's access control page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Permission {
-    /// Declare and delete.
-    Configure,
-    /// Publish to, bind to.
-    Write,
-    /// Consume from, get from, purge, bind from.
-    Read,
-}
-
-impl Permission {
-    /// The word in error texts.
-    #[must_use]
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Configure => "configure",
-            Self::Write => "write",
-            Self::Read => "read",
-        }
-    }
-}
-
-/// A text that is not a regular expression as this broker knows them.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{expression}' is not a regular expression: {reason}")]
-pub(crate) struct PatternError {
-    expression: String,
-    reason: String,
-}
 
 /// What a user may do in one vhost, now.
 pub(crate) struct UserPermissions {
     rules: ArcSwap<Rules>,
-}
-
-/// A right's extent, compiled.
-#[derive(Debug, Clone)]
-enum Pattern {
-    /// `.*`, so common that names are not even looked at.
-    Everything,
-    /// The empty expression.
-    OnlyTheEmptyName,
-    /// Anything else.
-    Matching(Regex),
-    /// No name at all: rights that were taken away.
-    Nothing,
+    topics: ArcSwap<Topics>,
+    /// How often any of it was exchanged.
+    changes: AtomicU64,
 }
 
 /// All three rights, compiled.
@@ -69,11 +30,31 @@ pub(super) struct Rules {
 
 impl UserPermissions {
     pub(super) fn new(rules: Rules) -> Self {
-        Self { rules: ArcSwap::from_pointee(rules) }
+        let (rules, topics) = (ArcSwap::from_pointee(rules), ArcSwap::default());
+        Self { rules, topics, changes: AtomicU64::new(0) }
     }
 
     pub(super) fn replace(&self, rules: Rules) {
         self.rules.store(rules.into());
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn replace_topics(&self, topics: Topics) {
+        self.topics.store(topics.into());
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// Grows with every change: whoever remembers an answer asks again when it is another.
+    #[inline]
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Whether the key may be written to, or read from, a topic exchange.
+    #[must_use]
+    pub(crate) fn allows_topic(&self, permission: Permission, exchange: &str, key: &str) -> bool {
+        let topics = self.topics.load();
+        topics.is_empty() || topics.allows(permission, exchange, key)
     }
 
     /// Whether the right covers the resource. The default exchange goes by the
@@ -108,38 +89,6 @@ impl Rules {
     /// Allows nothing.
     pub(super) const fn nothing() -> Self {
         Self { configure: Pattern::Nothing, write: Pattern::Nothing, read: Pattern::Nothing }
-    }
-}
-
-/// Whether a right may be given in these words.
-///
-/// # Errors
-/// It is not a regular expression as this broker knows them.
-pub(crate) fn assert_pattern(expression: &str) -> Result<(), PatternError> {
-    Pattern::compile(expression).map(drop)
-}
-
-impl Pattern {
-    fn compile(expression: &str) -> Result<Self, PatternError> {
-        match expression {
-            "" => Ok(Self::OnlyTheEmptyName),
-            // Names have no line breaks, so these match every name.
-            ".*" | "^.*$" | "^.*" | ".*$" => Ok(Self::Everything),
-            _ => Regex::new(expression).map(Self::Matching).map_err(|error| PatternError {
-                expression: expression.to_owned(),
-                // The regex crate draws the expression over several lines first.
-                reason: error.to_string().lines().last().unwrap_or_default().trim().to_owned(),
-            }),
-        }
-    }
-
-    fn matches(&self, resource: &str) -> bool {
-        match self {
-            Self::Everything => true,
-            Self::OnlyTheEmptyName => resource.is_empty(),
-            Self::Matching(regex) => regex.is_match(resource),
-            Self::Nothing => false,
-        }
     }
 }
 

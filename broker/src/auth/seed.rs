@@ -122,7 +122,7 @@ mod tests {
     fn sow(store: &Arc<MemoryMetadata>, seed: &Seed) -> bool {
         let stored = records::load(&store.read().unwrap()).unwrap();
         let definitions = DefinitionStore::new(Arc::clone(store) as _, 1);
-        let users = Users::new(Arc::new(definitions), &stored, &[]);
+        let users = Users::new(Arc::new(definitions), &stored, &[], &[]);
         seed_if_empty(&users, &stored, seed).unwrap().is_some()
     }
 

@@ -11,9 +11,12 @@ use std::sync::Arc;
 use leveret_storage::metadata::Proposal;
 use parking_lot::RwLock;
 
-use super::permissions::{PatternError, Rules, UserPermissions};
+use super::permissions::{Rules, UserPermissions};
+use super::rights::PatternError;
 use super::sasl::Identity;
+use super::topics::{Topics, assert_rules};
 use crate::definitions::command::{Access, Command};
+use crate::definitions::parameters::{TopicPermissionKey, TopicPermissionRecord};
 use crate::definitions::records::{
     Definitions, HashingAlgorithm, PermissionKey, PermissionRecord, UserRecord,
 };
@@ -68,6 +71,8 @@ struct Entry {
     user: Arc<UserRecord>,
     /// By vhost.
     permissions: BTreeMap<String, Granted>,
+    /// Rules over routing keys, by vhost and exchange.
+    topics: BTreeMap<(String, String), TopicPermissionRecord>,
 }
 
 #[derive(Debug)]
@@ -83,6 +88,7 @@ impl Users {
     pub(crate) fn new(
         definitions: Arc<DefinitionStore>,
         stored: &Definitions,
+        topics: &[TopicPermissionRecord],
         loopback_users: &[String],
     ) -> Self {
         let mut entries: Entries =
@@ -90,6 +96,13 @@ impl Users {
         for record in &stored.permissions {
             if let Some(entry) = entries.get_mut(&record.user) {
                 entry.permissions.insert(record.vhost.clone(), Granted::restored(record));
+            }
+        }
+        for record in topics {
+            if let Some(entry) = entries.get_mut(&record.user) {
+                let of = (record.vhost.clone(), record.exchange.clone());
+                entry.topics.insert(of, record.clone());
+                entry.see_to_topics(&record.vhost);
             }
         }
         Self {
@@ -185,6 +198,12 @@ impl Users {
                 events.tell(|| definitions::permission_created(given));
             }
             Access::ClearPermissions(key) => events.tell(|| definitions::permission_deleted(key)),
+            Access::SetTopicPermission(given) => {
+                events.tell(|| definitions::topic_permission_created(given));
+            }
+            Access::ClearTopicPermission(key) => {
+                events.tell(|| definitions::topic_permission_deleted(key));
+            }
         }
     }
 }
@@ -212,12 +231,14 @@ fn check(entries: &Entries, changes: Vec<Access>) -> Result<Vec<Access>, AuthErr
             Access::PutVhost(_) => {}
             Access::DeleteVhost(vhost) => {
                 checked.extend(foreseen.clear(|of| of.vhost == vhost.name));
+                checked.extend(foreseen.clear_topics(|of| of.vhost == vhost.name));
             }
             Access::PutUser(user) => drop(foreseen.users.insert(user.name.clone())),
             Access::DeleteUser(user) => {
                 foreseen.assert_known(&user.name)?;
                 foreseen.users.remove(&user.name);
                 checked.extend(foreseen.clear(|of| of.user == user.name));
+                checked.extend(foreseen.clear_topics(|of| of.user == user.name));
             }
             Access::SetPermissions(record) => {
                 foreseen.assert_known(&record.user)?;
@@ -227,6 +248,15 @@ fn check(entries: &Entries, changes: Vec<Access>) -> Result<Vec<Access>, AuthErr
             Access::ClearPermissions(key) => {
                 foreseen.assert_known(&key.user)?;
                 drop(foreseen.clear(|of| of == key));
+            }
+            Access::SetTopicPermission(record) => {
+                foreseen.assert_known(&record.user)?;
+                assert_rules(record)?;
+                foreseen.topics.push(TopicPermissionKey::from(record));
+            }
+            Access::ClearTopicPermission(key) => {
+                foreseen.assert_known(&key.user)?;
+                drop(foreseen.clear_topics(|of| of == key));
             }
         }
         checked.push(change);
@@ -238,14 +268,17 @@ fn check(entries: &Entries, changes: Vec<Access>) -> Result<Vec<Access>, AuthErr
 struct Foreseen {
     users: HashSet<String>,
     granted: Vec<PermissionKey>,
+    topics: Vec<TopicPermissionKey>,
 }
 
 impl Foreseen {
     fn new(entries: &Entries) -> Self {
         let granted = entries.values().flat_map(|entry| entry.permissions.values());
+        let topics = entries.values().flat_map(|entry| entry.topics.values());
         Self {
             users: entries.keys().cloned().collect(),
             granted: granted.map(|granted| PermissionKey::from(&granted.record)).collect(),
+            topics: topics.map(TopicPermissionKey::from).collect(),
         }
     }
 
@@ -259,6 +292,15 @@ impl Foreseen {
         let (cleared, left) = std::mem::take(&mut self.granted).into_iter().partition(of);
         self.granted = left;
         cleared.into_iter().map(Access::ClearPermissions).collect()
+    }
+}
+
+impl Foreseen {
+    /// The end of those rules over routing keys that there are.
+    fn clear_topics(&mut self, of: impl Fn(&TopicPermissionKey) -> bool) -> Vec<Access> {
+        let (cleared, left) = std::mem::take(&mut self.topics).into_iter().partition(of);
+        self.topics = left;
+        cleared.into_iter().map(Access::ClearTopicPermission).collect()
     }
 }
 
@@ -283,16 +325,42 @@ fn apply(entries: &mut Entries, change: Access) -> Result<(), AuthError> {
                 granted.rules.replace(Rules::nothing());
             }
         }
+        Access::SetTopicPermission(record) => {
+            if let Some(entry) = entries.get_mut(&record.user) {
+                let vhost = record.vhost.clone();
+                entry.topics.insert((record.vhost.clone(), record.exchange.clone()), record);
+                entry.see_to_topics(&vhost);
+            }
+        }
+        Access::ClearTopicPermission(key) => {
+            if let Some(entry) = entries.get_mut(&key.user) {
+                entry.topics.remove(&(key.vhost.clone(), key.exchange));
+                entry.see_to_topics(&key.vhost);
+            }
+        }
     }
     Ok(())
 }
 
 impl Entry {
     fn new(user: UserRecord) -> Self {
-        Self { user: Arc::new(user), permissions: BTreeMap::new() }
+        Self { user: Arc::new(user), permissions: BTreeMap::new(), topics: BTreeMap::new() }
     }
 
     fn grant(&mut self, record: PermissionRecord, rules: Rules) {
+        let vhost = record.vhost.clone();
+        self.grant_rules(record, rules);
+        self.see_to_topics(&vhost);
+    }
+
+    /// Gives the rights in a vhost the rules over routing keys that there are now.
+    fn see_to_topics(&self, vhost: &str) {
+        let Some(granted) = self.permissions.get(vhost) else { return };
+        let of_vhost = self.topics.iter().filter(|((of, _), _)| of == vhost);
+        granted.rules.replace_topics(Topics::new(of_vhost.map(|(_, record)| record)));
+    }
+
+    fn grant_rules(&mut self, record: PermissionRecord, rules: Rules) {
         match self.permissions.get_mut(&record.vhost) {
             Some(granted) => {
                 granted.rules.replace(rules);
@@ -326,7 +394,8 @@ mod tests {
     use leveret_storage::metadata::{MemoryMetadata, MetadataStore};
 
     use super::*;
-    use crate::auth::permissions::Permission;
+    use crate::auth::rights::Permission;
+    use crate::definitions::parameters;
     use crate::definitions::records::{self, UserKey, VhostKey};
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -361,7 +430,9 @@ mod tests {
         fn start(store: Arc<MemoryMetadata>) -> Self {
             let stored = records::load(&store.read().unwrap()).unwrap();
             let definitions = DefinitionStore::new(Arc::clone(&store) as _, 1);
-            let users = Users::new(Arc::new(definitions), &stored, &["guest".to_owned()]);
+            let topics = parameters::topic_permissions(&store.read().unwrap()).unwrap();
+            let loopback = ["guest".to_owned()];
+            let users = Users::new(Arc::new(definitions), &stored, &topics, &loopback);
             Self { store, users }
         }
 
@@ -568,6 +639,46 @@ mod tests {
         assert_eq!(rig.stored().permissions, [], "within one batch, too");
     }
 
+    fn topics(user: &str, exchange: &str, write: &str) -> TopicPermissionRecord {
+        let text = str::to_owned;
+        let (vhost, read) = (text("v"), text(".*"));
+        TopicPermissionRecord {
+            user: text(user),
+            vhost,
+            exchange: text(exchange),
+            write: text(write),
+            read,
+        }
+    }
+
+    #[test]
+    fn rules_over_routing_keys_count_at_once_and_after_a_restart() {
+        let rig = empty();
+        rig.put(user("bob", "x"));
+        rig.allow("bob", "v", ".*");
+        let handle = rig.users.permissions("bob", "v").unwrap();
+        let may = |rules: &UserPermissions, key| rules.allows_topic(Permission::Write, "x", key);
+        assert!(may(&handle, "theirs"));
+        let seen = handle.changes();
+        rig.change(vec![Access::SetTopicPermission(topics("bob", "x", "^{username}"))]);
+        assert!(may(&handle, "bob.1") && !may(&handle, "theirs") && handle.changes() != seen);
+        let rig = rig.restarted();
+        let handle = rig.users.permissions("bob", "v").unwrap();
+        assert!(may(&handle, "bob.1") && !may(&handle, "theirs"));
+        rig.allow("bob", "v", ".*");
+        assert!(!may(&handle, "theirs"), "other rights are others");
+        let key = TopicPermissionKey::from(&topics("bob", "x", ""));
+        rig.change(vec![Access::ClearTopicPermission(key)]);
+        assert!(may(&handle, "theirs"));
+        rig.change(vec![
+            Access::SetTopicPermission(topics("bob", "x", "^a")),
+            Access::DeleteUser(UserKey { name: "bob".to_owned() }),
+        ]);
+        assert_eq!(parameters::topic_permissions(&rig.store.read().unwrap()).unwrap(), []);
+        let unknown = rig.users.change(vec![Access::SetTopicPermission(topics("bob", "x", "a"))]);
+        assert!(matches!(unknown, Err(AuthError::NoSuchUser(_))));
+    }
+
     #[test]
     fn stored_rights_that_cannot_be_compiled_allow_nothing() {
         let stored = Definitions {
@@ -576,7 +687,7 @@ mod tests {
             ..Definitions::default()
         };
         let definitions = DefinitionStore::new(Arc::new(MemoryMetadata::new()), 1);
-        let users = Users::new(Arc::new(definitions), &stored, &[]);
+        let users = Users::new(Arc::new(definitions), &stored, &[], &[]);
         let rules = users.permissions("bob", "v").unwrap();
         assert!(!rules.allows(Permission::Read, "ab"));
     }

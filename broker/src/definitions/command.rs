@@ -8,7 +8,8 @@ use leveret_storage::metadata::Change;
 use serde::{Deserialize, Serialize};
 
 use super::parameters::{
-    GlobalParameterRecord, ImportRecord, ParameterRecord, PolicyKey, TopicPermissionRecord,
+    GlobalParameterRecord, ImportRecord, ParameterRecord, PolicyKey, TopicPermissionKey,
+    TopicPermissionRecord,
 };
 use super::records::{
     BindingRecord, ExchangeKey, ExchangeRecord, PermissionKey, PermissionRecord, QueueKey,
@@ -44,6 +45,10 @@ pub(crate) enum Access {
     SetPermissions(PermissionRecord),
     /// A user has no rights in a vhost.
     ClearPermissions(PermissionKey),
+    /// A user may use these routing keys of an exchange.
+    SetTopicPermission(TopicPermissionRecord),
+    /// A user may use any routing key of an exchange.
+    ClearTopicPermission(TopicPermissionKey),
 }
 
 /// A change to the exchanges, queues or bindings of a vhost.
@@ -79,8 +84,6 @@ pub(crate) enum Parameter {
     Put(ParameterRecord),
     /// A parameter of the whole broker says this.
     PutGlobal(GlobalParameterRecord),
-    /// A user may use these routing keys.
-    SetTopicPermission(TopicPermissionRecord),
     /// These definitions were loaded from files.
     Imported(ImportRecord),
 }
@@ -106,6 +109,8 @@ impl Access {
             Self::DeleteUser(user) => user.delete(),
             Self::SetPermissions(permissions) => permissions.put(),
             Self::ClearPermissions(permissions) => permissions.delete(),
+            Self::SetTopicPermission(permission) => permission.put(),
+            Self::ClearTopicPermission(permission) => permission.delete(),
         }
     }
 }
@@ -137,7 +142,6 @@ impl Parameter {
         match self {
             Self::Put(parameter) => parameter.put(),
             Self::PutGlobal(parameter) => parameter.put(),
-            Self::SetTopicPermission(permission) => permission.put(),
             Self::Imported(import) => import.put(),
         }
     }

@@ -4,7 +4,7 @@
 //!
 //! Carried by `definitions::command`, read back by [`policies()`] and [`last_import`]. They share a
 //! collection of the metadata store; the first part of a key says what an entry is, and what this
-//! version does not know is left alone. Parameters and topic permissions have no effect yet: they are kept for those who bring them.
+//! version does not know is left alone. Parameters have no effect yet: they are kept for those who bring it.
 
 use leveret_storage::metadata::{Collection, Key, Snapshot};
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,24 @@ pub(crate) struct TopicPermissionRecord {
     pub read: String,
 }
 
+/// Names the rules of a user over an exchange's routing keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TopicPermissionKey {
+    /// The user's name.
+    pub user: String,
+    /// The vhost's name.
+    pub vhost: String,
+    /// The exchange's name.
+    pub exchange: String,
+}
+
+impl From<&TopicPermissionRecord> for TopicPermissionKey {
+    fn from(record: &TopicPermissionRecord) -> Self {
+        let TopicPermissionRecord { user, vhost, exchange, .. } = record.clone();
+        Self { user, vhost, exchange }
+    }
+}
+
 /// What was loaded from files at the last start that loaded something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImportRecord {
@@ -91,6 +109,7 @@ named_by!(PolicyKey, |this| this.kind.component(), this.vhost, this.name);
 named_by!(ParameterRecord, |this| PARAMETER, this.vhost, this.component, this.name);
 named_by!(GlobalParameterRecord, |this| GLOBAL_PARAMETER, this.name);
 named_by!(TopicPermissionRecord, |this| TOPIC_PERMISSION, this.vhost, this.user, this.exchange);
+named_by!(TopicPermissionKey, |this| TOPIC_PERMISSION, this.vhost, this.user, this.exchange);
 named_by!(ImportRecord, |_this| IMPORT,);
 
 /// Reads the policies of both kinds, in key order.
@@ -102,6 +121,17 @@ pub(crate) fn policies(snapshot: &Snapshot) -> Result<Vec<Policy>, DefinitionErr
     let entries = snapshot.collection(Collection::Parameter);
     let of_kinds = entries.filter(|(key, _)| kinds.iter().any(|kind| is(key, kind)));
     of_kinds.map(read).collect()
+}
+
+/// Reads the rights over topics, in key order.
+///
+/// # Errors
+/// One cannot be read.
+pub(crate) fn topic_permissions(
+    snapshot: &Snapshot,
+) -> Result<Vec<TopicPermissionRecord>, DefinitionError> {
+    let entries = snapshot.collection(Collection::Parameter);
+    entries.filter(|(key, _)| is(key, TOPIC_PERMISSION)).map(read).collect()
 }
 
 /// What was loaded at the last start that loaded something.

@@ -11,7 +11,7 @@ use super::clients::process;
 use super::{Event, terms};
 use crate::definitions::json_arguments;
 use crate::definitions::parameters::{
-    GlobalParameterRecord, ParameterRecord, TopicPermissionRecord,
+    GlobalParameterRecord, ParameterRecord, TopicPermissionKey, TopicPermissionRecord,
 };
 use crate::definitions::records::{
     BindingRecord, DestinationKind, ExchangeRecord, PermissionKey, PermissionRecord, QueueRecord,
@@ -194,6 +194,15 @@ pub(crate) fn topic_permission_created(given: &TopicPermissionRecord) -> Event {
         .with("write", &*given.write)
         .with("user", &*given.user)
         .with("vhost", &*given.vhost)
+        .by_whoever_acts()
+}
+
+/// A user may use any routing key of an exchange.
+pub(crate) fn topic_permission_deleted(key: &TopicPermissionKey) -> Event {
+    Event::new("topic.permission.deleted")
+        .with("exchange", &*key.exchange)
+        .with("user", &*key.user)
+        .with("vhost", &*key.vhost)
         .by_whoever_acts()
 }
 

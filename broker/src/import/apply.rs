@@ -37,8 +37,6 @@ pub(super) fn apply(
     }
     let mut parameters: Vec<Command> = Vec::new();
     let mut keep = |parameter: Parameter| parameters.push(parameter.into());
-    let topics = document.topic_permissions.into_iter().filter(|given| is_new(given, stored));
-    topics.map(Parameter::SetTopicPermission).for_each(&mut keep);
     let global = document.global_parameters.into_iter().filter(|given| is_new(given, stored));
     global.map(Parameter::PutGlobal).for_each(&mut keep);
     let given = document.parameters.into_iter().filter(|given| is_new(given, stored));
@@ -65,9 +63,6 @@ fn tell_of_parameter(command: &Command, broker: &Broker) {
     match parameter {
         Parameter::Put(given) => events.tell(|| definitions::parameter_set(given)),
         Parameter::PutGlobal(given) => events.tell(|| definitions::global_parameter_set(given)),
-        Parameter::SetTopicPermission(given) => {
-            events.tell(|| definitions::topic_permission_created(given));
-        }
         Parameter::Imported(_) => {}
     }
 }
@@ -92,9 +87,7 @@ fn apply_access(
     let users = users.cloned().map(Access::PutUser);
     let vhosts = vhosts.map(Access::PutVhost);
     let permissions = permissions.cloned().map(Access::SetPermissions);
-    let changes = users.chain(vhosts).chain(permissions).collect();
-    let changed = broker.users().change(changes);
-    changed.map_err(|error| DocumentError::new("users and permissions", error.to_string()))?;
+    change_access(users.chain(vhosts).chain(permissions).collect(), broker)?;
     for vhost in &document.vhosts {
         match broker.vhost(&vhost.name) {
             Some(there) => there.describe(vhost),
@@ -106,7 +99,13 @@ fn apply_access(
             drop(vhost.set_tracing(*is_traced));
         }
     }
-    Ok(())
+    let topics = document.topic_permissions.iter().filter(|given| is_new(*given, stored));
+    change_access(topics.cloned().map(Access::SetTopicPermission).collect(), broker)
+}
+
+fn change_access(changes: Vec<Access>, broker: &Broker) -> Result<(), DocumentError> {
+    let changed = broker.users().change(changes).map(drop);
+    changed.map_err(|error| DocumentError::new("users and permissions", error.to_string()))
 }
 
 /// Whether a vhost is traced is changed by itself.

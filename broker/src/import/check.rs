@@ -7,7 +7,8 @@ use std::collections::{HashMap, HashSet};
 
 use leveret_protocol::types::{FieldTable, FieldValue};
 
-use crate::auth::permissions::assert_pattern;
+use crate::auth::assert_topic_rules;
+use crate::auth::rights::assert_pattern;
 use crate::broker::Broker;
 use crate::deduplication;
 use crate::definitions::document::{Document, DocumentError, QueueDefinition};
@@ -77,7 +78,8 @@ impl Known {
                 || format!("topic permissions of '{}' in vhost '{}'", given.user, given.vhost);
             self.assert_user(&given.user, broker, object)?;
             self.assert_vhost(&given.vhost, broker, object)?;
-            assert_patterns(&[&given.write, &given.read], object)?;
+            let checked = assert_topic_rules(given);
+            checked.map_err(|error| DocumentError::new(object(), error.to_string()))?;
         }
         Ok(())
     }

@@ -31,7 +31,7 @@ fn rig_on<S: MetadataStore + 'static>(store: Arc<S>) -> Rig<S> {
     let config = Config::load(&options, |_| None).unwrap();
     let definitions = Arc::new(DefinitionStore::new(Arc::clone(&store) as _, 1));
     let stored = records::load(&store.read().unwrap()).unwrap();
-    let users = Users::new(Arc::clone(&definitions), &stored, &[]);
+    let users = Users::new(Arc::clone(&definitions), &stored, &[], &[]);
     let broker = Broker::new(&config, users, definitions, in_memory());
     Rig { store, broker, directory: tempfile::tempdir().unwrap() }
 }

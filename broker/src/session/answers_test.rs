@@ -13,8 +13,10 @@ use super::*;
 use crate::auth::{Users, seed_if_empty};
 use crate::broker::Broker;
 use crate::config::{Config, ServeOptions};
+use crate::definitions::command::Access;
 use crate::definitions::held::HeldMetadata;
-use crate::definitions::records::{Definitions, VhostRecord};
+use crate::definitions::parameters::TopicPermissionRecord;
+use crate::definitions::records::{Definitions, PermissionRecord, VhostRecord};
 use crate::definitions::store::DefinitionStore;
 use crate::outgoing::ConnectionHandle;
 use crate::session::context::{ClientCapabilities, LoggedIn};
@@ -39,7 +41,7 @@ fn rig() -> Rig {
     let config = Config::load(&options, |_| None).unwrap();
     let definitions = |store| Arc::new(DefinitionStore::new(store, 1));
     let none = Definitions::default();
-    let users = Users::new(definitions(Arc::new(MemoryMetadata::new()) as _), &none, &[]);
+    let users = Users::new(definitions(Arc::new(MemoryMetadata::new()) as _), &none, &[], &[]);
     seed_if_empty(&users, &none, &config.seed).unwrap();
     let store = HeldMetadata::new();
     let broker = Broker::new(&config, users, definitions(Arc::clone(&store) as _), in_memory());
@@ -87,14 +89,17 @@ impl Client {
 
     /// Publishes a message without a body, which need not be stored.
     fn publish(&mut self, routing_key: &str) {
-        let publish =
-            basic::Publish { exchange: "", routing_key, mandatory: false, immediate: false };
+        self.try_publish("", routing_key).unwrap();
+    }
+
+    fn try_publish(&mut self, exchange: &str, routing_key: &str) -> Result<(), Failure> {
+        let publish = basic::Publish { exchange, routing_key, mandatory: false, immediate: false };
         self.send(&publish);
         let header = [0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         let frame = Frame { kind: FrameKind::Header, channel: 1, payload: &header };
-        self.dispatch.frame(frame).unwrap();
+        self.dispatch.frame(frame)?;
         // The end of the read, without its write to the socket.
-        self.dispatch.finish_batch().unwrap();
+        self.dispatch.finish_batch().map(drop)
     }
 
     /// Class and method ids of what the client was told since it was last asked.
@@ -214,4 +219,52 @@ async fn a_refusal_waits_for_the_deletion_it_speaks_of() {
     rig.store.sync();
     second.answers().await;
     assert!(!second.dispatch.is_answering());
+}
+
+/// A route that was found stayed known, and with it the answer whether it may be used.
+#[tokio::test]
+async fn a_right_that_is_taken_counts_for_the_next_publish() {
+    let rig = rig();
+    let rights = |write: &str| {
+        let text = str::to_owned;
+        vec![Access::SetPermissions(PermissionRecord {
+            user: text("guest"),
+            vhost: text("/"),
+            configure: text(".*"),
+            write: text(write),
+            read: text(".*"),
+        })]
+    };
+    let topics = |write: &str| {
+        let text = str::to_owned;
+        vec![Access::SetTopicPermission(TopicPermissionRecord {
+            user: text("guest"),
+            vhost: text("/"),
+            exchange: text("amq.topic"),
+            write: text(write),
+            read: text(".*"),
+        })]
+    };
+    let refusal = |failure: Failure| failure.error.to_string();
+    for (taken, given, text) in [
+        (
+            rights("^mine"),
+            rights(".*"),
+            "write access to exchange 'amq.topic' in vhost '/' refused for user 'guest'",
+        ),
+        (
+            topics("^mine"),
+            topics(""),
+            "write access to topic 'key' in exchange 'amq.topic' in vhost '/' refused for user \
+             'guest'",
+        ),
+    ] {
+        let mut client = rig.connect().await;
+        for _ in 0..2 {
+            client.try_publish("amq.topic", "key").unwrap();
+        }
+        drop(rig.broker.users().change(taken).unwrap());
+        assert_eq!(client.try_publish("amq.topic", "key").map_err(refusal), Err(text.to_owned()));
+        drop(rig.broker.users().change(given).unwrap());
+    }
 }

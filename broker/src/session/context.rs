@@ -15,7 +15,8 @@ use super::answers::Answers;
 use super::routes::Routes;
 use super::settlements::Settlements;
 use super::step::Step;
-use crate::auth::permissions::{Permission, UserPermissions};
+use crate::auth::permissions::UserPermissions;
+use crate::auth::rights::Permission;
 use crate::broker::{Broker, Limits};
 use crate::error::{AmqpError, ChannelError, ResourceName};
 use crate::events::clients::Connection;
@@ -71,6 +72,8 @@ pub(crate) struct Session {
     /// Memory for settling.
     pub(crate) settlements: Settlements,
     login: LoggedIn,
+    /// How often the user's rights had changed when routes were remembered.
+    rights_seen: u64,
     exclusive_queues: FxHashMap<QueueId, Arc<Queue>>,
     /// Those still to be deleted at the connection's end.
     going_queues: Vec<Arc<Queue>>,
@@ -110,6 +113,7 @@ impl Session {
             routes: Routes::default(),
             caught_up: 0,
             settlements: Settlements::default(),
+            rights_seen: login.permissions.changes(),
             login,
             exclusive_queues: FxHashMap::default(),
             going_queues: Vec::new(),
@@ -165,6 +169,44 @@ impl Session {
             resource: resource.clone(),
             user: self.login.user.clone(),
         })
+    }
+
+    /// 403 unless the user may use this routing key with a topic exchange.
+    pub(crate) fn check_topic(
+        &self,
+        permission: Permission,
+        exchange: &str,
+        routing_key: &str,
+    ) -> Result<(), ChannelError> {
+        if self.login.permissions.allows_topic(permission, exchange, routing_key) {
+            return Ok(());
+        }
+        Err(ChannelError::Refused(format!(
+            "{} access to topic '{routing_key}' in {} refused for user '{}'",
+            permission.name(),
+            self.vhost.exchange_name(exchange),
+            self.login.user,
+        )))
+    }
+
+    /// The same for a binding to an exchange, if that is a topic exchange.
+    pub(crate) fn check_bound_topic(&self, source: &str, key: &str) -> Result<(), ChannelError> {
+        match self.vhost.exchange(source) {
+            Some(exchange) if exchange.is_topic() => {
+                self.check_topic(Permission::Read, source, key)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Forgets the routes that were found with rights that have changed since.
+    #[inline]
+    pub(crate) fn heed_rights(&mut self) {
+        let changes = self.login.permissions.changes();
+        if changes != self.rights_seen {
+            self.rights_seen = changes;
+            self.routes.forget_all(&mut self.effects);
+        }
     }
 
     /// 403 unless the user has some permission on the name: what a passive declare asks for.

@@ -111,6 +111,12 @@ impl Routes {
         None
     }
 
+    /// Forgets every route, after what was routed was handed over.
+    pub(crate) fn forget_all(&mut self, effects: &mut Effects) {
+        self.hand_over(effects);
+        self.forget();
+    }
+
     fn forget(&mut self) {
         self.forget_routes();
         self.queues.clear();

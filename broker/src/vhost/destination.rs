@@ -126,6 +126,11 @@ impl Exchange {
         self.kind
     }
 
+    /// Whether there may be rules over its routing keys.
+    pub(crate) fn is_topic(&self) -> bool {
+        self.kind == ExchangeKind::Topic
+    }
+
     /// Whether messages may have to wait before it routes them.
     pub(crate) fn delays(&self) -> bool {
         self.settings.kind == ExchangeKind::Delayed || self.told_to_delay.load(Ordering::Relaxed)

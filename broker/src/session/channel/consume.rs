@@ -13,7 +13,7 @@ use tracing::debug;
 
 use super::Channel;
 use super::reply_to::{PSEUDO_QUEUE, assert_fetchable};
-use crate::auth::permissions::Permission;
+use crate::auth::rights::Permission;
 use crate::definitions::store::Durable;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
 use crate::keys::{ConsumerKey, DeliveryKey, QueueId, SourceKey};

@@ -8,7 +8,7 @@ use leveret_protocol::methods::exchange;
 use leveret_protocol::types::{FieldTable, FieldValue};
 
 use super::Channel;
-use crate::auth::permissions::Permission;
+use crate::auth::rights::Permission;
 use crate::definitions::records::DestinationKind;
 use crate::error::{AmqpError, ChannelError};
 use crate::exchange::ExchangeKind;
@@ -66,6 +66,7 @@ impl Channel {
     ) -> Result<Step, Refusal> {
         let ends = (&*cleaned(bind.destination), &*cleaned(bind.source));
         check_exchange_ends(session, ends)?;
+        session.check_bound_topic(ends.1, bind.routing_key)?;
         let arguments = bind.arguments.parse()?;
         let (connection, key) = (session.handle.id(), bind.routing_key);
         let (missed, durable) = session.vhost.bind(between(ends), key, arguments, connection)?;
@@ -80,6 +81,7 @@ impl Channel {
     ) -> Result<Step, Refusal> {
         let ends = (&*cleaned(unbind.destination), &*cleaned(unbind.source));
         check_exchange_ends(session, ends)?;
+        session.check_bound_topic(ends.1, unbind.routing_key)?;
         let arguments = unbind.arguments.parse()?;
         let (connection, key) = (session.handle.id(), unbind.routing_key);
         let ((), durable) = session.vhost.unbind(between(ends), key, &arguments, connection)?;

@@ -20,7 +20,7 @@ use super::deduplicated::Sighted;
 use super::later::Later;
 use super::message_properties::{self, Checked};
 use super::reply_to::is_reply_address;
-use crate::auth::permissions::Permission;
+use crate::auth::rights::Permission;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
 use crate::message::{Marks, Message};
 use crate::queue::{Full, Queue};
@@ -167,6 +167,7 @@ impl Channel {
         let properties = BasicProperties::parse(self.assembly.properties())?;
         let persistent = properties.delivery_mode == Some(2);
         let priority = properties.priority.unwrap_or(0);
+        session.heed_rights();
         let Session { vhost, routes, effects, .. } = session;
         let cached = routes.lookup(vhost, self.assembly.envelope(), effects);
         let Found { mut route, rewritten, hidden_keys, kept, sighted, later, marks } = match cached
@@ -223,6 +224,11 @@ impl Channel {
             message_properties::check(properties, self, session)?;
         let mut keys = vec![self.assembly.routing_key()];
         keys.extend(extra_keys.iter().map(String::as_str));
+        if exchange.is_topic() {
+            for key in keys.iter().copied().chain(hidden_keys.iter().map(String::as_str)) {
+                session.check_topic(Permission::Write, name, key)?;
+            }
+        }
         let routed = Routed { routing_keys: &keys, properties };
         let waiting = session.vhost.waiting_place(&exchange, properties);
         let is_later = waiting.is_some() || self.transaction.is_some();

@@ -11,7 +11,7 @@ use leveret_protocol::types::{FieldTable, FieldValue};
 use super::Channel;
 use super::exchange_methods::assert_not_default;
 use super::reply_to::{assert_bindable, is_reply_address, is_reply_queue};
-use crate::auth::permissions::Permission;
+use crate::auth::rights::Permission;
 use crate::definitions::records::DestinationKind;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
 use crate::keys::ConnectionId;
@@ -61,6 +61,7 @@ impl Channel {
         let source = &*cleaned(bind.exchange);
         let (queue, routing_key) = self.binding_ends(bind.queue, bind.routing_key)?;
         check_queue_ends(session, queue, source)?;
+        session.check_bound_topic(source, routing_key)?;
         let arguments = bind.arguments.parse()?;
         let ends = Ends { source, kind: DestinationKind::Queue, destination: queue };
         let connection = session.handle.id();
@@ -77,6 +78,7 @@ impl Channel {
         let source = &*cleaned(unbind.exchange);
         let (queue, routing_key) = self.binding_ends(unbind.queue, unbind.routing_key)?;
         check_queue_ends(session, queue, source)?;
+        session.check_bound_topic(source, routing_key)?;
         let arguments = unbind.arguments.parse()?;
         let ends = Ends { source, kind: DestinationKind::Queue, destination: queue };
         let connection = session.handle.id();
