@@ -196,9 +196,23 @@ impl Consumers {
             active.gives_way = false;
             single.waiting.insert((Reverse(priority), key.generation), key);
             single.active = single.waiting.pop_first().map(|(_, next)| next);
+            self.leave_line(key, priority);
         }
-        if let Some(active) = single.active {
+        if let Some(active) = self.single_active.as_ref().and_then(|single| single.active) {
             self.enter_line(active);
+        }
+    }
+
+    /// Takes a consumer out of its priority's line. Only for queues where one consumer is active: a
+    /// line has few others there.
+    fn leave_line(&mut self, key: ConsumerKey, priority: i64) {
+        if let Ok(place) = self.place(priority)
+            && let Some(level) = self.levels.get_mut(place)
+        {
+            level.line.retain(|other| *other != key);
+        }
+        if let Some(consumer) = self.get_mut(key) {
+            consumer.in_line = false;
         }
     }
 

@@ -140,17 +140,31 @@ impl Level {
         self.paged.front().is_some_and(|front| front < sequence)
     }
 
-    /// A message of the tail is in its place again.
-    pub(super) fn put_into_tail(&mut self, message: PagedMessage) {
-        if self.empty.remove(&message.sequence) {
+    /// Messages of the tail are in their places again.
+    pub(super) fn put_into_tail(&mut self, mut messages: Vec<PagedMessage>) {
+        messages.retain(|message| !self.empty.remove(&message.sequence));
+        if messages.is_empty() {
             return;
         }
-        // Its place was given up meanwhile.
+        // Their places were given up meanwhile.
+        messages.extend(self.paged.iter());
+        messages.sort_by_key(|message| message.sequence);
         let mut anew = Paged::default();
-        let (before, after): (Vec<_>, Vec<_>) =
-            self.paged.iter().partition(|other| other.sequence < message.sequence);
-        before.into_iter().chain([message]).chain(after).for_each(|message| anew.push(message));
+        messages.into_iter().for_each(|message| anew.push(message));
         self.paged = anew;
+    }
+
+    /// A message comes back that stands before the tail. What was not handed out and stands before it
+    /// goes with it.
+    pub(super) fn give_back_late(&mut self, message: QueuedMessage) {
+        while let Some(front) = self.queued.pop_front_if(|front| front.sequence < message.sequence) {
+            match self.empty.remove(&front.sequence) {
+                true => self.empty_queued -= 1,
+                false => self.returned.insert(front),
+            }
+        }
+        self.trim_queued();
+        self.returned.insert(message);
     }
 
     /// A message with its body is in its place again, which is before the tail.
@@ -359,7 +373,7 @@ mod tests {
                 left.insert(sequence);
                 match lifted {
                     Lifted::Paged(message) if level.is_of_tail(sequence) => {
-                        level.put_into_tail(message);
+                        level.put_into_tail(vec![message]);
                     }
                     Lifted::Paged(_) | Lifted::Queued(_) => {
                         level.put_back(queued(sequence, Held::Resident(message("k", b"body"))));

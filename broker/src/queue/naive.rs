@@ -3,10 +3,12 @@
 //! One vector in which every message has exactly one place for ever; whatever it is asked it finds
 //! out by looking at all of it.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::ConsumerSettings;
 use super::arguments::LengthLimit;
+use super::consumers::Activity;
 use super::deaths::Reason;
 use super::held::Returns;
 use super::state::QueueKind;
@@ -30,8 +32,14 @@ pub(super) struct NaiveMessage {
     pub(super) priority: u8,
     pub(super) size: usize,
     pub(super) body_size: usize,
-    pub(super) redelivered: bool,
+    /// It came back.
+    pub(super) returned: bool,
+    /// It may have been handed out before a crash.
+    pub(super) in_doubt: bool,
     pub(super) failures: u32,
+    pub(super) arrived_ms: u64,
+    /// How long it may wait by its own word.
+    pub(super) lives_ms: Option<u64>,
     pub(super) expires_ms: u64,
     pub(super) place: Place,
     /// Who was given it last, and when it has to be settled.
@@ -39,10 +47,18 @@ pub(super) struct NaiveMessage {
     pub(super) due_ms: u64,
 }
 
+impl NaiveMessage {
+    pub(super) fn is_redelivered(&self) -> bool {
+        self.returned || self.in_doubt
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct NaiveConsumer {
     pub(super) key: ConsumerKey,
     pub(super) settings: ConsumerSettings,
+    /// How long it has for a delivery: what was so when it came.
+    pub(super) timeout_ms: Option<u64>,
     pub(super) paused: bool,
     /// Since when it stands in line.
     pub(super) in_line_since: Option<u64>,
@@ -58,6 +74,8 @@ pub(super) struct Naive {
     pub(super) kind: QueueKind,
     pub(super) messages: Vec<NaiveMessage>,
     pub(super) consumers: Vec<NaiveConsumer>,
+    /// The one that gets messages, of a queue where only one does.
+    pub(super) active: Option<ConsumerKey>,
     pub(super) suspended: usize,
     pub(super) is_paused: bool,
     pub(super) moment: u64,
@@ -178,7 +196,40 @@ impl Naive {
 
     pub(super) fn has_room(&self, consumer: &NaiveConsumer) -> bool {
         let limit = usize::from(consumer.settings.prefetch_count);
-        consumer.settings.no_ack || limit == 0 || self.held_by(consumer.key) < limit
+        let has_room =
+            consumer.settings.no_ack || limit == 0 || self.held_by(consumer.key) < limit;
+        has_room && self.is_active(consumer)
+    }
+
+    /// Whether it may get messages at all.
+    fn is_active(&self, consumer: &NaiveConsumer) -> bool {
+        let is_it = self.active == Some(consumer.key);
+        match self.kind.activity {
+            Activity::All => true,
+            Activity::One => is_it,
+            Activity::Highest => is_it && !self.has_higher(consumer),
+        }
+    }
+
+    fn has_higher(&self, consumer: &NaiveConsumer) -> bool {
+        let priority = consumer.settings.priority;
+        self.consumers.iter().any(|other| other.settings.priority > priority)
+    }
+
+    /// Finds out who is the active consumer now.
+    pub(super) fn choose_active(&mut self) {
+        let active = self.active.and_then(|key| self.find_consumer(key));
+        let stays = active.map(|at| &self.consumers[at]).is_some_and(|active| {
+            self.kind.activity != Activity::Highest
+                || !self.has_higher(active)
+                || self.held_by(active.key) > 0
+        });
+        if !stays {
+            let first = self.consumers.iter().min_by_key(|consumer| {
+                (Reverse(consumer.settings.priority), consumer.key.generation)
+            });
+            self.active = first.map(|consumer| consumer.key);
+        }
     }
 
     pub(super) fn has_credit(&self, consumer: &NaiveConsumer) -> bool {
@@ -205,11 +256,15 @@ impl Naive {
 
     /// Whose turn it is. Who is found in line without credit loses the place.
     pub(super) fn next_consumer(&mut self) -> Option<usize> {
+        if self.kind.activity != Activity::All {
+            let at = self.find_consumer(self.active?)?;
+            return self.has_credit(&self.consumers[at]).then_some(at);
+        }
         let mut line: Vec<usize> = (0..self.consumers.len()).collect();
         line.retain(|&at| self.consumers[at].in_line_since.is_some());
         line.sort_by_key(|&at| {
             let consumer = &self.consumers[at];
-            (std::cmp::Reverse(consumer.settings.priority), consumer.in_line_since)
+            (Reverse(consumer.settings.priority), consumer.in_line_since)
         });
         for at in line {
             if self.has_credit(&self.consumers[at]) {
@@ -247,12 +302,12 @@ impl Naive {
     }
 
     pub(super) fn hand_out(&mut self, number: usize, at: usize, key: DeliveryKey) -> Seen {
-        let NaiveConsumer { key: consumer, settings, .. } = self.consumers[at].clone();
+        let NaiveConsumer { key: consumer, settings, timeout_ms, .. } = self.consumers[at].clone();
         let held = Place::Unacked(key, Some(consumer));
         self.messages[number].place = if settings.no_ack { Place::Gone } else { held };
         self.messages[number].holder = Some(consumer);
-        self.messages[number].due_ms = self.due_ms(settings.timeout_ms);
-        (consumer, number, !settings.no_ack, self.messages[number].redelivered)
+        self.messages[number].due_ms = self.due_ms(timeout_ms);
+        (consumer, number, !settings.no_ack, self.messages[number].is_redelivered())
     }
 
     /// Takes a message of a run. What must be delivered at once, if something must.
@@ -263,8 +318,11 @@ impl Naive {
             priority: message.priority().min(self.kind.max_priority),
             size: message.size(),
             body_size: message.body().len(),
-            redelivered: false,
+            returned: false,
+            in_doubt: false,
             failures: 0,
+            arrived_ms: self.now_ms,
+            lives_ms: message.lives_ms(),
             expires_ms: self.expires_ms(message),
             place: if refused { Place::Gone } else { Place::Ready },
             holder: None,
@@ -297,7 +355,6 @@ impl Naive {
 
     /// When a delivery of now has to be settled.
     pub(super) fn due_ms(&self, timeout_ms: Option<u64>) -> u64 {
-        let timeout_ms = timeout_ms.or(self.kind.consumer_timeout_ms);
         timeout_ms.map_or(u64::MAX, |timeout_ms| self.now_ms + timeout_ms)
     }
 
@@ -316,10 +373,11 @@ impl Naive {
                 && message.holder.is_some_and(|holder| lapsed.contains(&holder))
             {
                 message.place = place;
-                message.redelivered = true;
+                message.returned = true;
                 keys.push(key);
             }
         }
+        self.choose_active();
         self.enforce_limit();
         (lapsed, keys)
     }
@@ -337,9 +395,54 @@ impl Naive {
     pub(super) fn take_back(&mut self, number: usize, place: Place) {
         let Place::Unacked(_, holder) = self.messages[number].place else { return };
         self.messages[number].place = place;
+        self.choose_active();
         if let Some(consumer) = holder {
             self.line_up(consumer);
         }
+    }
+
+    /// When something has to happen though nobody asks.
+    pub(super) fn next_due_ms(&self) -> u64 {
+        let due = self.messages.iter().map(|message| match message.place {
+            Place::Waiting(due_ms) => due_ms,
+            Place::Unacked(..) => message.due_ms,
+            Place::Ready | Place::Kept(_) | Place::Gone => u64::MAX,
+        });
+        let expiry = self.first_to_expire().map(|number| self.messages[number].expires_ms);
+        due.chain(expiry).min().unwrap_or(u64::MAX)
+    }
+
+    /// Other limits and times count from now on. What its declaration alone says stays.
+    pub(super) fn reconfigure(&mut self, kind: QueueKind) {
+        let QueueKind { max_priority, activity, is_stored, .. } = self.kind;
+        self.kind = QueueKind { max_priority, activity, is_stored, ..kind };
+        self.enforce_limit();
+    }
+
+    /// It starts again with what was stored. `all_redelivered`: nobody knows what was handed out.
+    pub(super) fn restart(&mut self, is_stored: impl Fn(usize) -> bool, all_redelivered: bool) {
+        self.consumers.clear();
+        self.active = None;
+        self.suspended = 0;
+        for number in 0..self.messages.len() {
+            let message = &mut self.messages[number];
+            message.holder = None;
+            message.due_ms = u64::MAX;
+            if !is_stored(number) {
+                message.place = Place::Gone;
+            }
+            if matches!(message.place, Place::Gone | Place::Kept(_)) {
+                continue;
+            }
+            message.in_doubt = all_redelivered;
+            let lives = [self.kind.ttl_ms, message.lives_ms].into_iter().flatten().min();
+            message.expires_ms = lives.map_or(u64::MAX, |ms| message.arrived_ms + ms);
+            // Who failed waits anew.
+            let failed = message.failures > 0;
+            let place = failed.then(|| self.place_of_return(number, Outcome::Failed));
+            self.messages[number].place = place.unwrap_or(Place::Ready);
+        }
+        self.enforce_limit();
     }
 
     pub(super) fn find(&self, wanted: DeliveryKey) -> usize {

@@ -175,6 +175,39 @@ impl Ready {
         }
     }
 
+    /// Puts messages back that may stand behind others that were never handed out: they waited since
+    /// before a restart.
+    pub(super) fn give_back_late(&mut self, messages: impl Iterator<Item = QueuedMessage>) {
+        let mut of_tails = vec![Vec::new(); self.levels.len()];
+        for message in messages {
+            let QueuedMessage { sequence, level, .. } = message;
+            if self.groups.is_some() {
+                self.give_back(message);
+            } else if let Held::Paged(stub) = message.held
+                && self.level(level).is_of_tail(sequence)
+                && let Some(of_tail) = of_tails.get_mut(usize::from(level))
+            {
+                of_tail.push(self.enter_tail(&message, stub));
+            } else {
+                self.count_in(&message);
+                self.level(level).give_back_late(message);
+            }
+        }
+        for (level, of_tail) in self.levels.iter_mut().zip(of_tails) {
+            level.put_into_tail(of_tail);
+        }
+    }
+
+    /// A message is to be put into a tail. Returns what that keeps of it.
+    fn enter_tail(&mut self, message: &QueuedMessage, stub: Stub) -> PagedMessage {
+        self.count_in(message);
+        let &QueuedMessage { sequence, redelivered, returns, expires_ms, .. } = message;
+        if returns != Returns::default() {
+            self.returns.insert(sequence, returns);
+        }
+        PagedMessage { sequence, stub, redelivered, expires_ms }
+    }
+
     /// Whether there is a next message and its body is here.
     #[inline]
     pub(super) fn is_resident(&self) -> bool {
@@ -266,16 +299,12 @@ impl Ready {
     /// Puts a message back that was taken out, at its place. Its body is dropped if that is in a tail;
     /// returns whether it is not.
     pub(super) fn put_back(&mut self, mut message: QueuedMessage, body: Message) -> bool {
-        let QueuedMessage { sequence, level, redelivered, returns, expires_ms, .. } = message;
+        let QueuedMessage { sequence, level, .. } = message;
         if let Held::Paged(stub) = message.held
             && self.level(level).is_of_tail(sequence)
         {
-            self.count_in(&message);
-            let message = PagedMessage { sequence, stub, redelivered, expires_ms };
-            self.level(level).put_into_tail(message);
-            if returns != Returns::default() {
-                self.returns.insert(sequence, returns);
-            }
+            let message = self.enter_tail(&message, stub);
+            self.level(level).put_into_tail(vec![message]);
             return false;
         }
         message.held = Held::Resident(body);

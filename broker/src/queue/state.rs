@@ -262,9 +262,7 @@ impl QueueState {
                 expires_ms: by_queue.min(stored.until_ms.unwrap_or(NEVER)),
                 held,
             };
-            if let Some(message) = self.retry_restored(message) {
-                self.ready.push(message);
-            }
+            self.retry_restored(message);
         }
         self.enforce_limit();
     }

@@ -4,9 +4,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::ConsumerSettings;
+use super::arguments::LengthLimit;
+use super::consumers::Activity;
 use super::cursor::Which;
 use super::retry::{Retry, RetryAfter};
-use super::state::Verdict;
+use super::state::{QueueKind, Verdict};
 use crate::keys::Outcome;
 
 /// Messages have priorities up to this, and one beyond.
@@ -43,6 +45,84 @@ pub(super) enum Step {
     TryKept,
     /// Somebody settles what was taken back.
     SettleLate(usize, Outcome),
+    /// Policies change.
+    Reconfigure(QueueKind),
+    /// The broker ends and starts again.
+    Restart(Restart),
+}
+
+/// How the broker ends, and how long it is not there.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Restart {
+    /// Channels give back what they have.
+    Orderly(u64),
+    /// It crashes; with `true` before what died last was published elsewhere.
+    Crash(u64, bool),
+}
+
+/// How many programs each model runs: `LEVERET_MODEL_PROGRAMS`, or 256.
+pub(super) fn programs() -> ProptestConfig {
+    let asked = std::env::var("LEVERET_MODEL_PROGRAMS").ok();
+    let cases = asked.map(|text| text.parse().expect("LEVERET_MODEL_PROGRAMS is a number"));
+    let usual = ProptestConfig::default();
+    ProptestConfig { failure_persistence: None, cases: cases.unwrap_or(usual.cases), ..usual }
+}
+
+/// What policies can make of a queue.
+pub(super) fn policy() -> impl Strategy<Value = QueueKind> {
+    let limits = (
+        prop::option::weighted(0.3, 0_usize..10),
+        prop::option::weighted(0.3, 0_usize..200),
+        any::<(bool, bool)>(),
+    );
+    let times = (
+        prop::option::weighted(0.3, 0_u64..200),
+        prop::option::weighted(0.3, retry()),
+        prop::option::weighted(0.3, 0_u64..100),
+    );
+    let deaths = (prop::option::weighted(0.3, 0_u32..3), any::<(bool, bool, bool)>());
+    (limits, times, deaths).prop_map(
+        |((messages, bytes, overflow), (ttl_ms, retry, consumer_timeout_ms), deaths)| {
+            let (delivery_limit, (has_dead_letters, buries_refused, expires_anywhere)) = deaths;
+            let (rejects, drops_lowest) = overflow;
+            QueueKind {
+                limit: LengthLimit { messages, bytes },
+                rejects,
+                drops_lowest,
+                ttl_ms,
+                expires_anywhere,
+                delivery_limit,
+                has_dead_letters,
+                buries_refused,
+                retry,
+                consumer_timeout_ms,
+                ..QueueKind::default()
+            }
+        },
+    )
+}
+
+/// What a queue can be declared as.
+pub(super) fn kind() -> impl Strategy<Value = QueueKind> {
+    let activity =
+        prop_oneof![3 => Just(Activity::All), 1 => Just(Activity::One), 1 => Just(Activity::Highest)];
+    (policy(), 0..=HIGHEST_PRIORITY, activity, any::<bool>()).prop_map(
+        |(policy, max_priority, activity, counts_deliveries)| QueueKind {
+            max_priority,
+            activity,
+            counts_deliveries,
+            is_stored: true,
+            ..policy
+        },
+    )
+}
+
+pub(super) fn restart() -> impl Strategy<Value = Restart> {
+    let down_ms = || prop_oneof![Just(0), 0_u64..200];
+    prop_oneof![
+        down_ms().prop_map(Restart::Orderly),
+        (down_ms(), any::<bool>()).prop_map(|(ms, buried)| Restart::Crash(ms, buried)),
+    ]
 }
 
 /// A message to be published.
@@ -132,5 +212,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Lapse),
         3 => Just(Step::TryKept),
         2 => (any::<usize>(), outcome()).prop_map(|(which, how)| Step::SettleLate(which, how)),
+        1 => policy().prop_map(Step::Reconfigure),
+        1 => restart().prop_map(Step::Restart),
     ]
 }
