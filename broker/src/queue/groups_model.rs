@@ -3,8 +3,13 @@
 //!
 //! Who gets which group is left to the queue; checked are that a group is with one consumer at a time,
 //! that its messages come in order, that nobody with credit is left without a group that could be had,
-//! and that the stores are told of everything once. Most bodies are paged, as in `queue::model`.
+//! that nobody gets anything of a group of which something waits for a second attempt, and that the
+//! stores are told of everything once. Most bodies are paged, as in `queue::model`, and what was stored
+//! comes back after a restart.
 
+mod restarting;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use leveret_protocol::properties::BasicProperties;
@@ -14,9 +19,12 @@ use proptest::prelude::*;
 
 use super::ConsumerSettings;
 use super::command::{Command, Reply};
+use super::cursor::Which;
 use super::group_by::GroupBy;
+use super::held::Returns;
 use super::paged::Shelf;
 use super::state::{Facts, Fetched, QueueKind, QueueState, Verdict};
+use super::steps::{Restart, programs, restart, retry};
 use crate::keys::{ConsumerKey, DeliveryKey, Outcome};
 use crate::message::Message;
 use crate::message::tests::{persistent, with_properties};
@@ -32,6 +40,11 @@ enum Step {
     Get(bool),
     Purge,
     Wait(u64),
+    /// A consumer's time may be up.
+    Lapse,
+    /// Somebody settles what was taken back.
+    SettleLate(usize, Outcome),
+    Restart(Restart),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,13 +65,14 @@ fn new() -> impl Strategy<Value = New> {
 }
 
 fn settings() -> impl Strategy<Value = ConsumerSettings> {
-    (-1_i64..=1, 0_u16..4, prop::bool::weighted(0.2)).prop_map(
-        |(priority, prefetch_count, no_ack)| ConsumerSettings {
+    let timeout_ms = prop::option::weighted(0.3, 0_u64..100);
+    (-1_i64..=1, 0_u16..4, prop::bool::weighted(0.2), timeout_ms).prop_map(
+        |(priority, prefetch_count, no_ack, timeout_ms)| ConsumerSettings {
             priority,
             prefetch_count,
             no_ack,
             exclusive: false,
-            timeout_ms: None,
+            timeout_ms,
         },
     )
 }
@@ -72,13 +86,16 @@ fn verdicts() -> impl Strategy<Value = Vec<Verdict>> {
     vec(verdict, 8)
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let outcome = prop_oneof![
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
         3 => Just(Outcome::Ack),
         1 => Just(Outcome::Requeue),
         1 => Just(Outcome::Failed),
         1 => Just(Outcome::Discard)
-    ];
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => vec(new(), 1..8).prop_map(Step::Publish),
         3 => settings().prop_map(Step::Consume),
@@ -86,10 +103,13 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0_usize..8, verdicts()).prop_map(|(limit, verdicts)| Step::Dispatch(limit, verdicts)),
         4 => (any::<usize>(), 1_usize..4, verdicts())
             .prop_map(|(which, limit, verdicts)| Step::Serve(which, limit, verdicts)),
-        10 => (any::<usize>(), outcome).prop_map(|(which, how)| Step::Settle(which, how)),
+        10 => (any::<usize>(), outcome()).prop_map(|(which, how)| Step::Settle(which, how)),
         2 => any::<bool>().prop_map(Step::Get),
         1 => Just(Step::Purge),
         1 => (1_u64..100).prop_map(Step::Wait),
+        2 => Just(Step::Lapse),
+        1 => (any::<usize>(), outcome()).prop_map(|(which, how)| Step::SettleLate(which, how)),
+        1 => restart().prop_map(Step::Restart),
     ]
 }
 
@@ -97,6 +117,8 @@ fn step() -> impl Strategy<Value = Step> {
 enum Place {
     Ready,
     Out(DeliveryKey, ConsumerKey),
+    /// It came back, and waits until then.
+    Waiting(u64),
     Gone,
 }
 
@@ -104,12 +126,17 @@ enum Place {
 struct Known {
     new: New,
     place: Place,
+    failures: u32,
+    expires_ms: u64,
+    /// Who had it last under a timeout, and when it has to be settled.
+    due: Option<(ConsumerKey, u64)>,
 }
 
 #[derive(Debug)]
 struct Consumer {
     key: ConsumerKey,
     settings: ConsumerSettings,
+    timeout_ms: Option<u64>,
     paused: bool,
 }
 
@@ -140,10 +167,16 @@ fn index(sequence: u64) -> usize {
 
 struct Pair {
     real: QueueState,
-    max_priority: u8,
+    kind: QueueKind,
     facts: Facts,
-    /// The commands so far, as they are written down.
+    /// The queue as it started,
+    started: QueueState,
+    /// and the commands since, as they are written down.
     written: Vec<String>,
+    /// What the durable store knows of how often messages came back.
+    counted: BTreeMap<u64, u32>,
+    /// Keys of what was taken back, and not settled since.
+    late: Vec<DeliveryKey>,
     known: Vec<Known>,
     published: Vec<Message>,
     consumers: Vec<Consumer>,
@@ -160,9 +193,12 @@ impl Pair {
     fn new(kind: QueueKind, room: usize) -> Self {
         Self {
             real: queue(kind),
-            max_priority: kind.max_priority,
+            kind,
             facts: Facts { now_ms: 1_000_000, room },
+            started: queue(kind),
             written: Vec::new(),
+            counted: BTreeMap::new(),
+            late: Vec::new(),
             known: Vec::new(),
             published: Vec::new(),
             consumers: Vec::new(),
@@ -184,7 +220,7 @@ impl Pair {
         self.settled.extend(changes.take_settled());
         self.paged_out.extend(changes.take_paged_out().iter().map(|(sequence, _)| *sequence));
         self.unpaged.extend(changes.take_unpaged());
-        changes.take_counts();
+        self.counted.extend(changes.take_counts());
         for dead in self.real.take_dead() {
             self.known[index(dead.sequence)].place = Place::Gone;
             if dead.shelf == Some(Shelf::Scratch) {
@@ -193,6 +229,39 @@ impl Pair {
                 self.settled.push(dead.sequence);
             }
         }
+        self.see_who_waits();
+    }
+
+    /// Who waits for a second attempt, waits until then and not longer than asked.
+    fn see_who_waits(&mut self) {
+        let waiting = self.real.look(Which::Delayed, None, usize::MAX, usize::MAX);
+        let waiting: BTreeMap<usize, Option<u64>> =
+            waiting.iter().map(|seen| (index(seen.sequence), seen.due_ms)).collect();
+        for (number, known) in self.known.iter_mut().enumerate() {
+            match (known.place, waiting.get(&number)) {
+                (Place::Waiting(due_ms), Some(seen)) => assert_eq!(*seen, Some(due_ms)),
+                (Place::Waiting(due_ms), None) => {
+                    assert!(due_ms <= self.facts.now_ms, "{number} comes too soon");
+                    known.place = Place::Ready;
+                }
+                (_, waits) => assert_eq!(waits, None, "{number}"),
+            }
+        }
+    }
+
+    /// Where a message goes that comes back now.
+    fn place_of_return(&self, number: usize, outcome: Outcome) -> Place {
+        let Known { failures, expires_ms, .. } = self.known[number];
+        let returns = Returns::from_stored(failures << 16);
+        let retry = self.kind.retry.and_then(|retry| retry.wait_ms(outcome, returns, number as u64));
+        let due_ms = |wait_ms: u64| (self.facts.now_ms + wait_ms).min(expires_ms);
+        retry.map_or(Place::Ready, |wait_ms| Place::Waiting(due_ms(wait_ms)))
+    }
+
+    fn known(&self, new: New) -> Known {
+        let expires_ms = new.lives_ms.map_or(u64::MAX, |lives_ms| self.facts.now_ms + lives_ms);
+        let new = New { priority: new.priority.min(self.kind.max_priority), ..new };
+        Known { new, place: Place::Ready, failures: 0, expires_ms, due: None }
     }
 
     fn run(&mut self, step: &Step) {
@@ -202,17 +271,19 @@ impl Pair {
                 let first = self.published.len();
                 let messages: Vec<_> =
                     (first..).zip(run).map(|(number, new)| numbered(number, *new)).collect();
-                let cut = |new: &New| New { priority: new.priority.min(self.max_priority), ..*new };
-                let known = run.iter().map(|new| Known { new: cut(new), place: Place::Ready });
+                let known: Vec<_> = run.iter().map(|new| self.known(*new)).collect();
                 self.known.extend(known);
-                self.published.extend(messages.iter().cloned());
+                let now_ms = self.facts.now_ms;
+                self.published.extend(messages.iter().map(|one| one.clone().arrived_at(now_ms)));
                 self.command(Command::Publish(messages));
                 self.conclude(&[Verdict::Accepted]);
             }
             Step::Consume(settings) => {
                 let reply = self.command(Command::Consume(*settings));
                 let Reply::Consumer(key) = reply else { panic!("a consumer") };
-                self.consumers.push(Consumer { key, settings: *settings, paused: false });
+                let timeout_ms = settings.timeout_ms.or(self.kind.consumer_timeout_ms);
+                let (settings, paused) = (*settings, false);
+                self.consumers.push(Consumer { key, settings, timeout_ms, paused });
             }
             Step::Cancel(which) => {
                 if let Some(at) = which.checked_rem(self.consumers.len()) {
@@ -226,8 +297,39 @@ impl Pair {
             Step::Get(no_ack) => _ = self.get(*no_ack),
             Step::Purge => self.purge(),
             Step::Wait(ms) => self.facts.now_ms += ms,
+            Step::Lapse => self.lapse(),
+            Step::SettleLate(which, outcome) => self.settle_late(*which, *outcome),
+            Step::Restart(how) => self.restart(*how),
         }
         self.check();
+    }
+
+    fn lapse(&mut self) {
+        let is_out = |known: &&Known| matches!(known.place, Place::Out(..));
+        let due = self.known.iter().filter(is_out).filter_map(|known| known.due);
+        let due = due.filter(|(_, due_ms)| *due_ms <= self.facts.now_ms);
+        let lapsed: BTreeSet<_> = due.map(|(holder, _)| holder).collect();
+        self.consumers.retain(|consumer| !lapsed.contains(&consumer.key));
+        for number in 0..self.known.len() {
+            let Known { place, due, .. } = self.known[number];
+            if let Place::Out(key, _) = place
+                && due.is_some_and(|(holder, _)| lapsed.contains(&holder))
+            {
+                self.known[number].place = self.place_of_return(number, Outcome::Requeue);
+                self.late.push(key);
+            }
+        }
+        self.command(Command::Lapse);
+        let told = self.real.take_lapsed().into_iter().map(|lapse| lapse.holder);
+        assert!(told.eq(lapsed), "who lapsed");
+    }
+
+    /// It is nobody's any more: nothing happens.
+    fn settle_late(&mut self, which: usize, outcome: Outcome) {
+        if let Some(at) = which.checked_rem(self.late.len()) {
+            let key = self.late.swap_remove(at);
+            self.command(Command::Settle(vec![(key, outcome)]));
+        }
     }
 
     /// Reads what is needed.
@@ -260,6 +362,7 @@ impl Pair {
         let same = (0..self.known.len()).filter(move |other| self.is_same_group(of, *other));
         same.filter_map(|other| match self.known[other].place {
             Place::Out(_, holder) => Some(holder),
+            Place::Waiting(_) => Some(ConsumerKey::NONE),
             Place::Ready | Place::Gone => None,
         })
     }
@@ -289,6 +392,10 @@ impl Pair {
             .map(|delivery| number(self.real.parcel(delivery).expect("a body").0))
             .collect();
         for (delivery, number) in sent.iter().zip(&numbers) {
+            let consumer = self.consumers.iter().find(|known| known.key == delivery.consumer);
+            let timeout_ms = consumer.expect("it is there").timeout_ms;
+            let due = timeout_ms.map(|ms| (delivery.consumer, self.facts.now_ms + ms));
+            self.known[*number].due = due.filter(|_| delivery.key() != DeliveryKey::NONE);
             self.delivered(*number, delivery.key(), delivery.consumer);
         }
         for ((delivery, number), verdict) in sent.iter().zip(&numbers).zip(&verdicts) {
@@ -361,12 +468,16 @@ impl Pair {
     fn settle(&mut self, which: usize, outcome: Outcome) {
         let out = |(number, known): (usize, &Known)| match known.place {
             Place::Out(key, _) => Some((number, key)),
-            Place::Ready | Place::Gone => None,
+            Place::Ready | Place::Waiting(_) | Place::Gone => None,
         };
         let out: Vec<_> = self.known.iter().enumerate().filter_map(out).collect();
         let Some(at) = which.checked_rem(out.len()) else { return };
         let (number, key) = out[at];
-        self.known[number].place = if outcome.gives_back() { Place::Ready } else { Place::Gone };
+        self.known[number].failures += u32::from(outcome == Outcome::Failed);
+        self.known[number].place = match outcome.gives_back() {
+            true => self.place_of_return(number, outcome),
+            false => Place::Gone,
+        };
         self.command(Command::Settle(vec![(key, outcome)]));
     }
 
@@ -379,6 +490,8 @@ impl Pair {
             return false;
         };
         let number = number(&got.message);
+        let due = self.kind.consumer_timeout_ms.map(|ms| (got.holder, self.facts.now_ms + ms));
+        self.known[number].due = due.filter(|_| !no_ack);
         self.delivered(number, got.key, ConsumerKey::NONE);
         if no_ack {
             self.known[number].place = Place::Gone;
@@ -387,16 +500,21 @@ impl Pair {
     }
 
     fn purge(&mut self) {
+        for known in &mut self.known {
+            if matches!(known.place, Place::Waiting(_)) {
+                known.place = Place::Ready;
+            }
+        }
         let Reply::Taken(taken) = self.command(Command::Purge) else { panic!("what was purged") };
         self.real.changes().forget_all(true, &taken);
         let ready = self.known.iter().filter(|known| known.place == Place::Ready);
         assert_eq!(taken.len(), ready.count());
-        self.serve_stores();
         for known in &mut self.known {
             if known.place == Place::Ready {
                 known.place = Place::Gone;
             }
         }
+        self.serve_stores();
     }
 
     fn check(&self) {
@@ -404,11 +522,13 @@ impl Pair {
             |is: fn(&Place) -> bool| self.known.iter().filter(|known| is(&known.place)).count();
         assert_eq!(self.real.ready_count(), count(|place| *place == Place::Ready));
         assert_eq!(self.real.unacked_count(), count(|place| matches!(place, Place::Out(..))));
+        let waiting = count(|place| matches!(place, Place::Waiting(_)));
+        assert_eq!(self.real.delayed_count(), waiting);
     }
 
     /// The commands that were written down make the same queue.
-    fn replay(&self, again: QueueState) {
-        let mut again = again;
+    fn replay(&self) {
+        let mut again = self.started.clone();
         for line in &self.written {
             let (facts, command): (Facts, Command) =
                 serde_json::from_str(line).expect("what was written");
@@ -419,15 +539,20 @@ impl Pair {
             changes.take_unpaged();
             changes.take_counts();
             again.take_dead();
+            again.take_lapsed();
         }
         assert_eq!(again.snapshot(), self.real.snapshot());
     }
 
     /// Everything that is not gone comes out once, and nothing is left anywhere.
     fn drain(&mut self) {
+        while !self.late.is_empty() {
+            self.settle_late(0, Outcome::Ack);
+        }
         while self.real.unacked_count() > 0 {
             self.settle(0, Outcome::Requeue);
         }
+        self.facts.now_ms += 1000;
         while self.get(true) {}
         self.check();
         assert_eq!((self.real.ready_count(), self.real.bytes()), (0, 0));
@@ -444,7 +569,7 @@ impl Pair {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(programs())]
 
     #[test]
     fn a_group_is_with_one_consumer_and_in_order(
@@ -452,6 +577,8 @@ proptest! {
         room in prop_oneof![Just(0_usize), Just(1), Just(500), Just(usize::MAX)],
         drops_lowest in any::<bool>(),
         messages in prop::option::weighted(0.3, 1_usize..10),
+        retry in prop::option::weighted(0.4, retry()),
+        consumer_timeout_ms in prop::option::weighted(0.3, 0_u64..100),
         steps in vec(step(), 1..150),
     ) {
         let kind = QueueKind {
@@ -460,13 +587,15 @@ proptest! {
             has_dead_letters: true,
             drops_lowest,
             limit: super::arguments::LengthLimit { messages, bytes: None },
+            retry,
+            consumer_timeout_ms,
             ..QueueKind::default()
         };
         let mut pair = Pair::new(kind, room);
         for step in &steps {
             pair.run(step);
         }
-        pair.replay(queue(kind));
+        pair.replay();
         pair.drain();
     }
 }

@@ -43,11 +43,15 @@ pub(crate) mod timer;
 pub(crate) mod waiting;
 
 #[cfg(test)]
+mod delays_model;
+#[cfg(test)]
 mod groups_model;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod naive;
+#[cfg(test)]
+mod restarts;
 #[cfg(test)]
 mod steps;
 

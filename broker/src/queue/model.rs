@@ -208,7 +208,8 @@ impl Pair {
         assert_eq!(self.real.next_sequence(), first as u64);
         let numbered = |(at, &new)| numbered(first + at, new);
         let messages: Vec<_> = batch.iter().enumerate().map(numbered).collect();
-        self.published.extend(messages.iter().cloned());
+        let now_ms = self.facts.now_ms;
+        self.published.extend(messages.iter().map(|one| one.clone().arrived_at(now_ms)));
         self.command(Command::Publish(messages.clone()));
         let sent: Vec<_> = self.real.under_way().to_vec();
         let mut expected = sent.iter();
@@ -237,7 +238,7 @@ impl Pair {
             let key = sent.as_ref().map_or(DeliveryKey::NONE, Delivery::key);
             let seen = self.naive.publish(&message, key);
             assert_eq!(sent.map(|delivery| self.seen(&delivery)), seen);
-            self.published.push(message);
+            self.published.push(message.arrived_at(self.facts.now_ms));
             self.conclude(verdicts);
         }
     }

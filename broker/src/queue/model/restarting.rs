@@ -1,8 +1,7 @@
 //! The broker ends, in order or by a crash, and the queue starts again with what was stored.
 
-use leveret_storage::messages::{RecoveredMessage, RecoveredQueue};
-
 use super::super::naive::Place;
+use super::super::restarts::stored;
 use super::super::state::QueueState;
 use super::super::steps::Restart;
 use super::Pair;
@@ -10,28 +9,33 @@ use crate::keys::Outcome;
 
 impl Pair {
     pub(super) fn restart(&mut self, how: Restart) {
-        let (down_ms, crashed, buried) = match how {
-            Restart::Orderly(down_ms) => {
-                self.settle(self.naive.unacked(), Outcome::Requeue);
-                (down_ms, false, true)
-            }
-            Restart::Crash(down_ms, buried) => (down_ms, true, buried),
-        };
-        if buried {
-            self.replay();
-        } else {
-            self.tell_stores();
-            self.forget_the_dead();
+        if matches!(how, Restart::Orderly(_)) {
+            self.settle(self.naive.unacked(), Outcome::Requeue);
         }
+        let (down_ms, is_crash) = match how {
+            Restart::Orderly(down_ms) => {
+                self.replay();
+                (down_ms, false)
+            }
+            Restart::Crash(down_ms, true) => {
+                self.replay();
+                (down_ms, true)
+            }
+            Restart::Crash(down_ms, false) => {
+                self.tell_stores();
+                self.forget_the_dead();
+                (down_ms, true)
+            }
+        };
         self.facts.now_ms += down_ms;
         self.naive.now_ms = self.facts.now_ms;
-        let stored = self.stored();
+        let recovered = stored(&self.published, &self.settled, &self.counted);
+        let found: Vec<_> = recovered.messages.iter().map(|message| message.sequence).collect();
+        assert_eq!(found, self.to_be_stored());
         self.real = QueueState::new(self.naive.kind);
         self.real.begin(self.facts);
-        let next_sequence = self.published.len() as u64;
-        let messages = stored.into_iter().collect();
-        self.real.restore(RecoveredQueue { next_sequence, messages }, crashed);
-        self.naive.restart(|number| self.published[number].is_persistent(), crashed);
+        self.real.restore(recovered, is_crash);
+        self.naive.restart(|number| self.published[number].is_persistent(), is_crash);
         self.started = self.real.clone();
         self.written.clear();
         self.late.clear();
@@ -55,29 +59,12 @@ impl Pair {
         }
     }
 
-    /// What the durable store has: persistent messages that were not settled.
-    fn stored(&self) -> Vec<RecoveredMessage> {
-        let mut stored = Vec::new();
-        for (sequence, message) in (0..).zip(&self.published) {
-            if !message.is_persistent() || self.settled.contains(&sequence) {
-                continue;
-            }
-            let number = usize::try_from(sequence).expect("small");
-            assert_ne!(self.naive.messages[number].place, Place::Gone, "the store keeps {number}");
-            let content = message.clone().arrived_at(self.naive.messages[number].arrived_ms).content();
-            stored.push(RecoveredMessage {
-                sequence,
-                note: content.note,
-                arrived_ms: content.arrived_ms,
-                until_ms: content.until_ms,
-                size: u32::try_from(content.size()).expect("small"),
-                delivery_count: self.counted.get(&sequence).copied().unwrap_or_default(),
-            });
-        }
-        let durable = self.naive.messages.iter().enumerate().filter(|(number, message)| {
-            message.place != Place::Gone && self.published[*number].is_persistent()
+    /// The persistent messages that are there.
+    fn to_be_stored(&self) -> Vec<u64> {
+        let here = self.naive.messages.iter().zip(&self.published).enumerate();
+        let here = here.filter(|(_, (naive, message))| {
+            naive.place != Place::Gone && message.is_persistent()
         });
-        assert_eq!(durable.count(), stored.len(), "what is stored");
-        stored
+        here.map(|(number, _)| number as u64).collect()
     }
 }
