@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::alarms::Alarms;
 use crate::auth::Users;
+use crate::clock;
 use crate::config::Config;
 use crate::definitions::records::VhostRecord;
 use crate::definitions::store::DefinitionStore;
@@ -23,6 +24,7 @@ use crate::keys::ConnectionId;
 use crate::outgoing::ConnectionHandle;
 use crate::queue::death_counts::DeathsByType;
 use crate::queue::timer::Timer;
+use crate::queue::truth::{Ages, Consumed};
 use crate::stores::Messages;
 use crate::vhost::{TopologyLimits, Vhost};
 
@@ -85,6 +87,10 @@ pub(crate) struct Totals {
     pub deaths: DeathsByType,
     /// Dead letters that nobody took yet.
     pub kept: u64,
+    /// How old the oldest message and delivery is.
+    pub ages: Ages,
+    /// What consumers did since the broker started.
+    pub consumed: Consumed,
 }
 
 /// See the module documentation.
@@ -227,6 +233,8 @@ impl Broker {
         let mut totals = Totals { connections: self.connections.len() as u64, ..Totals::default() };
         totals.delayed = vhosts.iter().map(|vhost| vhost.delayed_count() as u64).sum();
         vhosts.iter().for_each(|vhost| totals.deaths.add_all(vhost.deaths()));
+        vhosts.iter().for_each(|vhost| totals.consumed.add_all(&vhost.consumed_before()));
+        let now_ms = clock::unix_millis();
         for queue in vhosts.iter().flat_map(|vhost| vhost.queues()) {
             let counts = queue.counts();
             totals.queues += 1;
@@ -235,6 +243,9 @@ impl Broker {
             totals.unacked += counts.unacked as u64;
             totals.kept += counts.kept as u64;
             totals.bytes += counts.bytes as u64;
+            let truth = queue.truth();
+            totals.ages.see(&truth, now_ms);
+            totals.consumed.add_all(&truth.consumed);
         }
         totals
     }

@@ -25,6 +25,7 @@ use leveret_storage::messages::{FSYNC_BUCKETS_MICROS, Health, MessageStore, Stat
 use crate::broker::Totals;
 use crate::queue::death_counts::{CAUSES, DeathCounts, DeathsByType};
 use crate::queue::deaths::Reason;
+use crate::queue::truth::AckTimes;
 use exposition::{Kind, Text};
 
 /// The broker at one moment.
@@ -110,6 +111,7 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     resources(&mut text, &snapshot.resources);
     totals(&mut text, &snapshot.totals);
     deaths(&mut text, &snapshot.totals.deaths);
+    consumers(&mut text, &snapshot.totals);
     stored(&mut text, &snapshot.store);
     text.into_string()
 }
@@ -209,15 +211,45 @@ fn deaths(text: &mut Text, deaths: &DeathsByType) {
             |counts: DeathCounts| counts.each().find(|(by, _)| *by == cause).map_or(0, |n| n.1);
         let mut samples = Vec::new();
         for (queue_type, counts) in types {
-            for (strategy, counts) in
-                [("at_most_once", counts.published), ("disabled", counts.dropped)]
-            {
+            for (strategy, counts) in [
+                ("at_most_once", counts.at_most_once),
+                ("at_least_once", counts.at_least_once),
+                ("disabled", counts.dropped),
+            ] {
                 let labels = [("queue_type", queue_type), ("dead_letter_strategy", strategy)];
                 samples.push((labels, of(counts)));
             }
         }
         text.counters(&name, &format!("Messages that left their queue because {what}."), &samples);
     }
+}
+
+/// How long messages wait, and consumers take.
+fn consumers(text: &mut Text, totals: &Totals) {
+    let Totals { ages, consumed, .. } = totals;
+    for (name, help, age_ms) in [
+        (
+            "leveret_queue_oldest_ready_seconds_max",
+            "Age of the oldest message that waits for a consumer.",
+            ages.ready_ms,
+        ),
+        (
+            "leveret_queue_oldest_unacked_seconds_max",
+            "Age of the oldest delivery that is not settled.",
+            ages.unacked_ms,
+        ),
+    ] {
+        text.seconds(name, Kind::Gauge, help, Duration::from_millis(age_ms));
+    }
+    text.histogram(
+        "leveret_consumer_ack_seconds",
+        "How long consumers took from a delivery to its acknowledgement.",
+        &AckTimes::bounds().collect::<Vec<_>>(),
+        consumed.ack_times.counts(),
+        consumed.ack_times.sum(),
+    );
+    let help = "Consumers that did not settle a delivery in time.";
+    text.number("leveret_consumer_timeouts_total", Kind::Counter, help, consumed.timeouts);
 }
 
 fn stored(text: &mut Text, store: &StoreState) {
@@ -284,6 +316,7 @@ mod tests {
     use leveret_storage::messages::{Batch, Progress, ReadBack, Ticket};
 
     use super::*;
+    use crate::queue::truth::{Ages, Consumed};
 
     fn lines<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
         text.lines().filter(|line| line.starts_with(name)).collect()
@@ -329,6 +362,8 @@ mod tests {
                 delayed: 7,
                 deaths: DeathsByType::default(),
                 kept: 8,
+                ages: Ages { ready_ms: 1500, unacked_ms: 20 },
+                consumed: Consumed { timeouts: 9, ..Consumed::default() },
             },
             store: StoreState::default(),
         };
@@ -353,6 +388,14 @@ mod tests {
             "leveret_dead_letters_kept 8",
             "rabbitmq_queue_messages_bytes 6",
             "leveret_messages_delayed 7",
+            "leveret_queue_oldest_ready_seconds_max 1.5",
+            "leveret_queue_oldest_unacked_seconds_max 0.02",
+            "leveret_consumer_ack_seconds_bucket{le=\"0.001\"} 0",
+            "leveret_consumer_ack_seconds_bucket{le=\"4194.304\"} 0",
+            "leveret_consumer_ack_seconds_bucket{le=\"+Inf\"} 0",
+            "leveret_consumer_timeouts_total 9",
+            "rabbitmq_global_messages_dead_lettered_expired_total{queue_type=\"rabbit_classic_queue\",\
+             dead_letter_strategy=\"at_least_once\"} 0",
             "rabbitmq_global_messages_dead_lettered_maxlen_total{queue_type=\"rabbit_quorum_queue\",\
              dead_letter_strategy=\"disabled\"} 0",
         ] {

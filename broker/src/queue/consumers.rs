@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 use slab::Slab;
 
+use super::truth::ConsumerHistory;
 use crate::keys::ConsumerKey;
 
 /// What `basic.consume` asked for.
@@ -41,6 +42,7 @@ struct Consumer {
     /// It gets nothing more: once all it has is settled another one is active.
     gives_way: bool,
     in_line: bool,
+    history: ConsumerHistory,
 }
 
 impl Consumer {
@@ -152,6 +154,7 @@ impl Consumers {
             paused: false,
             gives_way: false,
             in_line: false,
+            history: ConsumerHistory::default(),
         };
         let slot = u32::try_from(self.slots.insert(consumer)).unwrap_or(u32::MAX);
         let key = ConsumerKey { slot, generation };
@@ -319,6 +322,33 @@ impl Consumers {
                 self.enter_line(key);
             }
         }
+    }
+
+    /// This consumer was given a message at this time.
+    #[inline]
+    pub(super) fn delivered(&mut self, key: ConsumerKey, now_ms: u64) {
+        if let Some(consumer) = self.get_mut(key) {
+            consumer.history.deliveries += 1;
+            consumer.history.last_delivery_ms = Some(now_ms);
+        }
+    }
+
+    /// This consumer acknowledged a message, for which it took so long.
+    #[inline]
+    pub(super) fn acked(&mut self, key: ConsumerKey, took_ms: u64) {
+        if let Some(consumer) = self.get_mut(key) {
+            consumer.history.ack_times.add(took_ms);
+        }
+    }
+
+    /// All of them, each with how many messages it has not settled.
+    pub(super) fn each(&self) -> impl Iterator<Item = (ConsumerKey, u32, &ConsumerHistory)> {
+        let slots = self.slots.iter();
+        slots.map(|(slot, consumer)| {
+            let slot = u32::try_from(slot).unwrap_or(u32::MAX);
+            let key = ConsumerKey { slot, generation: consumer.generation };
+            (key, consumer.in_flight, &consumer.history)
+        })
     }
 
     /// Stops deliveries to a consumer whose connection or channel cannot take more.

@@ -45,8 +45,10 @@ impl DeathCounts {
 /// Deaths, apart for queues with and without dead letters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DeathsByStrategy {
-    /// In queues that publish them elsewhere.
-    pub published: DeathCounts,
+    /// In queues that publish them elsewhere, at most once.
+    pub at_most_once: DeathCounts,
+    /// In queues that do so at least once.
+    pub at_least_once: DeathCounts,
     /// In queues that do not.
     pub dropped: DeathCounts,
 }
@@ -54,7 +56,8 @@ pub(crate) struct DeathsByStrategy {
 impl DeathsByStrategy {
     /// All of another.
     pub(crate) fn add_all(&mut self, other: Self) {
-        self.published.add_all(other.published);
+        self.at_most_once.add_all(other.at_most_once);
+        self.at_least_once.add_all(other.at_least_once);
         self.dropped.add_all(other.dropped);
     }
 }
@@ -76,13 +79,20 @@ impl DeathsByType {
     }
 }
 
+/// What a queue counted since it told of it last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Untold {
+    published: DeathCounts,
+    dropped: DeathCounts,
+}
+
 /// What a queue's state machine counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
     /// Since the broker started.
     pub all: DeathCounts,
     /// Since they were taken last.
-    untold: DeathsByStrategy,
+    untold: Untold,
 }
 
 impl Tally {
@@ -96,8 +106,8 @@ impl Tally {
     }
 
     /// Those not told of yet, if there are any.
-    pub(super) fn take(&mut self) -> Option<DeathsByStrategy> {
-        let DeathsByStrategy { published, dropped } = self.untold;
+    pub(super) fn take(&mut self) -> Option<Untold> {
+        let Untold { published, dropped } = self.untold;
         let is_empty = published.is_empty() && dropped.is_empty();
         (!is_empty).then(|| std::mem::take(&mut self.untold))
     }
@@ -108,14 +118,17 @@ type Counters = [AtomicU64; CAUSES.len()];
 /// The counters of a vhost. Queues that are gone are in them.
 #[derive(Debug, Default)]
 pub(crate) struct DeathCounters {
-    classic: [Counters; 2],
-    quorum: [Counters; 2],
+    /// At most once, at least once, dropped.
+    classic: [Counters; 3],
+    quorum: [Counters; 3],
 }
 
 impl DeathCounters {
-    /// More died in a queue.
-    pub(super) fn add(&self, is_quorum: bool, deaths: DeathsByStrategy) {
-        let [published, dropped] = if is_quorum { &self.quorum } else { &self.classic };
+    /// More died in a queue, which may publish dead letters at least once.
+    pub(super) fn add(&self, is_quorum: bool, at_least_once: bool, deaths: Untold) {
+        let counters = if is_quorum { &self.quorum } else { &self.classic };
+        let [most, least, dropped] = counters;
+        let published = if at_least_once { least } else { most };
         for (counters, counts) in [(published, deaths.published), (dropped, deaths.dropped)] {
             for (counter, count) in counters.iter().zip(counts.0) {
                 counter.fetch_add(count, Ordering::Relaxed);
@@ -128,8 +141,9 @@ impl DeathCounters {
         let counts = |counters: &Counters| {
             DeathCounts(counters.each_ref().map(|counter| counter.load(Ordering::Relaxed)))
         };
-        let strategies = |[published, dropped]: &[Counters; 2]| DeathsByStrategy {
-            published: counts(published),
+        let strategies = |[most, least, dropped]: &[Counters; 3]| DeathsByStrategy {
+            at_most_once: counts(most),
+            at_least_once: counts(least),
             dropped: counts(dropped),
         };
         DeathsByType { classic: strategies(&self.classic), quorum: strategies(&self.quorum) }
@@ -148,13 +162,17 @@ mod tests {
             tally.add(cause, true);
         }
         tally.add(Reason::MaxLength, false);
-        counters.add(true, tally.take().unwrap());
+        let untold = tally.take().unwrap();
+        counters.add(true, false, untold);
+        counters.add(false, true, untold);
         assert_eq!(tally.take(), None);
         let counts: Vec<_> = tally.all.each().map(|(_, count)| count).collect();
         assert_eq!(counts, [2, 0, 1, 1]);
         let read = counters.read();
-        assert_eq!(read.classic, DeathsByStrategy::default());
-        assert_eq!(read.quorum.published, DeathCounts([2, 0, 0, 1]));
+        assert_eq!(read.quorum.at_most_once, DeathCounts([2, 0, 0, 1]));
+        assert_eq!(read.quorum.at_least_once, DeathCounts::default());
+        assert_eq!(read.classic.at_most_once, DeathCounts::default());
+        assert_eq!(read.classic.at_least_once, DeathCounts([2, 0, 0, 1]));
         assert_eq!(read.quorum.dropped, DeathCounts([0, 0, 1, 0]));
     }
 }

@@ -46,8 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn numbered(number: usize, delay_ms: Option<u32>) -> Message {
-    let headers: FieldTable =
-        delay_ms.map(|ms| (DELAY, i64::from(ms))).into_iter().collect();
+    let headers: FieldTable = delay_ms.map(|ms| (DELAY, i64::from(ms))).into_iter().collect();
     let entries = headers.to_bytes();
     let headers = Some(RawTable::new(&entries));
     let properties = BasicProperties { headers, ..BasicProperties::default() };
@@ -139,7 +138,8 @@ impl Pair {
 
     /// Those that wait, the first to leave first.
     fn in_order(&self) -> Vec<(u64, usize)> {
-        let mut all: Vec<_> = self.waiting.iter().map(|(&number, &due_ms)| (due_ms, number)).collect();
+        let mut all: Vec<_> =
+            self.waiting.iter().map(|(&number, &due_ms)| (due_ms, number)).collect();
         all.sort_unstable();
         all
     }

@@ -59,7 +59,7 @@ pub(crate) mod tests {
     /// What a queue has around it that is in no vhost.
     pub(crate) fn alone(messages: Arc<Messages>) -> Surroundings {
         let exit: Weak<dyn Exit> = Weak::<Nobody>::new();
-        let (is_traced, deaths) = (Arc::default(), Arc::default());
-        Surroundings { messages, timer: Arc::default(), is_traced, deaths, exit }
+        let (is_traced, deaths, gone) = (Arc::default(), Arc::default(), Arc::default());
+        Surroundings { messages, timer: Arc::default(), is_traced, deaths, gone, exit }
     }
 }

@@ -253,7 +253,8 @@ impl Pair {
     fn place_of_return(&self, number: usize, outcome: Outcome) -> Place {
         let Known { failures, expires_ms, .. } = self.known[number];
         let returns = Returns::from_stored(failures << 16);
-        let retry = self.kind.retry.and_then(|retry| retry.wait_ms(outcome, returns, number as u64));
+        let retry =
+            self.kind.retry.and_then(|retry| retry.wait_ms(outcome, returns, number as u64));
         let due_ms = |wait_ms: u64| (self.facts.now_ms + wait_ms).min(expires_ms);
         retry.map_or(Place::Ready, |wait_ms| Place::Waiting(due_ms(wait_ms)))
     }

@@ -45,6 +45,14 @@ impl Held {
         }
     }
 
+    /// When it came, in milliseconds since the epoch.
+    pub(super) fn arrived_ms(&self) -> u64 {
+        match self {
+            Self::Resident(message) => message.arrived_ms(),
+            Self::Paged(stub) => stub.arrived_ms,
+        }
+    }
+
     /// Whether its body is in memory.
     pub(super) fn is_resident(&self) -> bool {
         matches!(self, Self::Resident(_))

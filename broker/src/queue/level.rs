@@ -58,6 +58,13 @@ impl Level {
         }
     }
 
+    /// When the first message of each part came, the least of these times.
+    pub(super) fn first_arrived_ms(&self) -> Option<u64> {
+        let here = [self.returned.front(), self.queued.front()].into_iter().flatten();
+        let here = here.map(|message| message.held.arrived_ms());
+        here.chain(self.paged.iter().next().map(|message| message.stub.arrived_ms)).min()
+    }
+
     /// Whether the first message has its body.
     pub(super) fn is_resident(&self) -> bool {
         match self.returned.front() {
@@ -157,7 +164,8 @@ impl Level {
     /// A message comes back that stands before the tail. What was not handed out and stands before it
     /// goes with it.
     pub(super) fn give_back_late(&mut self, message: QueuedMessage) {
-        while let Some(front) = self.queued.pop_front_if(|front| front.sequence < message.sequence) {
+        while let Some(front) = self.queued.pop_front_if(|front| front.sequence < message.sequence)
+        {
             match self.empty.remove(&front.sequence) {
                 true => self.empty_queued -= 1,
                 false => self.returned.insert(front),

@@ -40,6 +40,7 @@ mod state;
 mod store_changes;
 pub(crate) mod taps;
 pub(crate) mod timer;
+pub(crate) mod truth;
 pub(crate) mod waiting;
 
 #[cfg(test)]
@@ -83,6 +84,7 @@ use self::paged::NEVER;
 use self::state::{Facts, QueueKind, QueueState};
 use self::taps::Delivered;
 use self::timer::Timer;
+use self::truth::Gone;
 use crate::clock;
 use crate::keys::{
     ChannelSlot, ConnectionId, ConsumerKey, DeliveryKey, Outcome, QueueId, SourceKey,
@@ -191,6 +193,8 @@ pub(crate) struct Surroundings {
     pub is_traced: Arc<AtomicBool>,
     /// Count what dies in it.
     pub deaths: Arc<DeathCounters>,
+    /// What was consumed from queues that are gone.
+    pub gone: Arc<Gone>,
     /// Takes what leaves it on its own.
     pub exit: Weak<dyn Exit>,
 }
@@ -477,7 +481,8 @@ impl Queue {
         *in_scratch |= state.changes().pages_out();
         state.changes().drain_into(self.id, &mut effects.durable, &mut effects.scratch);
         if let Some(died) = state.tally().take() {
-            self.around.deaths.add(is_quorum(&self.settings.arguments), died);
+            let is_quorum = is_quorum(&self.settings.arguments);
+            self.around.deaths.add(is_quorum, self.keeps_dead_letters(), died);
         }
         if let Some(window) = self.settings.window {
             state.changes().drain_keys(window, &mut effects.keys, &mut effects.durable);

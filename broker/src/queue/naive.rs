@@ -196,8 +196,7 @@ impl Naive {
 
     pub(super) fn has_room(&self, consumer: &NaiveConsumer) -> bool {
         let limit = usize::from(consumer.settings.prefetch_count);
-        let has_room =
-            consumer.settings.no_ack || limit == 0 || self.held_by(consumer.key) < limit;
+        let has_room = consumer.settings.no_ack || limit == 0 || self.held_by(consumer.key) < limit;
         has_room && self.is_active(consumer)
     }
 

@@ -208,6 +208,15 @@ impl Ready {
         PagedMessage { sequence, stub, redelivered, expires_ms }
     }
 
+    /// When the oldest message came, in milliseconds since the epoch.
+    pub(super) fn oldest_arrived_ms(&self) -> Option<u64> {
+        let firsts = (0..=u8::MAX).zip(&self.levels).flat_map(|(at, level)| {
+            let grouped = self.groups.as_ref().and_then(|groups| groups.range(at, 0).next());
+            [grouped.map(|message| message.held.arrived_ms()), level.first_arrived_ms()]
+        });
+        firsts.flatten().min()
+    }
+
     /// Whether there is a next message and its body is here.
     #[inline]
     pub(super) fn is_resident(&self) -> bool {

@@ -26,8 +26,8 @@ pub(super) fn stored(
             delivery_count: counted.get(&sequence).copied().unwrap_or_default(),
         }
     };
-    let left = (0..).zip(published).filter(|(sequence, message)| {
-        message.is_persistent() && !settled.contains(sequence)
-    });
+    let left = (0..)
+        .zip(published)
+        .filter(|(sequence, message)| message.is_persistent() && !settled.contains(sequence));
     RecoveredQueue { next_sequence: published.len() as u64, messages: left.map(of).collect() }
 }

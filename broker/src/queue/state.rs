@@ -19,6 +19,7 @@ mod reading;
 mod retrying;
 mod settling;
 mod timeouts;
+mod watching;
 
 use leveret_storage::messages::RecoveredQueue;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,7 @@ use self::looking::Lifted;
 use self::retrying::Retrying;
 pub(super) use self::timeouts::Lapse;
 use self::timeouts::Timeouts;
+use self::watching::Watching;
 use super::arguments::LengthLimit;
 use super::consumers::{Activity, ConsumerSettings, Consumers};
 use super::deaths::Reason;
@@ -115,6 +117,8 @@ pub(crate) enum Fetched {
 struct Unacked {
     message: QueuedMessage,
     consumer: ConsumerKey,
+    /// When it was handed out, in milliseconds since the epoch.
+    delivered_ms: u64,
 }
 
 /// What a delivery key stands for.
@@ -152,6 +156,7 @@ pub(super) struct QueueState {
     retrying: Retrying,
     lifted: Lifted,
     timeouts: Timeouts,
+    watching: Watching,
     /// What it remembers of what came, if it drops what comes twice.
     deduplicating: Option<Box<Deduplicating>>,
     keeping: Keeping,
@@ -223,6 +228,7 @@ impl QueueState {
             retrying: Retrying::default(),
             lifted: Lifted::default(),
             timeouts: Timeouts::default(),
+            watching: Watching::default(),
             deduplicating: None,
             keeping: Keeping::default(),
         }
@@ -461,6 +467,7 @@ impl QueueState {
         };
         self.tell_returns(&mut queued);
         let Held::Resident(message) = &queued.held else { return Fetched::NotResident };
+        self.watching.last_delivery_ms = Some(self.facts.now_ms);
         let (message, redelivered) = (message.clone(), queued.redelivered);
         let (key, holder) = if no_ack {
             self.ready.settled(queued.sequence);

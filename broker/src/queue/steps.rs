@@ -104,8 +104,7 @@ pub(super) fn policy() -> impl Strategy<Value = QueueKind> {
 
 /// What a queue can be declared as.
 pub(super) fn kind() -> impl Strategy<Value = QueueKind> {
-    let activity =
-        prop_oneof![3 => Just(Activity::All), 1 => Just(Activity::One), 1 => Just(Activity::Highest)];
+    let activity = prop_oneof![3 => Just(Activity::All), 1 => Just(Activity::One), 1 => Just(Activity::Highest)];
     (policy(), 0..=HIGHEST_PRIORITY, activity, any::<bool>()).prop_map(
         |(policy, max_priority, activity, counts_deliveries)| QueueKind {
             max_priority,

@@ -60,6 +60,7 @@ use crate::queue::death_counts::{DeathCounters, DeathsByType};
 use crate::queue::exit::Exit;
 use crate::queue::taps::TRACE_EXCHANGE;
 use crate::queue::timer::Timer;
+use crate::queue::truth::{Consumed, Gone};
 use crate::queue::{Queue, Surroundings};
 use crate::stores::Messages;
 
@@ -113,6 +114,7 @@ pub(crate) struct Vhost {
     /// Whether the firehose is told of all messages, as `about` has it.
     is_traced: Arc<AtomicBool>,
     deaths: Arc<DeathCounters>,
+    gone: Arc<Gone>,
     /// See `delayed`.
     delayed: OnceLock<Arc<Queue>>,
     /// Itself, for its tasks and queues.
@@ -181,6 +183,7 @@ impl Vhost {
             events,
             burial: Burial::default(),
             deaths: Arc::default(),
+            gone: Arc::default(),
             delayed: OnceLock::new(),
             this: Weak::clone(this),
         })
@@ -193,6 +196,7 @@ impl Vhost {
             timer: Arc::clone(&self.timer),
             is_traced: Arc::clone(&self.is_traced),
             deaths: Arc::clone(&self.deaths),
+            gone: Arc::clone(&self.gone),
             exit: Weak::clone(&self.this) as Weak<dyn Exit>,
         }
     }
@@ -205,6 +209,11 @@ impl Vhost {
     /// What died in its queues since the broker started, those that are gone among them.
     pub(crate) fn deaths(&self) -> DeathsByType {
         self.deaths.read()
+    }
+
+    /// What was consumed from its queues that are gone, since the broker started.
+    pub(crate) fn consumed_before(&self) -> Consumed {
+        self.gone.read()
     }
 
     /// The arguments of a queue with the type that it has here if they name none, `stays` as in

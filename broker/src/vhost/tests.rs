@@ -17,7 +17,7 @@ use crate::definitions::records::{self, DestinationKind, VhostRecord};
 use crate::events::Events;
 use crate::keys::ConnectionId;
 use crate::message::tests::message;
-use crate::queue::death_counts::DeathCounts;
+use crate::queue::death_counts::{DeathCounts, DeathsByStrategy};
 use crate::queue::{Effects, QueueSettings};
 use crate::stores::tests::in_memory;
 
@@ -494,5 +494,29 @@ fn what_died_of_what_is_known_of_a_queue_and_of_all_that_were() {
     let deaths = rig.vhost.deaths();
     let dropped = deaths.classic.dropped.each().map(|(_, count)| count).collect::<Vec<_>>();
     assert_eq!(dropped, [3, 0, 2, 0]);
-    assert_eq!(deaths.classic.published, DeathCounts::default());
+    assert_eq!(deaths.classic.at_most_once, DeathCounts::default());
+}
+
+#[test]
+fn what_died_is_counted_by_how_it_is_published() {
+    for (strategy, at_least_once) in [("at-most-once", false), ("at-least-once", true)] {
+        let rig = rig();
+        let text = |text: &str| FieldValue::LongString(text.into());
+        let arguments: FieldTable = [
+            ("x-dead-letter-exchange", text("x")),
+            ("x-dead-letter-strategy", text(strategy)),
+            ("x-overflow", text("reject-publish")),
+            ("x-message-ttl", FieldValue::I32(0)),
+        ]
+        .into_iter()
+        .collect();
+        let parsed = arguments::parse(&arguments, &rig.vhost.queue_name("q")).unwrap();
+        let settings = QueueSettings { arguments, parsed, ..QueueSettings::plain(false) };
+        let queue = done(rig.vhost.declare_queue("q", settings, ME)).0;
+        queue.publish(std::iter::once(message("q", b"body")), &mut Effects::default());
+        let DeathsByStrategy { at_most_once: most, at_least_once: least, .. } =
+            rig.vhost.deaths().classic;
+        let counts = [most, least].map(|counts| counts.each().map(|(_, count)| count).sum::<u64>());
+        assert_eq!(counts, if at_least_once { [0, 1] } else { [1, 0] });
+    }
 }

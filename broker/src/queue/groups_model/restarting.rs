@@ -34,12 +34,12 @@ impl Pair {
         self.real = queue(self.kind);
         self.real.begin(self.facts);
         self.real.restore(recovered, is_crash);
-        self.started = self.real.clone();
-        self.written.clear();
         self.consumers.clear();
         self.late.clear();
         self.paged_out.clear();
         self.unpaged.clear();
         self.serve_stores();
+        self.started = self.real.clone();
+        self.written.clear();
     }
 }

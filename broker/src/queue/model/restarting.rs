@@ -1,5 +1,6 @@
 //! The broker ends, in order or by a crash, and the queue starts again with what was stored.
 
+use super::super::command::Command;
 use super::super::naive::Place;
 use super::super::restarts::stored;
 use super::super::state::QueueState;
@@ -39,6 +40,9 @@ impl Pair {
         self.started = self.real.clone();
         self.written.clear();
         self.late.clear();
+        if self.naive.is_paused {
+            self.command(Command::Pause(true));
+        }
         // Nothing of the scratch store survives.
         self.paged_out.clear();
         self.unpaged.clear();
@@ -62,9 +66,8 @@ impl Pair {
     /// The persistent messages that are there.
     fn to_be_stored(&self) -> Vec<u64> {
         let here = self.naive.messages.iter().zip(&self.published).enumerate();
-        let here = here.filter(|(_, (naive, message))| {
-            naive.place != Place::Gone && message.is_persistent()
-        });
+        let here = here
+            .filter(|(_, (naive, message))| naive.place != Place::Gone && message.is_persistent());
         here.map(|(number, _)| number as u64).collect()
     }
 }

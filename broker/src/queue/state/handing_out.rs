@@ -70,7 +70,9 @@ impl QueueState {
     pub(super) fn hold(&mut self, message: QueuedMessage, consumer: ConsumerKey) -> DeliveryKey {
         self.unacked_bytes += message.held.size();
         self.unacked_resident_bytes += footprint(&message.held);
-        let slot = self.unacked.insert(Slot::Held(Unacked { message, consumer }));
+        let delivered_ms = self.facts.now_ms;
+        let unacked = Unacked { message, consumer, delivered_ms };
+        let slot = self.unacked.insert(Slot::Held(unacked));
         DeliveryKey(u32::try_from(slot).unwrap_or(u32::MAX))
     }
 
@@ -110,6 +112,9 @@ impl QueueState {
             }
         }
         let accepted = under_way.len() - refused;
+        if accepted > 0 {
+            self.watching.last_delivery_ms = Some(self.facts.now_ms);
+        }
         under_way.clear();
         self.under_way = under_way;
         if refused > 0 {
@@ -122,6 +127,7 @@ impl QueueState {
     /// may go, if a store has it.
     #[inline]
     pub(super) fn accepted(&mut self, delivery: &Delivery) {
+        self.consumers.delivered(delivery.consumer, self.facts.now_ms);
         if !delivery.acknowledges {
             if let Some(Unacked { message, .. }) = self.take_unacked(delivery.key) {
                 self.ready.settled(message.sequence);

@@ -173,12 +173,8 @@ mod tests {
 
     /// After a restart, in which these of so many messages had failed and wait 100 ms.
     fn restored(count: u64, failed: &[u64]) -> QueueState {
-        let retry = Retry {
-            after: RetryAfter::Failed,
-            min_ms: 100,
-            max_ms: 100,
-            exponential: false,
-        };
+        let retry =
+            Retry { after: RetryAfter::Failed, min_ms: 100, max_ms: 100, exponential: false };
         let kind = QueueKind { retry: Some(retry), is_stored: true, ..QueueKind::default() };
         let mut queue = QueueState::new(kind);
         queue.begin(at(1000));

@@ -22,11 +22,13 @@ impl QueueState {
     ) {
         let mut given_back = false;
         for (key, outcome) in deliveries {
-            let Some(Unacked { message, consumer }) = self.take_unacked(key) else { continue };
+            let Some(unacked) = self.take_unacked(key) else { continue };
+            let Unacked { message, consumer, delivered_ms } = unacked;
             self.consumers.release(consumer);
             self.ask_for(consumer);
             match outcome {
                 Outcome::Ack => {
+                    self.note_ack(consumer, delivered_ms);
                     self.ready.settled(message.sequence);
                     self.drop_message(message.sequence, &message.held);
                 }

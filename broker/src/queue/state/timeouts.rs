@@ -256,6 +256,7 @@ impl QueueState {
         for (holder, holding) in self.timeouts.take_due(self.facts.now_ms) {
             let timeout_ms = holding.timeout_ms;
             let consumed = self.remove_consumer(holder);
+            self.watching.consumed.timeouts += 1;
             self.timeouts.lapsed.push(Lapse { holder, consumed, timeout_ms });
             self.timeouts.returning.push_back((holder, holding));
         }
