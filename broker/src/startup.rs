@@ -15,7 +15,9 @@ use tracing::{info, warn};
 
 use crate::auth::{SeedError, Users, seed_if_empty};
 use crate::broker::Broker;
+use crate::clock;
 use crate::config::Config;
+use crate::definitions::doubt::doubted_before_ms;
 use crate::definitions::parameters;
 use crate::definitions::records::{
     self, BindingRecord, DefinitionError, DestinationKind, ExchangeRecord, QueueRecord,
@@ -103,9 +105,10 @@ pub(crate) fn start(config: &Config) -> Result<Started, Error> {
         broker.add_vhost(vhost);
     }
     // What was handed out before a crash, nobody knows: all of it may have been.
-    let all_redelivered = !store.was_closed();
+    let (was_closed, now_ms) = (store.was_closed(), clock::unix_millis());
+    let doubted_ms = doubted_before_ms(&*store.metadata(), &snapshot, was_closed, now_ms)?;
     restore_policies(&broker, policies)?;
-    restore(&broker, &stored, recovered, all_redelivered)?;
+    restore(&broker, &stored, recovered, doubted_ms)?;
     import::load(&config.load_definitions, &broker, &snapshot)?;
     Ok(Started { broker, store })
 }
@@ -151,7 +154,7 @@ fn restore(
     broker: &Broker,
     stored: &records::Definitions,
     mut recovered: Recovered,
-    all_redelivered: bool,
+    doubted_before_ms: u64,
 ) -> Result<(), Error> {
     let mut messages = 0;
     for exchange in &stored.exchanges {
@@ -171,7 +174,7 @@ fn restore(
             }
             if let Some(stored) = recovered.queues.remove(&queue.id) {
                 messages += stored.messages.len();
-                restored.restore(stored, all_redelivered);
+                restored.restore(stored, doubted_before_ms);
             }
             Ok(())
         })?;

@@ -6,6 +6,7 @@
 //! reads what RabbitMQ exports.
 
 pub(crate) mod command;
+pub(crate) mod doubt;
 pub(crate) mod records;
 pub(crate) mod parameters;
 pub(crate) mod store;

@@ -198,7 +198,7 @@ impl Pair {
         assert!(found.eq(self.waiting.keys().copied()), "what is stored");
         self.real = QueueState::new(self.kind);
         self.real.begin(self.facts);
-        self.real.restore(recovered, !matches!(how, Restart::Orderly(_)));
+        self.real.restore(recovered, 0);
         self.started = self.real.clone();
         self.written.clear();
         self.paged_out.clear();

@@ -50,8 +50,10 @@ enum Stand {
 #[derive(Clone, Debug)]
 struct Group {
     waiting: BTreeSet<Place>,
-    /// How many are handed out.
+    /// How many are handed out,
     out: u32,
+    /// of which so many wait for a second attempt.
+    kept_out: u32,
     /// To whom.
     holder: ConsumerKey,
     stand: Stand,
@@ -60,7 +62,7 @@ struct Group {
 impl Default for Group {
     fn default() -> Self {
         let (waiting, stand) = Default::default();
-        Self { waiting, out: 0, holder: ConsumerKey::NONE, stand }
+        Self { waiting, out: 0, kept_out: 0, holder: ConsumerKey::NONE, stand }
     }
 }
 
@@ -77,8 +79,8 @@ pub(super) struct Groups {
     by: GroupBy,
     messages: BTreeMap<Place, Member>,
     groups: BTreeMap<GroupKey, Group>,
-    /// The groups of the messages that are handed out.
-    out: BTreeMap<u64, GroupKey>,
+    /// The groups of the messages that are handed out, and whether they wait for a second attempt.
+    out: BTreeMap<u64, (GroupKey, bool)>,
     free: Line,
     holders: BTreeMap<ConsumerKey, Holder>,
     /// Holders in whose lines there may be something for them.
@@ -145,9 +147,10 @@ impl Groups {
     }
 
     fn release(&mut self, sequence: u64) -> Option<GroupKey> {
-        let key = self.out.remove(&sequence)?;
+        let (key, is_kept_out) = self.out.remove(&sequence)?;
         let group = self.groups.get_mut(&key)?;
         group.out = group.out.saturating_sub(1);
+        group.kept_out = group.kept_out.saturating_sub(u32::from(is_kept_out));
         if group.out == 0 {
             group.holder = ConsumerKey::NONE;
         }
@@ -166,11 +169,13 @@ impl Groups {
         self.line_up(group);
     }
 
-    /// A message that was handed out waits elsewhere: nobody gets the next of its group.
+    /// A message that was handed out waits elsewhere: nobody gets the next of its group until it is
+    /// back, and then who has others of the group does.
     pub(super) fn keep_out(&mut self, sequence: u64) {
-        let Some(key) = self.out.get(&sequence).copied() else { return };
+        let Some((key, is_kept_out)) = self.out.get_mut(&sequence) else { return };
+        let (key, was_kept_out) = (*key, std::mem::replace(is_kept_out, true));
         if let Some(group) = self.groups.get_mut(&key) {
-            group.holder = ConsumerKey::NONE;
+            group.kept_out += u32::from(!was_kept_out);
         }
         self.line_up(key);
     }
@@ -186,7 +191,7 @@ impl Groups {
             return;
         };
         let is_held = group.out > 0;
-        if is_held && group.holder == ConsumerKey::NONE {
+        if is_held && (group.kept_out > 0 || group.holder == ConsumerKey::NONE) {
             return;
         }
         let first = self.messages.get(&front);
@@ -292,7 +297,7 @@ impl Groups {
         group.out += 1;
         group.holder = consumer;
         let Member { message, .. } = self.messages.remove(&place)?;
-        self.out.insert(message.sequence, key);
+        self.out.insert(message.sequence, (key, false));
         self.line_up(key);
         Some(message)
     }
@@ -390,8 +395,8 @@ impl Groups {
         left.turn = self.turn;
         left.out.clone_from(&self.out);
         for (key, group) in self.groups.iter().filter(|(_, group)| group.out > 0) {
-            let Group { out, holder, .. } = *group;
-            left.groups.insert(*key, Group { out, holder, ..Group::default() });
+            let Group { out, kept_out, holder, .. } = *group;
+            left.groups.insert(*key, Group { out, kept_out, holder, ..Group::default() });
         }
         left
     }

@@ -8,6 +8,7 @@
 //! comes back after a restart.
 
 mod restarting;
+mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -17,6 +18,7 @@ use leveret_protocol::types::{FieldTable, FieldValue, RawTable};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use self::steps::{New, Step, step};
 use super::ConsumerSettings;
 use super::command::{Command, Reply};
 use super::cursor::Which;
@@ -24,94 +26,10 @@ use super::group_by::GroupBy;
 use super::held::Returns;
 use super::paged::Shelf;
 use super::state::{Facts, Fetched, QueueKind, QueueState, Verdict};
-use super::steps::{Restart, programs, restart, retry};
+use super::steps::{programs, retry};
 use crate::keys::{ConsumerKey, DeliveryKey, Outcome};
 use crate::message::Message;
 use crate::message::tests::{persistent, with_properties};
-
-#[derive(Clone, Debug)]
-enum Step {
-    Publish(Vec<New>),
-    Consume(ConsumerSettings),
-    Cancel(usize),
-    Dispatch(usize, Vec<Verdict>),
-    Serve(usize, usize, Vec<Verdict>),
-    Settle(usize, Outcome),
-    Get(bool),
-    Purge,
-    Wait(u64),
-    /// A consumer's time may be up.
-    Lapse,
-    /// Somebody settles what was taken back.
-    SettleLate(usize, Outcome),
-    Restart(Restart),
-}
-
-#[derive(Clone, Copy, Debug)]
-struct New {
-    group: Option<u8>,
-    priority: u8,
-    lives_ms: Option<u64>,
-}
-
-fn new() -> impl Strategy<Value = New> {
-    let group = prop::option::weighted(0.9, 0_u8..4);
-    let lives_ms = prop::option::weighted(0.2, 0_u64..100);
-    (group, 0_u8..3, lives_ms).prop_map(|(group, priority, lives_ms)| New {
-        group,
-        priority,
-        lives_ms,
-    })
-}
-
-fn settings() -> impl Strategy<Value = ConsumerSettings> {
-    let timeout_ms = prop::option::weighted(0.3, 0_u64..100);
-    (-1_i64..=1, 0_u16..4, prop::bool::weighted(0.2), timeout_ms).prop_map(
-        |(priority, prefetch_count, no_ack, timeout_ms)| ConsumerSettings {
-            priority,
-            prefetch_count,
-            no_ack,
-            exclusive: false,
-            timeout_ms,
-        },
-    )
-}
-
-fn verdicts() -> impl Strategy<Value = Vec<Verdict>> {
-    let verdict = prop_oneof![
-        8 => Just(Verdict::Accepted),
-        1 => Just(Verdict::AcceptedAndFull),
-        2 => Just(Verdict::Refused),
-    ];
-    vec(verdict, 8)
-}
-
-fn outcome() -> impl Strategy<Value = Outcome> {
-    prop_oneof![
-        3 => Just(Outcome::Ack),
-        1 => Just(Outcome::Requeue),
-        1 => Just(Outcome::Failed),
-        1 => Just(Outcome::Discard)
-    ]
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        6 => vec(new(), 1..8).prop_map(Step::Publish),
-        3 => settings().prop_map(Step::Consume),
-        1 => any::<usize>().prop_map(Step::Cancel),
-        8 => (0_usize..8, verdicts()).prop_map(|(limit, verdicts)| Step::Dispatch(limit, verdicts)),
-        4 => (any::<usize>(), 1_usize..4, verdicts())
-            .prop_map(|(which, limit, verdicts)| Step::Serve(which, limit, verdicts)),
-        10 => (any::<usize>(), outcome()).prop_map(|(which, how)| Step::Settle(which, how)),
-        2 => any::<bool>().prop_map(Step::Get),
-        1 => Just(Step::Purge),
-        1 => (1_u64..100).prop_map(Step::Wait),
-        2 => Just(Step::Lapse),
-        1 => (any::<usize>(), outcome()).prop_map(|(which, how)| Step::SettleLate(which, how)),
-        1 => restart().prop_map(Step::Restart),
-    ]
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {

@@ -288,12 +288,13 @@ impl Queue {
     }
 
     /// Takes back what was stored, before anyone uses the queue. What is over its limit goes.
-    pub(crate) fn restore(self: &Arc<Self>, recovered: RecoveredQueue, all_redelivered: bool) {
+    /// What came before `doubted_before_ms`, in milliseconds since the epoch, may have been handed out.
+    pub(crate) fn restore(self: &Arc<Self>, recovered: RecoveredQueue, doubted_before_ms: u64) {
         let mut effects = Effects::default();
         let mut inner = self.inner.lock();
         inner.in_durable = true;
         inner.state.begin(self.facts());
-        inner.state.restore(recovered, all_redelivered);
+        inner.state.restore(recovered, doubted_before_ms);
         self.note_changes(&mut inner, 0, &mut effects);
         if inner.state.has_dead() {
             // They are published when there is somewhere to publish them to.

@@ -9,6 +9,7 @@
 //! equals take strict turns, no limit is exceeded; and the commands, written down and read again,
 //! make the same queue, be runs of publishes one command or many.
 
+mod changing;
 mod looking;
 mod restarting;
 
@@ -44,9 +45,6 @@ fn number(message: &Message) -> usize {
     body.split(' ').next().and_then(|word| word.parse().ok()).expect("a number")
 }
 
-/// Letters that are tried at a time.
-const ATTEMPT: usize = 256;
-
 struct Pair {
     real: QueueState,
     naive: Naive,
@@ -61,6 +59,8 @@ struct Pair {
     published: Vec<Message>,
     /// Keys of what was taken back, and not settled since.
     late: Vec<DeliveryKey>,
+    /// What came before this time may have been handed out before a crash.
+    doubted_before_ms: u64,
     /// Some of the dead find nobody to take them,
     keeps_dead: bool,
     /// of so many so far.
@@ -81,6 +81,7 @@ impl Pair {
             counted: BTreeMap::new(),
             published: Vec::new(),
             late: Vec::new(),
+            doubted_before_ms: 0,
             keeps_dead: true,
             buried: 0,
             settled: Vec::new(),
@@ -141,41 +142,6 @@ impl Pair {
             Step::SettleLate(which, outcome) => self.settle_late(*which, *outcome),
             Step::Reconfigure(policy) => self.reconfigure(*policy),
             Step::Restart(how) => self.restart(*how),
-        }
-    }
-
-    fn reconfigure(&mut self, policy: QueueKind) {
-        let counts_deliveries = self.naive.kind.counts_deliveries;
-        let policy = QueueKind { counts_deliveries, ..policy };
-        self.command(Command::Reconfigure(policy));
-        self.naive.reconfigure(policy);
-    }
-
-    fn try_kept(&mut self) {
-        self.serve_stores();
-        self.command(Command::TryKeptSoon);
-        self.facts.now_ms += 1000;
-        self.naive.now_ms += 1000;
-        self.command(Command::TryKept);
-        let kept = self.naive.kept().into_iter().take(ATTEMPT);
-        let again: Vec<_> = kept.map(|(number, reason)| (Some(number), reason)).collect();
-        self.naive.dead.extend(again);
-        self.bury();
-    }
-
-    fn lapse(&mut self) {
-        self.command(Command::Lapse);
-        let (lapsed, keys) = self.naive.lapse();
-        let told = self.real.take_lapsed().into_iter().map(|lapse| lapse.holder);
-        assert!(told.eq(lapsed), "who lapsed");
-        self.late.extend(keys);
-    }
-
-    /// It is nobody's any more: nothing happens.
-    fn settle_late(&mut self, which: usize, outcome: Outcome) {
-        if let Some(at) = which.checked_rem(self.late.len()) {
-            let key = self.late.swap_remove(at);
-            self.command(Command::Settle(vec![(key, outcome)]));
         }
     }
 

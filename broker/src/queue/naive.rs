@@ -418,8 +418,9 @@ impl Naive {
         self.enforce_limit();
     }
 
-    /// It starts again with what was stored. `all_redelivered`: nobody knows what was handed out.
-    pub(super) fn restart(&mut self, is_stored: impl Fn(usize) -> bool, all_redelivered: bool) {
+    /// It starts again with what was stored. After a crash nobody knows what was
+    /// handed out, then or later.
+    pub(super) fn restart(&mut self, is_stored: impl Fn(usize) -> bool, is_crash: bool) {
         self.consumers.clear();
         self.active = None;
         self.suspended = 0;
@@ -433,7 +434,7 @@ impl Naive {
             if matches!(message.place, Place::Gone | Place::Kept(_)) {
                 continue;
             }
-            message.in_doubt = all_redelivered;
+            message.in_doubt |= is_crash;
             let lives = [self.kind.ttl_ms, message.lives_ms].into_iter().flatten().min();
             message.expires_ms = lives.map_or(u64::MAX, |ms| message.arrived_ms + ms);
             // Who failed waits anew.

@@ -239,9 +239,9 @@ impl QueueState {
         self.facts = facts;
     }
 
-    /// Takes back what was stored, all of it paged. `all_redelivered` when nobody knows what was
-    /// handed out before.
-    pub(super) fn restore(&mut self, recovered: RecoveredQueue, all_redelivered: bool) {
+    /// Takes back what was stored, all of it paged. What came before `doubted_before_ms`, in
+    /// milliseconds since the epoch, may have been handed out: nobody knows.
+    pub(super) fn restore(&mut self, recovered: RecoveredQueue, doubted_before_ms: u64) {
         self.next_sequence = self.next_sequence.max(recovered.next_sequence);
         for stored in recovered.messages {
             let note = Note::unpack(stored.note);
@@ -261,7 +261,7 @@ impl QueueState {
             let message = QueuedMessage {
                 sequence: stored.sequence,
                 level: self.ready.level_of(self.priority_noted(note)),
-                redelivered: all_redelivered
+                redelivered: arrived_ms < doubted_before_ms
                     || stored.delivery_count > 0
                     || note.marks.has(Marks::DELIVERED),
                 returns: Returns::from_stored(stored.delivery_count),

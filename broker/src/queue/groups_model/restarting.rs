@@ -33,7 +33,7 @@ impl Pair {
         assert!(found.eq(here.map(|(number, _)| number)), "what is stored");
         self.real = queue(self.kind);
         self.real.begin(self.facts);
-        self.real.restore(recovered, is_crash);
+        self.real.restore(recovered, if is_crash { u64::MAX } else { 0 });
         self.consumers.clear();
         self.late.clear();
         self.paged_out.clear();

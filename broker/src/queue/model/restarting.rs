@@ -35,7 +35,11 @@ impl Pair {
         assert_eq!(found, self.to_be_stored());
         self.real = QueueState::new(self.naive.kind);
         self.real.begin(self.facts);
-        self.real.restore(recovered, is_crash);
+        let doubted_before_ms = if is_crash { u64::MAX } else { self.doubted_before_ms };
+        self.real.restore(recovered, doubted_before_ms);
+        if is_crash {
+            self.doubted_before_ms = self.facts.now_ms;
+        }
         self.naive.restart(|number| self.published[number].is_persistent(), is_crash);
         self.started = self.real.clone();
         self.written.clear();

@@ -75,3 +75,59 @@ impl QueueState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use leveret_protocol::properties::BasicProperties;
+    use leveret_protocol::types::{FieldTable, RawTable};
+
+    use super::super::super::command::Command;
+    use super::super::super::consumers::ConsumerSettings;
+    use super::super::super::retry::{Retry, RetryAfter};
+    use super::super::{Facts, QueueKind, Verdict};
+    use super::*;
+    use crate::keys::{DeliveryKey, Outcome};
+    use crate::message::Message;
+    use crate::message::tests::with_properties;
+
+    fn at(now_ms: u64) -> Facts {
+        Facts { now_ms, room: usize::MAX }
+    }
+
+    fn of_group(group: &str) -> Message {
+        let headers: FieldTable = [("group", group)].into_iter().collect();
+        let headers = headers.to_bytes();
+        let headers = Some(RawTable::new(&headers));
+        with_properties(&BasicProperties { headers, ..BasicProperties::default() }, b"")
+    }
+
+    fn deliver(queue: &mut QueueState, now_ms: u64) -> Vec<(ConsumerKey, DeliveryKey)> {
+        queue.apply(Command::Dispatch(9), at(now_ms));
+        let sent: Vec<_> =
+            queue.under_way().iter().map(|sent| (sent.consumer, sent.key())).collect();
+        queue.apply(Command::Conclude(vec![Verdict::Accepted; sent.len()]), at(now_ms));
+        sent
+    }
+
+    #[test]
+    fn who_holds_others_of_its_group_gets_what_has_waited() {
+        let (after, exponential) = (RetryAfter::Returned, false);
+        let retry = Some(Retry { after, min_ms: 100, max_ms: 100, exponential });
+        let mut queue = QueueState::new(QueueKind { retry, ..QueueKind::default() })
+            .grouped_by(Some(GroupBy::Header("group".to_owned())));
+        let first = queue.add_consumer(ConsumerSettings::default());
+        let group = vec![of_group("a"), of_group("a"), of_group("a")];
+        queue.apply(Command::Publish(group), at(1000));
+        let held = deliver(&mut queue, 1000);
+        assert_eq!(held.len(), 3);
+        queue.add_consumer(ConsumerSettings::default());
+        let both = held[..2].iter().map(|(_, key)| (*key, Outcome::Requeue)).collect();
+        queue.apply(Command::Settle(both), at(1000));
+        queue.apply(Command::Publish(vec![of_group("a")]), at(1050));
+        assert_eq!(deliver(&mut queue, 1099), [], "something of the group waits");
+        queue.apply(Command::Expire, at(1100));
+        let again = deliver(&mut queue, 1100);
+        assert!(again.iter().all(|(consumer, _)| *consumer == first), "{again:?}");
+        assert_eq!(again.len(), 3, "all that came meanwhile, too");
+    }
+}

@@ -187,7 +187,7 @@ mod tests {
             ..RecoveredMessage::default()
         });
         let messages = stored.collect();
-        queue.restore(RecoveredQueue { next_sequence: count, messages }, false);
+        queue.restore(RecoveredQueue { next_sequence: count, messages }, 0);
         queue
     }
 
