@@ -60,6 +60,30 @@ fn an_orderly_restart_keeps_what_is_durable_and_only_that() {
     }
 }
 
+#[test]
+fn what_was_in_doubt_after_a_kill_is_so_after_an_orderly_restart() {
+    for store in STORES {
+        let mut broker = start(store);
+        let mut client = broker.broker().connect();
+        client.declare_queue("q");
+        client.fill_persistent("q", &["before"]);
+        broker.kill();
+        broker.start_again();
+        let mut client = broker.broker().connect();
+        client.fill_persistent("q", &["after"]);
+        for _ in 0..2 {
+            assert!(broker.terminate(TO_TERMINATE).success());
+            broker.start_again();
+        }
+        let mut client = broker.broker().connect();
+        for (text, redelivered) in [("before", true), ("after", false)] {
+            let got = client.get("q");
+            assert_eq!((got.text().as_str(), got.redelivered), (text, redelivered), "{store}");
+        }
+        broker.assert_no_panic();
+    }
+}
+
 /// Every property there is.
 fn full_properties() -> Properties {
     let text = |text: &str| Some(text.to_owned());
