@@ -55,6 +55,20 @@ pub(crate) const ROWS: &[Row] = &[
         scene.client.expect_deliveries(&["b"]);
         higher.expect_nothing_pending(1, &name);
     }),
+    Row::new(
+        "71",
+        "in a quorum queue who gave way gets nothing while the higher is full",
+        |scene| {
+            let (name, mut higher) = (declare(scene, "quorum"), scene.connect());
+            consume(&mut scene.client, &name, 0, 0);
+            consume(&mut higher, &name, 1, 1);
+            scene.client.fill(&name, &["a", "b"]);
+            let tags = higher.expect_deliveries(&["a"]);
+            scene.client.expect_nothing_on(1);
+            higher.send(basic::ack(tags[0]));
+            higher.expect_deliveries(&["b"]);
+        },
+    ),
     Row::new("71", "in a quorum queue the active one gives way when it has settled", |scene| {
         let kind = "quorum";
         let (name, mut higher) = (declare(scene, kind), scene.connect());
