@@ -77,8 +77,14 @@ fn parse_cpu(stat: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::Totals;
+    use crate::clock;
     use crate::config::Config;
     use crate::config::ServeOptions;
+    use crate::keys::ConnectionId;
+    use crate::message::tests::message;
+    use crate::queue::truth::Ages;
+    use crate::queue::{Effects, QueueSettings};
     use crate::startup;
 
     #[test]
@@ -97,7 +103,7 @@ mod tests {
         let snapshot = source.snapshot();
         assert_eq!(snapshot.cluster_name, "here");
         assert_eq!(snapshot.store.statistics.live_messages, 0);
-        assert_eq!(snapshot.totals, crate::broker::Totals::default());
+        assert_eq!(snapshot.totals, Totals::default());
         let Resources { memory_limit, disk_free, disk_free_limit, .. } = snapshot.resources;
         assert_eq!((memory_limit, disk_free_limit), (Some(7), 8));
         assert!(disk_free.is_some_and(|free| free > 0));
@@ -105,6 +111,42 @@ mod tests {
         assert!(snapshot.process.resident_bytes.is_some_and(|bytes| bytes > 0));
         drop(source);
         started.close().unwrap();
+    }
+
+    #[test]
+    fn ages_are_of_the_oldest_in_any_queue_and_who_was_late_is_counted_when_its_queue_is_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("leveret.conf");
+        std::fs::write(&file, "consumer_timeout = 1").unwrap();
+        let data_dir = Some(directory.path().join("data"));
+        let options = ServeOptions { config: Some(file), data_dir, ..ServeOptions::default() };
+        let started = startup::start(&Config::load(&options, |_| None).unwrap()).unwrap();
+        let vhost = started.broker.vhost("/").unwrap();
+        let declare = |name| {
+            let declared = vhost.declare_queue(name, QueueSettings::plain(false), ConnectionId(1));
+            declared.unwrap_or_else(|refusal| panic!("{refusal:?}")).0
+        };
+        let (queue, _other) = (declare("q"), declare("other"));
+        let mut effects = Effects::default();
+        queue.publish((0..2).map(|_| message("q", b"")), &mut effects);
+        queue.get(false, |_| None, &mut effects);
+        effects.carry_out(queue.messages());
+        let deadline_ms = clock::unix_millis() + 30_000;
+        let wait_until = |expected: &dyn Fn(Totals) -> bool| {
+            while !expected(started.broker.totals()) {
+                assert!(clock::unix_millis() < deadline_ms, "{:?}", started.broker.totals());
+                std::thread::yield_now();
+            }
+        };
+        wait_until(&|totals| totals.ages.ready_ms > 0 && totals.ages.unacked_ms > 0);
+        wait_until(&|totals| {
+            queue.wake(&mut Effects::default());
+            totals.consumed.timeouts == 1 && totals.unacked == 0
+        });
+        drop(vhost.delete_queue("q", (false, false), ConnectionId(1)).map(|_| ()));
+        let totals = started.broker.totals();
+        assert_eq!((totals.queues, totals.consumed.timeouts), (1, 1), "it is counted still");
+        assert_eq!(totals.ages, Ages::default());
     }
 
     #[test]
