@@ -280,7 +280,8 @@ impl Message {
         routing_key: &str,
         properties: &BasicProperties<'_>,
     ) -> Option<Self> {
-        let mut head = Vec::new();
+        let headers = properties.headers.map_or(0, |headers| headers.as_bytes().len());
+        let mut head = Vec::with_capacity(exchange.len() + self.head.len() + headers + 64);
         for name in [exchange, routing_key] {
             head.push(u8::try_from(name.len()).ok()?);
             head.extend_from_slice(name.as_bytes());
@@ -427,6 +428,11 @@ impl Message {
 
     fn is_for_another(&self) -> bool {
         self.marks.has(Marks::AT_TIME) && !self.marks.has(Marks::DELAYED)
+    }
+
+    /// Whether it has other routing keys than those that its envelope and its CC header tell.
+    pub(crate) fn has_more_keys(&self) -> bool {
+        self.marks.has(Marks::HIDDEN_KEYS) || self.marks.has(Marks::ONE_KEY)
     }
 
     /// Whether its headers tell of its deaths, by the broker's own hand.

@@ -26,6 +26,7 @@ use smallvec::SmallVec;
 use tracing::{error, warn};
 
 use super::Vhost;
+use super::alike::Alike;
 use super::death_history::{Death, Letter};
 use super::deduplicating::{Sight, Sighting};
 use super::delayed;
@@ -222,8 +223,10 @@ impl Vhost {
         let mut moved = Batch::default();
         let mut runs = Runs::default();
         let mut outcomes = Vec::with_capacity(some.len());
+        let mut alike = Alike::default();
         for dead in some {
-            outcomes.push(self.address(queue, dead, outcomes.len(), &mut moved, &mut runs));
+            let way = dead.message().and_then(|message| self.way(queue, dead, message, &mut alike));
+            outcomes.push(self.address(dead, way, outcomes.len(), &mut moved, &mut runs));
         }
         let keys = effects.keys();
         for (target, run) in runs.into_values() {
@@ -259,17 +262,16 @@ impl Vhost {
         effects.move_as_one(moved);
     }
 
-    /// Finds the way of one of the dead, which is number `of`, and adds it to what its targets get.
+    /// Adds one of the dead, which is number `of` and has this way, to what its targets get.
     fn address(
         &self,
-        queue: &Queue,
         dead: &Dead,
+        way: Option<Way>,
         of: usize,
         moved: &mut Batch,
         runs: &mut Runs,
     ) -> Outcome {
         let taken_by = dead.taken_by.clone();
-        let way = dead.message().and_then(|message| self.way(queue, dead, message));
         let Some((message, mut targets, sighting, later)) = way else {
             return Outcome { stays: taken_by.is_empty(), taken_by, ..Outcome::default() };
         };
@@ -297,22 +299,34 @@ impl Vhost {
     }
 
     /// Where one goes, and as what.
-    fn way(&self, queue: &Queue, dead: &Dead, message: &Message) -> Option<Way> {
+    fn way(&self, queue: &Queue, dead: &Dead, message: &Message, alike: &mut Alike) -> Option<Way> {
         let now_ms = clock::unix_millis();
         let death = Death { queue: queue.name(), reason: dead.reason, time: now_ms / 1000 };
         let (message, targets, sighting, later) = match dead.reason {
             Reason::Due => self.way_of_due(message),
             Reason::Expired | Reason::Rejected | Reason::MaxLength | Reason::DeliveryLimit => {
-                self.way_of_dead(queue, message, &death)
+                self.way_of_dead(queue, message, &death, alike)
             }
         }?;
         Some((message.arrived_at(now_ms), targets, sighting, later))
     }
 
     /// Where a dead message goes, and as what.
-    fn way_of_dead(&self, queue: &Queue, message: &Message, death: &Death<'_>) -> Option<Way> {
+    fn way_of_dead(
+        &self,
+        queue: &Queue,
+        message: &Message,
+        death: &Death<'_>,
+        alike: &mut Alike,
+    ) -> Option<Way> {
         let to = queue.dead_letter_target()?;
         let exchange = self.exchange(&to.exchange)?;
+        if !exchange.delays()
+            && let Some(letter) =
+                alike.letter(message, death, &to.exchange, to.routing_key.as_deref())
+        {
+            return self.way_of_first_death(queue, letter, death, &exchange, alike);
+        }
         let letter = Letter::write(message, death, &to.exchange, to.routing_key.as_deref())?;
         if exchange.delays() {
             let properties = BasicProperties::parse(letter.message.properties()).ok()?;
@@ -330,6 +344,26 @@ impl Vhost {
             targets.retain(|target| !letter.goes_round(target.name()));
         }
         Some((letter.message, targets, route.sighting, route.later))
+    }
+
+    /// Where one goes that died for the first time.
+    fn way_of_first_death(
+        &self,
+        queue: &Queue,
+        letter: Message,
+        death: &Death<'_>,
+        exchange: &Arc<Exchange>,
+        alike: &mut Alike,
+    ) -> Option<Way> {
+        let key = String::from_utf8_lossy(letter.routing_key());
+        let find = || self.route_made(exchange, &letter, &[&key], Sight::Now);
+        let mut route = alike.route(&letter, self.generation(), find);
+        if death.reason != Reason::Rejected {
+            // It would come to the queue again in which it died.
+            route.queues.retain(|target| target.name() != queue.name());
+        }
+        drop(key);
+        Some((letter, route.queues, route.sighting, route.later))
     }
 
     /// Where a message goes that has waited for its time, and as what.

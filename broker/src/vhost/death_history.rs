@@ -137,6 +137,18 @@ fn add_death(
     }
 }
 
+/// The headers that tell of the first death of a message that had one routing key.
+pub(super) fn first_death(
+    message: &Message,
+    death: &Death<'_>,
+    expiration: Option<&[u8]>,
+) -> FieldTable {
+    let mut headers = FieldTable::new();
+    let key = String::from_utf8_lossy(message.routing_key()).into_owned();
+    add_death(&mut headers, message, death, &[key], expiration);
+    headers
+}
+
 fn text(text: &str) -> FieldValue {
     FieldValue::LongString(text.as_bytes().to_vec())
 }

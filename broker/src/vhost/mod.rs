@@ -11,6 +11,7 @@
 
 pub(crate) mod bindings;
 mod dead_letters;
+mod alike;
 mod death_history;
 pub(crate) mod deduplicating;
 mod delayed;
