@@ -8,8 +8,7 @@
 //!   neither loses nor doubles it;
 //! - where dead letters are published at least once, one that not all its queues took, or that has
 //!   no way, stays with its queue (`queue::state::keeping`) and is tried again;
-//! - the dead of one queue are published in the order in which they died, unless they are so many
-//!   that others help: then steps of them may change places;
+//! - the dead of one queue are published in the order in which they died, whoever does it;
 //! - a body that cannot be read leaves its message on the disk, with a line that says so.
 //!
 //! See RabbitMQ's page on dead letter exchanges.
@@ -55,6 +54,9 @@ const RETRIES_MAX: u32 = 5000;
 #[derive(Debug, Default)]
 pub(super) struct Burial {
     waiting: Mutex<Waiting>,
+    /// Held by who takes a step of what waits until it is published: then the next follows it. Taken
+    /// before `waiting`.
+    turn: Mutex<()>,
     /// Queues with dead letters that nobody took.
     keepers: Mutex<FxHashMap<QueueId, Weak<Queue>>>,
 }
@@ -66,6 +68,8 @@ struct Waiting {
     count: usize,
     /// There is a task.
     is_at_work: bool,
+    /// It reads bodies, behind which nothing else is published.
+    reads: bool,
 }
 
 impl Waiting {
@@ -104,6 +108,7 @@ type Way = (Message, Vec<Arc<Queue>>, Option<Box<Sighting>>, Vec<Arc<Exchange>>)
 impl Exit for Vhost {
     fn publish_dead(&self, letters: DeadLetters, effects: &mut Effects) {
         let mut waiting = self.burial.waiting.lock();
+        // Without the task nothing waits, and nobody has his turn.
         if !waiting.is_at_work && letters.dead.len() <= STEP && letters.are_here() {
             drop(waiting);
             return self.publish_letters(letters, effects);
@@ -143,48 +148,56 @@ impl Exit for Vhost {
 impl Vhost {
     /// Publishes what waits until nothing does.
     async fn bury(self: Arc<Self>) {
-        while let Some(mut letters) = self.next_letters() {
-            let queue = Arc::clone(&letters.queue);
+        loop {
             let mut effects = Effects::default();
-            let read = letters.missing();
-            let mut retries = 0;
-            while letters.missing() > 0 {
-                let reading = tokio::task::spawn_blocking(move || letters.read());
-                // Otherwise the runtime ends.
-                let Ok(found) = reading.await else { return };
-                letters = found;
-                retries += 1;
-                if letters.missing() > 0 && retries > RETRIES_MAX {
-                    let (vhost, queue) = (queue.vhost(), queue.name());
-                    error!(vhost, queue, "dead messages stay on the disk: they cannot be read");
-                    break;
-                }
-                if letters.missing() > 0 {
-                    tokio::time::sleep(RETRY_AFTER).await;
+            match self.take_step(&mut effects) {
+                Next::Nothing => return,
+                Next::Published => {}
+                Next::ToRead(letters) => {
+                    let (queue, read) = (Arc::clone(&letters.queue), letters.missing());
+                    // Otherwise the runtime ends.
+                    let Some(letters) = read_bodies(letters).await else { return };
+                    self.publish_read(letters, &mut effects);
+                    queue.buried(read, &mut effects);
                 }
             }
-            self.publish_letters(letters, &mut effects);
-            queue.buried(read, &mut effects);
             effects.carry_out(&self.messages);
             self.messages.some_room().await;
             tokio::task::yield_now().await;
         }
     }
 
-    /// A step of what waits.
-    fn next_letters(&self) -> Option<DeadLetters> {
+    /// The vhost's task publishes the first of what waits, unless it has to be read before.
+    fn take_step(&self, effects: &mut Effects) -> Next {
+        let _turn = self.burial.turn.lock();
         let mut waiting = self.burial.waiting.lock();
-        let letters = waiting.pop();
-        waiting.is_at_work = letters.is_some();
-        letters
+        let Some(letters) = waiting.pop() else {
+            waiting.is_at_work = false;
+            return Next::Nothing;
+        };
+        if letters.missing() > 0 {
+            waiting.reads = true;
+            return Next::ToRead(letters);
+        }
+        drop(waiting);
+        self.publish_letters(letters, effects);
+        Next::Published
+    }
+
+    fn publish_read(&self, letters: DeadLetters, effects: &mut Effects) {
+        let _turn = self.burial.turn.lock();
+        self.publish_letters(letters, effects);
+        self.burial.waiting.lock().reads = false;
     }
 
     /// Whoever lets messages die faster than the vhost's task publishes them does some of its work:
     /// as many steps as it made, unless bodies are to be read first.
     fn help(&self, steps: usize, effects: &mut Effects) {
         for _ in 0..steps {
+            let _turn = self.burial.turn.lock();
             let mut waiting = self.burial.waiting.lock();
-            let is_ready = waiting.letters.front().is_some_and(DeadLetters::are_here);
+            let is_ready =
+                !waiting.reads && waiting.letters.front().is_some_and(DeadLetters::are_here);
             let Some(letters) = is_ready.then(|| waiting.pop()).flatten() else { return };
             drop(waiting);
             self.publish_letters(letters, effects);
@@ -376,6 +389,29 @@ impl Vhost {
         let route = self.route_made(&exchange, &message, &keys, Sight::AfterFirst);
         Some((message, route.queues, route.sighting, route.later))
     }
+}
+
+/// What the vhost's task did next.
+#[derive(Debug)]
+enum Next {
+    Nothing,
+    Published,
+    /// The bodies of some of these come first.
+    ToRead(DeadLetters),
+}
+
+/// Reads bodies until all are there, or are given up. `None` when there is no runtime any more.
+async fn read_bodies(mut letters: DeadLetters) -> Option<DeadLetters> {
+    for _ in 0..=RETRIES_MAX {
+        letters = tokio::task::spawn_blocking(move || letters.read()).await.ok()?;
+        if letters.missing() == 0 {
+            return Some(letters);
+        }
+        tokio::time::sleep(RETRY_AFTER).await;
+    }
+    let (vhost, queue) = (letters.queue.vhost(), letters.queue.name());
+    error!(vhost, queue, "dead messages stay on the disk: they cannot be read");
+    Some(letters)
 }
 
 /// How many of the first go in one group of the log: one at least.
