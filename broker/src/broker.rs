@@ -4,6 +4,8 @@
 //! alarms and the negotiable limits. Stays true: everything here can be reached from any task;
 //! registries are read by cloning the `Arc` out.
 
+pub(crate) mod admission;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
 use tokio_util::sync::CancellationToken;
 
+use self::admission::Admissions;
 use crate::alarms::Alarms;
 use crate::auth::Users;
 use crate::clock;
@@ -109,6 +112,7 @@ pub(crate) struct Broker {
     timer: Arc<Timer>,
     alarms: Arc<Alarms>,
     events: Arc<Events>,
+    admissions: Arc<Admissions>,
     stopping: CancellationToken,
 }
 
@@ -137,6 +141,7 @@ impl Broker {
             messages,
             timer: Timer::new(config.limits.consumer_timeout),
             alarms: Arc::default(),
+            admissions: Arc::default(),
             stopping: CancellationToken::new(),
         }
     }
@@ -169,6 +174,11 @@ impl Broker {
     /// What is told of what happens.
     pub(crate) fn events(&self) -> &Arc<Events> {
         &self.events
+    }
+
+    /// Who has how many connections and channels.
+    pub(crate) fn admissions(&self) -> &Arc<Admissions> {
+        &self.admissions
     }
 
     /// The resource alarms.

@@ -107,6 +107,11 @@ pub(crate) fn start(config: &Config) -> Result<Started, Error> {
     // What was handed out before a crash, nobody knows: all of it may have been.
     let (was_closed, now_ms) = (store.was_closed(), clock::unix_millis());
     let doubted_ms = doubted_before_ms(&*store.metadata(), &snapshot, was_closed, now_ms)?;
+    for (vhost, limits) in parameters::vhost_limits(&snapshot)? {
+        if let Some(vhost) = broker.vhost(&vhost) {
+            vhost.set_own_limits(limits);
+        }
+    }
     restore_policies(&broker, policies)?;
     restore(&broker, &stored, recovered, doubted_ms)?;
     import::load(&config.load_definitions, &broker, &snapshot)?;

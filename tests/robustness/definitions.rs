@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use leveret_tests::broker_under_test::BrokerUnderTest;
 use leveret_tests::deadline::TO_RUN;
-use leveret_tests::raw_client::method::{basic, channel, exchange, queue};
+use leveret_tests::raw_client::method::{basic, channel, connection, exchange, queue};
 use leveret_tests::raw_client::{Flag, Handshake, Message, RawClient, Value};
 use tempfile::TempDir;
 
@@ -80,6 +80,16 @@ impl Rig {
     fn restart(&mut self) {
         assert!(self.broker.terminate(TO_RUN).success());
         self.broker.start_again();
+    }
+
+    /// What bob is told who opens a vhost that does not let him in.
+    fn refused(&self, vhost: &str) -> String {
+        let mut client = self.broker.broker().socket();
+        client.authenticate(&Handshake::plain("bob", "guest"));
+        client.send(connection::open(vhost));
+        let close = client.expect_any().close();
+        assert_eq!(close.code, 530);
+        close.text
     }
 
     fn connect(&self) -> RawClient {
@@ -330,4 +340,59 @@ fn assert_refused(client: &mut RawClient, what: &str) {
     assert_eq!((close.code, close.text), (403, text));
     client.send(channel::close_ok());
     client.open_channel(1);
+}
+
+/// The user `bob`, and how much there may be of everything.
+const LIMITED: &str = r#"
+    "users": [{
+        "name": "bob", "password_hash": "xMHW4aXhn1pgEzVfcaTVn9oSCoFdwlO7uqpEDrTX7kVkia13",
+        "hashing_algorithm": "rabbit_password_hashing_sha256", "tags": [],
+        "limits": {"max-connections": 2, "max-channels": 3}
+    }],
+    "vhosts": [
+        {"name": "/"}, {"name": "closed", "limits": [{"name": "max-connections", "value": 0}]}
+    ],
+    "permissions": [
+        {"user": "bob", "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"},
+        {"user": "bob", "vhost": "closed", "configure": ".*", "write": ".*", "read": ".*"}
+    ],
+    "parameters": [{
+        "component": "vhost-limits", "name": "limits", "vhost": "/",
+        "value": {"max-queues": 2, "max-connections": -1}
+    }]"#;
+
+#[test]
+fn users_and_vhosts_have_their_limits() {
+    let mut rig = Rig::start(&[LIMITED], LOAD);
+    for _ in 0..2 {
+        let mut first = rig.connect();
+        let mut second = rig.connect();
+        second.open_channel(2);
+        first.send(channel::open(2));
+        let refused = first.expect_any().close();
+        let text = "NOT_ALLOWED - number of channels opened for user 'bob' has reached the maximum \
+                    allowed user limit of 3";
+        assert_eq!((refused.code, refused.text.as_str()), (530, text));
+        first.send(connection::close_ok());
+        first.expect_socket_closed(TO_RUN);
+        let mut first = rig.connect();
+        let reached = "NOT_ALLOWED - connection refused for user 'bob': user connection limit (2) is \
+                       reached";
+        assert_eq!(rig.refused("/"), reached);
+        first.declare_queue("a");
+        first.declare_queue("b");
+        first.declare_queue("a");
+        first.send(queue::declare("c"));
+        let close = first.expect_any().close();
+        let text = "PRECONDITION_FAILED - cannot declare queue 'c': queue limit in vhost '/' (2) is \
+                    reached";
+        assert_eq!((close.code, close.text.as_str()), (406, text));
+        first.send(channel::close_ok());
+        first.close();
+        second.close();
+        let closed = "NOT_ALLOWED - access to vhost 'closed' refused for user 'bob': connection limit \
+                      (0) is reached";
+        assert_eq!(rig.refused("closed"), closed);
+        rig.restart();
+    }
 }

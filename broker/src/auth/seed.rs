@@ -9,7 +9,7 @@ use super::users::{AuthError, Users};
 use crate::config::{Seed, SeedPermissions, SeedUser};
 use crate::definitions::command::Access;
 use crate::definitions::records::{
-    Definitions, HashingAlgorithm, PermissionRecord, UserRecord, VhostRecord,
+    Definitions, HashingAlgorithm, PermissionRecord, UserLimits, UserRecord, VhostRecord,
 };
 use crate::password;
 use crate::secret::Secret;
@@ -75,6 +75,7 @@ fn user(name: &str, password: Option<&Secret>, tags: &[String]) -> Access {
         password_hash: password.map(hash).unwrap_or_default(),
         hashing_algorithm: HashingAlgorithm::Sha256,
         tags: tags.to_vec(),
+        limits: UserLimits::default(),
     })
 }
 

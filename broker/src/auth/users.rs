@@ -18,7 +18,7 @@ use super::topics::{Topics, assert_rules};
 use crate::definitions::command::{Access, Command};
 use crate::definitions::parameters::{TopicPermissionKey, TopicPermissionRecord};
 use crate::definitions::records::{
-    Definitions, HashingAlgorithm, PermissionKey, PermissionRecord, UserRecord,
+    Definitions, HashingAlgorithm, PermissionKey, PermissionRecord, UserLimits, UserRecord,
 };
 use crate::definitions::store::DefinitionStore;
 use crate::events::{Events, definitions};
@@ -156,6 +156,11 @@ impl Users {
         let entries = self.entries.read();
         let granted = entries.get(user)?.permissions.get(vhost)?;
         Some(Arc::clone(&granted.rules))
+    }
+
+    /// How much the user may have.
+    pub(crate) fn limits(&self, user: &str) -> UserLimits {
+        self.entries.read().get(user).map(|entry| entry.user.limits).unwrap_or_default()
     }
 
     /// The user of that name.
@@ -407,6 +412,7 @@ mod tests {
             password_hash: password::hash(password.as_bytes()),
             hashing_algorithm: HashingAlgorithm::Sha256,
             tags: vec!["management".to_owned()],
+            limits: UserLimits::default(),
         }
     }
 

@@ -26,6 +26,7 @@ impl Connection {
             tokio::task::yield_now().await;
         }
         self.finished = true;
+        self.dispatch.session.leave();
         let vhost = self.dispatch.session.vhost.name();
         let user = self.dispatch.session.user_name();
         let about = format!("{}, vhost: '{vhost}', user: '{user}'", self.label);

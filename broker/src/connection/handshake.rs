@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 
 use crate::auth::sasl;
 use crate::broker::Broker;
+use crate::broker::admission::Reached;
 use crate::error::{ConnectionError, FailingMethod};
 use crate::events::clients::Connection as About;
 use crate::keys::ConnectionId;
@@ -256,11 +257,25 @@ impl Wire<'_> {
         let name = open.virtual_host;
         let vhost = broker.vhost(name).ok_or_else(|| refuse(format!("vhost {name} not found")))?;
         let user = login.user;
+        let limits = broker.users().limits(&user);
+        let in_vhost = (name, vhost.own_limits().max_connections);
+        let admission = broker.admissions().enter(in_vhost, (&user, limits.max_connections));
+        let admission = admission.map_err(|reached| match reached {
+            Reached::Vhost(limit) => refuse(format!(
+                "access to vhost '{name}' refused for user '{user}': connection limit ({limit}) is \
+                 reached"
+            )),
+            Reached::User(limit) => refuse(format!(
+                "connection refused for user '{user}': user connection limit ({limit}) is reached"
+            )),
+        })?;
         let permissions = broker
             .users()
             .permissions(&user, name)
             .ok_or_else(|| refuse(format!("access to vhost '{name}' refused for user '{user}'")))?;
-        Ok((vhost, LoggedIn { user, may_impersonate: login.may_impersonate, permissions }))
+        let may_impersonate = login.may_impersonate;
+        let admission = Arc::new(admission);
+        Ok((vhost, LoggedIn { user, may_impersonate, permissions, admission }))
     }
 
     async fn send<M: MethodFrame>(&mut self, method: &M) -> Result<(), Refused> {

@@ -541,7 +541,14 @@ mod tests {
         let permissions = broker.users().permissions("guest", "/").expect("guest may");
         let negotiated = Negotiated {
             vhost: broker.vhost("/").expect("the default vhost"),
-            login: LoggedIn { user: "guest".to_owned(), may_impersonate: false, permissions },
+            login: LoggedIn {
+                user: "guest".to_owned(),
+                may_impersonate: false,
+                permissions,
+                admission: Arc::new(
+                    broker.admissions().enter(("/", None), ("guest", None)).unwrap(),
+                ),
+            },
             capabilities: ClientCapabilities::default(),
             channel_max: 0,
             frame_max: 4096,

@@ -11,7 +11,9 @@ use leveret_protocol::types::FieldTable;
 use serde_json::Value;
 
 use self::object::Object;
-use super::parameters::{GlobalParameterRecord, ParameterRecord, TopicPermissionRecord};
+use super::parameters::{
+    GlobalParameterRecord, ParameterRecord, TopicPermissionRecord, VHOST_LIMITS,
+};
 use super::records::{
     BindingRecord, DestinationKind, ExchangeRecord, PermissionRecord, UserRecord, VhostRecord,
 };
@@ -111,6 +113,8 @@ impl Document {
             let told = vhost.find("tracing").map(|_| vhost.flag("tracing", false));
             Ok((vhost.short("name")?, told.transpose()?))
         })?;
+        let limits = root.each("vhosts", vhost_limits)?;
+        self.parameters.extend(limits.into_iter().flatten());
         self.tracing = tracing.into_iter().filter_map(|(name, told)| Some((name, told?))).collect();
         for (category, kind) in [("users", "user"), ("vhosts", "vhost")] {
             let notes = root.each(category, |object| without_effect(kind, object))?;
@@ -254,13 +258,23 @@ fn policy(policy: &Object<'_>) -> Result<Read, String> {
     Ok((Some(policy), note))
 }
 
+/// Limits that stand with a vhost, as the parameter that they are.
+fn vhost_limits(vhost: &Object<'_>) -> Result<Option<ParameterRecord>, String> {
+    let Some(Value::Array(limits)) = vhost.find("limits") else { return Ok(None) };
+    let limit = |limit: &Value| {
+        let name = limit.get("name").and_then(Value::as_str)?;
+        Some((name.to_owned(), limit.get("value")?.clone()))
+    };
+    let value: serde_json::Map<String, Value> = limits.iter().filter_map(limit).collect();
+    let (vhost, component) = (vhost.short("name")?, VHOST_LIMITS.to_owned());
+    let name = "limits".to_owned();
+    let record = ParameterRecord { vhost, component, name, value: Value::Object(value) };
+    Ok((!limits.is_empty()).then_some(record))
+}
+
 /// What of a user or a vhost is passed over.
 fn without_effect(kind: &str, object: &Object<'_>) -> Result<Option<String>, String> {
     let name = object.short("name")?;
-    let limits = object.find("limits").and_then(Value::as_object);
-    if limits.is_some_and(|limits| !limits.is_empty()) {
-        return Ok(Some(format!("limits of {kind} '{name}'")));
-    }
     let metadata = object.object("metadata")?;
     let default = metadata.find("default_queue_type").and_then(Value::as_str);
     match default {

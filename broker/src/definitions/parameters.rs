@@ -37,6 +37,32 @@ pub(crate) struct ParameterRecord {
     pub value: Value,
 }
 
+impl ParameterRecord {
+    /// The limits of a vhost, if it says them. What is no number, or below zero, is no limit.
+    pub(crate) fn vhost_limits(&self) -> Option<VhostLimits> {
+        let limit = |name| {
+            let number = self.value.get(name).and_then(Value::as_i64);
+            number.and_then(|number| u32::try_from(number).ok())
+        };
+        (self.component == VHOST_LIMITS).then(|| VhostLimits {
+            max_connections: limit("max-connections"),
+            max_queues: limit("max-queues"),
+        })
+    }
+}
+
+/// How much there may be in a vhost; `None` is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct VhostLimits {
+    /// Connections.
+    pub max_connections: Option<u32>,
+    /// Queues.
+    pub max_queues: Option<u32>,
+}
+
+/// The component whose parameter `limits` has the limits of its vhost.
+pub(crate) const VHOST_LIMITS: &str = "vhost-limits";
+
 /// The same for the whole broker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct GlobalParameterRecord {
@@ -132,6 +158,22 @@ pub(crate) fn topic_permissions(
 ) -> Result<Vec<TopicPermissionRecord>, DefinitionError> {
     let entries = snapshot.collection(Collection::Parameter);
     entries.filter(|(key, _)| is(key, TOPIC_PERMISSION)).map(read).collect()
+}
+
+/// Reads the limits of vhosts, with their names.
+///
+/// # Errors
+/// One cannot be read.
+pub(crate) fn vhost_limits(
+    snapshot: &Snapshot,
+) -> Result<Vec<(String, VhostLimits)>, DefinitionError> {
+    let entries = snapshot.collection(Collection::Parameter);
+    let parameters = entries.filter(|(key, _)| is(key, PARAMETER)).map(read::<ParameterRecord>);
+    let limits = parameters.map(|parameter| {
+        let parameter = parameter?;
+        Ok(parameter.vhost_limits().map(|limits| (parameter.vhost, limits)))
+    });
+    limits.filter_map(Result::transpose).collect()
 }
 
 /// What was loaded at the last start that loaded something.

@@ -108,6 +108,28 @@ pub(crate) struct UserRecord {
     /// What the user may administrate.
     #[serde(default)]
     pub tags: Vec<String>,
+    /// How much it may have.
+    #[serde(default, skip_serializing_if = "UserLimits::is_none")]
+    pub limits: UserLimits,
+}
+
+/// How much a user may have; `None` is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct UserLimits {
+    /// Connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<u32>,
+    /// Channels of all its connections together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_channels: Option<u32>,
+}
+
+impl UserLimits {
+    /// Whether there is none.
+    pub(crate) fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl UserRecord {
@@ -450,6 +472,7 @@ mod tests {
                 password_hash: "aGFzaA==".to_owned(),
                 hashing_algorithm: HashingAlgorithm::Sha256,
                 tags: vec!["administrator".to_owned()],
+                limits: UserLimits::default(),
             }],
             permissions: vec![PermissionRecord {
                 user: "guest".to_owned(),

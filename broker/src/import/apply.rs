@@ -45,7 +45,7 @@ pub(super) fn apply(
         return Err(DocumentError::new("parameters", "the disk is full"));
     }
     broker.definitions().propose(&parameters);
-    parameters.iter().for_each(|command| tell_of_parameter(command, broker));
+    parameters.iter().for_each(|command| take_effect(command, broker));
     apply_policies(document.policies, broker)?;
     for queue in document.queues {
         declare_queue(queue, broker)?;
@@ -56,12 +56,18 @@ pub(super) fn apply(
     Ok(())
 }
 
-/// Tells of a parameter that is there now.
-fn tell_of_parameter(command: &Command, broker: &Broker) {
+/// A parameter is there now.
+fn take_effect(command: &Command, broker: &Broker) {
     let Command::Parameter(parameter) = command else { return };
     let events = broker.events();
     match parameter {
-        Parameter::Put(given) => events.tell(|| definitions::parameter_set(given)),
+        Parameter::Put(given) => {
+            if let (Some(limits), Some(vhost)) = (given.vhost_limits(), broker.vhost(&given.vhost))
+            {
+                vhost.set_own_limits(limits);
+            }
+            events.tell(|| definitions::parameter_set(given));
+        }
         Parameter::PutGlobal(given) => events.tell(|| definitions::global_parameter_set(given)),
         Parameter::Imported(_) => {}
     }

@@ -237,7 +237,7 @@ fn a_document_that_is_there_already_is_not_written_again() {
     document["users"][0] = json!({"name": "bob", "password_hash": "", "tags": []});
     document["global_parameters"] = json!([{"name": "g", "value": {"b": 1, "a": 2}}]);
     document["parameters"] = json!([
-        {"vhost": "v", "component": "vhost-limits", "name": "limits", "value": {"max-queues": 1}}
+        {"vhost": "v", "component": "vhost-limits", "name": "limits", "value": {"max-queues": 5}}
     ]);
     document["topic_permissions"] = json!([
         {"user": "bob", "vhost": "v", "exchange": "x", "write": "^a", "read": ""}

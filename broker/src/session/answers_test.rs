@@ -59,6 +59,9 @@ impl Rig {
             user: "guest".to_owned(),
             may_impersonate: false,
             permissions: self.broker.users().permissions("guest", "/").unwrap(),
+            admission: Arc::new(
+                self.broker.admissions().enter(("/", None), ("guest", None)).unwrap(),
+            ),
         };
         let session = Session::new(
             Arc::clone(&self.broker),

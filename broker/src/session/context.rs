@@ -17,8 +17,9 @@ use super::settlements::Settlements;
 use super::step::Step;
 use crate::auth::permissions::UserPermissions;
 use crate::auth::rights::Permission;
+use crate::broker::admission::{Admission, Seat};
 use crate::broker::{Broker, Limits};
-use crate::error::{AmqpError, ChannelError, ResourceName};
+use crate::error::{AmqpError, ChannelError, ConnectionError, ResourceName};
 use crate::events::clients::Connection;
 use crate::keys::QueueId;
 use crate::message::Message;
@@ -48,6 +49,8 @@ pub(crate) struct LoggedIn {
     pub may_impersonate: bool,
     /// What it may do in the vhost.
     pub permissions: Arc<UserPermissions>,
+    /// Its place among the connections of its user and vhost.
+    pub admission: Arc<Admission>,
 }
 
 /// See the module documentation.
@@ -135,6 +138,23 @@ impl Session {
     /// Whether the user may publish in others' names.
     pub(crate) fn may_impersonate(&self) -> bool {
         self.login.may_impersonate
+    }
+
+    /// The connection ends, and counts no more for the limits of its user and vhost.
+    pub(crate) fn leave(&self) {
+        self.login.admission.leave();
+    }
+
+    /// A place for another channel of the user.
+    pub(super) fn open_channel(&self) -> Result<Seat, ConnectionError> {
+        let user = &self.login.user;
+        let limit = self.broker.users().limits(user).max_channels;
+        self.login.admission.open_channel(limit).map_err(|limit| {
+            ConnectionError::NotAllowed(format!(
+                "number of channels opened for user '{user}' has reached the maximum allowed user \
+                 limit of {limit}"
+            ))
+        })
     }
 
     /// The configured limits.

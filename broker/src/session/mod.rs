@@ -347,8 +347,10 @@ impl Dispatch {
             Method::ChannelOpen(_) => {
                 let free = self.channels.assert_free(number);
                 free.map_err(|error| Failure::of_frame(number, error))?;
+                let seat = self.session.open_channel();
+                let seat = seat.map_err(|error| Failure::of_method(number, error, method))?;
                 let slot = self.session.handle.outbox().open_channel(number);
-                self.channels.insert(Channel::new(number, slot));
+                self.channels.insert(Channel::new(number, slot, seat));
                 self.session.tell_of_channel(number);
                 self.session.reply(number, &channel_class::OpenOk {});
                 Ok(Step::Next)

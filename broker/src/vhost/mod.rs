@@ -50,6 +50,7 @@ use self::dead_letters::Burial;
 use self::destination::{Exchange, ExchangeSettings};
 use self::newest::{Newest, Subject};
 use self::removal::Topology;
+use crate::definitions::parameters::VhostLimits;
 use crate::definitions::records::VhostRecord;
 use crate::definitions::store::{DefinitionStore, Durable};
 use crate::error::{ChannelError, ResourceName};
@@ -108,6 +109,8 @@ pub(crate) struct Vhost {
     messages: Arc<Messages>,
     timer: Arc<Timer>,
     limits: Arc<TopologyLimits>,
+    /// Its own.
+    own_limits: ArcSwap<VhostLimits>,
     events: Arc<Events>,
     burial: Burial,
     /// What is kept of the vhost itself. Held while it is changed and proposed.
@@ -181,6 +184,7 @@ impl Vhost {
             messages,
             timer,
             limits,
+            own_limits: ArcSwap::default(),
             events,
             burial: Burial::default(),
             deaths: Arc::default(),
@@ -239,6 +243,16 @@ impl Vhost {
             return Some(Arc::clone(&self.default_exchange));
         }
         self.exchanges.get(name).map(|entry| Arc::clone(entry.value()))
+    }
+
+    /// How much there may be in it.
+    pub(crate) fn own_limits(&self) -> VhostLimits {
+        **self.own_limits.load()
+    }
+
+    /// From now on this counts.
+    pub(crate) fn set_own_limits(&self, limits: VhostLimits) {
+        self.own_limits.store(Arc::new(limits));
     }
 
     /// The queue with this name.

@@ -221,6 +221,15 @@ impl Vhost {
     }
 
     fn assert_queue_allowed(&self, name: &str) -> Result<(), ChannelError> {
+        // A queue that is refused here is not there, so those that are count.
+        if let Some(limit) = self.own_limits().max_queues
+            && self.queues.len() >= limit as usize
+        {
+            let vhost = self.name();
+            return Err(ChannelError::Precondition(format!(
+                "cannot declare queue '{name}': queue limit in vhost '{vhost}' ({limit}) is reached"
+            )));
+        }
         let count = self.limits.queues.load(Ordering::Relaxed);
         match self.limits.queues_max {
             Some(limit) if count >= limit => Err(ChannelError::Precondition(format!(

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::object::Object;
-use crate::definitions::records::{HashingAlgorithm, UserRecord};
+use crate::definitions::records::{HashingAlgorithm, UserLimits, UserRecord};
 use crate::password;
 
 /// RabbitMQ: more tags than these are refused.
@@ -31,6 +31,23 @@ pub(super) fn user(user: &Object<'_>, version: Option<&str>) -> Result<UserRecor
         password_hash,
         hashing_algorithm,
         tags: tags(user)?,
+        limits: limits(user)?,
+    })
+}
+
+/// Below zero is no limit.
+fn limits(user: &Object<'_>) -> Result<UserLimits, String> {
+    let limits = user.object("limits")?;
+    let limit = |name: &str| match limits.find(name) {
+        None => Ok(None),
+        Some(value) => match value.as_i64() {
+            Some(number) => Ok(u32::try_from(number).ok()),
+            None => Err(format!("the limit '{name}' is no number")),
+        },
+    };
+    Ok(UserLimits {
+        max_connections: limit("max-connections")?,
+        max_channels: limit("max-channels")?,
     })
 }
 

@@ -35,6 +35,7 @@ use self::settle::SettleRequest;
 use self::transaction::{Commit, Transaction};
 use super::settlements::Sources;
 use super::step::Step;
+use crate::broker::admission::Seat;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
 use crate::keys::{ChannelSlot, Outcome, QueueId};
 use crate::queue::Queue;
@@ -66,6 +67,8 @@ pub(crate) struct Channel {
     ending: Ending,
     /// The queues that its deliveries come from.
     sources: Sources,
+    /// Its place among the channels of its user.
+    _seat: Seat,
 }
 
 /// How far the end of a channel has come.
@@ -86,7 +89,7 @@ const CONSUMERS_A_STEP: usize = 1024;
 
 impl Channel {
     /// A newly opened channel.
-    pub(crate) fn new(number: u16, slot: ChannelSlot) -> Self {
+    pub(crate) fn new(number: u16, slot: ChannelSlot, seat: Seat) -> Self {
         Self {
             number,
             slot,
@@ -103,6 +106,7 @@ impl Channel {
             commit: None,
             ending: Ending::NotYet,
             sources: Sources::default(),
+            _seat: seat,
         }
     }
 

@@ -1,0 +1,182 @@
+//! How many connections users and vhosts have, and channels users, against their limits.
+//!
+//! Asked by `connection::handshake` when a vhost is opened, and by the session when a channel is. Stays
+//! true: whoever was let in is counted until what it was given is dropped, and a limit is never passed:
+//! counting and asking are one step. See RabbitMQ's pages on virtual hosts ("Limits") and on users
+//! ("Per-User Limits").
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+/// Who has how many.
+#[derive(Debug, Default)]
+pub(crate) struct Admissions {
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    users: HashMap<String, OfUser>,
+    vhosts: HashMap<String, usize>,
+}
+
+#[derive(Debug, Default)]
+struct OfUser {
+    connections: usize,
+    channels: Arc<AtomicUsize>,
+}
+
+/// Which limit is reached, and what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// Connections of the vhost.
+    Vhost(u32),
+    /// Connections of the user.
+    User(u32),
+}
+
+/// A connection that was let in.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    all: Arc<Admissions>,
+    user: String,
+    vhost: String,
+    channels: Arc<AtomicUsize>,
+    has_left: AtomicBool,
+}
+
+/// A channel that was opened.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    channels: Arc<AtomicUsize>,
+}
+
+fn is_reached(count: usize, limit: Option<u32>) -> Option<u32> {
+    limit.filter(|limit| count >= *limit as usize)
+}
+
+impl Admissions {
+    /// Lets a connection in.
+    ///
+    /// # Errors
+    /// The vhost or the user has as many as it may.
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        (vhost, vhost_limit): (&str, Option<u32>),
+        (user, user_limit): (&str, Option<u32>),
+    ) -> Result<Admission, Reached> {
+        let mut open = self.open.lock();
+        let in_vhost = open.vhosts.get(vhost).copied().unwrap_or_default();
+        if let Some(limit) = is_reached(in_vhost, vhost_limit) {
+            return Err(Reached::Vhost(limit));
+        }
+        let of_user = open.users.get(user).map_or(0, |of| of.connections);
+        if let Some(limit) = is_reached(of_user, user_limit) {
+            return Err(Reached::User(limit));
+        }
+        *open.vhosts.entry(vhost.to_owned()).or_default() += 1;
+        let of_user = open.users.entry(user.to_owned()).or_default();
+        of_user.connections += 1;
+        let channels = Arc::clone(&of_user.channels);
+        let (user, vhost) = (user.to_owned(), vhost.to_owned());
+        let (all, has_left) = (Arc::clone(self), AtomicBool::new(false));
+        Ok(Admission { all, user, vhost, channels, has_left })
+    }
+
+    /// How many connections a vhost has.
+    #[cfg(test)]
+    pub(crate) fn in_vhost(&self, vhost: &str) -> usize {
+        self.open.lock().vhosts.get(vhost).copied().unwrap_or_default()
+    }
+}
+
+impl Admission {
+    /// Opens a channel.
+    ///
+    /// # Errors
+    /// The limit, which the user has reached.
+    pub(crate) fn open_channel(&self, limit: Option<u32>) -> Result<Seat, u32> {
+        let channels = Arc::clone(&self.channels);
+        let count = channels.fetch_add(1, Ordering::Relaxed);
+        // From here on it is counted, and dropped again if it was one too many.
+        let seat = Seat { channels };
+        is_reached(count, limit).map_or(Ok(seat), Err)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.channels.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Admission {
+    /// The connection ends: it counts no more. Before its client can know of it.
+    pub(crate) fn leave(&self) {
+        if self.has_left.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let mut open = self.all.open.lock();
+        if let Some(count) = open.vhosts.get_mut(&self.vhost) {
+            *count -= 1;
+            if *count == 0 {
+                open.vhosts.remove(&self.vhost);
+            }
+        }
+        if let Some(of_user) = open.users.get_mut(&self.user) {
+            of_user.connections -= 1;
+            if of_user.connections == 0 {
+                open.users.remove(&self.user);
+            }
+        }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_kept_and_given_back() {
+        let all = Arc::new(Admissions::default());
+        let enter = |vhost, user| all.enter((vhost, Some(2)), (user, Some(1)));
+        let first = enter("v", "a").unwrap();
+        assert_eq!(enter("w", "a").unwrap_err(), Reached::User(1));
+        let second = enter("v", "b").unwrap();
+        assert_eq!(enter("v", "c").unwrap_err(), Reached::Vhost(2));
+        assert_eq!(all.in_vhost("v"), 2);
+        drop(first);
+        let third = enter("v", "a").unwrap();
+        drop((second, third));
+        assert!(all.open.lock().vhosts.is_empty() && all.open.lock().users.is_empty());
+    }
+
+    #[test]
+    fn nobody_gets_in_where_the_limit_is_none_at_all() {
+        let all = Arc::new(Admissions::default());
+        assert_eq!(all.enter(("v", Some(0)), ("a", None)).unwrap_err(), Reached::Vhost(0));
+        assert!(all.enter(("v", None), ("a", None)).is_ok());
+    }
+
+    #[test]
+    fn channels_of_all_connections_of_a_user_count() {
+        let all = Arc::new(Admissions::default());
+        let connections = ["v", "w"].map(|vhost| all.enter((vhost, None), ("a", None)).unwrap());
+        let first = connections[0].open_channel(Some(2)).unwrap();
+        let second = connections[1].open_channel(Some(2)).unwrap();
+        assert_eq!(connections[1].open_channel(Some(2)).unwrap_err(), 2);
+        drop(first);
+        let third = connections[1].open_channel(Some(2)).unwrap();
+        drop((second, third));
+        assert_eq!(connections[0].channels.load(Ordering::Relaxed), 0);
+    }
+}
