@@ -30,7 +30,7 @@ COPY config/docker/10-defaults.conf /etc/rabbitmq/conf.d/
 ENV RABBITMQ_CONFIG_FILE=/etc/rabbitmq/rabbitmq.conf
 USER rabbitmq
 VOLUME /var/lib/rabbitmq
-EXPOSE 5672
+EXPOSE 5672 5671
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["leveret", "healthcheck"]
 CMD ["leveret"]

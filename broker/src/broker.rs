@@ -17,7 +17,7 @@ use self::admission::Admissions;
 use crate::alarms::Alarms;
 use crate::auth::Users;
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Mechanism};
 use crate::definitions::records::VhostRecord;
 use crate::definitions::store::DefinitionStore;
 use crate::events::Events;
@@ -102,7 +102,7 @@ pub(crate) struct Broker {
     limits: Limits,
     topology_limits: Arc<TopologyLimits>,
     users: Users,
-    mechanisms: String,
+    mechanisms: Mechanisms,
     /// The encoded table of connection.start, without its length.
     server_properties: Vec<u8>,
     vhosts: DashMap<Box<str>, Arc<Vhost>, foldhash::fast::RandomState>,
@@ -133,7 +133,7 @@ impl Broker {
             )),
             users: users.telling(Arc::clone(&events)),
             events,
-            mechanisms: mechanisms(config),
+            mechanisms: Mechanisms::new(config),
             server_properties: server_properties(&config.identity),
             vhosts: DashMap::default(),
             connections: DashMap::default(),
@@ -191,9 +191,9 @@ impl Broker {
         &self.stopping
     }
 
-    /// The SASL mechanisms, separated by spaces.
-    pub(crate) fn mechanisms(&self) -> &str {
-        &self.mechanisms
+    /// The SASL mechanisms, separated by spaces. RabbitMQ: EXTERNAL is offered with TLS alone.
+    pub(crate) fn mechanisms(&self, with_tls: bool) -> &str {
+        if with_tls { &self.mechanisms.with_tls } else { &self.mechanisms.plain }
     }
 
     /// The encoded server-properties of connection.start, without the table's length.
@@ -267,7 +267,20 @@ impl Broker {
     }
 }
 
-fn mechanisms(config: &Config) -> String {
-    let names: Vec<_> = config.authentication.mechanisms.iter().map(|m| m.name()).collect();
-    names.join(" ")
+/// What connection.start offers, made once.
+#[derive(Debug)]
+struct Mechanisms {
+    plain: String,
+    with_tls: String,
+}
+
+impl Mechanisms {
+    fn new(config: &Config) -> Self {
+        let all = config.authentication.mechanisms.iter();
+        let names = |mechanisms: &mut dyn Iterator<Item = &Mechanism>| {
+            mechanisms.map(|mechanism| mechanism.name()).collect::<Vec<_>>().join(" ")
+        };
+        let is_plain = |mechanism: &&Mechanism| **mechanism != Mechanism::External;
+        Self { plain: names(&mut all.clone().filter(is_plain)), with_tls: names(&mut all.clone()) }
+    }
 }

@@ -13,18 +13,20 @@ use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
 use crate::allocator;
 use crate::broker::Broker;
 use crate::config::{Config, Listeners};
-use crate::connection::handshake::canonical;
+use crate::connection::arrival::{Arrivals, canonical};
 use crate::connection::{self, SHUTDOWN_REASON};
 use crate::metrics;
 use crate::resources::{self, Watermarks};
 use crate::startup;
 use crate::stores::end_process;
+use crate::tls::{Tls, TlsError};
 
 /// Why the server did not start, or ended badly.
 #[derive(Debug, Error)]
@@ -43,6 +45,9 @@ pub(crate) enum Error {
         /// What the system said.
         cause: std::io::Error,
     },
+    /// There is to be TLS, and cannot be.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Any other system call at start.
     #[error("{0}")]
     System(#[from] std::io::Error),
@@ -50,6 +55,8 @@ pub(crate) enum Error {
 
 /// How long to wait after accept failed: the usual reason is too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often the files of TLS are looked at.
+const TLS_FILES_EVERY: Duration = Duration::from_secs(5);
 /// Descriptors that connections leave to the files of the stores, whose next segment must not fail:
 /// one of so many that the system allows, and at least `FILES_MIN`.
 const FILES_SHARE: u64 = 20;
@@ -71,6 +78,10 @@ async fn serve(config: Config) -> Result<(), Error> {
     if let Err(error) = allocator::give_back_in_the_background() {
         warn!("memory that is free is given back late: {error}");
     }
+    let tls = match config.tls.addresses.is_empty() {
+        true => None,
+        false => Some(Arc::new(Tls::new(&config.tls.options)?)),
+    };
     let started = startup::start(&config)?;
     let broker = Arc::clone(&started.broker);
     let watermarks = watermarks(&config);
@@ -82,16 +93,7 @@ async fn serve(config: Config) -> Result<(), Error> {
         tokio::spawn(metrics::serve(listener, move || source.snapshot()));
     }
     let connections = TaskTracker::new();
-    for address in &config.listeners.addresses {
-        let listener = listen(*address, &config.listeners)?;
-        info!("started TCP listener on {}", listener.local_addr()?);
-        tokio::spawn(accept(
-            listener,
-            Arc::clone(&broker),
-            connections.clone(),
-            config.listeners.nodelay,
-        ));
-    }
+    listen_to_clients(&config, tls.as_ref(), &broker, &connections)?;
     tokio::spawn(Arc::clone(broker.timer()).run());
     if let Some(vhost) = broker.vhost(broker.events().vhost()) {
         tokio::spawn(vhost.publish_events(Arc::clone(broker.events())));
@@ -105,11 +107,32 @@ async fn serve(config: Config) -> Result<(), Error> {
         watermarks,
     ));
     info!("Server startup complete; 0 plugins started.");
-    signals.wait().await;
+    signals.wait(tls.as_deref()).await;
     broker.stopping().cancel();
     connections.close();
     drain(&broker, &connections, config.shutdown_timeout).await;
     started.close()?;
+    Ok(())
+}
+
+/// Opens every listener of AMQP.
+fn listen_to_clients(
+    config: &Config,
+    tls: Option<&Arc<Tls>>,
+    broker: &Arc<Broker>,
+    connections: &TaskTracker,
+) -> Result<(), Error> {
+    let Listeners { nodelay, proxy_protocol, handshake_timeout: patience, .. } = config.listeners;
+    let arrivals = |tls| Arc::new(Arrivals { tls, proxy_protocol, patience });
+    let (plain, encrypted) = (arrivals(None), arrivals(tls.cloned()));
+    let plain = config.listeners.addresses.iter().map(|address| (address, "TCP", &plain));
+    let encrypted = config.tls.addresses.iter().map(|address| (address, "TLS (SSL)", &encrypted));
+    for (address, kind, arrivals) in plain.chain(encrypted) {
+        let listener = listen(*address, &config.listeners)?;
+        info!("started {kind} listener on {}", listener.local_addr()?);
+        let broker = Arc::clone(broker);
+        tokio::spawn(accept(listener, Arc::clone(arrivals), broker, connections.clone(), nodelay));
+    }
     Ok(())
 }
 
@@ -153,6 +176,7 @@ fn bind(address: SocketAddr, options: &Listeners) -> Result<TcpListener, Error> 
 
 async fn accept(
     listener: TcpListener,
+    arrivals: Arc<Arrivals>,
     broker: Arc<Broker>,
     connections: TaskTracker,
     nodelay: bool,
@@ -179,7 +203,8 @@ async fn accept(
                     warn!("closing TCP connection from {peer}: {error}");
                     continue;
                 }
-                connections.spawn(connection::serve(socket, canonical(peer), Arc::clone(&broker)));
+                let (arrivals, broker) = (Arc::clone(&arrivals), Arc::clone(&broker));
+                connections.spawn(connection::serve(socket, canonical(peer), arrivals, broker));
             }
             Err(error) => {
                 error!("cannot accept connections: {error}");
@@ -206,23 +231,32 @@ fn prepare(socket: &TcpStream, nodelay: bool) -> std::io::Result<()> {
     socket.set_nodelay(nodelay)
 }
 
-/// The signals that ask the broker to end.
+/// The signals that ask the broker to end, and that which asks it to read its certificates again.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
     fn new() -> Result<Self, Error> {
         let terminate = signal(SignalKind::terminate())?;
         let interrupt = signal(SignalKind::interrupt())?;
-        Ok(Self { terminate, interrupt })
+        let hang_up = signal(SignalKind::hangup())?;
+        Ok(Self { terminate, interrupt, hang_up })
     }
 
-    async fn wait(&mut self) {
-        let name = tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+    /// Until the broker is to end. Meanwhile the files of TLS are kept an eye on.
+    async fn wait(&mut self, tls: Option<&Tls>) {
+        let mut look = interval(TLS_FILES_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let name = loop {
+            tokio::select! {
+                _ = self.terminate.recv() => break "SIGTERM",
+                _ = self.interrupt.recv() => break "SIGINT",
+                _ = self.hang_up.recv() => tls.into_iter().for_each(|tls| tls.refresh(true)),
+                _ = look.tick(), if tls.is_some() => tls.into_iter().for_each(|tls| tls.refresh(false)),
+            }
         };
         info!("{name} received, shutting down");
     }

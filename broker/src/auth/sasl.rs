@@ -1,5 +1,6 @@
 //! What a client says about itself in connection.start-ok (AMQP 0-9-1 §1.4.2.2):
-//! PLAIN (RFC 4616) and AMQPLAIN. Pure; whether it is true is for `Users` to say.
+//! PLAIN (RFC 4616), AMQPLAIN, and EXTERNAL (RFC 4422, appendix A), which leaves it to the client's
+//! certificate. Pure; whether it is true is for `Users` to say.
 
 use std::fmt;
 
@@ -19,6 +20,38 @@ pub(crate) struct Identity {
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// Who a client claims to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// By its password.
+    Password(Identity),
+    /// By its certificate, which was verified and names this user.
+    Certificate(String),
+    /// By a certificate that it has not, or that names no user.
+    Unproved(&'static str),
+}
+
+impl Claim {
+    /// The user's name; empty if there is none.
+    pub(crate) fn user(&self) -> &str {
+        match self {
+            Self::Password(identity) => &identity.user,
+            Self::Certificate(user) => user,
+            Self::Unproved(_) => "",
+        }
+    }
+
+    /// Why it is refused, as RabbitMQ's event has it.
+    pub(crate) fn event_reason(&self) -> String {
+        match self {
+            Self::Password(_) | Self::Certificate(_) => {
+                format!("user '{}' - invalid credentials", self.user())
+            }
+            Self::Unproved(reason) => (*reason).to_owned(),
+        }
     }
 }
 
@@ -42,14 +75,28 @@ pub(crate) enum SaslError {
     MissingLoginOrPassword,
 }
 
-/// Reads a response.
+/// Reads a response. `certificate` is what the client's names, if it has one.
 ///
 /// # Errors
 /// The mechanism is not known, or the response is not one of it.
-pub(crate) fn parse(mechanism: &str, response: &[u8]) -> Result<Identity, SaslError> {
+pub(crate) fn parse(
+    mechanism: &str,
+    response: &[u8],
+    certificate: Option<Option<&str>>,
+) -> Result<Claim, SaslError> {
     match Mechanism::from_name(mechanism).ok_or(SaslError::UnknownMechanism)? {
-        Mechanism::Plain => plain(response),
-        Mechanism::AmqPlain => amqplain(response),
+        Mechanism::Plain => plain(response).map(Claim::Password),
+        Mechanism::AmqPlain => amqplain(response).map(Claim::Password),
+        Mechanism::External => Ok(external(certificate)),
+    }
+}
+
+/// RabbitMQ does not look at the response, which would name whom to act as.
+fn external(certificate: Option<Option<&str>>) -> Claim {
+    match certificate {
+        Some(Some(user)) => Claim::Certificate(user.to_owned()),
+        Some(None) => Claim::Unproved("no name found"),
+        None => Claim::Unproved("connection peer presented no TLS (x.509) certificate"),
     }
 }
 
@@ -86,8 +133,12 @@ mod tests {
 
     use super::*;
 
-    fn identity(user: &str, password: &[u8]) -> Result<Identity, SaslError> {
-        Ok(Identity { user: user.to_owned(), password: password.to_vec() })
+    fn identity(user: &str, password: &[u8]) -> Result<Claim, SaslError> {
+        Ok(Claim::Password(Identity { user: user.to_owned(), password: password.to_vec() }))
+    }
+
+    fn parse(mechanism: &str, response: &[u8]) -> Result<Claim, SaslError> {
+        super::parse(mechanism, response, None)
     }
 
     #[test]
@@ -138,8 +189,19 @@ mod tests {
 
     #[test]
     fn other_mechanisms_are_unknown() {
-        assert_eq!(parse("EXTERNAL", b""), Err(SaslError::UnknownMechanism));
+        assert_eq!(parse("SCRAM-SHA-256", b""), Err(SaslError::UnknownMechanism));
         assert_eq!(parse("plain", b"\0a\0b"), Err(SaslError::UnknownMechanism));
+    }
+
+    #[test]
+    fn external_is_what_the_certificate_names() {
+        let external = |certificate| super::parse("EXTERNAL", b"anything", certificate);
+        let claim = external(Some(Some("CN=client"))).unwrap();
+        assert_eq!(claim, Claim::Certificate("CN=client".to_owned()));
+        for certificate in [None, Some(None)] {
+            let claim = external(certificate).unwrap();
+            assert!(matches!(claim, Claim::Unproved(_)) && claim.user().is_empty(), "{claim:?}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use parking_lot::RwLock;
 
 use super::permissions::{Rules, UserPermissions};
 use super::rights::PatternError;
-use super::sasl::Identity;
+use super::sasl::{Claim, Identity};
 use super::topics::{Topics, assert_rules};
 use crate::definitions::command::{Access, Command};
 use crate::definitions::parameters::{TopicPermissionKey, TopicPermissionRecord};
@@ -33,6 +33,9 @@ pub(crate) enum LoginRefused {
     /// The password is empty, which is never right.
     #[error("user '{0}' attempted to log in with a blank password")]
     BlankPassword(String),
+    /// Nothing says who the client is.
+    #[error("{0}")]
+    Unproved(&'static str),
     /// The user may log in from this machine only.
     #[error("user '{0}' can only connect via localhost")]
     NotLoopback(String),
@@ -113,6 +116,25 @@ impl Users {
         }
     }
 
+    /// The user that a client claims to be, if it is.
+    ///
+    /// # Errors
+    /// It is not, or may not log in from there.
+    pub(crate) fn admit(
+        &self,
+        claim: &Claim,
+        peer: IpAddr,
+    ) -> Result<Arc<UserRecord>, LoginRefused> {
+        match claim {
+            Claim::Password(identity) => self.authenticate(identity, peer),
+            Claim::Certificate(name) => {
+                let unknown = || LoginRefused::InvalidCredentials(name.clone());
+                self.admit_from(self.user(name).ok_or_else(unknown)?, peer)
+            }
+            Claim::Unproved(reason) => Err(LoginRefused::Unproved(reason)),
+        }
+    }
+
     /// Whether the client is who it says, from where it says it.
     ///
     /// # Errors
@@ -143,8 +165,17 @@ impl Users {
         if !verified {
             return Err(LoginRefused::InvalidCredentials(name));
         }
-        if self.loopback_users.contains(&name) && !peer.to_canonical().is_loopback() {
-            return Err(LoginRefused::NotLoopback(name));
+        self.admit_from(user, peer)
+    }
+
+    /// Whether the user may log in from there.
+    fn admit_from(
+        &self,
+        user: Arc<UserRecord>,
+        peer: IpAddr,
+    ) -> Result<Arc<UserRecord>, LoginRefused> {
+        if self.loopback_users.contains(&user.name) && !peer.to_canonical().is_loopback() {
+            return Err(LoginRefused::NotLoopback(user.name.clone()));
         }
         Ok(user)
     }

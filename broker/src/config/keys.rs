@@ -17,6 +17,10 @@ use super::types::{
     MILLISECONDS, MULTIPLE, Mechanism, NAME, NAMES, NONE, PATTERN, PORT, RATIO, SECONDS, SIZE,
     TEXT, Type,
 };
+use super::types_tls::{
+    CHAIN_DEPTH, CIPHER, CRL_CHECK, CRL_SOURCE, CrlCheck, LOGIN_FROM, LoginFrom, SAN_INDEX,
+    SAN_TYPE, SanType, TLS_VERSION, TlsVersion, VERIFY,
+};
 
 /// What applies when nobody sets the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +105,62 @@ keys! {
     TCP_NAMED: Option<SocketAddr> = "listeners.tcp.<name>", LISTENER, Example("127.0.0.1:5673");
     /// Turns off every AMQP listener.
     TCP_NONE: () = "listeners.tcp", NONE, Example("none");
+    /// Where AMQP connections with TLS are accepted, usually 5671. Nowhere if it is not set.
+    SSL_DEFAULT: Option<SocketAddr> = "listeners.ssl.default", LISTENER, Example("5671");
+    /// Further listeners with TLS, each under a name of your choice.
+    SSL_NAMED: Option<SocketAddr> = "listeners.ssl.<name>", LISTENER, Example("127.0.0.1:5674");
+    /// Turns off every AMQP listener with TLS.
+    SSL_NONE: () = "listeners.ssl", NONE, Example("none");
+    /// The certificates, in PEM, of the authorities that clients' certificates must come from;
+    /// those between ours and its root belong here or into certfile.
+    TLS_CACERTFILE: PathBuf =
+        "ssl_options.cacertfile", DIRECTORY, Example("/etc/leveret/ca_certificate.pem");
+    /// The broker's certificate in PEM, followed by those between it and the authority's.
+    /// Files are read again when they change, and at SIGHUP; open connections stay.
+    TLS_CERTFILE: PathBuf =
+        "ssl_options.certfile", DIRECTORY, Example("/etc/leveret/server_certificate.pem");
+    /// Its private key in PEM: PKCS#8, PKCS#1 or SEC1, not encrypted.
+    TLS_KEYFILE: PathBuf =
+        "ssl_options.keyfile", DIRECTORY, Example("/etc/leveret/server_key.pem");
+    /// The password of an encrypted key, which is refused with the command that decrypts it.
+    TLS_PASSWORD: String = "ssl_options.password", TEXT, Example("secret");
+    /// verify_peer: clients are asked for a certificate, which must come from an authority of
+    /// cacertfile. verify_none: they are not asked.
+    TLS_VERIFY: bool = "ssl_options.verify", VERIFY, Default("verify_none");
+    /// Whether a client without a certificate is refused, with verify_peer.
+    TLS_FAIL_IF_NO_PEER_CERT: bool =
+        "ssl_options.fail_if_no_peer_cert", BOOLEAN, Default("false");
+    /// How many certificates there may be between a client's and its authority's.
+    TLS_DEPTH: usize = "ssl_options.depth", CHAIN_DEPTH, Default("10");
+    /// The versions of TLS that are spoken: tlsv1.3 and tlsv1.2, both if none is listed.
+    TLS_VERSIONS: TlsVersion = "ssl_options.versions.<n>", TLS_VERSION, Example("tlsv1.3");
+    /// The cipher suites that may be used, by the names of OpenSSL or IANA. All that are good if
+    /// none is listed.
+    TLS_CIPHERS: String =
+        "ssl_options.ciphers.<n>", CIPHER, Example("ECDHE-RSA-AES256-GCM-SHA384");
+    /// Whether the broker's order of suites counts, and not the client's.
+    TLS_HONOR_CIPHER_ORDER: bool =
+        "ssl_options.honor_cipher_order", BOOLEAN, Default("false");
+    /// Whether clients' certificates may have been revoked: true asks for the whole chain, peer
+    /// for the client's alone, best_effort lets pass what no list speaks of.
+    TLS_CRL_CHECK: CrlCheck = "ssl_options.crl_check", CRL_CHECK, Default("false");
+    /// Where revocation lists are: in files of a directory.
+    TLS_CRL_SOURCE: () = "ssl_options.crl_sources.<n>", CRL_SOURCE, Example("dir");
+    /// That directory. Its files are lists in PEM or DER.
+    TLS_CRL_PATH: PathBuf =
+        "ssl_options.crl_sources.<n>.path", DIRECTORY, Example("/etc/leveret/crls");
+    /// A client must have finished its TLS handshake within this time, in milliseconds.
+    TLS_HANDSHAKE_TIMEOUT: Duration = "ssl_handshake_timeout", MILLISECONDS, Default("5000");
+    /// What of its certificate is the user's name of a client that logs in with EXTERNAL.
+    TLS_LOGIN_FROM: LoginFrom =
+        "ssl_cert_login_from", LOGIN_FROM, Default("distinguished_name");
+    /// Which kind of alternative name, with subject_alternative_name.
+    TLS_LOGIN_SAN_TYPE: SanType = "ssl_cert_login_san_type", SAN_TYPE, Default("dns");
+    /// Which of the alternative names of that kind, counted from 0.
+    TLS_LOGIN_SAN_INDEX: usize = "ssl_cert_login_san_index", SAN_INDEX, Default("0");
+    /// Whether every connection begins with a header of the PROXY protocol, version 1 or 2, that
+    /// names the client in the proxy's place. One without is refused.
+    PROXY_PROTOCOL: bool = "proxy_protocol", BOOLEAN, Default("false");
     /// How many connections may wait to be accepted.
     TCP_BACKLOG: u16 = "tcp_listen_options.backlog", BACKLOG, Default("128");
     /// Send small segments at once (TCP_NODELAY).
@@ -133,7 +193,8 @@ keys! {
     /// How many exchanges there may be in all vhosts together.
     CLUSTER_EXCHANGE_LIMIT: Option<usize> = "cluster_exchange_limit", LIMIT, Default("infinity");
     /// The SASL mechanisms offered to clients, numbered in order of preference:
-    /// PLAIN, AMQPLAIN. Both are offered if none is listed.
+    /// PLAIN, AMQPLAIN, EXTERNAL. The first two are offered if none is listed. EXTERNAL is
+    /// the client's certificate, and offered with TLS alone.
     AUTH_MECHANISM: Mechanism = "auth_mechanisms.<n>", MECHANISM, Example("PLAIN");
     /// The user that is made when the broker starts on an empty data directory.
     DEFAULT_USER: String = "default_user", NAME, Default("guest");

@@ -22,7 +22,9 @@ mod sources;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod types;
+mod types_tls;
 
 pub use definitions::LoadDefinitions;
 pub use error::{ConfigError, Origin};
@@ -31,7 +33,9 @@ pub use options::ServeOptions;
 pub use reference::reference_file;
 pub use resources::{DiskFreeLimit, MemoryHighWatermark};
 pub use seed::{Seed, SeedPermissions, SeedUser};
+pub use tls::{CertificateLogin, TlsListeners, TlsOptions};
 pub use types::Mechanism;
+pub use types_tls::{CrlCheck, LoginFrom, SanType, TlsVersion};
 
 use settings::Settings;
 
@@ -42,6 +46,8 @@ use crate::names;
 pub struct Config {
     /// Where connections are accepted.
     pub listeners: Listeners,
+    /// Where connections with TLS are accepted.
+    pub tls: TlsListeners,
     /// What is negotiated with each client.
     pub negotiation: Negotiation,
     /// How much of everything there may be.
@@ -84,6 +90,8 @@ pub struct Listeners {
     pub backlog: i32,
     /// TCP_NODELAY.
     pub nodelay: bool,
+    /// Whether every connection begins with a header of the PROXY protocol, with TLS too.
+    pub proxy_protocol: bool,
     /// From accept to connection.open.
     pub handshake_timeout: Duration,
 }
@@ -169,6 +177,7 @@ impl Config {
     fn build(settings: Settings, files: Vec<PathBuf>) -> Result<Self, ConfigError> {
         Ok(Self {
             listeners: Listeners::build(&settings)?,
+            tls: TlsListeners::build(&settings)?,
             negotiation: Negotiation::build(&settings)?,
             limits: Limits::build(&settings)?,
             authentication: Authentication::build(&settings)?,
@@ -209,6 +218,7 @@ impl Listeners {
             addresses,
             backlog: settings.get(&keys::TCP_BACKLOG)?.into(),
             nodelay: settings.get(&keys::TCP_NODELAY)?,
+            proxy_protocol: settings.get(&keys::PROXY_PROTOCOL)?,
             handshake_timeout: settings.get(&keys::HANDSHAKE_TIMEOUT)?,
         })
     }

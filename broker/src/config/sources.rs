@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Origin};
 use super::keys::{
-    DATA_DIR, DEFAULT_PASS, DEFAULT_USER, DEFAULT_VHOST, LOG_CONSOLE_LEVEL, Row, TABLE, TCP_DEFAULT,
+    DATA_DIR, DEFAULT_PASS, DEFAULT_USER, DEFAULT_VHOST, LOG_CONSOLE_LEVEL, Row, SSL_DEFAULT,
+    TABLE, TCP_DEFAULT, TLS_CACERTFILE, TLS_CERTFILE, TLS_DEPTH, TLS_FAIL_IF_NO_PEER_CERT,
+    TLS_KEYFILE, TLS_VERIFY,
 };
 use super::options::ServeOptions;
 use super::settings::Settings;
@@ -22,6 +24,12 @@ const RABBITMQ_VARIABLES: &[(&str, &str)] = &[
     ("RABBITMQ_DEFAULT_USER", DEFAULT_USER.name),
     ("RABBITMQ_DEFAULT_PASS", DEFAULT_PASS.name),
     ("RABBITMQ_DEFAULT_VHOST", DEFAULT_VHOST.name),
+    ("RABBITMQ_SSL_CACERTFILE", TLS_CACERTFILE.name),
+    ("RABBITMQ_SSL_CERTFILE", TLS_CERTFILE.name),
+    ("RABBITMQ_SSL_KEYFILE", TLS_KEYFILE.name),
+    ("RABBITMQ_SSL_VERIFY", TLS_VERIFY.name),
+    ("RABBITMQ_SSL_FAIL_IF_NO_PEER_CERT", TLS_FAIL_IF_NO_PEER_CERT.name),
+    ("RABBITMQ_SSL_DEPTH", TLS_DEPTH.name),
 ];
 
 /// How a variable is looked up; tests give their own.
@@ -66,6 +74,13 @@ pub(super) fn environment(
         apply_variable(settings, environment, name, key)?;
     }
     node_address(settings, environment)?;
+    // The old images of RabbitMQ listened with TLS as soon as they had a certificate.
+    if variable(environment, "RABBITMQ_SSL_CERTFILE").is_some()
+        && settings.find(&SSL_DEFAULT)?.is_none()
+    {
+        let origin = Origin::Environment("RABBITMQ_SSL_CERTFILE".to_owned());
+        settings.set_key(SSL_DEFAULT.name, "5671".to_owned(), origin)?;
+    }
     for row in TABLE.iter().filter(|row| row.is_literal()) {
         apply_variable(settings, environment, &variable_name(row), row.name)?;
     }

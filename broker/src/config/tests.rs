@@ -268,14 +268,14 @@ fn further_users_are_put_together_from_their_keys() {
 
 #[test]
 fn keys_of_rabbitmq_alone_leave_one_warning_each() {
-    let rig = Rig::new("net_ticktime = 60\nssl_options.verify = verify_peer\nheartbeat = 5");
+    let rig = Rig::new("net_ticktime = 60\nssl_options.dhfile = dh.pem\nheartbeat = 5");
     let config = rig.load().unwrap();
     let file = rig.path("leveret.conf");
     assert_eq!(
         config.warnings,
         [
             format!("{}:1: 'net_ticktime' has no effect in this broker", file.display()),
-            format!("{}:2: 'ssl_options.verify' has no effect in this broker", file.display()),
+            format!("{}:2: 'ssl_options.dhfile' has no effect in this broker", file.display()),
         ]
     );
     assert_eq!(config.negotiation.heartbeat, 5);

@@ -25,13 +25,16 @@ pub enum Mechanism {
     Plain,
     /// The table form of AMQP 0-8.
     AmqPlain,
+    /// RFC 4422, appendix A: who the client's certificate says it is.
+    External,
 }
 
 impl Mechanism {
     /// The mechanism a client names; case counts, as in RabbitMQ.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Plain, Self::AmqPlain].into_iter().find(|mechanism| mechanism.name() == name)
+        let all = [Self::Plain, Self::AmqPlain, Self::External];
+        all.into_iter().find(|mechanism| mechanism.name() == name)
     }
 
     /// The name in connection.start and connection.start-ok.
@@ -40,6 +43,7 @@ impl Mechanism {
         match self {
             Self::Plain => "PLAIN",
             Self::AmqPlain => "AMQPLAIN",
+            Self::External => "EXTERNAL",
         }
     }
 }
@@ -155,7 +159,7 @@ pub(super) const LISTENER: Type<Option<SocketAddr>> = Type {
 };
 
 pub(super) const MECHANISM: Type<Mechanism> =
-    Type { name: "PLAIN or AMQPLAIN", parse: Mechanism::from_name };
+    Type { name: "PLAIN, AMQPLAIN or EXTERNAL", parse: Mechanism::from_name };
 
 /// The level names of RabbitMQ, or filter directives such as `info,leveret=debug`.
 pub(super) const LOG_FILTER: Type<String> = Type {

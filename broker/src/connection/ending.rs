@@ -11,13 +11,13 @@ use bytes::{Buf, BytesMut};
 use leveret_protocol::decoder::{decode_frame, needed};
 use leveret_protocol::encoder::write_method;
 use leveret_protocol::methods::connection;
-use tokio::io::AsyncReadExt;
 use tokio::time::{Duration, timeout};
 use tracing::{error, info, warn};
 
 use super::input::{CLOSE, READ_BUFFER_MIN};
 use super::{CLOSE_OK_WAIT, Connection, End, wait_for_end};
 use crate::session::close;
+use crate::transport::Source;
 
 impl Connection {
     /// Ends the connection: its channels, its queues, the last frames, the log line.

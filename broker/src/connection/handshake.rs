@@ -5,7 +5,6 @@
 //! texts are RabbitMQ's (`authentication_failure_close` included).
 //! Specification: AMQP 0-9-1 §2.2.4, connection class.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
@@ -16,17 +15,19 @@ use leveret_protocol::frame::{Frame, FrameKind};
 use leveret_protocol::methods::{Method, MethodFrame, connection};
 use leveret_protocol::protocol_header::{PROTOCOL_HEADER, is_accepted};
 use leveret_protocol::types::{FieldTable, FieldValue, RawTable};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
+use super::arrival::Arrived;
 use crate::auth::sasl;
 use crate::broker::Broker;
 use crate::broker::admission::Reached;
+use crate::encryption::Encryption;
 use crate::error::{ConnectionError, FailingMethod};
 use crate::events::clients::Connection as About;
 use crate::keys::ConnectionId;
+use crate::proxy_protocol::Ends;
 use crate::session::close;
 use crate::session::context::{ClientCapabilities, LoggedIn};
+use crate::transport::{Socket, Source};
 use crate::vhost::Vhost;
 
 /// What was agreed on.
@@ -84,24 +85,22 @@ impl From<leveret_protocol::error::DecodeError> for Refused {
     }
 }
 
-/// Runs the handshake. `input` keeps what the client sent beyond it.
-pub(crate) async fn run(
-    socket: &mut TcpStream,
-    peer: SocketAddr,
-    broker: &Broker,
-    input: &mut BytesMut,
-) -> Result<Negotiated, Refused> {
-    let mut wire = Wire { socket, input, frame_max: broker.limits().initial_frame_max };
+/// Runs the handshake. The input keeps what the client sent beyond it.
+pub(super) async fn run(arrived: &mut Arrived, broker: &Broker) -> Result<Negotiated, Refused> {
+    let Arrived { socket, ends, encryption, input } = arrived;
+    let encryption = encryption.as_ref();
+    let frame_max = broker.limits().initial_frame_max;
+    let mut wire = Wire { socket, ends: *ends, encryption, input, frame_max };
     wire.protocol_header().await?;
     wire.send(&connection::Start {
         version_major: 0,
         version_minor: 9,
         server_properties: RawTable::new(broker.server_properties()),
-        mechanisms: broker.mechanisms().as_bytes(),
+        mechanisms: broker.mechanisms(encryption.is_some()).as_bytes(),
         locales: b"en_US",
     })
     .await?;
-    let (login, capabilities, name, about) = wire.authenticate(peer, broker).await?;
+    let (login, capabilities, name, about) = wire.authenticate(broker).await?;
     let limits = broker.limits();
     wire.send(&connection::Tune {
         channel_max: limits.channel_max,
@@ -139,7 +138,9 @@ struct Authenticated {
 }
 
 struct Wire<'a> {
-    socket: &'a mut TcpStream,
+    socket: &'a mut Socket,
+    ends: Ends,
+    encryption: Option<&'a Encryption>,
     input: &'a mut BytesMut,
     frame_max: u32,
 }
@@ -160,7 +161,6 @@ impl Wire<'_> {
 
     async fn authenticate(
         &mut self,
-        peer: SocketAddr,
         broker: &Broker,
     ) -> Result<(Authenticated, ClientCapabilities, Option<String>, About), Refused> {
         // Before the login nothing is told to whoever cannot speak: only silence follows.
@@ -178,39 +178,42 @@ impl Wire<'_> {
             }
             Refused::Silent(error)
         };
-        if !broker.mechanisms().split(' ').any(|known| known == start_ok.mechanism) {
+        let offered = broker.mechanisms(self.encryption.is_some());
+        if !offered.split(' ').any(|known| known == start_ok.mechanism) {
             let text = format!("unknown authentication mechanism '{}'", start_ok.mechanism);
             return Err(Refused::Silent(ConnectionError::CommandInvalid(text)));
         }
-        let identity = sasl::parse(start_ok.mechanism, start_ok.response)
+        let peer = self.ends.peer;
+        let certificate = self.encryption.and_then(|encryption| encryption.certificate.as_ref());
+        let named = certificate.map(|certificate| certificate.user.as_deref());
+        let claim = sasl::parse(start_ok.mechanism, start_ok.response, named)
             .map_err(|error| Refused::Silent(ConnectionError::CommandInvalid(error.to_string())))?;
-        let about = self.about(peer, &start_ok);
-        let user = broker.users().authenticate(&identity, peer.ip()).map_err(|refusal| {
-            broker.events().tell(|| {
-                let reason = format!("user '{}' - invalid credentials", identity.user);
-                about.refused(&identity.user, &reason)
-            });
+        let about = self.about(&start_ok);
+        let name = claim.user().to_owned();
+        let user = broker.users().admit(&claim, peer.ip()).map_err(|refusal| {
+            broker.events().tell(|| about.refused(&name, &claim.event_reason()));
             broker.events().tell(|| about.closed(ConnectionId::next()));
-            tracing::error!(%peer, user = identity.user, "login refused: {refusal}");
+            tracing::error!(%peer, user = name, "login refused: {refusal}");
             refuse(ConnectionError::AccessRefused(format!(
                 "Login was refused using authentication mechanism {}. For details see the broker logfile.",
                 start_ok.mechanism
             )))
         })?;
-        broker.events().tell(|| about.authenticated(&identity.user));
+        broker.events().tell(|| about.authenticated(&name));
         let may_impersonate = user.has_tag("impersonator");
-        let authenticated = Authenticated { user: identity.user, may_impersonate };
+        let authenticated = Authenticated { user: name, may_impersonate };
         Ok((authenticated, capabilities, connection_name(&properties), about))
     }
 
-    fn about(&self, peer: SocketAddr, start_ok: &connection::StartOk<'_>) -> About {
-        let local = self.socket.local_addr().map_or(peer, canonical);
+    fn about(&self, start_ok: &connection::StartOk<'_>) -> About {
+        let Ends { peer, local } = self.ends;
         About {
             name: format!("{peer} -> {local}").into(),
             peer,
             local,
             mechanism: start_ok.mechanism.into(),
             properties: start_ok.client_properties.as_bytes().into(),
+            encryption: self.encryption.cloned(),
         }
     }
 
@@ -366,8 +369,8 @@ fn connection_name(properties: &FieldTable) -> Option<String> {
 }
 
 /// Tells the client why there is no connection.
-pub(crate) async fn tell(
-    socket: &mut TcpStream,
+pub(super) async fn tell(
+    socket: &mut Socket,
     error: &ConnectionError,
     method: FailingMethod,
 ) -> String {
@@ -376,9 +379,4 @@ pub(crate) async fn tell(
     // The client may be gone: then there is nobody to tell.
     let _ = socket.write_all(&out).await;
     text
-}
-
-/// An IPv4 address on a dual-stack listener, as the IPv4 address it is.
-pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }

@@ -8,14 +8,13 @@ use leveret_protocol::constants::FRAME_HEADER_SIZE;
 use leveret_protocol::content::ContentHeader;
 use leveret_protocol::decoder::{decode_frame, needed};
 use leveret_protocol::frame::{Frame, FrameKind};
-use tokio::io::AsyncReadExt;
-use tokio::net::tcp::OwnedReadHalf;
 
 use crate::error::{ConnectionError, Failure};
 use crate::message::INLINE_BODY_MAX;
 use crate::session::channel::publish::WholePublish;
 use crate::session::step::Step;
 use crate::session::{Dispatch, Taken};
+use crate::transport::{ReadHalf, Source};
 
 /// connection.close is class 10, method 50.
 pub(super) const CLOSE: &[u8] = &[0, 10, 0, 50];
@@ -28,6 +27,8 @@ pub(super) const READ_BUFFER_MAX: usize = 128 * 1024;
 /// A body in a frame of this size need not be copied, if it fills most of its read buffer: what it
 /// keeps in memory beside itself is a third of itself at most.
 const SLICED_MIN: usize = READ_BUFFER_MAX / 2;
+/// One part of so many that TLS may have taken of a buffer that was filled.
+const ENCRYPTION_SHARE: usize = 8;
 /// Bytes that came at once, from which on a publisher may be asked to wait for consumers. With less
 /// it sends one message after the other, and would wait for each.
 const BURST_MIN: usize = 8 * 1024;
@@ -84,16 +85,21 @@ impl Input {
     }
 
     /// Reads what is there, with room for at least the frame that is due.
-    pub(super) async fn read(&mut self, socket: &mut OwnedReadHalf) -> std::io::Result<usize> {
+    pub(super) async fn read(&mut self, socket: &mut ReadHalf) -> std::io::Result<usize> {
         let wanted = if self.bytes.is_empty() { 0 } else { needed(&self.bytes) };
         let before = self.bytes.capacity();
         self.bytes.reserve(self.buffer_size.max(wanted));
-        if self.bytes.capacity() != before {
-            self.allocated = self.bytes.capacity();
+        let room = self.bytes.capacity();
+        if room != before {
+            self.allocated = room;
         }
         let count = socket.read_buf(&mut self.bytes).await?;
+        if self.bytes.len() > room {
+            // With TLS, what was left of a record makes more of it than was read.
+            self.allocated = self.bytes.capacity();
+        }
         self.received += count as u64;
-        if count >= self.buffer_size {
+        if count >= self.buffer_size - self.buffer_size / ENCRYPTION_SHARE {
             self.buffer_size = (self.buffer_size * 2).min(READ_BUFFER_MAX);
         }
         Ok(count)

@@ -1,7 +1,7 @@
 //! A connection: the one task that reads a client's frames and acts on them.
 //!
 //! Spawned by `server` for every accepted socket. Files in the order a connection lives:
-//! `handshake`, then this loop, which takes frames from `input` and hands them to the session's
+//! `arrival` and `handshake`, then this loop, which takes frames from `input` and hands them to the session's
 //! dispatch; `waiting` is what it waits for before it goes on, `heartbeat` when to send a sign of
 //! life or miss one, `ending` the last frames and the log line.
 //!
@@ -9,6 +9,7 @@
 //! mail, alarms and the end of the broker are heard in every state; and before it waits for its
 //! socket everything it read has taken effect.
 
+pub(crate) mod arrival;
 mod ending;
 pub(crate) mod handshake;
 mod heartbeat;
@@ -25,14 +26,13 @@ use leveret_protocol::encoder::write_heartbeat;
 use leveret_protocol::methods::connection;
 use leveret_storage::StorageError;
 use leveret_storage::messages::Ticket;
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tracing::{error, info};
 
-use self::handshake::{Negotiated, Refused, canonical};
+use self::arrival::{Arrivals, Arrived};
+use self::handshake::{Negotiated, Refused};
 use self::heartbeat::Heartbeat;
 use self::input::{Input, READ_BUFFER_MAX};
 use self::waiting::Waiting;
@@ -44,6 +44,7 @@ use crate::session::context::Session;
 use crate::session::step::Step;
 use crate::session::{Dispatch, REPLY_BYTES_MAX};
 use crate::stores::end_process;
+use crate::transport::{ReadHalf, Socket, Source};
 
 /// What clients are told at the end of the broker, in RabbitMQ's words.
 pub(crate) const SHUTDOWN_REASON: &str = "broker forced connection closure with reason 'shutdown'";
@@ -55,16 +56,26 @@ const CLOSE_OK_WAIT: Duration = Duration::from_secs(3);
 const IDLE_TICK: Duration = Duration::from_secs(10);
 
 /// Serves one client from its first byte to its last.
-pub(crate) async fn serve(mut socket: TcpStream, peer: SocketAddr, broker: Arc<Broker>) {
-    let local = socket.local_addr().map_or(peer, canonical);
-    let label = format!("{peer} -> {local}");
+pub(crate) async fn serve(
+    socket: TcpStream,
+    peer: SocketAddr,
+    arrivals: Arc<Arrivals>,
+    broker: Arc<Broker>,
+) {
+    // Boxed: the state of what comes before is no part of a living connection.
+    let arrival = Box::pin(arrivals.receive(socket, peer));
+    let Some(Some(mut arrived)) = broker.stopping().run_until_cancelled(arrival).await else {
+        return;
+    };
+    let label = format!("{} -> {}", arrived.ends.peer, arrived.ends.local);
     info!("accepting AMQP connection {label}");
-    let mut input = BytesMut::new();
     // Boxed: the handshake's state would otherwise stay part of the task for its whole life.
     let limit = broker.limits().handshake_timeout;
-    let handshake = Box::pin(handshake::run(&mut socket, peer, &broker, &mut input));
+    let handshake = Box::pin(handshake::run(&mut arrived, &broker));
     let handshake = broker.stopping().run_until_cancelled(timeout(limit, handshake));
-    let negotiated = match handshake.await {
+    let negotiated = handshake.await;
+    let Arrived { socket, input, .. } = arrived;
+    let negotiated = match negotiated {
         Some(Ok(Ok(negotiated))) => negotiated,
         Some(Ok(Err(refused))) => return Box::pin(refuse(socket, &label, refused)).await,
         Some(Err(_)) => {
@@ -85,9 +96,15 @@ pub(crate) async fn serve(mut socket: TcpStream, peer: SocketAddr, broker: Arc<B
     Box::pin(connection.finish(end)).await;
 }
 
-async fn refuse(mut socket: TcpStream, label: &str, refused: Refused) {
+async fn refuse(mut socket: Socket, label: &str, refused: Refused) {
     match refused {
         Refused::Gone => info!("closing AMQP connection {label}: client closed the socket"),
+        Refused::BadHeader([0x16, 0x03, ..]) => {
+            error!(
+                "closing AMQP connection {label}: the client speaks TLS to a port without: let it \
+                 connect without TLS (amqp://), or to a port of listeners.ssl"
+            );
+        }
         Refused::BadHeader(header) => {
             error!("closing AMQP connection {label}: bad_header {header:02x?}");
         }
@@ -106,10 +123,13 @@ async fn refuse(mut socket: TcpStream, label: &str, refused: Refused) {
 
 /// Reads and drops until the client closes or the time is over, so that the close frame is not lost
 /// to a reset.
-async fn wait_for_end(socket: &mut (impl AsyncReadExt + Unpin), limit: Duration) {
-    let mut scratch = [0; 512];
-    let drain =
-        async { while matches!(socket.read(&mut scratch).await, Ok(count) if count > 0) {} };
+async fn wait_for_end(socket: &mut impl Source, limit: Duration) {
+    let mut scratch = BytesMut::with_capacity(512);
+    let drain = async {
+        while matches!(socket.read_buf(&mut scratch).await, Ok(count) if count > 0) {
+            scratch.clear();
+        }
+    };
     let _ = timeout(limit, drain).await;
 }
 
@@ -128,7 +148,7 @@ enum End {
 struct Connection {
     dispatch: Dispatch,
     input: Input,
-    socket: OwnedReadHalf,
+    socket: ReadHalf,
     handle: Arc<ConnectionHandle>,
     writer: tokio::task::JoinHandle<()>,
     broker: Arc<Broker>,
@@ -157,7 +177,7 @@ struct Connection {
 
 impl Connection {
     fn new(
-        socket: TcpStream,
+        socket: Socket,
         negotiated: Negotiated,
         broker: &Arc<Broker>,
         label: String,
@@ -515,6 +535,7 @@ impl Drop for Connection {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -560,10 +581,11 @@ mod tests {
                 local: address,
                 mechanism: "PLAIN".into(),
                 properties: Box::default(),
+                encryption: None,
             },
         };
         let label = "a test".to_owned();
-        (Connection::new(socket, negotiated, broker, label, BytesMut::new()), client)
+        (Connection::new(Socket::Plain(socket), negotiated, broker, label, BytesMut::new()), client)
     }
 
     fn declare_exclusive(connection: &mut Connection) {

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use leveret_protocol::types::{FieldTable, FieldValue, RawTable};
 
 use super::{Event, terms};
+use crate::encryption::{Encryption, PeerCertificate};
 use crate::keys::ConnectionId;
 use crate::names;
 
@@ -24,6 +25,8 @@ pub(crate) struct Connection {
     pub mechanism: Box<str>,
     /// What the client told of itself: the entries of a table.
     pub properties: Box<[u8]>,
+    /// With TLS.
+    pub encryption: Option<Encryption>,
 }
 
 /// What is known of an open connection beside that.
@@ -56,7 +59,7 @@ impl Connection {
             .with("peer_host", &*terms::address(self.peer.ip()))
             .with("peer_port", i64::from(self.peer.port()))
             .with("protocol", "{0,9,1}")
-            .with("ssl", false)
+            .with("ssl", self.encryption.is_some())
             .with("auth_mechanism", &*self.mechanism)
     }
 
@@ -94,16 +97,7 @@ impl Connection {
     pub(crate) fn created(&self, opened: &Opened<'_>) -> Event {
         let connected_at = i64::try_from(opened.connected_at_ms).unwrap_or(i64::MAX);
         let event = self.named(self.addresses(Event::new("connection.created")));
-        let certificates = [
-            "peer_cert_issuer",
-            "peer_cert_serial_number",
-            "peer_cert_subject",
-            "peer_cert_validity",
-        ];
-        let encryption = ["ssl_cipher", "ssl_hash", "ssl_key_exchange", "ssl_protocol"];
-        let absent = certificates.into_iter().chain(encryption);
-        absent
-            .fold(event, |event, name| event.with(name, ""))
+        self.encrypted(event)
             .with("channel_max", i64::from(opened.channel_max))
             .with("connected_at", connected_at)
             .with("frame_max", i64::from(opened.frame_max))
@@ -114,6 +108,23 @@ impl Connection {
             .with("user", opened.user)
             .with("vhost", opened.vhost)
             .by(opened.user)
+    }
+
+    /// How it is encrypted and with whom; RabbitMQ tells it of every connection, empty without TLS.
+    fn encrypted(&self, event: Event) -> Event {
+        let encryption = self.encryption.as_ref();
+        let of = |part: fn(&Encryption) -> &'static str| encryption.map_or("", part);
+        let certificate = encryption.and_then(|encryption| encryption.certificate.as_ref());
+        let peer = |part: fn(&PeerCertificate) -> &str| certificate.map_or("", part);
+        event
+            .with("peer_cert_issuer", peer(|certificate| &certificate.issuer))
+            .with("peer_cert_serial_number", peer(|certificate| &certificate.serial_number))
+            .with("peer_cert_subject", peer(|certificate| &certificate.subject))
+            .with("peer_cert_validity", peer(|certificate| &certificate.validity))
+            .with("ssl_cipher", of(|encryption| encryption.cipher))
+            .with("ssl_hash", of(|encryption| encryption.hash))
+            .with("ssl_key_exchange", of(|encryption| encryption.key_exchange))
+            .with("ssl_protocol", of(|encryption| encryption.protocol))
     }
 
     /// A connection is gone.

@@ -26,13 +26,13 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
-use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use self::batch::Batch;
 use self::mailbox::{CancelledConsumer, LapsedDeliveries, Mail, Mailbox};
 use self::outbox::{Outbox, Writing};
 use crate::keys::ConnectionId;
+use crate::transport;
 
 /// Up to this many bytes are written by whoever added them: that saves waking a task. More is left
 /// to the writer task, so that parsing and writing overlap.
@@ -43,14 +43,15 @@ const FLUSH_MAX: usize = 2 * DIRECT_WRITE_MAX;
 
 /// What a connection writes to.
 pub(crate) trait WriteHalf {
-    /// Writes what is taken at once, which is at least a byte, or fails with `WouldBlock`.
+    /// Writes what is taken at once, which is at least a byte, or fails with `WouldBlock`. Then the
+    /// same bytes come again, at the front of what comes next.
     fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
     /// Waits until it is worth trying again.
     fn writable(&self) -> impl Future<Output = io::Result<()>> + Send;
 }
 
-impl WriteHalf for OwnedWriteHalf {
+impl WriteHalf for transport::WriteHalf {
     fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         Self::try_write_vectored(self, slices)
     }
@@ -62,7 +63,7 @@ impl WriteHalf for OwnedWriteHalf {
 
 /// See the module documentation.
 #[derive(Debug)]
-pub(crate) struct ConnectionHandle<W = OwnedWriteHalf> {
+pub(crate) struct ConnectionHandle<W = transport::WriteHalf> {
     id: ConnectionId,
     outbox: Mutex<Outbox>,
     socket: W,

@@ -222,12 +222,13 @@ mod tests {
     use crate::message::tests::message;
     use crate::outgoing::ConnectionHandle;
     use crate::stores::tests::in_memory;
+    use crate::transport::Socket;
 
     /// A queue with a consumer that got two messages, and what is counted when it is gone.
     async fn consumed_queue() -> (Arc<Queue>, Arc<Gone>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (_, socket) = listener.accept().await.unwrap().0.into_split();
+        let (_, socket) = Socket::Plain(listener.accept().await.unwrap().0).into_split();
         let connection = ConnectionHandle::new(socket, 128 * 1024);
         let around = alone(in_memory());
         let gone = Arc::clone(&around.gone);

@@ -21,6 +21,7 @@ use crate::definitions::store::DefinitionStore;
 use crate::outgoing::ConnectionHandle;
 use crate::session::context::{ClientCapabilities, LoggedIn};
 use crate::stores::tests::in_memory;
+use crate::transport::Socket;
 
 const FRAME_MAX: u32 = 128 * 1024;
 
@@ -54,7 +55,7 @@ impl Rig {
     async fn connect(&self) -> Client {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (_, socket) = listener.accept().await.unwrap().0.into_split();
+        let (_, socket) = Socket::Plain(listener.accept().await.unwrap().0).into_split();
         let login = LoggedIn {
             user: "guest".to_owned(),
             may_impersonate: false,

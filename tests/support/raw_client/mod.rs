@@ -11,6 +11,7 @@ mod expectations;
 pub mod handshake;
 pub mod method;
 pub mod reply;
+mod stream;
 pub mod table;
 pub mod wire;
 
@@ -24,7 +25,9 @@ use crate::now;
 use content::{FRAME_BODY, FRAME_HEADER, FRAME_HEARTBEAT, Frame, Properties};
 use method::{Method, basic};
 use reply::{Content, Reply};
+use rustls::{ClientConnection, StreamOwned};
 use socket2::SockRef;
+use stream::Stream;
 use wire::ArgumentReader;
 
 /// Why no frame could be read.
@@ -48,7 +51,7 @@ struct PartialContent {
 /// One connection to a broker.
 #[derive(Debug)]
 pub struct RawClient {
-    stream: TcpStream,
+    stream: Stream,
     incoming: Vec<u8>,
     partial: HashMap<u16, PartialContent>,
     backlog: VecDeque<Reply>,
@@ -66,7 +69,7 @@ impl RawClient {
         stream.set_read_timeout(Some(PATIENCE)).expect("the socket takes options");
         stream.set_write_timeout(Some(PATIENCE)).expect("the socket takes options");
         Self {
-            stream,
+            stream: Stream::Plain(stream),
             incoming: Vec::new(),
             partial: HashMap::new(),
             backlog: VecDeque::new(),
@@ -94,6 +97,19 @@ impl RawClient {
         self.frame_max
     }
 
+    /// The same client with TLS from here on.
+    #[must_use]
+    pub fn over_tls(self, session: ClientConnection) -> Self {
+        let stream = StreamOwned::new(session, self.stream.into_socket());
+        Self { stream: Stream::Tls(Box::new(stream)), ..self }
+    }
+
+    /// The session of TLS, if there is one.
+    #[must_use]
+    pub fn session(&self) -> Option<&ClientConnection> {
+        self.stream.session()
+    }
+
     /// Sends bytes as they are.
     pub fn send_bytes(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).expect("the broker reads what it is sent");
@@ -117,18 +133,20 @@ impl RawClient {
 
     /// Ends the connection with a reset, as a machine does that forgot it.
     pub fn reset(self) {
-        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("a socket option");
+        SockRef::from(self.stream.socket())
+            .set_linger(Some(Duration::ZERO))
+            .expect("a socket option");
     }
 
     /// The socket alone, to mistreat it; what came and was not read is lost.
     #[must_use]
     pub fn into_socket(self) -> TcpStream {
-        self.stream
+        self.stream.into_socket()
     }
 
     /// Ends this client's half of the socket.
     pub fn hang_up(&mut self) {
-        self.stream.shutdown(std::net::Shutdown::Write).expect("the socket is still open");
+        self.stream.socket().shutdown(std::net::Shutdown::Write).expect("the socket is still open");
     }
 
     /// The next frame of any type, by `deadline`.
@@ -159,7 +177,7 @@ impl RawClient {
         if left.is_zero() {
             return Err(ReadEnd::TimedOut);
         }
-        self.stream.set_read_timeout(Some(left)).expect("the socket takes options");
+        self.stream.socket().set_read_timeout(Some(left)).expect("the socket takes options");
         let mut chunk = [0; 65536];
         match self.stream.read(&mut chunk) {
             Ok(0) => Err(ReadEnd::Closed),
@@ -254,7 +272,14 @@ fn end_of_read(error: &std::io::Error) -> Option<ReadEnd> {
     if matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut) {
         return Some(ReadEnd::TimedOut);
     }
-    if matches!(kind, ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted) {
+    // The last two are what TLS makes of an alert, and of an end that nobody announced.
+    let broken = [
+        ErrorKind::ConnectionReset,
+        ErrorKind::ConnectionAborted,
+        ErrorKind::InvalidData,
+        ErrorKind::UnexpectedEof,
+    ];
+    if broken.contains(&kind) {
         return Some(ReadEnd::Closed);
     }
     assert_eq!(kind, ErrorKind::Interrupted, "reading from the broker failed");

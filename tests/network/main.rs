@@ -1,0 +1,14 @@
+//! How connections begin that are more than a socket: TLS, certificates, headers of a proxy.
+//!
+//! Every test makes its own certificates and starts its own broker. What an operator is told of what
+//! goes wrong is part of what is tested.
+
+#![expect(clippy::expect_used, reason = "a test fails by panicking, wherever it notices")]
+
+mod clients;
+mod external;
+mod handshakes;
+mod proxied;
+mod refused_starts;
+mod reload;
+mod rig;

@@ -1,0 +1,74 @@
+//! Certificates are read again when their files change, and open connections stay.
+
+use leveret_tests::certificates::{Issued, LOCAL, TlsClient, Wanted, written};
+use leveret_tests::deadline::wait_until;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::rig::Rig;
+
+/// Writes another certificate in place of the one that is served.
+fn replace(rig: &Rig, name: &'static str) {
+    let Issued { chain, key } = rig.authority.issue(&Wanted { names: &[name], ..LOCAL });
+    let _key = written(rig.directory.path(), "key.pem", &key);
+    let _chain = written(rig.directory.path(), "cert.pem", &chain);
+}
+
+fn hang_up(rig: &Rig) {
+    let pid = i32::try_from(rig.broker.pid()).ok().and_then(Pid::from_raw).expect("a process");
+    kill_process(pid, Signal::HUP).expect("it runs");
+}
+
+#[test]
+fn a_change_is_found_and_served_to_new_connections() {
+    let mut rig = Rig::start("");
+    let mut before = rig.connect(&rig.client());
+    replace(&rig, "new.example");
+    rig.expect_line(&["TLS certificate was read again"]);
+    let new = TlsClient { name: "new.example", ..rig.client() };
+    rig.connect(&new).close();
+    rig.expect_refusal(&rig.client(), &["which are: new.example"]);
+    before.round_trip(b"still here");
+    rig.broker.assert_sound();
+}
+
+#[test]
+fn a_signal_has_them_read_at_once() {
+    let mut rig = Rig::start("");
+    let mut before = rig.connect(&rig.client());
+    let count = |rig: &Rig| rig.broker.printed().matches("TLS certificate was read again").count();
+    for n in 1..=2 {
+        hang_up(&rig);
+        wait_until("the certificate was read again", || count(&rig) == n);
+    }
+    before.round_trip(b"still here");
+    rig.broker.assert_sound();
+}
+
+#[test]
+fn what_cannot_be_served_changes_nothing() {
+    let mut rig = Rig::start("");
+    for text in ["", "-----BEGIN CERTIFICATE-----\nA\n", "nonsense"] {
+        let _path = written(rig.directory.path(), "cert.pem", text);
+        hang_up(&rig);
+    }
+    rig.expect_line(&["TLS goes on with the certificate it had", "holds no certificate"]);
+    rig.connect(&rig.client()).close();
+    std::fs::remove_file(rig.path("key.pem")).expect("a file");
+    hang_up(&rig);
+    rig.connect(&rig.client()).close();
+    replace(&rig, "localhost");
+    hang_up(&rig);
+    rig.expect_line(&["TLS certificate was read again"]);
+    rig.connect(&rig.client()).close();
+    rig.broker.assert_sound();
+}
+
+#[test]
+fn without_tls_a_hang_up_means_nothing() {
+    let mut broker = leveret_tests::broker_under_test::BrokerUnderTest::start();
+    let pid = i32::try_from(broker.pid()).ok().and_then(Pid::from_raw).expect("a process");
+    let mut client = broker.broker().connect();
+    kill_process(pid, Signal::HUP).expect("it runs");
+    client.round_trip(b"still here");
+    broker.assert_sound();
+}
