@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use leveret_tests::broker_under_test::{repository, target_directory};
+use leveret_tests::broker_under_test::{repository, run_leveret, target_directory};
 use leveret_tests::certificates::{Issued, LOCAL, written};
 use leveret_tests::deadline::TO_RUN;
 use leveret_tests::program::{Program, require};
@@ -27,4 +27,19 @@ fn pika_over_tls() {
     let steps = ["ok tls_1_2", "ok tls_1_3", "ok no_certificate", "ok unknown_authority", "done"];
     assert_eq!(finished.stdout, steps, "{}", finished.stderr);
     rig.expect_line(&["does not know the authority of our certificate (unknown_ca)"]);
+}
+
+#[test]
+fn the_load_generator_speaks_tls() {
+    let rig = Rig::start("");
+    let (port, ca) = (rig.address().port(), rig.path("ca.pem"));
+    for trust in [format!("cacertfile={}", ca.display()), "verify=verify_none".to_owned()] {
+        let url = format!("amqps://127.0.0.1:{port}/?{trust}");
+        let arguments = ["bench", "--url", &url, "--messages", "20000", "--size", "1000"];
+        let finished = run_leveret(&arguments);
+        let said = String::from_utf8_lossy(&finished.stderr);
+        assert!(finished.status.success(), "{url}: {said}");
+    }
+    let elsewhere = format!("amqps://127.0.0.1:{port}/?cacertfile=/nowhere.pem");
+    assert!(!run_leveret(&["bench", "--url", &elsewhere, "--messages", "1"]).status.success());
 }

@@ -1,9 +1,11 @@
-//! Where a broker is: an `amqp://` URL taken apart.
+//! Where a broker is: an `amqp://` or `amqps://` URL taken apart.
 //!
 //! Used by every part of the load generator that opens a connection. The form is RabbitMQ's
-//! (<https://www.rabbitmq.com/docs/uri-spec>): percent-encoded parts, port 5672, user and password
-//! `guest`, and a virtual host that is `/` when no path is given.
+//! (<https://www.rabbitmq.com/docs/uri-spec>): percent-encoded parts, port 5672 or 5671, user and
+//! password `guest`, and a virtual host that is `/` when no path is given. With TLS, `?cacertfile=FILE`
+//! or `?verify=verify_none` says whom to trust.
 
+use crate::client::tls::Trust;
 use std::fmt;
 use std::str::FromStr;
 
@@ -20,6 +22,8 @@ pub(crate) struct Address {
     pub(crate) password: String,
     /// Virtual host.
     pub(crate) vhost: String,
+    /// With TLS, whom to trust.
+    pub(crate) tls: Option<Trust>,
 }
 
 impl Address {
@@ -27,16 +31,22 @@ impl Address {
     pub(crate) fn local(port: u16) -> Self {
         let guest = || "guest".to_owned();
         let (host, vhost) = ("127.0.0.1".to_owned(), "/".to_owned());
-        Self { host, port, user: guest(), password: guest(), vhost }
+        Self { host, port, user: guest(), password: guest(), vhost, tls: None }
     }
 }
 
 /// Why a URL is none of ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AddressError {
-    /// Not `amqp://`.
-    #[error("expected a URL that begins with amqp://")]
+    /// Neither `amqp://` nor `amqps://`.
+    #[error("expected a URL that begins with amqp:// or amqps://")]
     Scheme,
+    /// Nothing says whom to trust.
+    #[error("amqps:// needs ?cacertfile=FILE, or ?verify=verify_none to trust anybody")]
+    Trust,
+    /// A key of RabbitMQ's that is not known here, or one without TLS.
+    #[error("'{0}' is neither cacertfile nor verify of an amqps:// URL")]
+    Key(String),
     /// Not a number below 65536.
     #[error("the port '{0}' is not a number below 65536")]
     Port(String),
@@ -52,7 +62,13 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(url: &str) -> Result<Self, AddressError> {
-        let rest = url.strip_prefix("amqp://").ok_or(AddressError::Scheme)?;
+        let (rest, encrypted) = match (url.strip_prefix("amqp://"), url.strip_prefix("amqps://")) {
+            (Some(rest), _) => (rest, false),
+            (None, Some(rest)) => (rest, true),
+            (None, None) => return Err(AddressError::Scheme),
+        };
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let tls = trust(query, encrypted)?;
         let (authority, path) = match rest.split_once('/') {
             Some((authority, path)) => (authority, Some(path)),
             None => (rest, None),
@@ -62,14 +78,14 @@ impl FromStr for Address {
             None => ("guest:guest", authority),
         };
         let (user, password) = login.split_once(':').unwrap_or((login, ""));
-        let (host, port) = split_port(place)?;
+        let (host, port) = split_port(place, if encrypted { 5671 } else { 5672 })?;
         let vhost = match path {
             None => "/".to_owned(),
             Some(path) if path.contains('/') => return Err(AddressError::Path),
             Some("") => "/".to_owned(),
             Some(path) => decode(path)?,
         };
-        Ok(Self { host, port, user: decode(user)?, password: decode(password)?, vhost })
+        Ok(Self { host, port, user: decode(user)?, password: decode(password)?, vhost, tls })
     }
 }
 
@@ -81,8 +97,26 @@ impl fmt::Display for Address {
     }
 }
 
+/// Whom the keys behind a `?` say to trust.
+fn trust(query: &str, encrypted: bool) -> Result<Option<Trust>, AddressError> {
+    let mut trust = None;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        trust = match pair.split_once('=') {
+            _ if !encrypted => return Err(AddressError::Key(pair.to_owned())),
+            Some(("cacertfile", path)) => Some(Trust::Authorities(decode(path)?.into())),
+            Some(("verify", "verify_none")) => Some(Trust::Anybody),
+            Some(("verify", "verify_peer")) => trust,
+            _ => return Err(AddressError::Key(pair.to_owned())),
+        };
+    }
+    match trust {
+        None if encrypted => Err(AddressError::Trust),
+        trust => Ok(trust),
+    }
+}
+
 /// Splits `host:port`, `host`, `[v6]:port` or `[v6]`.
-fn split_port(place: &str) -> Result<(String, u16), AddressError> {
+fn split_port(place: &str, usual: u16) -> Result<(String, u16), AddressError> {
     let (host, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, port)) => (host, port.strip_prefix(':')),
         None => match place.rsplit_once(':') {
@@ -92,7 +126,7 @@ fn split_port(place: &str) -> Result<(String, u16), AddressError> {
     };
     let host = if host.is_empty() { "127.0.0.1" } else { host };
     let port = match port {
-        None => 5672,
+        None => usual,
         Some(port) => port.parse().map_err(|_| AddressError::Port(port.to_owned()))?,
     };
     Ok((host.to_owned(), port))
@@ -125,7 +159,23 @@ mod tests {
             user: user.to_owned(),
             password: password.to_owned(),
             vhost: vhost.to_owned(),
+            tls: None,
         }
+    }
+
+    #[test]
+    fn tls_needs_somebody_to_trust() {
+        let parse = |url: &str| url.parse::<Address>();
+        let trusting =
+            |port, tls| Address { tls: Some(tls), ..address("h", port, "guest", "guest", "/") };
+        assert_eq!(parse("amqps://h/?verify=verify_none"), Ok(trusting(5671, Trust::Anybody)));
+        let authorities = Trust::Authorities("/a b".into());
+        let url = "amqps://h:1?verify=verify_peer&cacertfile=/a%20b";
+        assert_eq!(parse(url), Ok(trusting(1, authorities)));
+        assert_eq!(parse("amqps://h"), Err(AddressError::Trust));
+        assert_eq!(parse("amqps://h?depth=1"), Err(AddressError::Key("depth=1".to_owned())));
+        let plain = "verify=verify_none".to_owned();
+        assert_eq!(parse("amqp://h?verify=verify_none"), Err(AddressError::Key(plain)));
     }
 
     #[test]

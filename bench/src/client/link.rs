@@ -6,6 +6,7 @@
 //! block".
 
 use crate::client::frames::{self, Incoming};
+use crate::client::tls::{Trust, Wire};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -19,7 +20,7 @@ const INPUT_ROOM_MIN: usize = 128 * 1024;
 /// One connection's bytes.
 #[derive(Debug)]
 pub(crate) struct Link {
-    stream: TcpStream,
+    stream: Wire,
     readable: bool,
     writable: bool,
     input: Vec<u8>,
@@ -35,14 +36,26 @@ impl Link {
         stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(patience))?;
         let input = vec![0; INPUT_SIZE];
+        let stream = Wire::Plain(stream);
         Ok(Self { stream, readable: true, writable: true, input, start: 0, end: 0 })
+    }
+
+    /// As [`Link::new`], with TLS.
+    pub(crate) fn encrypted(
+        stream: TcpStream,
+        patience: Duration,
+        host: &str,
+        trust: &Trust,
+    ) -> io::Result<Self> {
+        let link = Self::new(stream.try_clone()?, patience)?;
+        Ok(Self { stream: Wire::encrypted(stream, host, trust)?, ..link })
     }
 
     /// Switches between waiting for the socket and not.
     pub(crate) fn set_blocking(&mut self, blocking: bool) -> io::Result<()> {
         self.readable = true;
         self.writable = true;
-        self.stream.set_nonblocking(!blocking)
+        self.stream.set_blocking(blocking)
     }
 
     /// Notes what the engine heard of the socket.
@@ -139,6 +152,6 @@ impl Link {
 
 impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+        self.stream.socket().as_fd()
     }
 }

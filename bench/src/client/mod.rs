@@ -9,3 +9,5 @@ pub(crate) mod session;
 pub(crate) mod link;
 
 pub(crate) mod frames;
+
+pub(crate) mod tls;

@@ -60,7 +60,11 @@ impl Session {
     /// Connects, logs in and opens the channel.
     pub(crate) fn open(address: &Address, name: &str) -> Result<Self, SessionError> {
         let stream = connect(address)?;
-        let mut session = Self { link: Link::new(stream, PATIENCE)?, frame_max: FRAME_MAX };
+        let link = match &address.tls {
+            None => Link::new(stream, PATIENCE)?,
+            Some(trust) => Link::encrypted(stream, PATIENCE, &address.host, trust)?,
+        };
+        let mut session = Self { link, frame_max: FRAME_MAX };
         session.link.write_all(&PROTOCOL_HEADER)?;
         session.answer(|method| matches!(method, Method::ConnectionStart(_)).then_some(()))?;
         session.log_in(address, name)?;
