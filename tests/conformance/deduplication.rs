@@ -15,7 +15,7 @@ const ON: &str = "x-message-deduplication";
 const KEY: &str = "x-deduplication-header";
 
 const fn row(name: &'static str, script: Script) -> Row {
-    Row::new("", name, script).needs(Needs::Leveret)
+    Row::ours(name, script)
 }
 
 pub(crate) const ROWS: &[Row] = &[

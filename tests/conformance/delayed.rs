@@ -208,7 +208,7 @@ pub(crate) const ROWS: &[Row] = &[
         client.close();
     })
     .needs(Needs::PrivateBroker),
-    Row::new("", "a message that names a time comes then, whatever its exchange", |scene| {
+    Row::ours("a message that names a time comes then, whatever its exchange", |scene| {
         let name = scene.queue();
         let exchange = scene.exchange_bound("topic", &name, "#");
         scene.client.consume(&name);
@@ -222,9 +222,8 @@ pub(crate) const ROWS: &[Row] = &[
         assert_eq!((&*delivery.text(), &delivery.exchange), ("last", &exchange));
         let headers = delivery.content.properties.headers.expect("headers");
         assert_eq!(headers, Table::new().with(AT, Value::Long(time)));
-    })
-    .needs(Needs::Leveret),
-    Row::new("", "a time that is past, or none, is now", |scene| {
+    }),
+    Row::ours("a time that is past, or none, is now", |scene| {
         let name = scene.queue();
         let exchange = scene.exchange_bound("fanout", &name, "");
         scene.client.consume(&name);
@@ -234,9 +233,8 @@ pub(crate) const ROWS: &[Row] = &[
             scene.client.publish(&message.body(format!("{number}")));
         }
         scene.client.expect_deliveries(&["0", "1", "2", "3", "4"]);
-    })
-    .needs(Needs::Leveret),
-    Row::new("", "of a time and a delay the later counts, where delays do", |scene| {
+    }),
+    Row::ours("of a time and a delay the later counts, where delays do", |scene| {
         let (exchange, name) = delaying(scene, "fanout", "");
         let plain = scene.name("plain");
         scene.client.declare_exchange(&plain, "fanout");
@@ -247,9 +245,8 @@ pub(crate) const ROWS: &[Row] = &[
         scene.client.publish(&at(&exchange, time - 300, "second").header("x-delay", 600));
         scene.client.publish(&at(&plain, time, "first").header("x-delay", 60_000));
         scene.client.expect_deliveries(&["first", "second", "third"]);
-    })
-    .needs(Needs::Leveret),
-    Row::new("", "what is mandatory and goes nowhere does not wait, nor in a transaction", |scene| {
+    }),
+    Row::ours("what is mandatory and goes nowhere does not wait, nor in a transaction", |scene| {
         let exchange = scene.exchange("direct");
         let message = at(&exchange, millis_from_now(60_000), "a").with(Flag::Mandatory);
         scene.client.publish(&message);
@@ -263,8 +260,7 @@ pub(crate) const ROWS: &[Row] = &[
         scene.client.call(tx::commit());
         scene.client.expect_deliveries(&["b"]);
         assert!(now() - begun >= Duration::from_millis(290));
-    })
-    .needs(Needs::Leveret),
+    }),
     Row::new("", "what waits for its time comes back after a crash", |_| {
         let mut broker = BrokerUnderTest::start();
         let mut scene = Scene::new(broker.broker());

@@ -86,7 +86,7 @@ pub(crate) const ROWS: &[Row] = &[
         assert_eq!(scene.client.queue_state(&name).message_count, 2);
         assert_eq!(scene.client.drain(&name), ["high"]);
     }),
-    Row::new("", "where that is said a message goes wherever it stands", |scene| {
+    Row::ours("where that is said a message goes wherever it stands", |scene| {
         let target = scene.queue();
         let name = scene.name("anywhere");
         let declare = queue::declare(&name).with(Flag::Durable).arg("x-expiry", "anywhere");
@@ -101,9 +101,8 @@ pub(crate) const ROWS: &[Row] = &[
         scene.client.expect_count(&name, 2);
         assert_eq!(scene.client.drain(&target), ["first", "second"]);
         assert_eq!(scene.client.drain(&name), ["lives", "too"]);
-    })
-    .needs(Needs::Leveret),
-    Row::new("", "whatever its priority, and after it came back", |scene| {
+    }),
+    Row::ours("whatever its priority, and after it came back", |scene| {
         let name = scene.name("anywhere");
         let declare = queue::declare(&name).with(Flag::Durable).arg("x-expiry", "anywhere");
         scene.client.call(declare.arg("x-max-priority", 5));
@@ -114,8 +113,7 @@ pub(crate) const ROWS: &[Row] = &[
         let_pass(OVER);
         scene.client.send(basic::nack(tag).with(Flag::Requeue));
         assert_eq!(scene.client.drain(&name), ["high"]);
-    })
-    .needs(Needs::Leveret),
+    }),
     Row::new("29", "where it stands is one of two words", |scene| {
         let declare = queue::declare(&scene.q()).arg("x-expiry", "somewhere");
         scene.client.send(declare);

@@ -10,7 +10,7 @@ use crate::row::{Needs, Row};
 use crate::scene::Scene;
 
 pub(crate) const ROWS: &[Row] = &[
-    ours("a group is with one consumer, others go to others", |scene| {
+    Row::ours("a group is with one consumer, others go to others", |scene| {
         let name = grouped(scene, &[]);
         let mut first = consumer(scene, &name, 1);
         publish(scene, &name, &["a1", "a2", "b1"]);
@@ -21,7 +21,7 @@ pub(crate) const ROWS: &[Row] = &[
         first.send(basic::ack(a1));
         second.expect_deliveries(&["a2"]);
     }),
-    ours("a group with nothing out goes to anyone", |scene| {
+    Row::ours("a group with nothing out goes to anyone", |scene| {
         let name = grouped(scene, &[]);
         let mut first = consumer(scene, &name, 1);
         publish(scene, &name, &["a1"]);
@@ -32,7 +32,7 @@ pub(crate) const ROWS: &[Row] = &[
         publish(scene, &name, &["a2"]);
         second.expect_deliveries(&["a2"]);
     }),
-    ours("groups take turns", |scene| {
+    Row::ours("groups take turns", |scene| {
         let name = grouped(scene, &[]);
         publish(scene, &name, &["a1", "a2", "a3", "b1", "b2", "c1"]);
         let mut one = consumer(scene, &name, 1);
@@ -41,18 +41,21 @@ pub(crate) const ROWS: &[Row] = &[
             one.send(basic::ack(tag));
         }
     }),
-    ours("what is given back blocks its group alone, and comes before the rest of it", |scene| {
-        let name = grouped(scene, &[]);
-        publish(scene, &name, &["a1", "a2", "a3", "b1"]);
-        let a1 = scene.client.get(&name);
-        assert_eq!(a1.text(), "a1");
-        assert_eq!(scene.client.get(&name).text(), "b1", "the group of a1 is held");
-        expect_nothing(scene, &name);
-        scene.client.send(basic::nack(a1.delivery_tag).with(Flag::Requeue));
-        let mut one = consumer(scene, &name, 0);
-        one.expect_deliveries(&["a1", "a2", "a3"]);
-    }),
-    ours("what names no group goes to anyone", |scene| {
+    Row::ours(
+        "what is given back blocks its group alone, and comes before the rest of it",
+        |scene| {
+            let name = grouped(scene, &[]);
+            publish(scene, &name, &["a1", "a2", "a3", "b1"]);
+            let a1 = scene.client.get(&name);
+            assert_eq!(a1.text(), "a1");
+            assert_eq!(scene.client.get(&name).text(), "b1", "the group of a1 is held");
+            expect_nothing(scene, &name);
+            scene.client.send(basic::nack(a1.delivery_tag).with(Flag::Requeue));
+            let mut one = consumer(scene, &name, 0);
+            one.expect_deliveries(&["a1", "a2", "a3"]);
+        },
+    ),
+    Row::ours("what names no group goes to anyone", |scene| {
         let name = grouped(scene, &[]);
         let mut first = consumer(scene, &name, 1);
         let mut second = consumer(scene, &name, 1);
@@ -62,7 +65,7 @@ pub(crate) const ROWS: &[Row] = &[
         first.expect_deliveries(&["1"]);
         second.expect_deliveries(&["2"]);
     }),
-    ours("a channel that ends gives its groups free", |scene| {
+    Row::ours("a channel that ends gives its groups free", |scene| {
         let name = grouped(scene, &[]);
         publish(scene, &name, &["a1", "a2", "b1"]);
         let mut first = consumer(scene, &name, 0);
@@ -74,13 +77,13 @@ pub(crate) const ROWS: &[Row] = &[
         second.send(basic::ack(tags[2]).with(Flag::Multiple));
         scene.client.expect_count(&name, 0);
     }),
-    ours("without acknowledgements a group is free at once", |scene| {
+    Row::ours("without acknowledgements a group is free at once", |scene| {
         let name = grouped(scene, &[]);
         publish(scene, &name, &["a1", "a2", "b1", "a3"]);
         scene.client.call(basic::consume(&name, "c").with(Flag::NoAck));
         scene.client.expect_deliveries(&["a1", "b1", "a2", "a3"]);
     }),
-    ours("higher priorities of a group go first", |scene| {
+    Row::ours("higher priorities of a group go first", |scene| {
         let name = grouped(scene, &[("x-max-priority", Value::Int(5))]);
         for (priority, body) in [(1, "low"), (5, "high"), (3, "middle")] {
             let properties = Properties { priority: Some(priority), ..Properties::default() };
@@ -90,7 +93,7 @@ pub(crate) const ROWS: &[Row] = &[
         let mut one = consumer(scene, &name, 0);
         one.expect_deliveries(&["high", "middle", "low"]);
     }),
-    ours("a property can name the group", |scene| {
+    Row::ours("a property can name the group", |scene| {
         let name = scene.name("by-id");
         let declare = queue::declare(&name).arg("x-message-group", "message_id");
         scene.client.call(declare);
@@ -103,7 +106,7 @@ pub(crate) const ROWS: &[Row] = &[
         assert_eq!(scene.client.get(&name).text(), "b1");
         expect_nothing(scene, &name);
     }),
-    ours("dead letters leave their groups", |scene| {
+    Row::ours("dead letters leave their groups", |scene| {
         let target = scene.queue();
         let name = grouped(
             scene,
@@ -119,7 +122,7 @@ pub(crate) const ROWS: &[Row] = &[
         one.expect_deliveries(&["a2"]);
         scene.client.expect_count(&target, 1);
     }),
-    ours("a long queue keeps its groups through a restart", |_| {
+    Row::ours("a long queue keeps its groups through a restart", |_| {
         let mut broker = BrokerUnderTest::start_with("message_memory.queue = 64KiB\n");
         let mut client = broker.broker().connect();
         let declare = queue::declare("long").with(Flag::Durable).arg("x-message-group", "group");
@@ -178,10 +181,6 @@ pub(crate) const ROWS: &[Row] = &[
     )
     .needs(Needs::Leveret),
 ];
-
-const fn ours(name: &'static str, script: fn(&mut Scene)) -> Row {
-    Row::new("", name, script).needs(Needs::Leveret)
-}
 
 fn grouped(scene: &mut Scene, arguments: &[(&str, Value)]) -> String {
     let name = scene.name("grouped");

@@ -9,7 +9,7 @@ use leveret_tests::now;
 use leveret_tests::raw_client::method::{basic, channel, queue};
 use leveret_tests::raw_client::{Flag, Message, Value};
 
-use crate::row::{Needs, Row};
+use crate::row::Row;
 use crate::scene::Scene;
 
 /// How long the first attempt waits.
@@ -102,7 +102,7 @@ pub(crate) const ROWS: &[Row] = &[
             scene.client.call(queue::delete(&name));
         }
     }),
-    ours("a classic queue has it as well", |scene| {
+    Row::ours("a classic queue has it as well", |scene| {
         let name = retrying(scene, "classic", "failed", MIN_MS);
         scene.client.fill(&name, &["a"]);
         scene.client.consume(&name);
@@ -112,7 +112,7 @@ pub(crate) const ROWS: &[Row] = &[
         scene.client.expect_delivery();
         assert!(now() - begun >= ms(MIN_MS));
     }),
-    ours("waiting can double each time", |scene| {
+    Row::ours("waiting can double each time", |scene| {
         let name = scene.name("q");
         let declare = queue::declare(&name).with(Flag::Durable);
         let declare = declare.arg("x-delayed-retry-type", "failed").arg("x-delayed-retry-min", 100);
@@ -128,7 +128,7 @@ pub(crate) const ROWS: &[Row] = &[
             assert!(now() - begun >= ms(waits_ms));
         }
     }),
-    ours("of a group what comes after waits as well", |scene| {
+    Row::ours("of a group what comes after waits as well", |scene| {
         let name = scene.name("q");
         let declare = queue::declare(&name).with(Flag::Durable).arg("x-message-group", "group");
         let declare = declare.arg("x-delayed-retry-type", "all");
@@ -149,7 +149,7 @@ pub(crate) const ROWS: &[Row] = &[
         scene.client.send(basic::ack(tag));
         scene.client.expect_deliveries(&["a2"]);
     }),
-    ours("what waits is there after a restart, and so is how often it failed", |_| {
+    Row::ours("what waits is there after a restart, and so is how often it failed", |_| {
         let mut broker = BrokerUnderTest::start();
         let mut client = broker.broker().connect();
         let declare = queue::declare("q").with(Flag::Durable).arg("x-queue-type", "quorum");
@@ -169,7 +169,7 @@ pub(crate) const ROWS: &[Row] = &[
         assert_eq!(headers.get("x-delivery-count"), Some(&Value::Long(1)));
         broker.assert_no_panic();
     }),
-    ours("what waits no longer than it lives dies in its time", |scene| {
+    Row::ours("what waits no longer than it lives dies in its time", |scene| {
         let target = scene.queue();
         let name = scene.name("mortal");
         let declare = queue::declare(&name).with(Flag::Durable).arg("x-message-ttl", 200);
@@ -183,7 +183,7 @@ pub(crate) const ROWS: &[Row] = &[
         let_pass(ms(100));
         scene.client.expect_count(&target, 1);
     }),
-    Row::new("", "a type is one of four words", |scene| {
+    Row::ours("a type is one of four words", |scene| {
         scene.client.send(queue::declare(&scene.q()).arg("x-delayed-retry-type", "sometimes"));
     })
     .closes_channel(
@@ -191,9 +191,8 @@ pub(crate) const ROWS: &[Row] = &[
         "PRECONDITION_FAILED - invalid arg 'x-delayed-retry-type' for queue '{q}' in vhost '/': \
          invalid_delayed_retry_type",
         queue::DECLARE,
-    )
-    .needs(Needs::Leveret),
-    Row::new("", "a time is some", |scene| {
+    ),
+    Row::ours("a time is some", |scene| {
         scene.client.send(queue::declare(&scene.q()).arg("x-delayed-retry-min", 0));
     })
     .closes_channel(
@@ -201,9 +200,8 @@ pub(crate) const ROWS: &[Row] = &[
         "PRECONDITION_FAILED - invalid arg 'x-delayed-retry-min' for queue '{q}' in vhost '/': \
          {value_zero,0}",
         queue::DECLARE,
-    )
-    .needs(Needs::Leveret),
-    Row::new("", "the longest is no shorter than the first", |scene| {
+    ),
+    Row::ours("the longest is no shorter than the first", |scene| {
         let declare = queue::declare(&scene.q()).arg("x-delayed-retry-min", 10);
         scene.client.send(declare.arg("x-delayed-retry-max", 5));
     })
@@ -212,9 +210,8 @@ pub(crate) const ROWS: &[Row] = &[
         "PRECONDITION_FAILED - invalid arg 'x-delayed-retry-max' for queue '{q}' in vhost '/': \
          {less_than_minimum,5,10}",
         queue::DECLARE,
-    )
-    .needs(Needs::Leveret),
-    Row::new("", "it grows in one of two ways", |scene| {
+    ),
+    Row::ours("it grows in one of two ways", |scene| {
         scene.client.send(queue::declare(&scene.q()).arg("x-delayed-retry-backoff", "slowly"));
     })
     .closes_channel(
@@ -222,13 +219,8 @@ pub(crate) const ROWS: &[Row] = &[
         "PRECONDITION_FAILED - invalid arg 'x-delayed-retry-backoff' for queue '{q}' in vhost '/': \
          invalid_delayed_retry_backoff",
         queue::DECLARE,
-    )
-    .needs(Needs::Leveret),
+    ),
 ];
-
-const fn ours(name: &'static str, script: fn(&mut Scene)) -> Row {
-    Row::new("", name, script).needs(Needs::Leveret)
-}
 
 fn ms(ms: i32) -> Duration {
     Duration::from_millis(ms.unsigned_abs().into())

@@ -85,6 +85,11 @@ impl Row {
         Self { cites, name, script, expect, needs: Needs::AnyBroker, peer: None }
     }
 
+    /// The same of what only Leveret has, and no rule says.
+    pub(crate) const fn ours(name: &'static str, script: Script) -> Self {
+        Self::new("", name, script).needs(Needs::Leveret)
+    }
+
     /// The script ends with what makes the broker close channel 1.
     pub(crate) const fn closes_channel(
         self,

@@ -8,34 +8,14 @@ use crate::scene::Scene;
 
 pub(crate) const ROWS: &[Row] = &[
     Row::new("71", "the next is active once the active one is cancelled", |scene| {
-        let kind = "classic";
-        let (name, mut next) = (declare(scene, kind), scene.connect());
-        consume(&mut scene.client, &name, 0, 2);
-        consume(&mut next, &name, 0, 0);
-        scene.client.fill(&name, &["a", "b", "c", "d"]);
-        let tags = scene.client.expect_deliveries(&["a", "b"]);
-        next.expect_nothing_on(1);
-        scene.client.call(basic::cancel("c"));
-        next.expect_deliveries(&["c", "d"]);
-        scene.client.send(basic::nack(tags[0]).with(Flag::Requeue));
-        next.expect_deliveries(&["a"]);
+        let (name, mut next, tags) = take_over(scene, "classic");
         scene.client.send(basic::ack(tags[1]));
         scene.client.call(channel::close());
         scene.client.open_channel(1);
         next.expect_nothing_pending(1, &name);
     }),
     Row::new("71", "of a quorum queue, too", |scene| {
-        let kind = "quorum";
-        let (name, mut next) = (declare(scene, kind), scene.connect());
-        consume(&mut scene.client, &name, 0, 2);
-        consume(&mut next, &name, 0, 0);
-        scene.client.fill(&name, &["a", "b", "c", "d"]);
-        let tags = scene.client.expect_deliveries(&["a", "b"]);
-        next.expect_nothing_on(1);
-        scene.client.call(basic::cancel("c"));
-        next.expect_deliveries(&["c", "d"]);
-        scene.client.send(basic::nack(tags[0]).with(Flag::Requeue));
-        next.expect_deliveries(&["a"]);
+        let (_, mut next, _) = take_over(scene, "quorum");
         scene.client.call(channel::close());
         scene.client.open_channel(1);
         next.expect_deliveries(&["b"]);
@@ -170,6 +150,22 @@ pub(crate) const ROWS: &[Row] = &[
         basic::GET,
     ),
 ];
+
+/// The active consumer is cancelled while it holds two messages, and gives the first of them back: the
+/// next one gets the rest and that. Returns the queue, the next consumer, and the tags of the two.
+fn take_over(scene: &mut Scene, kind: &str) -> (String, RawClient, Vec<u64>) {
+    let (name, mut next) = (declare(scene, kind), scene.connect());
+    consume(&mut scene.client, &name, 0, 2);
+    consume(&mut next, &name, 0, 0);
+    scene.client.fill(&name, &["a", "b", "c", "d"]);
+    let tags = scene.client.expect_deliveries(&["a", "b"]);
+    next.expect_nothing_on(1);
+    scene.client.call(basic::cancel("c"));
+    next.expect_deliveries(&["c", "d"]);
+    scene.client.send(basic::nack(tags[0]).with(Flag::Requeue));
+    next.expect_deliveries(&["a"]);
+    (name, next, tags)
+}
 
 fn declare(scene: &mut Scene, kind: &str) -> String {
     let name = scene.q();

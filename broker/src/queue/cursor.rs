@@ -76,3 +76,22 @@ pub(crate) struct Seen {
     /// The message; `None` if it cannot be read, or is gone meanwhile.
     pub message: Option<Message>,
 }
+
+/// The first of these: at most so many, with at most so many bytes, but one at least.
+pub(super) fn page<T>(
+    all: impl Iterator<Item = T>,
+    (messages, bytes): (usize, usize),
+    size: impl Fn(&T) -> usize,
+) -> Vec<T> {
+    let mut left = bytes;
+    let mut found = Vec::new();
+    for one in all.take(messages) {
+        let fits = left.checked_sub(size(&one));
+        if fits.is_none() && !found.is_empty() {
+            break;
+        }
+        left = fits.unwrap_or(0);
+        found.push(one);
+    }
+    found
+}

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use super::command::{Command, Reply};
 use super::deaths::Reason;
 use super::paged::Shelf;
-use super::restarts::stored;
+use super::restarts::{Told, index};
 use super::state::{Facts, QueueKind, QueueState};
 use super::steps::{Restart, programs, restart};
 use crate::keys::WaitingPlace;
@@ -59,10 +59,6 @@ fn number(message: &Message) -> usize {
     str::from_utf8(message.body()).expect("text").parse().expect("a number")
 }
 
-fn index(sequence: u64) -> usize {
-    usize::try_from(sequence).expect("small")
-}
-
 struct Pair {
     real: QueueState,
     kind: QueueKind,
@@ -74,9 +70,7 @@ struct Pair {
     published: Vec<Message>,
     /// When each that waits is due.
     waiting: BTreeMap<usize, u64>,
-    settled: Vec<u64>,
-    paged_out: Vec<u64>,
-    unpaged: Vec<u64>,
+    told: Told,
 }
 
 impl Pair {
@@ -95,19 +89,14 @@ impl Pair {
             written: Vec::new(),
             published: Vec::new(),
             waiting: BTreeMap::new(),
-            settled: Vec::new(),
-            paged_out: Vec::new(),
-            unpaged: Vec::new(),
+            told: Told::default(),
         }
     }
 
     fn command(&mut self, command: Command) -> Reply {
         self.written.push(serde_json::to_string(&(self.facts, &command)).expect("serialisable"));
         let reply = self.real.apply(command, self.facts);
-        let changes = self.real.changes();
-        self.settled.extend(changes.take_settled());
-        self.paged_out.extend(changes.take_paged_out().iter().map(|(sequence, _)| *sequence));
-        self.unpaged.extend(changes.take_unpaged());
+        self.told.hear(self.real.changes());
         reply
     }
 
@@ -160,9 +149,9 @@ impl Pair {
             assert!(one.message().is_none_or(|body| number(body) == index(one.sequence)));
             assert_eq!(one.message().is_none(), one.shelf.is_some());
             if one.shelf == Some(Shelf::Scratch) {
-                self.unpaged.push(one.sequence);
+                self.told.unpaged.push(one.sequence);
             } else if message.is_persistent() {
-                self.settled.push(one.sequence);
+                self.told.settled.push(one.sequence);
             }
             self.waiting.remove(&index(one.sequence));
         }
@@ -191,7 +180,7 @@ impl Pair {
         };
         self.expire(is_lost);
         self.facts.now_ms += down_ms;
-        let recovered = stored(&self.published, &self.settled, &BTreeMap::new());
+        let recovered = self.told.stored(&self.published);
         let published = &self.published;
         self.waiting.retain(|number, _| published[*number].is_persistent());
         let found = recovered.messages.iter().map(|message| index(message.sequence));
@@ -201,8 +190,7 @@ impl Pair {
         self.real.restore(recovered, 0);
         self.started = self.real.clone();
         self.written.clear();
-        self.paged_out.clear();
-        self.unpaged.clear();
+        self.told.forget_scratch();
     }
 
     fn check(&self) {
@@ -214,7 +202,7 @@ impl Pair {
         assert!(real.next_due_ms() <= all.first().map_or(u64::MAX, |(due_ms, _)| *due_ms));
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
-            let page = real.waiting_after(after, 3, 100);
+            let page = real.waiting_after(after, (3, 100));
             let Some((last, _)) = page.last() else { break };
             after = Some(*last);
             seen.extend(page.iter().map(|(place, _)| (place.due_ms, index(place.sequence))));
@@ -229,10 +217,7 @@ impl Pair {
             let (facts, command): (Facts, Command) =
                 serde_json::from_str(line).expect("what was written");
             again.apply(command, facts);
-            let changes = again.changes();
-            changes.take_settled();
-            changes.take_paged_out();
-            changes.take_unpaged();
+            Told::default().hear(again.changes());
             again.take_dead();
         }
         assert_eq!(again.snapshot(), self.real.snapshot());
@@ -245,13 +230,7 @@ impl Pair {
         self.check();
         self.replay();
         assert_eq!((self.real.bytes(), self.real.resident_bytes()), (0, 0));
-        self.settled.sort_unstable();
-        let numbered = (0_u64..).zip(&self.published);
-        let durable = numbered.filter(|(_, message)| message.is_persistent());
-        assert!(durable.map(|(number, _)| number).eq(self.settled.iter().copied()), "once");
-        self.paged_out.sort_unstable();
-        self.unpaged.sort_unstable();
-        assert_eq!(self.paged_out, self.unpaged, "the scratch store keeps nothing");
+        self.told.assert_gone(&self.published);
     }
 }
 

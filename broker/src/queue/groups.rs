@@ -130,13 +130,18 @@ impl Groups {
 
     /// Adds a message, with its body or without.
     pub(super) fn insert(&mut self, message: QueuedMessage, group: GroupKey) {
-        let place = place(&message);
-        self.messages.insert(place, Member { message, group });
-        let entry = self.groups.entry(group).or_default();
-        entry.waiting.insert(place);
-        if entry.waiting.first() == Some(&place) {
+        if self.put(message, group) {
             self.line_up(group);
         }
+    }
+
+    /// Puts a message into its place. Returns whether it is the first of its group.
+    fn put(&mut self, message: QueuedMessage, group: GroupKey) -> bool {
+        let place = place(&message);
+        self.messages.insert(place, Member { message, group });
+        let waiting = &mut self.groups.entry(group).or_default().waiting;
+        waiting.insert(place);
+        waiting.first() == Some(&place)
     }
 
     /// A message that was handed out is settled. One that none is known of is no error.
@@ -165,7 +170,7 @@ impl Groups {
             Held::Resident(body) => self.by.group_of(body, message.sequence),
             Held::Paged(_) => GroupKey::alone(message.sequence),
         });
-        self.insert(message, group);
+        self.put(message, group);
         self.line_up(group);
     }
 

@@ -25,6 +25,7 @@ use super::cursor::Which;
 use super::group_by::GroupBy;
 use super::held::Returns;
 use super::paged::Shelf;
+use super::restarts::{Told, index};
 use super::state::{Facts, Fetched, QueueKind, QueueState, Verdict};
 use super::steps::{programs, retry};
 use crate::keys::{ConsumerKey, DeliveryKey, Outcome};
@@ -79,10 +80,6 @@ fn number(message: &Message) -> usize {
     str::from_utf8(message.body()).expect("text").parse().expect("a number")
 }
 
-fn index(sequence: u64) -> usize {
-    usize::try_from(sequence).expect("small")
-}
-
 struct Pair {
     real: QueueState,
     kind: QueueKind,
@@ -91,16 +88,12 @@ struct Pair {
     started: QueueState,
     /// and the commands since, as they are written down.
     written: Vec<String>,
-    /// What the durable store knows of how often messages came back.
-    counted: BTreeMap<u64, u32>,
     /// Keys of what was taken back, and not settled since.
     late: Vec<DeliveryKey>,
     known: Vec<Known>,
     published: Vec<Message>,
     consumers: Vec<Consumer>,
-    settled: Vec<u64>,
-    paged_out: Vec<u64>,
-    unpaged: Vec<u64>,
+    told: Told,
 }
 
 fn queue(kind: QueueKind) -> QueueState {
@@ -115,14 +108,11 @@ impl Pair {
             facts: Facts { now_ms: 1_000_000, room },
             started: queue(kind),
             written: Vec::new(),
-            counted: BTreeMap::new(),
             late: Vec::new(),
             known: Vec::new(),
             published: Vec::new(),
             consumers: Vec::new(),
-            settled: Vec::new(),
-            paged_out: Vec::new(),
-            unpaged: Vec::new(),
+            told: Told::default(),
         }
     }
 
@@ -134,17 +124,13 @@ impl Pair {
     }
 
     fn serve_stores(&mut self) {
-        let changes = self.real.changes();
-        self.settled.extend(changes.take_settled());
-        self.paged_out.extend(changes.take_paged_out().iter().map(|(sequence, _)| *sequence));
-        self.unpaged.extend(changes.take_unpaged());
-        self.counted.extend(changes.take_counts());
+        self.told.hear(self.real.changes());
         for dead in self.real.take_dead() {
             self.known[index(dead.sequence)].place = Place::Gone;
             if dead.shelf == Some(Shelf::Scratch) {
-                self.unpaged.push(dead.sequence);
+                self.told.unpaged.push(dead.sequence);
             } else if self.published[index(dead.sequence)].is_persistent() {
-                self.settled.push(dead.sequence);
+                self.told.settled.push(dead.sequence);
             }
         }
         self.see_who_waits();
@@ -152,7 +138,7 @@ impl Pair {
 
     /// Who waits for a second attempt, waits until then and not longer than asked.
     fn see_who_waits(&mut self) {
-        let waiting = self.real.look(Which::Delayed, None, usize::MAX, usize::MAX);
+        let waiting = self.real.look(Which::Delayed, None, (usize::MAX, usize::MAX));
         let waiting: BTreeMap<usize, Option<u64>> =
             waiting.iter().map(|seen| (index(seen.sequence), seen.due_ms)).collect();
         for (number, known) in self.known.iter_mut().enumerate() {
@@ -452,11 +438,7 @@ impl Pair {
             let (facts, command): (Facts, Command) =
                 serde_json::from_str(line).expect("what was written");
             again.apply(command, facts);
-            let changes = again.changes();
-            changes.take_settled();
-            changes.take_paged_out();
-            changes.take_unpaged();
-            changes.take_counts();
+            Told::default().hear(again.changes());
             again.take_dead();
             again.take_lapsed();
         }
@@ -476,14 +458,7 @@ impl Pair {
         self.check();
         assert_eq!((self.real.ready_count(), self.real.bytes()), (0, 0));
         assert_eq!(self.real.resident_bytes(), 0);
-        self.settled.sort_unstable();
-        let numbered = (0_u64..).zip(&self.published);
-        let durable = numbered.filter(|(_, message)| message.is_persistent());
-        let expected: Vec<u64> = durable.map(|(number, _)| number).collect();
-        assert_eq!(self.settled, expected, "each durable message is settled once");
-        self.paged_out.sort_unstable();
-        self.unpaged.sort_unstable();
-        assert_eq!(self.paged_out, self.unpaged, "the scratch store keeps nothing");
+        self.told.assert_gone(&self.published);
     }
 }
 

@@ -132,3 +132,32 @@ pub(super) fn footprint(held: &Held) -> usize {
         Held::Paged(_) => 0,
     }
 }
+
+/// What messages that are kept together come to, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Weight {
+    /// Content.
+    pub bytes: usize,
+    /// Bodies.
+    pub body_bytes: usize,
+    /// Memory.
+    pub resident_bytes: usize,
+}
+
+impl Weight {
+    /// One more is kept.
+    #[inline]
+    pub(super) fn add(&mut self, held: &Held) {
+        self.bytes += held.size();
+        self.body_bytes += held.body_size();
+        self.resident_bytes += footprint(held);
+    }
+
+    /// One goes.
+    #[inline]
+    pub(super) fn remove(&mut self, held: &Held) {
+        self.bytes -= held.size();
+        self.body_bytes -= held.body_size();
+        self.resident_bytes -= footprint(held);
+    }
+}

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use super::command::{Command, Reply};
 use super::cursor::{Glimpse, Place, Seen, Which};
-use super::held::Held;
 use super::paged::NEVER;
 use super::read_ahead::look_at;
 use super::{Effects, Queue};
@@ -22,28 +21,20 @@ impl Queue {
         &self,
         which: Which,
         after: Option<Place>,
-        (messages, bytes): (usize, usize),
+        most: (usize, usize),
     ) -> Vec<Seen> {
         let inner = self.inner.lock();
-        let found = inner.state.look(which, after, messages, bytes);
+        let found = inner.state.look(which, after, most);
         let tag = |holder: ConsumerKey| {
             let sink = inner.sinks.get(holder.slot as usize)?.as_ref()?;
             inner.state.consumers().has(holder).then(|| sink.consumer_tag.clone())
         };
         let tags: Vec<_> = found.iter().map(|seen| seen.holder.and_then(tag)).collect();
         drop(inner);
-        let paged = found.iter().filter_map(|seen| match &seen.held {
-            Held::Paged(stub) => Some((seen.sequence, stub.shelf)),
-            Held::Resident(_) => None,
-        });
-        let mut read = look_at(self, paged);
+        let mut all = look_at(self, found.iter().map(|seen| (seen.sequence, &seen.held)));
         let seen = found.into_iter().zip(tags).map(|(glimpse, consumer_tag)| {
-            let size = glimpse.held.size();
-            let message = match glimpse.held {
-                Held::Resident(ref message) => Some(message.clone()),
-                Held::Paged(_) => read.remove(&glimpse.sequence),
-            };
-            seen(glimpse, consumer_tag, size, message)
+            let message = all.remove(&glimpse.sequence);
+            seen(&glimpse, consumer_tag, message)
         });
         seen.collect()
     }
@@ -100,24 +91,17 @@ impl Queue {
     }
 }
 
-fn seen(
-    glimpse: Glimpse,
-    consumer_tag: Option<String>,
-    size: usize,
-    message: Option<Message>,
-) -> Seen {
-    let Glimpse { place, sequence, priority, redelivered, returns, expires_ms, due_ms, .. } =
-        glimpse;
+fn seen(glimpse: &Glimpse, consumer_tag: Option<String>, message: Option<Message>) -> Seen {
     Seen {
-        place,
-        sequence,
-        priority,
-        redelivered,
-        failures: returns.failures(),
-        expires_ms: (expires_ms != NEVER).then_some(expires_ms),
-        due_ms,
+        place: glimpse.place,
+        sequence: glimpse.sequence,
+        priority: glimpse.priority,
+        redelivered: glimpse.redelivered,
+        failures: glimpse.returns.failures(),
+        expires_ms: Some(glimpse.expires_ms).filter(|expires_ms| *expires_ms != NEVER),
+        due_ms: glimpse.due_ms,
         consumer_tag,
-        size,
+        size: glimpse.held.size(),
         message,
     }
 }

@@ -13,8 +13,6 @@ mod changing;
 mod looking;
 mod restarting;
 
-use std::collections::BTreeMap;
-
 use leveret_protocol::properties::BasicProperties;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -24,6 +22,7 @@ use super::command::{Command, Reply};
 use super::deaths::{Dead, Fate, Reason, UNPLACED};
 use super::naive::{Naive, NaiveConsumer, Place, Seen};
 use super::paged::Shelf;
+use super::restarts::Told;
 use super::state::{Delivery, Facts, Fetched, QueueKind, QueueState, Verdict};
 use super::steps::{New, Step, kind, programs, step};
 use crate::keys::{ConsumerKey, DeliveryKey, Outcome};
@@ -53,8 +52,6 @@ struct Pair {
     started: QueueState,
     /// and the commands since, as they are written down.
     written: Vec<String>,
-    /// What the durable store knows of how often messages came back, or that they died.
-    counted: BTreeMap<u64, u32>,
     /// By sequence number, which is the naive queue's number of the message, too.
     published: Vec<Message>,
     /// Keys of what was taken back, and not settled since.
@@ -65,9 +62,7 @@ struct Pair {
     keeps_dead: bool,
     /// of so many so far.
     buried: usize,
-    settled: Vec<u64>,
-    paged_out: Vec<u64>,
-    unpaged: Vec<u64>,
+    told: Told,
 }
 
 impl Pair {
@@ -78,15 +73,12 @@ impl Pair {
             facts: Facts { now_ms: 1_000_000, room },
             started: QueueState::new(kind),
             written: Vec::new(),
-            counted: BTreeMap::new(),
             published: Vec::new(),
             late: Vec::new(),
             doubted_before_ms: 0,
             keeps_dead: true,
             buried: 0,
-            settled: Vec::new(),
-            paged_out: Vec::new(),
-            unpaged: Vec::new(),
+            told: Told::default(),
         }
     }
 
@@ -236,11 +228,7 @@ impl Pair {
     }
 
     fn tell_stores(&mut self) {
-        let changes = self.real.changes();
-        self.settled.extend(changes.take_settled());
-        self.paged_out.extend(changes.take_paged_out().iter().map(|(sequence, _)| *sequence));
-        self.unpaged.extend(changes.take_unpaged());
-        self.counted.extend(changes.take_counts());
+        self.told.hear(self.real.changes());
     }
 
     /// What the vhost does: publishes the dead elsewhere, and tells the stores.
@@ -279,8 +267,8 @@ impl Pair {
         }
         self.naive.messages[number].place = Place::Gone;
         match (one.shelf, message.is_persistent()) {
-            (Some(Shelf::Scratch), _) => self.unpaged.push(one.sequence),
-            (_, true) => self.settled.push(one.sequence),
+            (Some(Shelf::Scratch), _) => self.told.unpaged.push(one.sequence),
+            (_, true) => self.told.settled.push(one.sequence),
             (_, false) => {}
         }
         one.is_kept.then_some(Fate::Gone(one.sequence))
@@ -303,7 +291,7 @@ impl Pair {
                 let message = self.published[usize::try_from(sequence).expect("small")].clone();
                 let is_durable = shelf == Shelf::Durable;
                 assert_eq!(message.is_persistent(), is_durable);
-                assert!(is_durable || self.paged_out.contains(&sequence));
+                assert!(is_durable || self.told.paged_out.contains(&sequence));
                 let reply = self.command(Command::TakeIn(shelf, sequence, message));
                 assert!(matches!(reply, Reply::Is(true)));
             }
@@ -478,15 +466,8 @@ impl Pair {
         assert_eq!((self.real.ready_count(), self.real.bytes()), (0, 0));
         assert_eq!(self.real.resident_bytes(), 0);
         self.serve_stores();
-        self.settled.sort_unstable();
         self.replay();
-        let numbered = (0_u64..).zip(&self.published);
-        let durable = numbered.filter(|(_, message)| message.is_persistent());
-        let expected: Vec<u64> = durable.map(|(number, _)| number).collect();
-        assert_eq!(self.settled, expected, "each durable message is settled once");
-        self.paged_out.sort_unstable();
-        self.unpaged.sort_unstable();
-        assert_eq!(self.paged_out, self.unpaged, "the scratch store keeps nothing");
+        self.told.assert_gone(&self.published);
     }
 
     /// The commands that were written down make the same queue, and so do runs of publishes as
@@ -506,10 +487,7 @@ impl Pair {
                     again.apply(command, facts);
                 }
                 // Nothing that was told to the stores is part of the queue.
-                again.changes().take_settled();
-                again.changes().take_paged_out();
-                again.changes().take_unpaged();
-                again.changes().take_counts();
+                Told::default().hear(again.changes());
                 again.take_dead();
                 again.take_lapsed();
             }

@@ -207,18 +207,27 @@ fn read_these(
     told.collect()
 }
 
-/// Reads these messages, as far as they are to be had now, for somebody who only looks.
-pub(super) fn look_at(
+/// These messages by their sequence numbers, for somebody who only looks: those that are not in memory
+/// are read as far as they are to be had now. Blocks.
+pub(super) fn look_at<'a>(
     queue: &Queue,
-    these: impl Iterator<Item = (u64, Shelf)>,
+    these: impl Iterator<Item = (u64, &'a Held)>,
 ) -> FxHashMap<u64, Message> {
+    let mut all = FxHashMap::default();
+    let mut paged = Vec::new();
+    for (sequence, held) in these {
+        match held {
+            Held::Resident(message) => _ = all.insert(sequence, message.clone()),
+            Held::Paged(stub) => paged.push((sequence, stub.shelf)),
+        }
+    }
+    paged.sort_unstable_by_key(|(sequence, _)| *sequence);
     let mut plan = ReadingPlan::default();
-    let mut these: Vec<_> = these.collect();
-    these.sort_unstable_by_key(|(sequence, _)| *sequence);
-    these.into_iter().for_each(|(sequence, shelf)| plan.add(sequence, shelf));
+    paged.into_iter().for_each(|(sequence, shelf)| plan.add(sequence, shelf));
     let (found, _) = read(queue, &plan);
     let read = found.into_iter();
-    read.filter_map(|Found { sequence, body, .. }| Some((sequence, body.ok()?))).collect()
+    all.extend(read.filter_map(|Found { sequence, body, .. }| Some((sequence, body.ok()?))));
+    all
 }
 
 /// Reads what is planned, ascending, as far as it goes.

@@ -37,7 +37,7 @@ use self::watching::Watching;
 use super::arguments::LengthLimit;
 use super::consumers::{Activity, ConsumerSettings, Consumers};
 use super::deaths::Reason;
-use super::held::{Held, QueuedMessage, Returns};
+use super::held::{Held, QueuedMessage, Returns, Weight};
 use super::paged::{NEVER, Shelf, Stub};
 use super::ready::{Popped, Ready, Taken};
 use super::retry::Retry;
@@ -280,9 +280,14 @@ impl QueueState {
 
     /// Memory that its messages take, in bytes.
     pub(super) fn resident_bytes(&self) -> usize {
-        let apart = self.delayed.resident_bytes() + self.keeping.resident_bytes();
-        let apart = apart + self.retrying.resident_bytes() + self.lifted.resident_bytes();
+        let apart = self.apart().iter().map(|weight| weight.resident_bytes).sum::<usize>();
         self.ready.resident_bytes() + self.unacked_resident_bytes + apart
+    }
+
+    /// What messages come to that are neither ready nor handed out.
+    fn apart(&self) -> [Weight; 4] {
+        let Self { delayed, keeping, retrying, lifted, .. } = self;
+        [delayed.weight(), keeping.weight(), retrying.weight(), lifted.weight()]
     }
 
     fn is_durable(&self, held: &Held) -> bool {
@@ -307,8 +312,7 @@ impl QueueState {
 
     /// Content of all messages of the queue, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        let apart = self.delayed.bytes() + self.keeping.bytes() + self.retrying.bytes();
-        let apart = apart + self.lifted.bytes();
+        let apart = self.apart().iter().map(|weight| weight.bytes).sum::<usize>();
         self.ready.bytes() + self.unacked_bytes + apart
     }
 
@@ -413,7 +417,7 @@ impl QueueState {
     /// that stay are.
     fn would_overflow(&self, message: &Message) -> bool {
         let LengthLimit { messages, bytes } = self.kind.limit;
-        let (kept, kept_bytes) = (self.keeping.len(), self.keeping.body_bytes());
+        let (kept, kept_bytes) = (self.keeping.len(), self.keeping.weight().body_bytes);
         let body_bytes = kept_bytes + message.body().len();
         messages.is_some_and(|most| self.limited_count() + kept + 1 > most)
             || bytes.is_some_and(|most| self.limited_bytes() + body_bytes > most)
@@ -424,7 +428,7 @@ impl QueueState {
     }
 
     fn limited_bytes(&self) -> usize {
-        self.ready.body_bytes() + self.retrying.body_bytes()
+        self.ready.body_bytes() + self.retrying.weight().body_bytes
     }
 
     /// Drops ready messages from the head until they keep the limit.

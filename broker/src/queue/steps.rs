@@ -141,9 +141,10 @@ fn new() -> impl Strategy<Value = New> {
     })
 }
 
-fn settings() -> impl Strategy<Value = ConsumerSettings> {
+/// A consumer, which so often needs no acknowledgements.
+pub(super) fn settings(no_ack: f64) -> impl Strategy<Value = ConsumerSettings> {
     let timeout_ms = prop::option::weighted(0.3, 0_u64..100);
-    (-1_i64..=1, 0_u16..4, any::<bool>(), timeout_ms).prop_map(
+    (-1_i64..=1, 0_u16..4, prop::bool::weighted(no_ack), timeout_ms).prop_map(
         |(priority, prefetch_count, no_ack, timeout_ms)| ConsumerSettings {
             priority,
             prefetch_count,
@@ -180,7 +181,8 @@ pub(super) fn retry() -> impl Strategy<Value = Retry> {
     })
 }
 
-fn verdicts() -> impl Strategy<Value = Vec<Verdict>> {
+/// What becomes of deliveries.
+pub(super) fn verdicts() -> impl Strategy<Value = Vec<Verdict>> {
     let verdict = prop_oneof![
         8 => Just(Verdict::Accepted),
         1 => Just(Verdict::AcceptedAndFull),
@@ -193,7 +195,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (vec(new(), 1..8), verdicts()).prop_map(|(run, verdicts)| Step::Publish(run, verdicts)),
         2 => (new(), verdicts()).prop_map(|(new, verdicts)| Step::Admit(new, verdicts)),
-        3 => settings().prop_map(Step::Consume),
+        3 => settings(0.5).prop_map(Step::Consume),
         1 => any::<usize>().prop_map(Step::Cancel),
         8 => (0_usize..8, verdicts()).prop_map(|(limit, verdicts)| Step::Dispatch(limit, verdicts)),
         4 => (any::<usize>(), 0_usize..4, verdicts())

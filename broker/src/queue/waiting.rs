@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use super::command::{Command, Reply};
-use super::held::Held;
 use super::read_ahead::look_at;
 use super::{Effects, Queue};
 use crate::keys::WaitingPlace;
@@ -30,21 +29,14 @@ impl Queue {
     pub(crate) fn waiting_after(
         &self,
         after: Option<WaitingPlace>,
-        (messages, bytes): (usize, usize),
+        most: (usize, usize),
     ) -> Vec<Waiting> {
-        let found = self.inner.lock().state.waiting_after(after, messages, bytes);
-        let paged = found.iter().filter_map(|(place, held)| match held {
-            Held::Paged(stub) => Some((place.sequence, stub.shelf)),
-            Held::Resident(_) => None,
-        });
-        let mut read = look_at(self, paged);
-        let waiting = found.into_iter().map(|(place, held)| {
-            let size = held.size();
-            let message = match held {
-                Held::Resident(message) => Some(message),
-                Held::Paged(_) => read.remove(&place.sequence),
-            };
-            Waiting { place, size, message }
+        let found = self.inner.lock().state.waiting_after(after, most);
+        let mut all = look_at(self, found.iter().map(|(place, held)| (place.sequence, held)));
+        let waiting = found.iter().map(|(place, held)| Waiting {
+            place: *place,
+            size: held.size(),
+            message: all.remove(&place.sequence),
         });
         waiting.collect()
     }

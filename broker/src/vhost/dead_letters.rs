@@ -30,7 +30,7 @@ use super::death_history::{Death, Letter};
 use super::deduplicating::{Sight, Sighting};
 use super::delayed;
 use super::destination::Exchange;
-use super::runs::{Runs, deliver, note_way};
+use super::runs::{Runs, deliver_all, note_way};
 use crate::clock;
 use crate::keys::QueueId;
 use crate::message::Message;
@@ -241,18 +241,13 @@ impl Vhost {
             let way = dead.message().and_then(|message| self.way(queue, dead, message, &mut alike));
             outcomes.push(self.address(dead, way, outcomes.len(), &mut moved, &mut runs));
         }
-        let keys = effects.keys();
-        for (target, run) in runs.into_values() {
-            deliver(&target, run, &mut moved, effects, |of, taken| {
-                match (outcomes.get_mut(of), taken) {
-                    (Some(outcome), true) => outcome.taken_by.push(target.id()),
-                    (Some(outcome), false) => outcome.stays = true,
-                    (None, _) => {}
-                }
-            });
-        }
-        effects.take_keys(keys, &mut moved);
-        moved.publishes.retain(|publish| !publish.places.is_empty());
+        deliver_all(runs, &mut moved, effects, |of, target, taken| {
+            match (outcomes.get_mut(of), taken) {
+                (Some(outcome), true) => outcome.taken_by.push(target.id()),
+                (Some(outcome), false) => outcome.stays = true,
+                (None, _) => {}
+            }
+        });
         for (dead, outcome) in some.iter().zip(outcomes) {
             let stays = keeps && outcome.stays && dead.sequence != UNPLACED;
             let Some(message) = dead.message() else {

@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 
 use super::Vhost;
 use super::deduplicating::{Sight, Sighting};
-use super::runs::{Runs, deliver, note_way};
+use super::runs::{Runs, deliver_all, note_way};
 use super::selection::Selection;
 use crate::clock;
 use crate::error::ResourceName;
@@ -321,16 +321,11 @@ fn offer_all(ways: Vec<Way>, batch: &mut Batch, effects: &mut Effects) -> Vec<Of
         let is_stored = note_way(of, &message, targets, &mut batch.publishes, &mut runs);
         offers.push(Offer { taken: false, is_stored, sighting });
     }
-    let keys = effects.keys();
-    for (target, run) in runs.into_values() {
-        deliver(&target, run, batch, effects, |of, taken| {
-            if let Some(offer) = offers.get_mut(of) {
-                offer.taken |= taken;
-            }
-        });
-    }
-    effects.take_keys(keys, batch);
-    batch.publishes.retain(|publish| !publish.places.is_empty());
+    deliver_all(runs, batch, effects, |of, _, taken| {
+        if let Some(offer) = offers.get_mut(of) {
+            offer.taken |= taken;
+        }
+    });
     offers
 }
 

@@ -82,3 +82,19 @@ pub(super) fn deliver(
         note(parcel, first.map(|first| first + number), effects);
     }
 }
+
+/// Gives every queue its messages, as one group of the log. Tells of each message which queue took it, or
+/// did not. What nobody took is not stored.
+pub(super) fn deliver_all(
+    runs: Runs,
+    moved: &mut Batch,
+    effects: &mut Effects,
+    mut tell: impl FnMut(usize, &Queue, bool),
+) {
+    let keys = effects.keys();
+    for (target, run) in runs.into_values() {
+        deliver(&target, run, moved, effects, |of, taken| tell(of, &target, taken));
+    }
+    effects.take_keys(keys, moved);
+    moved.publishes.retain(|publish| !publish.places.is_empty());
+}

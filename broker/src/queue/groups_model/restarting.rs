@@ -1,7 +1,6 @@
 //! The broker ends, in order or by a crash, and the queue starts again with what was stored: groups are
 //! found anew, and nothing is handed out.
 
-use super::super::restarts::stored;
 use super::super::steps::Restart;
 use super::{Pair, Place, index, queue};
 use crate::keys::Outcome;
@@ -19,7 +18,7 @@ impl Pair {
         };
         self.replay();
         self.facts.now_ms += down_ms;
-        let recovered = stored(&self.published, &self.settled, &self.counted);
+        let recovered = self.told.stored(&self.published);
         for (known, message) in self.known.iter_mut().zip(&self.published) {
             if !message.is_persistent() {
                 known.place = Place::Gone;
@@ -36,8 +35,7 @@ impl Pair {
         self.real.restore(recovered, if is_crash { u64::MAX } else { 0 });
         self.consumers.clear();
         self.late.clear();
-        self.paged_out.clear();
-        self.unpaged.clear();
+        self.told.forget_scratch();
         self.serve_stores();
         self.started = self.real.clone();
         self.written.clear();

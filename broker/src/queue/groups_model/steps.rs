@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::super::ConsumerSettings;
 use super::super::state::Verdict;
-use super::super::steps::{Restart, restart};
+use super::super::steps::{Restart, restart, settings, verdicts};
 use crate::keys::Outcome;
 
 #[derive(Clone, Debug)]
@@ -43,28 +43,6 @@ fn new() -> impl Strategy<Value = New> {
     })
 }
 
-fn settings() -> impl Strategy<Value = ConsumerSettings> {
-    let timeout_ms = prop::option::weighted(0.3, 0_u64..100);
-    (-1_i64..=1, 0_u16..4, prop::bool::weighted(0.2), timeout_ms).prop_map(
-        |(priority, prefetch_count, no_ack, timeout_ms)| ConsumerSettings {
-            priority,
-            prefetch_count,
-            no_ack,
-            exclusive: false,
-            timeout_ms,
-        },
-    )
-}
-
-fn verdicts() -> impl Strategy<Value = Vec<Verdict>> {
-    let verdict = prop_oneof![
-        8 => Just(Verdict::Accepted),
-        1 => Just(Verdict::AcceptedAndFull),
-        2 => Just(Verdict::Refused),
-    ];
-    vec(verdict, 8)
-}
-
 fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         3 => Just(Outcome::Ack),
@@ -77,7 +55,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 pub(super) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => vec(new(), 1..8).prop_map(Step::Publish),
-        3 => settings().prop_map(Step::Consume),
+        3 => settings(0.2).prop_map(Step::Consume),
         1 => any::<usize>().prop_map(Step::Cancel),
         8 => (0_usize..8, verdicts()).prop_map(|(limit, verdicts)| Step::Dispatch(limit, verdicts)),
         4 => (any::<usize>(), 1_usize..4, verdicts())

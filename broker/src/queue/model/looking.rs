@@ -8,7 +8,7 @@ use super::Pair;
 impl Pair {
     /// Where some of these messages are, each once.
     fn some_of(&self, some: &[usize], which: Which) -> Vec<(usize, CursorPlace)> {
-        let mut all = self.real.look(which, None, usize::MAX, usize::MAX);
+        let mut all = self.real.look(which, None, (usize::MAX, usize::MAX));
         let mut places = Vec::new();
         for at in some {
             if let Some(at) = at.checked_rem(all.len()) {
@@ -39,7 +39,7 @@ impl Pair {
         for (number, _) in some {
             let message = self.published[number].clone();
             if taken && message.is_persistent() {
-                self.settled.push(number as u64);
+                self.told.settled.push(number as u64);
             }
             self.naive.messages[number].place = if taken { Place::Gone } else { Place::Ready };
             fates.push((number as u64, (!taken).then_some(message)));
@@ -53,7 +53,7 @@ impl Pair {
         let all = |which| {
             let (mut seen, mut after) = (Vec::new(), None);
             loop {
-                let page = self.real.look(which, after, 3, 100);
+                let page = self.real.look(which, after, (3, 100));
                 let Some(last) = page.last() else { return seen };
                 after = Some(last.place);
                 seen.extend(

@@ -2,7 +2,6 @@
 
 use super::super::command::Command;
 use super::super::naive::Place;
-use super::super::restarts::stored;
 use super::super::state::QueueState;
 use super::super::steps::Restart;
 use super::Pair;
@@ -30,7 +29,7 @@ impl Pair {
         };
         self.facts.now_ms += down_ms;
         self.naive.now_ms = self.facts.now_ms;
-        let recovered = stored(&self.published, &self.settled, &self.counted);
+        let recovered = self.told.stored(&self.published);
         let found: Vec<_> = recovered.messages.iter().map(|message| message.sequence).collect();
         assert_eq!(found, self.to_be_stored());
         self.real = QueueState::new(self.naive.kind);
@@ -47,9 +46,7 @@ impl Pair {
         if self.naive.is_paused {
             self.command(Command::Pause(true));
         }
-        // Nothing of the scratch store survives.
-        self.paged_out.clear();
-        self.unpaged.clear();
+        self.told.forget_scratch();
     }
 
     /// Those that died are not dead: nobody had heard of it, nor of the attempt that failed last.
@@ -59,7 +56,7 @@ impl Pair {
             let Some(number) = number else { continue };
             let message = &mut self.naive.messages[number];
             if message.place == Place::Gone {
-                let counted = self.counted.get(&(number as u64)).copied().unwrap_or_default();
+                let counted = self.told.counted.get(&(number as u64)).copied().unwrap_or_default();
                 message.place = Place::Ready;
                 message.returned = counted > 0;
                 message.failures = counted >> 16;

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use super::super::cursor::page;
 use super::super::deaths::Reason;
-use super::super::held::{Held, footprint};
+use super::super::held::{Held, Weight};
 use super::super::paged::NEVER;
 use super::QueueState;
 use crate::keys::WaitingPlace;
@@ -21,15 +22,13 @@ const DUE_A_STEP: usize = 512;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Delayed {
     waiting: BTreeMap<WaitingPlace, Held>,
-    bytes: usize,
-    resident_bytes: usize,
+    weight: Weight,
 }
 
 impl Delayed {
     /// Adds a message.
     pub(super) fn insert(&mut self, due_ms: u64, sequence: u64, held: Held) {
-        self.bytes += held.size();
-        self.resident_bytes += footprint(&held);
+        self.weight.add(&held);
         self.waiting.insert(WaitingPlace { due_ms, sequence }, held);
     }
 
@@ -42,8 +41,7 @@ impl Delayed {
 
     fn take(&mut self, place: WaitingPlace) -> Option<Held> {
         let held = self.waiting.remove(&place)?;
-        self.bytes -= held.size();
-        self.resident_bytes -= footprint(&held);
+        self.weight.remove(&held);
         Some(held)
     }
 
@@ -57,14 +55,9 @@ impl Delayed {
         self.waiting.len()
     }
 
-    /// Content of all of them, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Memory that they take, in bytes.
-    pub(super) fn resident_bytes(&self) -> usize {
-        self.resident_bytes
+    /// What all of them come to.
+    pub(super) fn weight(&self) -> Weight {
+        self.weight
     }
 }
 
@@ -73,7 +66,7 @@ impl QueueState {
     pub(super) fn delay(&mut self, sequence: u64, message: Message) {
         let now_ms = self.facts.now_ms;
         let due_ms = message.until_ms(now_ms).unwrap_or(now_ms);
-        let held = if self.delayed.resident_bytes() < self.facts.room {
+        let held = if self.delayed.weight().resident_bytes < self.facts.room {
             Held::Resident(message)
         } else {
             self.page(sequence, message)
@@ -93,21 +86,11 @@ impl QueueState {
     pub(in crate::queue) fn waiting_after(
         &self,
         after: Option<WaitingPlace>,
-        messages: usize,
-        bytes: usize,
+        most: (usize, usize),
     ) -> Vec<(WaitingPlace, Held)> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut left = bytes;
-        let mut found = Vec::new();
-        for (place, held) in self.delayed.waiting.range((from, Bound::Unbounded)).take(messages) {
-            let fits = left.checked_sub(held.size());
-            if fits.is_none() && !found.is_empty() {
-                break;
-            }
-            left = fits.unwrap_or(0);
-            found.push((*place, held.clone()));
-        }
-        found
+        let waiting = self.delayed.waiting.range((from, Bound::Unbounded));
+        page(waiting.map(|(place, held)| (*place, held.clone())), most, |(_, held)| held.size())
     }
 
     /// Takes back messages that wait: they are gone. Returns how many were there.
@@ -191,11 +174,11 @@ mod tests {
         for (body, ms) in [("b", 200), ("c", 300), ("a", 100)] {
             queue.publish(delayed(body, ms));
         }
-        let page = queue.waiting_after(None, 2, usize::MAX);
+        let page = queue.waiting_after(None, (2, usize::MAX));
         let places: Vec<_> = page.iter().map(|(place, _)| *place).collect();
         assert_eq!(places.iter().map(|place| place.due_ms).collect::<Vec<_>>(), [1100, 1200]);
-        assert_eq!(queue.waiting_after(None, 9, 1).len(), 1, "one at least");
-        assert_eq!(queue.waiting_after(Some(places[1]), 9, usize::MAX).len(), 1);
+        assert_eq!(queue.waiting_after(None, (9, 1)).len(), 1, "one at least");
+        assert_eq!(queue.waiting_after(Some(places[1]), (9, usize::MAX)).len(), 1);
         let facts = Facts { now_ms: 1000, room: usize::MAX };
         for count in [2, 0] {
             let reply = queue.apply(Command::Withdraw(places.clone()), facts);

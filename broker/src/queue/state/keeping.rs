@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::super::deaths::{Dead, Fate, Kept, Reason};
-use super::super::held::{Held, QueuedMessage, Returns, footprint};
+use super::super::held::{Held, QueuedMessage, Returns, Weight};
 use super::super::paged::{NEVER, Shelf};
 use super::{QueueState, without_body};
 use crate::keys::QueueId;
@@ -62,9 +62,7 @@ struct Letter {
 pub(super) struct Keeping {
     /// By sequence number.
     letters: BTreeMap<u64, Letter>,
-    bytes: usize,
-    body_bytes: usize,
-    resident_bytes: usize,
+    weight: Weight,
     /// How many are being tried.
     away: usize,
     /// The next to be tried is this one or comes after it.
@@ -81,9 +79,7 @@ impl Default for Keeping {
     fn default() -> Self {
         Self {
             letters: BTreeMap::new(),
-            bytes: 0,
-            body_bytes: 0,
-            resident_bytes: 0,
+            weight: Weight::default(),
             away: 0,
             next: 0,
             left: ROUND,
@@ -95,18 +91,14 @@ impl Default for Keeping {
 
 impl Keeping {
     fn insert(&mut self, sequence: u64, letter: Letter) {
-        self.bytes += letter.held.size();
-        self.body_bytes += letter.held.body_size();
-        self.resident_bytes += footprint(&letter.held);
+        self.weight.add(&letter.held);
         self.letters.insert(sequence, letter);
     }
 
     fn remove(&mut self, sequence: u64) -> Option<Letter> {
         let letter = self.letters.remove(&sequence)?;
         self.away -= usize::from(letter.is_away);
-        self.bytes -= letter.held.size();
-        self.body_bytes -= letter.held.body_size();
-        self.resident_bytes -= footprint(&letter.held);
+        self.weight.remove(&letter.held);
         Some(letter)
     }
 
@@ -127,19 +119,9 @@ impl Keeping {
         self.letters.len()
     }
 
-    /// Content of all of them, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Their bodies, in bytes.
-    pub(super) fn body_bytes(&self) -> usize {
-        self.body_bytes
-    }
-
-    /// Memory that they take, in bytes.
-    pub(super) fn resident_bytes(&self) -> usize {
-        self.resident_bytes
+    /// What all of them come to.
+    pub(super) fn weight(&self) -> Weight {
+        self.weight
     }
 
     /// When the next are tried.
@@ -259,7 +241,7 @@ impl QueueState {
     ) -> Held {
         match shelf {
             Some(Shelf::Scratch) => without_body(&message, Shelf::Scratch),
-            Some(Shelf::Durable) | None if self.keeping.resident_bytes < self.facts.room => {
+            Some(Shelf::Durable) | None if self.keeping.weight.resident_bytes < self.facts.room => {
                 Held::Resident(message)
             }
             Some(Shelf::Durable) | None if is_durable => without_body(&message, Shelf::Durable),

@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds};
 
-use super::super::cursor::{Glimpse, Place, Which};
-use super::super::held::{Held, QueuedMessage, footprint};
+use super::super::cursor::{Glimpse, Place, Which, page};
+use super::super::held::{Held, QueuedMessage, Weight};
 use super::super::paged::Shelf;
 use super::{QueueState, Slot};
 use crate::message::Message;
@@ -18,32 +18,24 @@ use crate::message::Message;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lifted {
     messages: BTreeMap<u64, QueuedMessage>,
-    bytes: usize,
-    resident_bytes: usize,
+    weight: Weight,
 }
 
 impl Lifted {
     fn insert(&mut self, message: QueuedMessage) {
-        self.bytes += message.held.size();
-        self.resident_bytes += footprint(&message.held);
+        self.weight.add(&message.held);
         self.messages.insert(message.sequence, message);
     }
 
     fn take(&mut self, sequence: u64) -> Option<QueuedMessage> {
         let message = self.messages.remove(&sequence)?;
-        self.bytes -= message.held.size();
-        self.resident_bytes -= footprint(&message.held);
+        self.weight.remove(&message.held);
         Some(message)
     }
 
-    /// Content of all of them, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Memory that they take, in bytes.
-    pub(super) fn resident_bytes(&self) -> usize {
-        self.resident_bytes
+    /// What all of them come to.
+    pub(super) fn weight(&self) -> Weight {
+        self.weight
     }
 
     /// The messages themselves.
@@ -75,8 +67,7 @@ impl QueueState {
         &self,
         which: Which,
         after: Option<Place>,
-        messages: usize,
-        bytes: usize,
+        most: (usize, usize),
     ) -> Vec<Glimpse> {
         let all: Box<dyn Iterator<Item = Glimpse> + '_> = match which {
             Which::Ready => Box::new(
@@ -87,17 +78,7 @@ impl QueueState {
             Which::Unacked => Box::new(self.walk_unacked(after)),
             Which::Delayed => Box::new(self.retrying.walk(after)),
         };
-        let mut left = bytes;
-        let mut found = Vec::new();
-        for glimpse in all.take(messages) {
-            let fits = left.checked_sub(glimpse.held.size());
-            if fits.is_none() && !found.is_empty() {
-                break;
-            }
-            left = fits.unwrap_or(0);
-            found.push(glimpse);
-        }
-        found
+        page(all, most, |glimpse| glimpse.held.size())
     }
 
     fn walk_unacked(&self, after: Option<Place>) -> impl Iterator<Item = Glimpse> + '_ {

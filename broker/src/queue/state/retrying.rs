@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::super::cursor::{Glimpse, Place};
-use super::super::held::{Held, QueuedMessage, footprint};
+use super::super::held::{Held, QueuedMessage, Weight};
 use super::super::paged::{NEVER, Shelf};
 use super::looking::{behind, glimpse};
 use super::{QueueState, without_body};
@@ -24,34 +24,26 @@ const DUE_A_STEP: usize = 512;
 pub(super) struct Retrying {
     /// By the time when it is due, in milliseconds since the epoch, and sequence number.
     waiting: BTreeMap<(u64, u64), QueuedMessage>,
-    bytes: usize,
-    body_bytes: usize,
-    resident_bytes: usize,
+    weight: Weight,
 }
 
 impl Retrying {
     fn insert(&mut self, due_ms: u64, message: QueuedMessage) {
-        self.bytes += message.held.size();
-        self.body_bytes += message.held.body_size();
-        self.resident_bytes += footprint(&message.held);
+        self.weight.add(&message.held);
         self.waiting.insert((due_ms, message.sequence), message);
     }
 
     fn pop_due(&mut self, now_ms: u64) -> Option<QueuedMessage> {
         let first = self.waiting.first_entry().filter(|first| first.key().0 <= now_ms)?;
         let message = first.remove();
-        self.bytes -= message.held.size();
-        self.body_bytes -= message.held.body_size();
-        self.resident_bytes -= footprint(&message.held);
+        self.weight.remove(&message.held);
         Some(message)
     }
 
     /// Takes a message that waits.
     pub(super) fn take(&mut self, Place(due_ms, sequence): Place) -> Option<QueuedMessage> {
         let message = self.waiting.remove(&(due_ms, sequence))?;
-        self.bytes -= message.held.size();
-        self.body_bytes -= message.held.body_size();
-        self.resident_bytes -= footprint(&message.held);
+        self.weight.remove(&message.held);
         Some(message)
     }
 
@@ -73,19 +65,9 @@ impl Retrying {
         self.waiting.len()
     }
 
-    /// Content of all of them, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Their bodies, in bytes.
-    pub(super) fn body_bytes(&self) -> usize {
-        self.body_bytes
-    }
-
-    /// Memory that they take, in bytes.
-    pub(super) fn resident_bytes(&self) -> usize {
-        self.resident_bytes
+    /// What all of them come to.
+    pub(super) fn weight(&self) -> Weight {
+        self.weight
     }
 
     /// The messages themselves.
