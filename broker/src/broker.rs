@@ -4,6 +4,8 @@
 //! alarms and the negotiable limits. Stays true: everything here can be reached from any task;
 //! registries are read by cloning the `Arc` out.
 
+#[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
+pub(crate) mod access;
 pub(crate) mod admission;
 
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use self::admission::Admissions;
 use crate::alarms::Alarms;
 use crate::auth::Users;
+use crate::auth::permissions::UserPermissions;
 use crate::clock;
 use crate::config::{Config, Mechanism};
 use crate::definitions::records::VhostRecord;
@@ -24,7 +27,7 @@ use crate::events::Events;
 use crate::events::definitions::vhost_created;
 use crate::identity::server_properties;
 use crate::keys::ConnectionId;
-use crate::outgoing::ConnectionHandle;
+use crate::outgoing::{Client, ConnectionHandle};
 use crate::queue::death_counts::DeathsByType;
 use crate::queue::timer::Timer;
 use crate::queue::truth::{Ages, Consumed};
@@ -262,8 +265,19 @@ impl Broker {
 
     /// Ends every connection (320).
     pub(crate) fn close_all(&self, reason: &str) {
-        let all: Vec<_> = self.connections.iter().map(|c| Arc::clone(c.value())).collect();
-        all.iter().for_each(|connection| connection.force_close(reason));
+        self.close_those(reason, |_| true);
+    }
+
+    /// Ends connections of some clients (320).
+    fn close_those(&self, reason: &str, is_one: impl Fn(&Client) -> bool) {
+        let all = self.connections.iter().map(|connection| Arc::clone(connection.value()));
+        let those: Vec<_> = all.filter(|handle| handle.client().is_some_and(&is_one)).collect();
+        those.iter().for_each(|connection| connection.force_close(reason));
+    }
+
+    /// Why a connection that was let in has to go at once, if it has: the user was deleted meanwhile.
+    pub(crate) fn bars(&self, user: &str, rights: &UserPermissions) -> Option<String> {
+        rights.is_over().then(|| format!("user '{user}' is deleted"))
     }
 }
 

@@ -10,6 +10,11 @@ pub(crate) mod sasl;
 mod users;
 pub(crate) use users::Users;
 
+mod changes;
+pub(crate) use changes::AuthError;
+
+mod foreseen;
+
 pub(crate) mod permissions;
 pub(crate) mod rights;
 

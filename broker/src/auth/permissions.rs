@@ -6,7 +6,7 @@
 //! they are anchored, and an empty one matches the empty name only.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::rights::{Pattern, PatternError, Permission};
 use super::topics::Topics;
@@ -18,6 +18,8 @@ pub(crate) struct UserPermissions {
     topics: ArcSwap<Topics>,
     /// How often any of it was exchanged.
     changes: AtomicU64,
+    /// The user was deleted.
+    is_over: AtomicBool,
 }
 
 /// All three rights, compiled.
@@ -31,7 +33,17 @@ pub(super) struct Rules {
 impl UserPermissions {
     pub(super) fn new(rules: Rules) -> Self {
         let (rules, topics) = (ArcSwap::from_pointee(rules), ArcSwap::default());
-        Self { rules, topics, changes: AtomicU64::new(0) }
+        Self { rules, topics, changes: AtomicU64::new(0), is_over: AtomicBool::new(false) }
+    }
+
+    /// The user is deleted: no connection with these rights stays.
+    pub(super) fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+    }
+
+    /// Whether the user was deleted since, also if there is one of that name again.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
     }
 
     pub(super) fn replace(&self, rules: Rules) {

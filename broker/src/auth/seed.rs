@@ -5,7 +5,8 @@ use leveret_storage::StorageError;
 use regex::Regex;
 use thiserror::Error;
 
-use super::users::{AuthError, Users};
+use super::changes::AuthError;
+use super::users::Users;
 use crate::config::{Seed, SeedPermissions, SeedUser};
 use crate::definitions::command::Access;
 use crate::definitions::records::{
@@ -39,11 +40,8 @@ pub(crate) fn seed_if_empty(
         return Ok(None);
     }
     let vhost = VhostRecord {
-        name: seed.vhost.clone(),
         description: "Default virtual host".to_owned(),
-        tags: Vec::new(),
-        tracing: false,
-        default_queue_type: None,
+        ..VhostRecord::plain(&seed.vhost)
     };
     let mut changes = vec![
         Access::PutVhost(vhost.clone()),

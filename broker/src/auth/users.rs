@@ -1,27 +1,23 @@
 //! The registry of users and their permissions, in memory and among the definitions.
 //!
-//! The handshake logs in against it; the first start and management change it, with the commands of
-//! `definitions::command`. Changes are checked, proposed and applied one batch at a time, so the
-//! store has them in the order they took effect; whoever asked is answered once they are durable.
+//! The handshake logs in against it; `changes` is how it is changed. What connections hold of a user's
+//! rights follows every change, also of rights that were taken and are given again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use leveret_storage::metadata::Proposal;
 use parking_lot::RwLock;
 
 use super::permissions::{Rules, UserPermissions};
-use super::rights::PatternError;
 use super::sasl::{Claim, Identity};
-use super::topics::{Topics, assert_rules};
-use crate::definitions::command::{Access, Command};
-use crate::definitions::parameters::{TopicPermissionKey, TopicPermissionRecord};
+use super::topics::Topics;
+use crate::definitions::parameters::TopicPermissionRecord;
 use crate::definitions::records::{
-    Definitions, HashingAlgorithm, PermissionKey, PermissionRecord, UserLimits, UserRecord,
+    Definitions, HashingAlgorithm, PermissionRecord, UserLimits, UserRecord,
 };
 use crate::definitions::store::DefinitionStore;
-use crate::events::{Events, definitions};
+use crate::events::Events;
 use crate::password;
 
 /// Why a login is refused: for the log only, the client is never told.
@@ -44,43 +40,35 @@ pub(crate) enum LoginRefused {
     UnknownHash(String),
 }
 
-/// A change that cannot be made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum AuthError {
-    /// There is no such user.
-    #[error("user '{0}' does not exist")]
-    NoSuchUser(String),
-    /// An expression cannot be compiled.
-    #[error(transparent)]
-    Pattern(#[from] PatternError),
-}
-
 /// See the module documentation.
 #[derive(Debug)]
 pub(crate) struct Users {
-    definitions: Arc<DefinitionStore>,
+    pub(super) definitions: Arc<DefinitionStore>,
     loopback_users: HashSet<String>,
     /// Guards all users and permissions together: a user goes with its
     /// permissions. Held while a change is proposed, which does not block.
-    entries: RwLock<Entries>,
+    pub(super) entries: RwLock<Entries>,
     /// Where changes are told.
-    events: Option<Arc<Events>>,
+    pub(super) events: Option<Arc<Events>>,
 }
 
-type Entries = HashMap<String, Entry>;
+pub(super) type Entries = HashMap<String, Entry>;
 
 #[derive(Debug)]
-struct Entry {
-    user: Arc<UserRecord>,
+pub(super) struct Entry {
+    pub(super) user: Arc<UserRecord>,
     /// By vhost.
-    permissions: BTreeMap<String, Granted>,
+    pub(super) permissions: BTreeMap<String, Granted>,
     /// Rules over routing keys, by vhost and exchange.
-    topics: BTreeMap<(String, String), TopicPermissionRecord>,
+    pub(super) topics: BTreeMap<(String, String), TopicPermissionRecord>,
+    /// By vhost: what connections hold of rights that were taken. If they are given again, they count
+    /// there as well.
+    taken: BTreeMap<String, Weak<UserPermissions>>,
 }
 
 #[derive(Debug)]
-struct Granted {
-    record: PermissionRecord,
+pub(super) struct Granted {
+    pub(super) record: PermissionRecord,
     rules: Arc<UserPermissions>,
 }
 
@@ -114,6 +102,11 @@ impl Users {
             entries: RwLock::new(entries),
             events: None,
         }
+    }
+
+    /// From now on changes are told there.
+    pub(crate) fn telling(self, events: Arc<Events>) -> Self {
+        Self { events: Some(events), ..self }
     }
 
     /// The user that a client claims to be, if it is.
@@ -199,198 +192,26 @@ impl Users {
     pub(crate) fn user(&self, name: &str) -> Option<Arc<UserRecord>> {
         self.entries.read().get(name).map(|entry| Arc::clone(&entry.user))
     }
-
-    /// Makes these changes, all or none, in their order. A user goes with its permissions, and so
-    /// does a vhost. They are durable when the proposal says so.
-    ///
-    /// # Errors
-    /// A user that is named does not exist, or an expression cannot be compiled.
-    pub(crate) fn change(&self, changes: Vec<Access>) -> Result<Option<Proposal>, AuthError> {
-        let mut entries = self.entries.write();
-        let checked = check(&entries, changes)?;
-        let commands: Vec<_> = checked.iter().cloned().map(Command::from).collect();
-        let proposal = self.definitions.propose(&commands);
-        for change in checked {
-            self.tell_of(&entries, &change);
-            apply(&mut entries, change)?;
-        }
-        Ok(proposal)
-    }
-
-    /// From now on changes are told there.
-    pub(crate) fn telling(self, events: Arc<Events>) -> Self {
-        Self { events: Some(events), ..self }
-    }
-
-    /// Tells of a change to what is here now.
-    fn tell_of(&self, entries: &Entries, change: &Access) {
-        let Some(events) = &self.events else { return };
-        match change {
-            Access::PutVhost(_) => {}
-            Access::DeleteVhost(key) => events.tell(|| definitions::vhost_deleted(&key.name)),
-            Access::PutUser(user) => tell_of_user(events, entries, user),
-            Access::DeleteUser(key) => events.tell(|| definitions::user_deleted(&key.name)),
-            Access::SetPermissions(given) => {
-                events.tell(|| definitions::permission_created(given));
-            }
-            Access::ClearPermissions(key) => events.tell(|| definitions::permission_deleted(key)),
-            Access::SetTopicPermission(given) => {
-                events.tell(|| definitions::topic_permission_created(given));
-            }
-            Access::ClearTopicPermission(key) => {
-                events.tell(|| definitions::topic_permission_deleted(key));
-            }
-        }
-    }
-}
-
-fn tell_of_user(events: &Events, entries: &Entries, user: &UserRecord) {
-    let there = entries.get(&user.name).map(|entry| &*entry.user);
-    match there {
-        None => events.tell(|| definitions::user_created(&user.name)),
-        Some(there) if there.password_hash != user.password_hash => {
-            events.tell(|| definitions::password_changed(&user.name));
-        }
-        Some(_) => {}
-    }
-    if there.map_or(&[][..], |there| &there.tags) != user.tags {
-        events.tell(|| definitions::tags_set(user));
-    }
-}
-
-/// Everything that these changes mean: whatever goes with something else is named, too.
-fn check(entries: &Entries, changes: Vec<Access>) -> Result<Vec<Access>, AuthError> {
-    let mut foreseen = Foreseen::new(entries);
-    let mut checked = Vec::new();
-    for change in changes {
-        match &change {
-            Access::PutVhost(_) => {}
-            Access::DeleteVhost(vhost) => {
-                checked.extend(foreseen.clear(|of| of.vhost == vhost.name));
-                checked.extend(foreseen.clear_topics(|of| of.vhost == vhost.name));
-            }
-            Access::PutUser(user) => drop(foreseen.users.insert(user.name.clone())),
-            Access::DeleteUser(user) => {
-                foreseen.assert_known(&user.name)?;
-                foreseen.users.remove(&user.name);
-                checked.extend(foreseen.clear(|of| of.user == user.name));
-                checked.extend(foreseen.clear_topics(|of| of.user == user.name));
-            }
-            Access::SetPermissions(record) => {
-                foreseen.assert_known(&record.user)?;
-                Rules::compile(&record.configure, &record.write, &record.read)?;
-                foreseen.granted.push(PermissionKey::from(record));
-            }
-            Access::ClearPermissions(key) => {
-                foreseen.assert_known(&key.user)?;
-                drop(foreseen.clear(|of| of == key));
-            }
-            Access::SetTopicPermission(record) => {
-                foreseen.assert_known(&record.user)?;
-                assert_rules(record)?;
-                foreseen.topics.push(TopicPermissionKey::from(record));
-            }
-            Access::ClearTopicPermission(key) => {
-                foreseen.assert_known(&key.user)?;
-                drop(foreseen.clear_topics(|of| of == key));
-            }
-        }
-        checked.push(change);
-    }
-    Ok(checked)
-}
-
-/// Who there is, with rights where, once the changes looked at so far are made.
-struct Foreseen {
-    users: HashSet<String>,
-    granted: Vec<PermissionKey>,
-    topics: Vec<TopicPermissionKey>,
-}
-
-impl Foreseen {
-    fn new(entries: &Entries) -> Self {
-        let granted = entries.values().flat_map(|entry| entry.permissions.values());
-        let topics = entries.values().flat_map(|entry| entry.topics.values());
-        Self {
-            users: entries.keys().cloned().collect(),
-            granted: granted.map(|granted| PermissionKey::from(&granted.record)).collect(),
-            topics: topics.map(TopicPermissionKey::from).collect(),
-        }
-    }
-
-    fn assert_known(&self, name: &str) -> Result<(), AuthError> {
-        let known = self.users.contains(name);
-        if known { Ok(()) } else { Err(AuthError::NoSuchUser(name.to_owned())) }
-    }
-
-    /// The end of those permissions that there are.
-    fn clear(&mut self, of: impl Fn(&PermissionKey) -> bool) -> Vec<Access> {
-        let (cleared, left) = std::mem::take(&mut self.granted).into_iter().partition(of);
-        self.granted = left;
-        cleared.into_iter().map(Access::ClearPermissions).collect()
-    }
-}
-
-impl Foreseen {
-    /// The end of those rules over routing keys that there are.
-    fn clear_topics(&mut self, of: impl Fn(&TopicPermissionKey) -> bool) -> Vec<Access> {
-        let (cleared, left) = std::mem::take(&mut self.topics).into_iter().partition(of);
-        self.topics = left;
-        cleared.into_iter().map(Access::ClearTopicPermission).collect()
-    }
-}
-
-fn apply(entries: &mut Entries, change: Access) -> Result<(), AuthError> {
-    match change {
-        Access::PutVhost(_) | Access::DeleteVhost(_) => {}
-        Access::PutUser(user) => match entries.get_mut(&user.name) {
-            Some(entry) => entry.user = Arc::new(user),
-            None => drop(entries.insert(user.name.clone(), Entry::new(user))),
-        },
-        Access::DeleteUser(user) => drop(entries.remove(&user.name)),
-        Access::SetPermissions(record) => {
-            let rules = Rules::compile(&record.configure, &record.write, &record.read)?;
-            if let Some(entry) = entries.get_mut(&record.user) {
-                entry.grant(record, rules);
-            }
-        }
-        Access::ClearPermissions(key) => {
-            let entry = entries.get_mut(&key.user);
-            if let Some(granted) = entry.and_then(|entry| entry.permissions.remove(&key.vhost)) {
-                // Ends the rights of connections that hold the handle.
-                granted.rules.replace(Rules::nothing());
-            }
-        }
-        Access::SetTopicPermission(record) => {
-            if let Some(entry) = entries.get_mut(&record.user) {
-                let vhost = record.vhost.clone();
-                entry.topics.insert((record.vhost.clone(), record.exchange.clone()), record);
-                entry.see_to_topics(&vhost);
-            }
-        }
-        Access::ClearTopicPermission(key) => {
-            if let Some(entry) = entries.get_mut(&key.user) {
-                entry.topics.remove(&(key.vhost.clone(), key.exchange));
-                entry.see_to_topics(&key.vhost);
-            }
-        }
-    }
-    Ok(())
 }
 
 impl Entry {
-    fn new(user: UserRecord) -> Self {
-        Self { user: Arc::new(user), permissions: BTreeMap::new(), topics: BTreeMap::new() }
+    pub(super) fn new(user: UserRecord) -> Self {
+        Self {
+            user: Arc::new(user),
+            permissions: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            taken: BTreeMap::new(),
+        }
     }
 
-    fn grant(&mut self, record: PermissionRecord, rules: Rules) {
+    pub(super) fn grant(&mut self, record: PermissionRecord, rules: Rules) {
         let vhost = record.vhost.clone();
         self.grant_rules(record, rules);
         self.see_to_topics(&vhost);
     }
 
     /// Gives the rights in a vhost the rules over routing keys that there are now.
-    fn see_to_topics(&self, vhost: &str) {
+    pub(super) fn see_to_topics(&self, vhost: &str) {
         let Some(granted) = self.permissions.get(vhost) else { return };
         let of_vhost = self.topics.iter().filter(|((of, _), _)| of == vhost);
         granted.rules.replace_topics(Topics::new(of_vhost.map(|(_, record)| record)));
@@ -403,10 +224,30 @@ impl Entry {
                 granted.record = record;
             }
             None => {
-                let rules = Arc::new(UserPermissions::new(rules));
+                let held = self.taken.remove(&record.vhost).and_then(|held| held.upgrade());
+                let rules = match held {
+                    Some(held) => {
+                        held.replace(rules);
+                        held
+                    }
+                    None => Arc::new(UserPermissions::new(rules)),
+                };
                 self.permissions.insert(record.vhost.clone(), Granted { record, rules });
             }
         }
+    }
+
+    /// Ends the rights in a vhost, also of connections that hold the handle.
+    pub(super) fn take(&mut self, vhost: &str) {
+        let Some(Granted { rules, .. }) = self.permissions.remove(vhost) else { return };
+        rules.replace(Rules::nothing());
+        self.taken.retain(|_, held| held.strong_count() > 0);
+        self.taken.insert(vhost.to_owned(), Arc::downgrade(&rules));
+    }
+
+    /// The user is deleted, whose rights were taken: what connections hold of them says so.
+    pub(super) fn end(self) {
+        self.taken.into_values().filter_map(|held| held.upgrade()).for_each(|held| held.end());
     }
 }
 
@@ -430,9 +271,11 @@ mod tests {
     use leveret_storage::metadata::{MemoryMetadata, MetadataStore};
 
     use super::*;
+    use crate::auth::AuthError;
     use crate::auth::rights::Permission;
-    use crate::definitions::parameters;
-    use crate::definitions::records::{self, UserKey, VhostKey};
+    use crate::definitions::command::Access;
+    use crate::definitions::parameters::{self, TopicPermissionKey};
+    use crate::definitions::records::{self, PermissionKey, UserKey, VhostKey};
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -514,6 +357,18 @@ mod tests {
         rig.put(UserRecord { tags: Vec::new(), ..there.clone() });
         rig.put(UserRecord { tags: Vec::new(), ..there });
         assert_eq!(events.told(), ["user.tags.set"]);
+        let there = (*rig.users.user("a").unwrap()).clone();
+        let limited = |max_connections, max_channels| UserRecord {
+            limits: UserLimits { max_connections, max_channels },
+            ..there.clone()
+        };
+        rig.put(limited(Some(1), Some(2)));
+        rig.put(limited(Some(1), None));
+        rig.put(limited(Some(1), None));
+        rig.put(limited(None, Some(1)));
+        rig.put(UserRecord { password_hash: String::new(), ..limited(None, Some(1)) });
+        let set = ["user.limits.set", "user.limits.cleared"];
+        assert_eq!(events.told(), [&set[..], &set, &["user.password.cleared"]].concat());
         rig.allow("a", "/", ".*");
         rig.allow("a", "v", ".*");
         rig.change(vec![Access::DeleteVhost(VhostKey { name: "v".to_owned() })]);
@@ -632,12 +487,18 @@ mod tests {
         rig.change(vec![clear("bob", "v")]);
         assert!(!held.allows(Permission::Read, "b"));
         let vhost = VhostKey { name: "v".to_owned() };
-        for forget in [Access::DeleteVhost(vhost), delete_user("bob")] {
+        rig.allow("bob", "v", "^c");
+        assert!(held.allows(Permission::Read, "c"), "given again, it counts again");
+        for (forget, is_over) in [(Access::DeleteVhost(vhost), false), (delete_user("bob"), true)] {
             rig.put(user("bob", "secret"));
             rig.allow("bob", "v", ".*");
             let held = rig.users.permissions("bob", "v").unwrap();
             rig.change(vec![forget]);
             assert!(!held.allows(Permission::Read, "b"));
+            rig.put(user("bob", "secret"));
+            rig.allow("bob", "w", ".*");
+            assert_eq!(held.is_over(), is_over, "whoever comes by that name");
+            rig.change(vec![clear("bob", "w")]);
             assert_eq!(rig.stored().permissions, [], "what goes with it is forgotten, too");
         }
     }

@@ -16,6 +16,11 @@ mod heartbeat;
 mod input;
 mod waiting;
 
+#[cfg(test)]
+mod access_test;
+#[cfg(test)]
+pub(crate) mod test_client;
+
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -185,15 +190,21 @@ impl Connection {
     ) -> Self {
         let (read_half, write_half) = socket.into_split();
         let handle = ConnectionHandle::new(write_half, negotiated.frame_max);
+        handle.introduce(Client {
+            name: label.as_str().into(),
+            user: negotiated.login.user.as_str().into(),
+        });
         broker.register(&handle);
+        // All others were told before this one was registered.
         if broker.stopping().is_cancelled() {
-            // All others were told before this one was registered.
             handle.force_close(SHUTDOWN_REASON);
+        }
+        if let Some(reason) = broker.bars(&negotiated.login.user, &negotiated.login.permissions) {
+            handle.force_close(&reason);
         }
         let writer = tokio::spawn(writer::run(Arc::clone(&handle)));
         let Negotiated { vhost, login, capabilities, channel_max, frame_max, about, .. } =
             negotiated;
-        handle.introduce(Client { name: label.as_str().into(), user: login.user.as_str().into() });
         let mut session =
             Session::new(Arc::clone(broker), vhost, Arc::clone(&handle), capabilities, login);
         let tuned = (channel_max, frame_max, negotiated.heartbeat_seconds);

@@ -201,11 +201,11 @@ fn vhost(vhost: &Object<'_>) -> Result<VhostRecord, String> {
         if vhost.find("tags").is_some() { vhost.words("tags")? } else { metadata.words("tags")? };
     let default_queue_type = default_queue_type(&metadata)?;
     Ok(VhostRecord {
-        name: vhost.short("name")?,
         description,
         tags,
-        tracing: false,
         default_queue_type,
+        protected_from_deletion: metadata.flag("protected_from_deletion", false)?,
+        ..VhostRecord::plain(&vhost.short("name")?)
     })
 }
 

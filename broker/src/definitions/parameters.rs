@@ -88,7 +88,7 @@ pub(crate) struct TopicPermissionRecord {
 }
 
 /// Names the rules of a user over an exchange's routing keys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct TopicPermissionKey {
     /// The user's name.
     pub user: String,

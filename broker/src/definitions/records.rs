@@ -49,7 +49,7 @@ pub(crate) trait Record: RecordKey + Serialize + DeserializeOwned {
 impl<R: RecordKey + Serialize + DeserializeOwned> Record for R {}
 
 /// A virtual host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct VhostRecord {
     /// Its name.
     pub name: String,
@@ -65,14 +65,18 @@ pub(crate) struct VhostRecord {
     /// The type of queues that name none, unless it is classic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_queue_type: Option<String>,
+    /// Whether it may not be deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub protected_from_deletion: bool,
+    /// It is being deleted: what is left of it goes at the next start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_leaving: bool,
 }
 
 impl VhostRecord {
     /// Of a vhost of which there is nothing to say.
-    #[cfg(test)]
     pub(crate) fn plain(name: &str) -> Self {
-        let (name, description) = (name.to_owned(), String::new());
-        Self { name, description, tags: Vec::new(), tracing: false, default_queue_type: None }
+        Self { name: name.to_owned(), ..Self::default() }
     }
 
     /// The type that queues get which name none, unless it is classic. There are no streams here yet:
@@ -129,6 +133,19 @@ impl UserLimits {
     /// Whether there is none.
     pub(crate) fn is_none(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Those that are others than they were before, and whether some are no more.
+    pub(crate) fn against(self, before: Self) -> (Self, bool) {
+        let set = |now: Option<u32>, before| now.filter(|_| now != before);
+        let set = Self {
+            max_connections: set(self.max_connections, before.max_connections),
+            max_channels: set(self.max_channels, before.max_channels),
+        };
+        let gone = |now: Option<u32>, before: Option<u32>| now.is_none() && before.is_some();
+        let cleared = gone(self.max_connections, before.max_connections)
+            || gone(self.max_channels, before.max_channels);
+        (set, cleared)
     }
 }
 
@@ -245,7 +262,7 @@ pub(crate) struct UserKey {
 }
 
 /// Names what a user may do in a vhost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct PermissionKey {
     /// The user's name.
     pub user: String,
@@ -466,6 +483,8 @@ mod tests {
                 tags: vec!["t".to_owned()],
                 tracing: true,
                 default_queue_type: Some("quorum".to_owned()),
+                protected_from_deletion: true,
+                is_leaving: true,
             }],
             users: vec![UserRecord {
                 name: "guest".to_owned(),

@@ -15,7 +15,7 @@ use crate::definitions::parameters::{
 };
 use crate::definitions::records::{
     BindingRecord, DestinationKind, ExchangeRecord, PermissionKey, PermissionRecord, QueueRecord,
-    UserRecord, VhostRecord,
+    UserLimits, UserRecord, VhostRecord,
 };
 use crate::keys::ConnectionId;
 use crate::names;
@@ -128,7 +128,7 @@ pub(crate) fn vhost_created(vhost: &VhostRecord) -> Event {
         .with("description", &*vhost.description)
         .with("metadata", &*metadata)
         .with("name", &*vhost.name)
-        .with("protected_from_deletion", false)
+        .with("protected_from_deletion", vhost.protected_from_deletion)
         .with("tags", tags)
         .with("tracing", vhost.tracing)
         .by_whoever_acts()
@@ -156,6 +156,30 @@ pub(crate) fn user_deleted(name: &str) -> Event {
 /// A user has another password.
 pub(crate) fn password_changed(name: &str) -> Event {
     user("user.password.changed", name)
+}
+
+/// A user cannot log in with a password any more.
+pub(crate) fn password_cleared(name: &str) -> Event {
+    user("user.password.cleared", name)
+}
+
+/// A user may have so much.
+pub(crate) fn user_limits_set(user: &str, limits: UserLimits) -> Event {
+    let event = Event::new("user.limits.set").with("name", "limits").with("username", user);
+    let limit = |event: Event, name, limit: Option<u32>| match limit {
+        Some(limit) => event.with(name, FieldValue::I64(limit.into())),
+        None => event,
+    };
+    let event = limit(event, "max-connections", limits.max_connections);
+    limit(event, "max-channels", limits.max_channels).by_whoever_acts()
+}
+
+/// A user may have more again.
+pub(crate) fn user_limits_cleared(user: &str) -> Event {
+    Event::new("user.limits.cleared")
+        .with("name", "limits")
+        .with("username", user)
+        .by_whoever_acts()
 }
 
 /// A user has other tags.

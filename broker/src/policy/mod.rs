@@ -18,6 +18,7 @@ use serde_json::Number;
 mod term;
 mod keys;
 mod validation;
+pub(crate) mod limits;
 pub(crate) mod matching;
 mod effective;
 

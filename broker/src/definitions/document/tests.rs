@@ -79,8 +79,7 @@ fn an_export_is_read_whole() {
         name: "v".to_owned(),
         description: "of tests".to_owned(),
         tags: vec!["t".to_owned()],
-        tracing: false,
-        default_queue_type: None,
+        ..VhostRecord::default()
     };
     assert_eq!(document.vhosts, [vhost]);
     assert_eq!(document.permissions[0].read, "^q");
