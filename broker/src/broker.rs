@@ -7,10 +7,12 @@
 #[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
 pub(crate) mod access;
 pub(crate) mod admission;
+mod tuning;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
 use tokio_util::sync::CancellationToken;
@@ -27,10 +29,13 @@ use crate::events::Events;
 use crate::events::definitions::vhost_created;
 use crate::identity::server_properties;
 use crate::keys::ConnectionId;
+use crate::logging::LogControl;
+use crate::outgoing::pressure::Holds;
 use crate::outgoing::{Client, ConnectionHandle};
 use crate::queue::death_counts::DeathsByType;
 use crate::queue::timer::Timer;
 use crate::queue::truth::{Ages, Consumed};
+use crate::resources::{Marks, Watermarks};
 use crate::stores::Messages;
 use crate::vhost::{TopologyLimits, Vhost};
 
@@ -97,12 +102,14 @@ pub(crate) struct Totals {
     pub ages: Ages,
     /// What consumers did since the broker started.
     pub consumed: Consumed,
+    /// How connections are held back.
+    pub holds: Holds,
 }
 
 /// See the module documentation.
 #[derive(Debug)]
 pub(crate) struct Broker {
-    limits: Limits,
+    limits: ArcSwap<Limits>,
     topology_limits: Arc<TopologyLimits>,
     users: Users,
     mechanisms: Mechanisms,
@@ -114,6 +121,8 @@ pub(crate) struct Broker {
     messages: Arc<Messages>,
     timer: Arc<Timer>,
     alarms: Arc<Alarms>,
+    watermarks: Arc<Watermarks>,
+    log: OnceLock<LogControl>,
     events: Arc<Events>,
     admissions: Arc<Admissions>,
     stopping: CancellationToken,
@@ -129,7 +138,7 @@ impl Broker {
     ) -> Self {
         let events = Events::new(&config.seed.vhost);
         Self {
-            limits: Limits::new(config),
+            limits: ArcSwap::from_pointee(Limits::new(config)),
             topology_limits: Arc::new(TopologyLimits::new(
                 config.limits.queues,
                 config.limits.exchanges,
@@ -144,14 +153,16 @@ impl Broker {
             messages,
             timer: Timer::new(config.limits.consumer_timeout),
             alarms: Arc::default(),
+            watermarks: Arc::new(Watermarks::new(&config.data_dir, Marks::new(config))),
+            log: OnceLock::new(),
             admissions: Arc::default(),
             stopping: CancellationToken::new(),
         }
     }
 
-    /// The limits that clients meet.
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
+    /// The limits that clients meet: those of now.
+    pub(crate) fn limits(&self) -> Arc<Limits> {
+        self.limits.load_full()
     }
 
     /// The users.
@@ -187,6 +198,11 @@ impl Broker {
     /// The resource alarms.
     pub(crate) fn alarms(&self) -> &Arc<Alarms> {
         &self.alarms
+    }
+
+    /// When alarms are raised.
+    pub(crate) fn watermarks(&self) -> &Arc<Watermarks> {
+        &self.watermarks
     }
 
     /// Cancelled when the broker ends.
@@ -248,6 +264,8 @@ impl Broker {
         vhosts.iter().for_each(|vhost| totals.deaths.add_all(vhost.deaths()));
         vhosts.iter().for_each(|vhost| totals.consumed.add_all(&vhost.consumed_before()));
         let now_ms = clock::unix_millis();
+        let holds = self.connections.iter().map(|entry| entry.value().pressure().hold(now_ms));
+        holds.for_each(|hold| totals.holds.add(&hold));
         for queue in vhosts.iter().flat_map(|vhost| vhost.queues()) {
             let counts = queue.counts();
             totals.queues += 1;

@@ -26,6 +26,12 @@ pub enum Command {
         /// The password; without it, the first line of standard input
         password: Option<String>,
     },
+    /// Look at configuration files
+    Config {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// Check the stored messages of a broker that is not running
     Verify {
         /// Its data directory
@@ -33,6 +39,16 @@ pub enum Command {
         /// Cut out what is damaged, so that the broker starts again without it
         #[arg(long)]
         salvage: bool,
+    },
+}
+
+/// What to do with configuration files.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum ConfigCommand {
+    /// Say what is wrong with a file and those in conf.d beside it, and what has no effect
+    Check {
+        /// The file; without it, the one that the broker would read
+        file: Option<PathBuf>,
     },
 }
 
@@ -120,6 +136,9 @@ mod tests {
         assert_eq!(parsed("leveret healthcheck --port 7"), Ok(Command::Healthcheck { port: 7 }));
         let password = Some("secret".to_owned());
         assert_eq!(parsed("leveret hash-password secret"), Ok(Command::HashPassword { password }));
+        let check = |file| Command::Config { command: ConfigCommand::Check { file } };
+        assert_eq!(parsed("leveret config check"), Ok(check(None)));
+        assert_eq!(parsed("leveret config check /c"), Ok(check(Some("/c".into()))));
         let directory = PathBuf::from("/d");
         let verify = Command::Verify { directory: directory.clone(), salvage: false };
         assert_eq!(parsed("leveret verify /d"), Ok(verify));
@@ -133,6 +152,7 @@ mod tests {
             "leveret --prot 1",
             "leveret sing",
             "leveret verify",
+            "leveret config",
             "leveret --port x",
             "leveret healthcheck x",
         ] {

@@ -10,7 +10,7 @@ use std::fmt;
 
 use leveret_protocol::error::DecodeError;
 use leveret_protocol::methods::Method;
-use leveret_protocol::reply_code::ReplyCode;
+use leveret_protocol::reply_code::{ReplyCode, reply_text};
 use thiserror::Error;
 
 /// What a resource is called in an error text: `queue 'q' in vhost '/'`.
@@ -141,6 +141,13 @@ pub(crate) enum ConnectionError {
 }
 
 impl ConnectionError {
+    /// What a log says of it: never what the client sent.
+    pub(crate) fn logged(&self) -> String {
+        let explanation =
+            if let Self::Decode(error) = self { error.without_octets() } else { self.to_string() };
+        reply_text(self.reply_code(), &explanation)
+    }
+
     /// The reply code the client sees.
     pub(crate) fn reply_code(&self) -> ReplyCode {
         match self {

@@ -3,12 +3,12 @@
 //! 0 is success, 1 a failure that one line on standard error explains, 2 a mistake in the command
 //! line.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use leveret::cli;
-use leveret::config::{Config, ServeOptions};
+use leveret::cli::{self, ConfigCommand};
+use leveret::config::{self, Config, ServeOptions};
 use leveret::{healthcheck, logging, server};
 use leveret_bench::BenchArguments;
 use leveret_storage::messages;
@@ -45,6 +45,7 @@ fn act(command: cli::Command) -> Outcome {
         cli::Command::Server(options) => serve(&options),
         cli::Command::Healthcheck { port } => run(healthcheck::check(port)),
         cli::Command::HashPassword { password } => hash_password(password),
+        cli::Command::Config { command: ConfigCommand::Check { file } } => check_config(file),
         cli::Command::Verify { directory, salvage } => verify(&directory, salvage),
     }
 }
@@ -80,12 +81,32 @@ fn verify(directory: &Path, salvage: bool) -> Outcome {
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 fn serve(options: &ServeOptions) -> Outcome {
-    let config = Config::load(options, |name| std::env::var(name).ok())?;
-    let _log = logging::init(&config.logging)?;
+    let config = Config::load(options, environment)?;
+    let log = logging::init(&config.logging)?;
     for warning in &config.warnings {
-        warn!("{warning}");
+        warn!(event = "config.ignored", "{warning}");
     }
-    run(server::run(config))
+    let again = options.clone();
+    run(server::run(config, log, move || Config::load(&again, environment)))
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+#[expect(clippy::print_stdout, reason = "the report is what was asked for")]
+fn check_config(file: Option<PathBuf>) -> Outcome {
+    let options = ServeOptions { config: file, ..ServeOptions::default() };
+    let report = config::Report::of(&config::main_file(&options, environment), environment);
+    for line in report.errors.iter().chain(&report.ignored) {
+        println!("{line}");
+    }
+    let (errors, ignored) = (report.errors.len(), report.ignored.len());
+    if report.is_sound() {
+        println!("the configuration can be used; settings without effect: {ignored}");
+        return Ok(());
+    }
+    Err(format!("the configuration cannot be used; mistakes: {errors}").into())
 }
 
 fn run<E: std::error::Error + 'static>(task: impl Future<Output = Result<(), E>>) -> Outcome {

@@ -4,6 +4,8 @@
 //! ready, and on SIGTERM or SIGINT tells every client (320), waits for them, bounded, and returns.
 //! Stays true: nothing is accepted before everything durable is back.
 
+mod reloading;
+
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -17,13 +19,15 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use self::reloading::{ReadAgain, Reloading};
 use crate::allocator;
 use crate::broker::Broker;
-use crate::config::{Config, Listeners};
+use crate::config::{Config, ConfigError, Listeners};
 use crate::connection::arrival::{Arrivals, canonical};
 use crate::connection::{self, SHUTDOWN_REASON};
+use crate::logging::LogControl;
 use crate::metrics;
-use crate::resources::{self, Watermarks};
+use crate::resources;
 use crate::startup;
 use crate::stores::end_process;
 use crate::tls::{Tls, TlsError};
@@ -67,11 +71,15 @@ const FILES_MIN: u64 = 64;
 ///
 /// # Errors
 /// The data directory or an address cannot be used, or what was not yet durable could not be stored.
-pub async fn run(config: Config) -> Result<(), impl std::error::Error + 'static> {
-    serve(config).await
+pub async fn run(
+    config: Config,
+    log: LogControl,
+    read_again: impl Fn() -> Result<Config, ConfigError> + Send + 'static,
+) -> Result<(), impl std::error::Error + 'static> {
+    serve(config, log, Box::new(read_again)).await
 }
 
-async fn serve(config: Config) -> Result<(), Error> {
+async fn serve(config: Config, log: LogControl, read_again: ReadAgain) -> Result<(), Error> {
     // First: a signal that comes early must not end the process the hard way.
     let mut signals = Signals::new()?;
     raise_open_file_limit();
@@ -84,12 +92,13 @@ async fn serve(config: Config) -> Result<(), Error> {
     };
     let started = startup::start(&config)?;
     let broker = Arc::clone(&started.broker);
-    let watermarks = watermarks(&config);
+    broker.has_log(log.clone());
+    tell_of_watermarks(&broker);
     if let Some(address) = config.prometheus {
         let listener = listen(address, &config.listeners)?;
         info!("started Prometheus listener on {}", listener.local_addr()?);
-        let (broker, limits) = (Arc::clone(&broker), watermarks.clone());
-        let source = metrics::Source::new(broker, limits, config.identity.cluster_name.clone());
+        let name = config.identity.cluster_name.clone();
+        let source = metrics::Source::new(Arc::clone(&broker), name);
         tokio::spawn(metrics::serve(listener, move || source.snapshot()));
     }
     let connections = TaskTracker::new();
@@ -104,13 +113,15 @@ async fn serve(config: Config) -> Result<(), Error> {
         Arc::clone(broker.alarms()),
         Arc::clone(broker.events()),
         Arc::clone(broker.messages()),
-        watermarks,
+        Arc::clone(broker.watermarks()),
     ));
     info!("Server startup complete; 0 plugins started.");
-    signals.wait(tls.as_deref()).await;
+    let mut reloading = Reloading { config, log, read_again, broker: Arc::clone(&broker), tls };
+    signals.wait(&mut reloading).await;
+    let patience = reloading.config.shutdown_timeout;
     broker.stopping().cancel();
     connections.close();
-    drain(&broker, &connections, config.shutdown_timeout).await;
+    drain(&broker, &connections, patience).await;
     started.close()?;
     Ok(())
 }
@@ -136,16 +147,11 @@ fn listen_to_clients(
     Ok(())
 }
 
-fn watermarks(config: &Config) -> Watermarks {
-    let memory = config.memory.watermark_bytes(resources::memory_total());
-    if let Some(limit) = memory {
-        info!("memory high watermark set to {} MiB", limit / (1024 * 1024));
-    }
-    Watermarks {
-        memory,
-        disk_free: config.disk_free_limit.bytes(resources::memory_total()),
-        data_dir: config.data_dir.clone(),
-    }
+fn tell_of_watermarks(broker: &Broker) {
+    let watermarks = broker.watermarks();
+    let [memory, disk] = [watermarks.memory_limit(), watermarks.disk_free_limit()]
+        .map(|bytes| bytes / (1024 * 1024));
+    info!("memory high watermark set to {memory} MiB, disk free limit to {disk} MiB");
 }
 
 /// Listens on an address. `[::]` is all of both families: one socket serves both, or IPv4 alone
@@ -231,7 +237,7 @@ fn prepare(socket: &TcpStream, nodelay: bool) -> std::io::Result<()> {
     socket.set_nodelay(nodelay)
 }
 
-/// The signals that ask the broker to end, and that which asks it to read its certificates again.
+/// The signals that ask the broker to end, and that which asks it to read its configuration again.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -246,16 +252,17 @@ impl Signals {
         Ok(Self { terminate, interrupt, hang_up })
     }
 
-    /// Until the broker is to end. Meanwhile the files of TLS are kept an eye on.
-    async fn wait(&mut self, tls: Option<&Tls>) {
+    /// Until the broker is to end. Meanwhile the configuration is read again when somebody asks for
+    /// it, and the files of TLS are kept an eye on.
+    async fn wait(&mut self, reloading: &mut Reloading) {
         let mut look = interval(TLS_FILES_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let name = loop {
             tokio::select! {
                 _ = self.terminate.recv() => break "SIGTERM",
                 _ = self.interrupt.recv() => break "SIGINT",
-                _ = self.hang_up.recv() => tls.into_iter().for_each(|tls| tls.refresh(true)),
-                _ = look.tick(), if tls.is_some() => tls.into_iter().for_each(|tls| tls.refresh(false)),
+                _ = self.hang_up.recv() => reloading.reload(),
+                _ = look.tick() => reloading.look_at_certificates(),
             }
         };
         info!("{name} received, shutting down");

@@ -138,6 +138,36 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
+    /// What is wrong, without octets that the peer sent: they may be those of a password or of a
+    /// message, and do not belong into a log.
+    #[must_use]
+    pub fn without_octets(&self) -> String {
+        match self {
+            Self::InvalidFrameEnd { frame_type, .. } => {
+                format!("a frame of type {frame_type} does not end with 206")
+            }
+            Self::UnknownFrameType { frame_type, .. } => format!("no frame has type {frame_type}"),
+            Self::MisplacedFrame { frame_type, .. } => {
+                format!("a frame of type {frame_type} came where none was due")
+            }
+            Self::ShortMethod { .. } => "a method frame without a method".to_owned(),
+            Self::ShortContentHeader { .. } => "a content header that is too short".to_owned(),
+            Self::HeartbeatPayload { .. } => "a heartbeat with a payload".to_owned(),
+            Self::MalformedArguments { class_id, method_id, .. } => {
+                format!("cannot decode the arguments of method {{{class_id},{method_id}}}")
+            }
+            Self::FrameTooLarge { .. }
+            | Self::UnknownMethod { .. }
+            | Self::MalformedUtf8
+            | Self::MalformedTable
+            | Self::TableTooDeep
+            | Self::MalformedProperties
+            | Self::ContentHeaderClass { .. }
+            | Self::ContentHeaderWeight { .. }
+            | Self::ContentTooLarge { .. } => self.to_string(),
+        }
+    }
+
     /// The code to close the connection with.
     #[must_use]
     pub fn reply_code(&self) -> ReplyCode {

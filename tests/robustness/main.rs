@@ -16,6 +16,7 @@ mod descriptors;
 mod flood;
 mod fuzz;
 mod idle;
+mod logs;
 mod long_life;
 mod memory_alarm;
 mod parked;

@@ -41,27 +41,37 @@ const PREFIXES: &[&str] = &[
     "exchange_types",
     "hipe_compile",
     "link_max_per_session",
-    "log.channel",
-    "log.connection",
+    "log.channel.file",
+    "log.channel.rotation",
+    "log.connection.file",
+    "log.connection.rotation",
     "log.console.color_esc_seqs",
-    "log.console.formatter",
-    "log.console.stdio",
+    "log.console.formatter.json",
+    "log.console.formatter.level_format",
+    "log.console.formatter.plaintext",
+    "log.console.formatter.single_line",
     "log.console.use_colors",
-    "log.default",
-    "log.dir",
+    "log.default.rotation",
     "log.error_logger_format_depth",
     "log.exchange",
     "log.federation",
-    "log.file",
+    "log.file.formatter.json",
+    "log.file.formatter.level_format",
+    "log.file.formatter.plaintext",
+    "log.file.formatter.single_line",
+    "log.file.rotation.compress",
+    "log.file.rotation.date",
     "log.journald",
     "log.mirroring",
     "log.prelaunch",
-    "log.queue",
+    "log.queue.file",
+    "log.queue.rotation",
     "log.ra",
     "log.summarize_process_state",
     "log.syslog",
     "log.upgrade",
-    "log.user",
+    "log.user.file",
+    "log.user.rotation",
     "management",
     "management_agent",
     "memory_monitor_interval",
@@ -125,7 +135,6 @@ const PREFIXES: &[&str] = &[
     "tcp_listen_options.recbuf",
     "tcp_listen_options.send_timeout",
     "tcp_listen_options.sndbuf",
-    "total_memory_available_override_value",
     "trust_store",
     "vhost_restart_strategy",
     "vm_memory_calculation_strategy",
@@ -134,12 +143,47 @@ const PREFIXES: &[&str] = &[
     "web_stomp",
 ];
 
-/// Whether RabbitMQ knows the key and this broker does nothing with it.
-pub(super) fn is_inapplicable(path: &[String]) -> bool {
-    PREFIXES.iter().any(|prefix| {
+/// What keys are about that have no meaning here, by what their names begin with: the first that fits
+/// counts.
+const REASONS: &[(&str, &str)] = &[
+    ("amqp", "the protocol is not spoken here"),
+    ("link_max_", "the protocol is not spoken here"),
+    ("mqtt", "the protocol is not spoken here"),
+    ("session_max_", "the protocol is not spoken here"),
+    ("stomp", "the protocol is not spoken here"),
+    ("stream", "the protocol is not spoken here"),
+    ("web_", "the protocol is not spoken here"),
+    ("cluster_", "it is about clusters"),
+    ("metadata_store", "it is about clusters"),
+    ("mirroring_", "it is about clusters"),
+    ("mnesia_", "it is about clusters"),
+    ("net_ticktime", "it is about clusters"),
+    ("queue_leader_", "it is about clusters"),
+    ("queue_master_", "it is about clusters"),
+    ("quorum_queue", "it is about clusters"),
+    ("raft", "it is about clusters"),
+    ("distribution", "it is about the Erlang runtime"),
+    ("erlang", "it is about the Erlang runtime"),
+    ("background_gc_", "it is about the Erlang runtime"),
+    ("delegate_count", "it is about the Erlang runtime"),
+    ("hipe_compile", "it is about the Erlang runtime"),
+    ("sysmon_", "it is about the Erlang runtime"),
+    ("vm_memory_calculation_", "memory is counted in one way, as the process's resident memory"),
+    ("vm_memory_high_watermark_paging", "message_memory.total says when bodies go to the disk"),
+    ("log.", "the log goes to the console and to one file, in lines of text or JSON"),
+    ("ssl_options.", "the TLS library has no such option, or has it always on"),
+    ("tcp_listen_options.", "the system's own value is used"),
+];
+
+/// Why a key that RabbitMQ knows does nothing here; `None` if RabbitMQ does not know it either.
+pub(super) fn why_inapplicable(path: &[String]) -> Option<&'static str> {
+    let is_known = PREFIXES.iter().any(|prefix| {
         let mut segments = path.iter();
         prefix.split('.').all(|part| segments.next().is_some_and(|segment| segment == part))
-    })
+    });
+    let key = path.join(".");
+    let reason = REASONS.iter().find(|(beginning, _)| key.starts_with(beginning));
+    is_known.then(|| reason.map_or("there is nothing like it here", |(_, reason)| reason))
 }
 
 #[cfg(test)]
@@ -161,15 +205,26 @@ mod tests {
             ("prometheus.tcp.port", false),
             ("rafts.x", false),
             ("management", true),
+            ("log.console.formatter.json.field_map", true),
+            ("log.console.formatter", false),
         ] {
-            assert_eq!(is_inapplicable(&split_key(key).unwrap()), expected, "{key}");
+            assert_eq!(why_inapplicable(&split_key(key).unwrap()).is_some(), expected, "{key}");
         }
     }
 
     #[test]
     fn no_key_of_ours_is_inapplicable() {
         for row in TABLE {
-            assert!(!is_inapplicable(&split_key(row.name).unwrap()), "{}", row.name);
+            assert_eq!(why_inapplicable(&split_key(row.name).unwrap()), None, "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn every_reason_is_somebodys() {
+        for (beginning, _) in REASONS {
+            let has =
+                |prefix: &&str| prefix.starts_with(beginning) || beginning.starts_with(*prefix);
+            assert!(PREFIXES.iter().any(has), "{beginning}");
         }
     }
 

@@ -12,10 +12,13 @@ use std::time::Duration;
 use leveret_storage::messages::{Engine, FsyncPolicy};
 
 use super::types::{
-    ADDRESS, BACKLOG, BOOLEAN, CHANNELS, DIRECTORY, ENGINE, FRAME_MAX, FSYNC_POLICY,
+    ADDRESS, BACKLOG, BOOLEAN, CHANNELS, COUNT, DIRECTORY, ENGINE, FRAME_MAX, FSYNC_POLICY,
     IMPORT_BACKEND, INITIAL_FRAME_MAX, LIMIT, LISTENER, LOG_FILTER, MECHANISM, MESSAGE_SIZE,
     MILLISECONDS, MULTIPLE, Mechanism, NAME, NAMES, NONE, PATTERN, PORT, RATIO, SECONDS, SIZE,
     TEXT, Type,
+};
+use super::types_log::{
+    LOG_FORMAT, LOG_LEVEL, LOG_PATH, LogFormat, STDIO, TIME_FORMAT, TimeFormat,
 };
 use super::types_tls::{
     CHAIN_DEPTH, CIPHER, CRL_CHECK, CRL_SOURCE, CrlCheck, LOGIN_FROM, LoginFrom, SAN_INDEX,
@@ -257,6 +260,9 @@ keys! {
     MEMORY_RELATIVE: f64 = "vm_memory_high_watermark.relative", RATIO, Default("0.6");
     /// The same as an amount. If it is set, the share does not count.
     MEMORY_ABSOLUTE: u64 = "vm_memory_high_watermark.absolute", SIZE, Example("2GiB");
+    /// The memory there is, in place of what the system says: the machine's, or what control groups
+    /// leave to the broker.
+    MEMORY_TOTAL: u64 = "total_memory_available_override_value", SIZE, Example("4GiB");
     /// Publishers are blocked while the disk has less than this free.
     DISK_FREE_ABSOLUTE: u64 = "disk_free_limit.absolute", SIZE, Default("50MB");
     /// The same as a multiple of the memory there is. If it is set, the amount does
@@ -288,8 +294,42 @@ keys! {
     PROMETHEUS_IP: IpAddr = "prometheus.tcp.ip", ADDRESS, Example("127.0.0.1");
     /// Whether to log to standard output.
     LOG_CONSOLE: bool = "log.console", BOOLEAN, Default("true");
-    /// The least severe level that is logged.
-    LOG_CONSOLE_LEVEL: String = "log.console.level", LOG_FILTER, Default("info");
+    /// Whether the console is standard output or standard error. Read at the start alone.
+    LOG_CONSOLE_STDIO: bool = "log.console.stdio", STDIO, Default("stdout");
+    /// The least severe level that is logged to the console. log.default.level if it is not set.
+    LOG_CONSOLE_LEVEL: String = "log.console.level", LOG_FILTER, Example("debug");
+    /// Lines of text, or objects of JSON with time, level, msg, domain, and, where the line has a
+    /// name that stays, event and what it is about.
+    LOG_CONSOLE_FORMATTER: LogFormat =
+        "log.console.formatter", LOG_FORMAT, Default("plaintext");
+    /// How time is written, always in UTC.
+    LOG_CONSOLE_TIME: TimeFormat =
+        "log.console.formatter.time_format", TIME_FORMAT, Default("rfc3339_space");
+    /// A file to log to. At SIGHUP it is opened anew, for those who move it away.
+    LOG_FILE: Option<PathBuf> = "log.file", LOG_PATH, Default("false");
+    /// The directory of that file, if its name is relative.
+    LOG_DIR: PathBuf = "log.dir", DIRECTORY, Example("/var/log/leveret");
+    /// The least severe level that is logged to the file. log.default.level if it is not set.
+    LOG_FILE_LEVEL: String = "log.file.level", LOG_FILTER, Example("debug");
+    /// As log.console.formatter.
+    LOG_FILE_FORMATTER: LogFormat = "log.file.formatter", LOG_FORMAT, Default("plaintext");
+    /// As log.console.formatter.time_format.
+    LOG_FILE_TIME: TimeFormat =
+        "log.file.formatter.time_format", TIME_FORMAT, Default("rfc3339_space");
+    /// How large the file may become before it is set aside as FILE.0. 0 for ever.
+    LOG_FILE_SIZE: u64 = "log.file.rotation.size", SIZE, Default("0");
+    /// How many files that were set aside are kept.
+    LOG_FILE_COUNT: usize = "log.file.rotation.count", COUNT, Default("5");
+    /// The least severe level of all outputs and categories that have none of their own.
+    LOG_DEFAULT_LEVEL: String = "log.default.level", LOG_LEVEL, Default("info");
+    /// The level of lines about connections, in every output.
+    LOG_CONNECTION_LEVEL: String = "log.connection.level", LOG_LEVEL, Example("warning");
+    /// The level of lines about channels, and of methods that were refused.
+    LOG_CHANNEL_LEVEL: String = "log.channel.level", LOG_LEVEL, Example("error");
+    /// The level of lines about queues.
+    LOG_QUEUE_LEVEL: String = "log.queue.level", LOG_LEVEL, Example("debug");
+    /// The level of lines about users.
+    LOG_USER_LEVEL: String = "log.user.level", LOG_LEVEL, Example("debug");
 }
 
 #[cfg(test)]

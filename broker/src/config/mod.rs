@@ -9,10 +9,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 mod options;
+mod changes;
+mod check;
 mod definitions;
 mod error;
 mod inapplicable;
 mod keys;
+mod logging;
 mod message_storage;
 mod reference;
 mod resources;
@@ -24,10 +27,14 @@ mod syntax;
 mod tests;
 mod tls;
 mod types;
+mod types_log;
 mod types_tls;
 
+pub use changes::{Reach, Settled};
+pub use check::{Report, main_file};
 pub use definitions::LoadDefinitions;
 pub use error::{ConfigError, Origin};
+pub use logging::{LogFile, LogOutput, Logging};
 pub use message_storage::MessageStorage;
 pub use options::ServeOptions;
 pub use reference::reference_file;
@@ -35,6 +42,8 @@ pub use resources::{DiskFreeLimit, MemoryHighWatermark};
 pub use seed::{Seed, SeedPermissions, SeedUser};
 pub use tls::{CertificateLogin, TlsListeners, TlsOptions};
 pub use types::Mechanism;
+pub(crate) use types::level;
+pub use types_log::{LogCategory, LogFormat, TimeFormat};
 pub use types_tls::{CrlCheck, LoginFrom, SanType, TlsVersion};
 
 use settings::Settings;
@@ -60,6 +69,8 @@ pub struct Config {
     pub load_definitions: LoadDefinitions,
     /// When publishers are blocked for want of memory.
     pub memory: MemoryHighWatermark,
+    /// The memory there is, in bytes, if the system is not to be asked.
+    pub memory_total: Option<u64>,
     /// When publishers are blocked for want of disk space.
     pub disk_free_limit: DiskFreeLimit,
     /// What clients are told of the broker.
@@ -78,6 +89,8 @@ pub struct Config {
     pub files: Vec<PathBuf>,
     /// What to tell the operator once logging works, a line each.
     pub warnings: Vec<String>,
+    /// All that was set, to tell what changed when it is read again.
+    pub settled: Settled,
 }
 
 /// `listeners.*` and `tcp_listen_options.*`.
@@ -148,15 +161,6 @@ pub struct Authentication {
     pub loopback_users: Vec<String>,
 }
 
-/// `log.*`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Logging {
-    /// Whether to log at all.
-    pub console: bool,
-    /// Filter directives as `tracing_subscriber::EnvFilter` reads them.
-    pub filter: String,
-}
-
 impl Config {
     /// Puts the configuration together. `environment` looks up one variable.
     ///
@@ -184,17 +188,16 @@ impl Config {
             seed: Seed::build(&settings)?,
             load_definitions: LoadDefinitions::build(&settings)?,
             memory: MemoryHighWatermark::build(&settings)?,
+            memory_total: settings.find(&keys::MEMORY_TOTAL)?,
             disk_free_limit: DiskFreeLimit::build(&settings)?,
             identity: Identity::build(&settings)?,
             prometheus: prometheus(&settings)?,
-            logging: Logging {
-                console: settings.get(&keys::LOG_CONSOLE)?,
-                filter: settings.get(&keys::LOG_CONSOLE_LEVEL)?,
-            },
+            logging: Logging::build(&settings)?,
             data_dir: settings.get(&keys::DATA_DIR)?,
             message_storage: MessageStorage::build(&settings)?,
             shutdown_timeout: settings.get(&keys::SHUTDOWN_TIMEOUT)?,
             files,
+            settled: settings.settled(),
             warnings: settings.warnings,
         })
     }

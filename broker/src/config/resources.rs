@@ -31,13 +31,12 @@ impl MemoryHighWatermark {
         })
     }
 
-    /// The watermark in bytes, with `total` bytes of memory; `None` if it depends
-    /// on a total that is unknown.
+    /// The watermark in bytes, with `total` bytes of memory.
     #[must_use]
-    pub fn watermark_bytes(self, total: Option<u64>) -> Option<u64> {
+    pub fn bytes(self, total: u64) -> u64 {
         match self {
-            Self::Absolute(bytes) => Some(bytes),
-            Self::Relative(share) => total.map(|total| times(total, share)),
+            Self::Absolute(bytes) => bytes,
+            Self::Relative(share) => times(total, share),
         }
     }
 }
@@ -50,13 +49,12 @@ impl DiskFreeLimit {
         })
     }
 
-    /// The limit in bytes, with `total` bytes of memory; 0 if it depends on a
-    /// total that is unknown.
+    /// The limit in bytes, with `total` bytes of memory.
     #[must_use]
-    pub fn bytes(self, total: Option<u64>) -> u64 {
+    pub fn bytes(self, total: u64) -> u64 {
         match self {
             Self::Absolute(bytes) => bytes,
-            Self::Relative(multiple) => total.map_or(0, |total| times(total, multiple)),
+            Self::Relative(multiple) => times(total, multiple),
         }
     }
 }
@@ -77,12 +75,10 @@ mod tests {
 
     #[test]
     fn shares_are_of_the_total_and_amounts_are_not() {
-        assert_eq!(MemoryHighWatermark::Relative(0.5).watermark_bytes(Some(1000)), Some(500));
-        assert_eq!(MemoryHighWatermark::Relative(0.5).watermark_bytes(None), None);
-        assert_eq!(MemoryHighWatermark::Absolute(7).watermark_bytes(None), Some(7));
-        assert_eq!(DiskFreeLimit::Relative(1.5).bytes(Some(1000)), 1500);
-        assert_eq!(DiskFreeLimit::Relative(1.5).bytes(None), 0);
-        assert_eq!(DiskFreeLimit::Absolute(7).bytes(None), 7);
-        assert_eq!(DiskFreeLimit::Relative(1e300).bytes(Some(1000)), u64::MAX);
+        assert_eq!(MemoryHighWatermark::Relative(0.5).bytes(1000), 500);
+        assert_eq!(MemoryHighWatermark::Absolute(7).bytes(1000), 7);
+        assert_eq!(DiskFreeLimit::Relative(1.5).bytes(1000), 1500);
+        assert_eq!(DiskFreeLimit::Absolute(7).bytes(1000), 7);
+        assert_eq!(DiskFreeLimit::Relative(1e300).bytes(1000), u64::MAX);
     }
 }

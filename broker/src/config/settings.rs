@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use super::changes::Settled;
 use super::error::{ConfigError, Origin};
-use super::inapplicable::is_inapplicable;
+use super::inapplicable::why_inapplicable;
 use super::keys::{ALIASES, Key, Preset, Row, TABLE, is_wildcard};
 use super::syntax::split_key;
+use crate::secret::Secret;
 
 #[derive(Debug, Default)]
 pub(super) struct Settings {
@@ -35,11 +37,11 @@ impl Settings {
         // A literal name goes before a free one that would match as well.
         let row = TABLE.iter().filter(|row| row.matches(&path)).min_by_key(|row| !row.is_literal());
         let Some(row) = row else {
-            if !is_inapplicable(&path) {
+            let Some(why) = why_inapplicable(&path) else {
                 let nearest = nearest(&key);
                 return Err(ConfigError::UnknownKey { origin, key, nearest });
-            }
-            self.warnings.push(format!("{origin}: '{key}' has no effect in this broker"));
+            };
+            self.warnings.push(format!("{origin}: '{key}' has no effect in this broker: {why}"));
             return Ok(());
         };
         if !(row.is_valid)(&value) {
@@ -90,6 +92,14 @@ impl Settings {
             .get(&path)
             .map(|assigned| parse(key, key.name, &assigned.value, &assigned.origin))
             .transpose()
+    }
+
+    /// All that was set, for comparison.
+    pub(super) fn settled(&self) -> Settled {
+        let pair = |(path, assigned): (&Vec<String>, &Assigned)| {
+            (path.join("."), Secret::new(assigned.value.clone()))
+        };
+        Settled(self.assigned.iter().map(pair).collect())
     }
 
     /// Every value set under a key with a free segment, with that segment, numbers

@@ -41,13 +41,7 @@ pub(super) fn files(
     options: &ServeOptions,
     environment: Environment<'_>,
 ) -> Result<Vec<PathBuf>, ConfigError> {
-    let named = variable(environment, "LEVERET_CONFIG_FILE")
-        .or_else(|| variable(environment, "RABBITMQ_CONFIG_FILE"));
-    let main = match (&options.config, named) {
-        (Some(path), _) => path.clone(),
-        (None, Some(path)) => path.into(),
-        (None, None) => DEFAULT_FILE.into(),
-    };
+    let main = main_file(options, environment);
     let mut candidates = vec![main.clone()];
     candidates.extend(drop_ins(&main)?);
     let mut used = Vec::new();
@@ -63,6 +57,17 @@ pub(super) fn files(
         used.push(path);
     }
     Ok(used)
+}
+
+/// The file that is read first, and beside which `conf.d` is looked for.
+pub(super) fn main_file(options: &ServeOptions, environment: Environment<'_>) -> PathBuf {
+    let named = variable(environment, "LEVERET_CONFIG_FILE")
+        .or_else(|| variable(environment, "RABBITMQ_CONFIG_FILE"));
+    match (&options.config, named) {
+        (Some(path), _) => path.clone(),
+        (None, Some(path)) => path.into(),
+        (None, None) => DEFAULT_FILE.into(),
+    }
 }
 
 /// Applies the environment: RabbitMQ's names first, ours win.
@@ -121,7 +126,8 @@ fn variable(environment: Environment<'_>, name: &str) -> Option<String> {
     environment(name).filter(|value| !value.is_empty())
 }
 
-fn drop_ins(main: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+/// The files of `conf.d` beside it, in their order.
+pub(super) fn drop_ins(main: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let directory = main.parent().unwrap_or_else(|| Path::new("")).join("conf.d");
     let failed = |source| ConfigError::Read { path: directory.clone(), source };
     let entries = match fs::read_dir(&directory) {

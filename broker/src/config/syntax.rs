@@ -22,23 +22,28 @@ pub(super) struct SyntaxError {
     pub(super) detail: String,
 }
 
-/// Reads every setting of a file, in order.
+/// Reads every setting of a file, in order, up to the first line that is none.
 pub(super) fn parse(
     text: &str,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<Line>, SyntaxError> {
-    let mut lines = Vec::new();
+    lines(text, environment).collect()
+}
+
+/// Every setting of a file, in order, and what is wrong with the lines that are none.
+pub(super) fn lines(
+    text: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> impl Iterator<Item = Result<Line, SyntaxError>> {
     // Some editors put a byte order mark in front.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    for (index, line) in text.lines().enumerate() {
+    text.lines().enumerate().filter_map(move |(index, line)| {
         let number = index + 1;
-        let setting =
-            setting(line.trim(), environment).map_err(|detail| SyntaxError { number, detail })?;
-        if let Some((path, value)) = setting {
-            lines.push(Line { number, path, value });
+        match setting(line.trim(), environment) {
+            Ok(setting) => setting.map(|(path, value)| Ok(Line { number, path, value })),
+            Err(detail) => Some(Err(SyntaxError { number, detail })),
         }
-    }
-    Ok(lines)
+    })
 }
 
 /// The segments of a key.

@@ -75,7 +75,8 @@ fn nothing_set_gives_the_defaults() {
     assert!(config.identity.cluster_name.starts_with("leveret@"));
     let Identity { product, version, .. } = &config.identity;
     assert_eq!((product.as_str(), version.as_str()), ("RabbitMQ", "4.2.0"));
-    assert_eq!(config.logging, Logging { console: true, filter: "info".to_owned() });
+    let console = LogOutput { filter: "info".to_owned(), ..LogOutput::default() };
+    assert_eq!(config.logging, Logging { console: Some(console), ..Logging::default() });
     assert_eq!(config.listeners.handshake_timeout, Duration::from_secs(10));
     assert_eq!(config.files, [rig.path("leveret.conf")]);
     assert!(config.warnings.is_empty());
@@ -105,7 +106,7 @@ fn command_line_over_environment_over_drop_ins_over_the_file() {
     assert_eq!(config.negotiation.heartbeat, 20);
     assert_eq!(config.negotiation.frame_max, 10_000);
     assert_eq!(config.negotiation.channel_max, 3);
-    assert_eq!(config.logging.filter, "debug");
+    assert_eq!(config.logging.console.map(|output| output.filter).as_deref(), Some("debug"));
     assert_eq!(config.data_dir, Path::new("/file"));
     let names = ["leveret.conf", "conf.d/10.conf", "conf.d/20.conf"].map(|name| rig.path(name));
     assert_eq!(config.files, names);
@@ -220,7 +221,7 @@ fn groups_are_filled_from_their_keys() {
     assert_eq!((config.listeners.backlog, config.listeners.nodelay), (5, false));
     assert_eq!(config.listeners.handshake_timeout, Duration::from_millis(250));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(1));
-    assert!(!config.logging.console);
+    assert_eq!(config.logging.console, None);
 }
 
 #[test]
@@ -274,8 +275,15 @@ fn keys_of_rabbitmq_alone_leave_one_warning_each() {
     assert_eq!(
         config.warnings,
         [
-            format!("{}:1: 'net_ticktime' has no effect in this broker", file.display()),
-            format!("{}:2: 'ssl_options.dhfile' has no effect in this broker", file.display()),
+            format!(
+                "{}:1: 'net_ticktime' has no effect in this broker: it is about clusters",
+                file.display()
+            ),
+            format!(
+                "{}:2: 'ssl_options.dhfile' has no effect in this broker: the TLS library has no \
+                 such option, or has it always on",
+                file.display()
+            ),
         ]
     );
     assert_eq!(config.negotiation.heartbeat, 5);

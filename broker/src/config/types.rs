@@ -108,6 +108,8 @@ pub(super) const BACKLOG: Type<u16> = Type {
 pub(super) const CHANNELS: Type<u16> =
     Type { name: "a number up to 65535, 0 for no limit", parse: |text| text.parse().ok() };
 
+pub(super) const COUNT: Type<usize> = Type { name: "a number", parse: |text| text.parse().ok() };
+
 /// Counts that RabbitMQ writes as `infinity` when there is no limit.
 pub(super) const LIMIT: Type<Option<usize>> = Type {
     name: "a number or infinity",
@@ -164,16 +166,24 @@ pub(super) const MECHANISM: Type<Mechanism> =
 /// The level names of RabbitMQ, or filter directives such as `info,leveret=debug`.
 pub(super) const LOG_FILTER: Type<String> = Type {
     name: "debug, info, notice, warning, error, critical or none",
-    parse: |text| match text {
-        "debug" | "info" | "error" => Some(text.to_owned()),
-        "notice" => Some("info".to_owned()),
-        "warning" => Some("warn".to_owned()),
-        "critical" | "alert" | "emergency" => Some("error".to_owned()),
-        "none" => Some("off".to_owned()),
-        _ if text.contains('=') && EnvFilter::try_new(text).is_ok() => Some(text.to_owned()),
-        _ => None,
+    parse: |text| match level(text) {
+        Some(directive) => Some(directive.to_owned()),
+        None if text.contains('=') && EnvFilter::try_new(text).is_ok() => Some(text.to_owned()),
+        None => None,
     },
 };
+
+/// The filter directive of a level by RabbitMQ's name, of which some are one here.
+pub(crate) fn level(name: &str) -> Option<&'static str> {
+    match name {
+        "debug" => Some("debug"),
+        "info" | "notice" => Some("info"),
+        "warning" => Some("warn"),
+        "error" | "critical" | "alert" | "emergency" => Some("error"),
+        "none" => Some("off"),
+        _ => None,
+    }
+}
 
 fn names(text: &str) -> Option<Vec<String>> {
     if text.trim().is_empty() {

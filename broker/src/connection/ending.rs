@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 
 use super::input::{CLOSE, READ_BUFFER_MIN};
 use super::{CLOSE_OK_WAIT, Connection, End, wait_for_end};
+use crate::error::ConnectionError;
 use crate::session::close;
 use crate::transport::Source;
 
@@ -27,32 +28,57 @@ impl Connection {
         }
         self.finished = true;
         self.dispatch.session.leave();
-        let vhost = self.dispatch.session.vhost.name();
-        let user = self.dispatch.session.user_name();
-        let about = format!("{}, vhost: '{vhost}', user: '{user}'", self.label);
         match end {
             End::ClientClosed => {
                 write_method(self.handle.outbox().frames(), 0, &connection::CloseOk {});
                 self.drain().await;
-                info!("closing AMQP connection ({about})");
+                self.say(&end, "");
                 // RabbitMQ leaves the hanging up to the client, and clients tell a close-ok from a
                 // lost connection by what they see first.
                 self.broker.unregister(&self.handle);
                 wait_for_end(&mut self.socket, CLOSE_OK_WAIT).await;
             }
-            End::SocketClosed => {
-                warn!(
-                    "closing AMQP connection ({about}): client unexpectedly closed TCP connection"
-                );
-            }
-            End::HeartbeatTimeout => {
-                error!("closing AMQP connection ({about}): missed heartbeats from client");
-            }
-            End::Error(cause, method) => {
-                let text = close::close_connection(self.handle.outbox().frames(), &cause, method);
-                error!("error on AMQP connection ({about}): {text}");
+            End::SocketClosed | End::HeartbeatTimeout => self.say(&end, ""),
+            End::Error(ref cause, method) => {
+                let text = close::close_connection(self.handle.outbox().frames(), cause, method);
+                self.say(&end, &text);
                 self.drain().await;
                 self.await_close_ok().await;
+            }
+        }
+    }
+
+    /// The line of the log: which connection, whose, and why.
+    fn say(&self, end: &End, text: &str) {
+        let (connection, session) = (self.label.as_str(), &self.dispatch.session);
+        let (user, vhost) = (session.user_name(), session.vhost.name());
+        let about = format!("{connection}, vhost: '{vhost}', user: '{user}'");
+        match end {
+            End::ClientClosed => info!(
+                event = "connection.closed",
+                connection, user, vhost, "closing AMQP connection ({about})"
+            ),
+            End::SocketClosed => warn!(
+                event = "connection.lost",
+                connection,
+                user,
+                vhost,
+                "closing AMQP connection ({about}): client unexpectedly closed TCP connection"
+            ),
+            End::HeartbeatTimeout => error!(
+                event = "connection.heartbeat_missed",
+                connection,
+                user,
+                vhost,
+                "closing AMQP connection ({about}): missed heartbeats from client"
+            ),
+            End::Error(cause, _) => {
+                let is_forced = matches!(cause, ConnectionError::Forced(_));
+                let event = if is_forced { "connection.forced" } else { "connection.error" };
+                error!(
+                    event,
+                    connection, user, vhost, "error on AMQP connection ({about}): {text}"
+                );
             }
         }
     }

@@ -193,7 +193,14 @@ impl Wire<'_> {
         let user = broker.users().admit(&claim, peer.ip()).map_err(|refusal| {
             broker.events().tell(|| about.refused(&name, &claim.event_reason()));
             broker.events().tell(|| about.closed(ConnectionId::next()));
-            tracing::error!(%peer, user = name, "login refused: {refusal}");
+            let connection = &*about.name;
+            tracing::error!(
+                event = "login.refused",
+                connection,
+                user = name,
+                mechanism = start_ok.mechanism,
+                "login refused on AMQP connection {connection}: {refusal}"
+            );
             refuse(ConnectionError::AccessRefused(format!(
                 "Login was refused using authentication mechanism {}. For details see the broker logfile.",
                 start_ok.mechanism
@@ -250,7 +257,8 @@ impl Wire<'_> {
             method_id: connection::Open::METHOD_ID,
         };
         let refuse = |text| Refused::Told(ConnectionError::NotAllowed(text), failing);
-        if let Some(limit) = broker.limits().connections
+        let most = broker.limits().connections;
+        if let Some(limit) = most
             && broker.connection_count() >= limit
         {
             return Err(refuse(format!(

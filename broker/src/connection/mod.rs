@@ -2,7 +2,7 @@
 //!
 //! Spawned by `server` for every accepted socket. Files in the order a connection lives:
 //! `arrival` and `handshake`, then this loop, which takes frames from `input` and hands them to the session's
-//! dispatch; `waiting` is what it waits for before it goes on, `heartbeat` when to send a sign of
+//! dispatch; `waiting` is what it waits for before it goes on, `holding` what holds it back, `heartbeat` when to send a sign of
 //! life or miss one, `ending` the last frames and the log line.
 //!
 //! Stays true: the task waits in one place, the `select!` of `Connection::run`, so that heartbeats,
@@ -13,6 +13,7 @@ pub(crate) mod arrival;
 mod ending;
 pub(crate) mod handshake;
 mod heartbeat;
+mod holding;
 mod input;
 mod waiting;
 
@@ -28,7 +29,6 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use leveret_protocol::encoder::write_heartbeat;
-use leveret_protocol::methods::connection;
 use leveret_storage::StorageError;
 use leveret_storage::messages::Ticket;
 use tokio::net::TcpStream;
@@ -44,10 +44,11 @@ use self::waiting::Waiting;
 use crate::broker::Broker;
 use crate::clock;
 use crate::error::{AmqpError, ConnectionError, FailingMethod, Failure};
+use crate::outgoing::pressure::{Cause, State};
 use crate::outgoing::{Client, ConnectionHandle, writer};
+use crate::session::Dispatch;
 use crate::session::context::Session;
 use crate::session::step::Step;
-use crate::session::{Dispatch, REPLY_BYTES_MAX};
 use crate::stores::end_process;
 use crate::transport::{ReadHalf, Socket, Source};
 
@@ -73,7 +74,7 @@ pub(crate) async fn serve(
         return;
     };
     let label = format!("{} -> {}", arrived.ends.peer, arrived.ends.local);
-    info!("accepting AMQP connection {label}");
+    info!(event = "connection.accepted", connection = label, "accepting AMQP connection {label}");
     // Boxed: the handshake's state would otherwise stay part of the task for its whole life.
     let limit = broker.limits().handshake_timeout;
     let handshake = Box::pin(handshake::run(&mut arrived, &broker));
@@ -84,16 +85,23 @@ pub(crate) async fn serve(
         Some(Ok(Ok(negotiated))) => negotiated,
         Some(Ok(Err(refused))) => return Box::pin(refuse(socket, &label, refused)).await,
         Some(Err(_)) => {
-            error!("closing AMQP connection {label}: handshake_timeout");
+            error!(
+                event = "connection.refused",
+                connection = label,
+                "closing AMQP connection {label}: handshake_timeout"
+            );
             return;
         }
         None => return,
     };
     let name = negotiated.name.as_deref().map(|name| format!(" - {name}")).unwrap_or_default();
+    let (user, vhost) = (negotiated.login.user.as_str(), negotiated.vhost.name());
     info!(
-        "connection {label}{name}: user '{}' authenticated and granted access to vhost '{}'",
-        negotiated.login.user,
-        negotiated.vhost.name()
+        event = "connection.opened",
+        connection = label,
+        user,
+        vhost,
+        "connection {label}{name}: user '{user}' authenticated and granted access to vhost '{vhost}'"
     );
     let mut connection = Connection::new(socket, negotiated, &broker, label, input);
     let end = connection.run().await;
@@ -102,27 +110,40 @@ pub(crate) async fn serve(
 }
 
 async fn refuse(mut socket: Socket, label: &str, refused: Refused) {
-    match refused {
-        Refused::Gone => info!("closing AMQP connection {label}: client closed the socket"),
+    // Whoever goes without a word may have looked whether somebody listens.
+    if matches!(refused, Refused::Gone) {
+        info!(
+            event = "connection.refused",
+            connection = label,
+            "closing AMQP connection {label}: client closed the socket"
+        );
+        return;
+    }
+    let told = match &refused {
+        Refused::Told(error, method) => handshake::tell(&mut socket, error, *method).await,
+        Refused::Silent(error) => error.logged(),
         Refused::BadHeader([0x16, 0x03, ..]) => {
-            error!(
-                "closing AMQP connection {label}: the client speaks TLS to a port without: let it \
-                 connect without TLS (amqp://), or to a port of listeners.ssl"
-            );
+            "the client speaks TLS to a port without: let it connect without TLS (amqp://), or to a \
+             port of listeners.ssl"
+                .to_owned()
         }
-        Refused::BadHeader(header) => {
-            error!("closing AMQP connection {label}: bad_header {header:02x?}");
-        }
-        Refused::Told(error, method) => {
-            let text = handshake::tell(&mut socket, &error, method).await;
-            error!("error on AMQP connection {label}: {text}");
-            wait_for_end(&mut socket, CLOSE_OK_WAIT).await;
-        }
-        Refused::Silent(error) => {
-            error!("error on AMQP connection {label}: {error}");
-            // No frame: clients without the capability take silence and the end for a refusal.
-            wait_for_end(&mut socket, SILENCE).await;
-        }
+        Refused::BadHeader(header) => format!("bad_header {header:02x?}"),
+        Refused::Gone => String::new(),
+    };
+    let what = match refused {
+        Refused::BadHeader(_) => "closing",
+        Refused::Told(..) | Refused::Silent(_) | Refused::Gone => "error on",
+    };
+    error!(
+        event = "connection.refused",
+        connection = label,
+        "{what} AMQP connection {label}: {told}"
+    );
+    match refused {
+        Refused::Told(..) => wait_for_end(&mut socket, CLOSE_OK_WAIT).await,
+        // No frame: clients without the capability take silence and the end for a refusal.
+        Refused::Silent(_) => wait_for_end(&mut socket, SILENCE).await,
+        Refused::BadHeader(_) | Refused::Gone => {}
     }
 }
 
@@ -176,6 +197,8 @@ struct Connection {
     /// A publish waits for a resource alarm to end: nothing is handled.
     parked: bool,
     told_blocked: bool,
+    /// How it is held back, as others know it.
+    hold: (State, Cause),
     /// Its channels and queues have ended.
     finished: bool,
 }
@@ -235,6 +258,7 @@ impl Connection {
             has_worked: false,
             parked: false,
             told_blocked: false,
+            hold: (State::Running, Cause::None),
             finished: false,
         }
     }
@@ -244,6 +268,7 @@ impl Connection {
             self.unpark();
             let owes = self.owes_too_much();
             let crowded = self.is_crowded();
+            self.note_hold(owes, crowded);
             let answering = self.dispatch.is_answering();
             let held = self.parked || self.waiting.is_on() || self.behind;
             let goes_on = self.has_more && !held && !owes;
@@ -428,20 +453,6 @@ impl Connection {
         }
     }
 
-    /// Whether the client has to read before it is read from; its connection has mail once it did.
-    /// Never when the socket failed: what is owed then stays owed.
-    fn owes_too_much(&self) -> bool {
-        !self.writer.is_finished() && self.handle.outbox().owes_more_than(REPLY_BYTES_MAX)
-    }
-
-    /// Whether the message stores have to write before more is published. A client that consumes
-    /// is read on: its acks make room.
-    fn is_crowded(&self) -> bool {
-        self.dispatch.session.has_published()
-            && self.broker.messages().is_crowded()
-            && !self.dispatch.consumes()
-    }
-
     fn on_mail(&mut self) -> Option<End> {
         let mail = self.handle.take_mail();
         if mail.relieved {
@@ -457,44 +468,6 @@ impl Connection {
         }
         let reason = mail.force_close?;
         Some(End::Error(ConnectionError::Forced(reason), FailingMethod::default()))
-    }
-
-    /// Tells a publishing client that it is blocked or no longer blocked.
-    fn on_alarms(&mut self) {
-        let session = &self.dispatch.session;
-        let reason = session.broker.alarms().reason();
-        let is_told = session.capabilities.connection_blocked;
-        match reason {
-            Some(reason) if session.has_published() && !self.told_blocked => {
-                self.told_blocked = true;
-                if is_told {
-                    session.reply(0, &connection::Blocked { reason });
-                }
-            }
-            None if self.told_blocked => {
-                self.told_blocked = false;
-                if is_told {
-                    session.reply(0, &connection::Unblocked {});
-                }
-            }
-            Some(_) | None => {}
-        }
-        self.dispatch.flush();
-    }
-
-    /// A client that publishes while an alarm is raised is told at its first publish.
-    fn tell_if_blocked(&mut self) {
-        if !self.told_blocked && self.broker.alarms().reason().is_some() {
-            self.on_alarms();
-        }
-    }
-
-    /// Nothing forbids any more what a publish waits for: it is looked at again.
-    fn unpark(&mut self) {
-        if self.parked {
-            let Self { broker, .. } = self;
-            self.parked = broker.alarms().reason().is_some() || broker.messages().refuses();
-        }
     }
 
     fn on_tick(&mut self) -> Option<End> {

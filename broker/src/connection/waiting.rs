@@ -14,19 +14,34 @@ use crate::stores::Messages;
 
 /// See the module documentation.
 #[derive(Default)]
-pub(super) struct Waiting(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
+pub(super) struct Waiting {
+    future: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// The first of the queues whose consumers are to catch up.
+    gated: Option<Arc<Queue>>,
+    for_room: bool,
+}
 
 impl Waiting {
     /// Whether there is something to wait for.
     pub(super) fn is_on(&self) -> bool {
-        self.0.is_some()
+        self.future.is_some()
     }
 
     /// Waits; for ever when there is nothing to wait for.
     pub(super) async fn over(&mut self) {
-        let Some(future) = &mut self.0 else { return std::future::pending().await };
+        let Some(future) = &mut self.future else { return std::future::pending().await };
         future.as_mut().await;
-        self.0 = None;
+        *self = Self::default();
+    }
+
+    /// The queue whose consumers are to catch up, if that is what is waited for.
+    pub(super) fn gated_by(&self) -> Option<&Queue> {
+        self.gated.as_deref()
+    }
+
+    /// Whether the disk's backlog is what is waited for.
+    pub(super) fn is_for_room(&self) -> bool {
+        self.for_room
     }
 
     /// Until the next message of a queue is in memory.
@@ -39,6 +54,7 @@ impl Waiting {
     /// Until the consumers of these queues caught up, a bounded time.
     pub(super) fn gated(&mut self, queues: impl IntoIterator<Item = Arc<Queue>>) {
         let queues: Vec<_> = queues.into_iter().collect();
+        self.gated = queues.first().cloned();
         self.begin(async move {
             Gate::wait(queues.iter().map(|queue| queue.gate())).await;
         });
@@ -47,12 +63,13 @@ impl Waiting {
     /// Until the message stores have room, a bounded time: a client that publishes and consumes has
     /// acks that have to be read even when the disk is full.
     pub(super) fn room(&mut self, messages: Arc<Messages>) {
+        self.for_room = true;
         self.begin(async move {
             messages.some_room().await;
         });
     }
 
     fn begin(&mut self, future: impl Future<Output = ()> + Send + 'static) {
-        self.0 = Some(Box::pin(future));
+        self.future = Some(Box::pin(future));
     }
 }

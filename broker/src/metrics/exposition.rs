@@ -56,14 +56,15 @@ impl Text {
         self.line(format_args!("{name}{{{}}} 1", labels.join(",")));
     }
 
-    /// A counter with some labels: one line for each of their values.
-    pub(super) fn counters(
+    /// A metric with some labels: one line for each of their values.
+    pub(super) fn samples(
         &mut self,
         name: &str,
+        kind: Kind,
         help: &str,
         samples: &[([(&str, &str); 2], u64)],
     ) {
-        self.head(name, Kind::Counter, help);
+        self.head(name, kind, help);
         for ([(first, a), (second, b)], count) in samples {
             let labels = format!("{first}=\"{}\",{second}=\"{}\"", escape(a), escape(b));
             self.line(format_args!("{name}{{{labels}}} {count}"));

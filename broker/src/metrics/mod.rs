@@ -194,6 +194,12 @@ fn totals(text: &mut Text, totals: &Totals) {
     ] {
         text.number(name, Kind::Gauge, help, value);
     }
+    let held = totals
+        .holds
+        .each()
+        .map(|(state, cause, count)| ([("state", state.name()), ("cause", cause.name())], count));
+    let help = "Open connections by what holds them back.";
+    text.samples("leveret_connections", Kind::Gauge, help, &held.collect::<Vec<_>>());
 }
 
 /// RabbitMQ's names and labels: `disabled` is a queue without dead letters.
@@ -220,7 +226,8 @@ fn deaths(text: &mut Text, deaths: &DeathsByType) {
                 samples.push((labels, of(counts)));
             }
         }
-        text.counters(&name, &format!("Messages that left their queue because {what}."), &samples);
+        let help = format!("Messages that left their queue because {what}.");
+        text.samples(&name, Kind::Counter, &help, &samples);
     }
 }
 
@@ -316,6 +323,7 @@ mod tests {
     use leveret_storage::messages::{Batch, Progress, ReadBack, Ticket};
 
     use super::*;
+    use crate::outgoing::pressure::Holds;
     use crate::queue::truth::{Ages, Consumed};
 
     fn lines<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
@@ -364,6 +372,7 @@ mod tests {
                 kept: 8,
                 ages: Ages { ready_ms: 1500, unacked_ms: 20 },
                 consumed: Consumed { timeouts: 9, ..Consumed::default() },
+                holds: Holds::default(),
             },
             store: StoreState::default(),
         };
@@ -393,6 +402,7 @@ mod tests {
             "leveret_consumer_ack_seconds_bucket{le=\"0.001\"} 0",
             "leveret_consumer_ack_seconds_bucket{le=\"4194.304\"} 0",
             "leveret_consumer_ack_seconds_bucket{le=\"+Inf\"} 0",
+            "leveret_connections{state=\"flow\",cause=\"queue\"} 0",
             "leveret_consumer_timeouts_total 9",
             "rabbitmq_global_messages_dead_lettered_expired_total{queue_type=\"rabbit_classic_queue\",\
              dead_letter_strategy=\"at_least_once\"} 0",

@@ -9,28 +9,27 @@ use std::time::Duration;
 use super::{ProcessState, Resources, Snapshot, StoreState};
 use crate::broker::Broker;
 use crate::clock;
-use crate::resources::{self, Watermarks};
+use crate::resources;
 
 /// See the module documentation.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     broker: Arc<Broker>,
-    watermarks: Watermarks,
     cluster_name: String,
     started: Duration,
 }
 
 impl Source {
     /// For a process that starts now.
-    pub(crate) fn new(broker: Arc<Broker>, watermarks: Watermarks, cluster_name: String) -> Self {
+    pub(crate) fn new(broker: Arc<Broker>, cluster_name: String) -> Self {
         let started = Duration::from_millis(clock::unix_millis());
-        Self { broker, watermarks, cluster_name, started }
+        Self { broker, cluster_name, started }
     }
 
     /// The broker as it is now.
     #[must_use]
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let alarms = self.broker.alarms();
+        let (alarms, watermarks) = (self.broker.alarms(), self.broker.watermarks());
         Snapshot {
             cluster_name: self.cluster_name.clone(),
             process: ProcessState {
@@ -41,9 +40,9 @@ impl Source {
                 started: self.started,
             },
             resources: Resources {
-                memory_limit: self.watermarks.memory,
-                disk_free: self.watermarks.disk_free_now(),
-                disk_free_limit: self.watermarks.disk_free,
+                memory_limit: Some(watermarks.memory_limit()),
+                disk_free: watermarks.disk_free_now(),
+                disk_free_limit: watermarks.disk_free_limit(),
                 is_memory_low: alarms.is_memory_low(),
                 is_disk_low: alarms.is_disk_low(),
             },
@@ -91,15 +90,14 @@ mod tests {
     fn a_fresh_broker_is_empty_and_has_its_limits() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("leveret.conf");
-        std::fs::write(&file, "cluster_name = here").unwrap();
+        std::fs::write(&file, "cluster_name = here\nvm_memory_high_watermark.absolute = 7\ndisk_free_limit.absolute = 8")
+            .unwrap();
         let data_dir = Some(directory.path().join("data"));
         let options = ServeOptions { config: Some(file), data_dir, ..ServeOptions::default() };
         let config = Config::load(&options, |_| None).unwrap();
         let started = startup::start(&config).unwrap();
-        let memory = Some(7);
-        let watermarks = Watermarks { memory, disk_free: 8, data_dir: directory.path().to_owned() };
         let broker = Arc::clone(&started.broker);
-        let source = Source::new(broker, watermarks, config.identity.cluster_name);
+        let source = Source::new(broker, config.identity.cluster_name);
         let snapshot = source.snapshot();
         assert_eq!(snapshot.cluster_name, "here");
         assert_eq!(snapshot.store.statistics.live_messages, 0);

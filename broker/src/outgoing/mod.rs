@@ -2,7 +2,8 @@
 //!
 //! Files in the order of the way out: `outbox` (frames, deliveries and their records in one critical
 //! section) with `ledger` and `unacked` (what was delivered and is not settled) and `batch` (bytes),
-//! then `writer`, which takes over what the socket does not take at once; `mailbox` is the way in.
+//! then `writer`, which takes over what the socket does not take at once; `mailbox` is the way in, `pressure` how the
+//! connection is held back.
 //!
 //! Shared by the connection's own task, its writer task, the queues its consumers are on, and the
 //! registry of connections. Stays true: exactly one party writes to the socket at a time (whoever
@@ -12,6 +13,7 @@ pub(crate) mod batch;
 pub(crate) mod ledger;
 pub(crate) mod mailbox;
 pub(crate) mod outbox;
+pub(crate) mod pressure;
 pub(crate) mod unacked;
 pub(crate) mod writer;
 
@@ -31,6 +33,8 @@ use tokio::sync::Notify;
 use self::batch::Batch;
 use self::mailbox::{CancelledConsumer, LapsedDeliveries, Mail, Mailbox};
 use self::outbox::{Outbox, Writing};
+use self::pressure::Pressure;
+use crate::clock;
 use crate::keys::ConnectionId;
 use crate::transport;
 
@@ -69,6 +73,7 @@ pub(crate) struct ConnectionHandle<W = transport::WriteHalf> {
     socket: W,
     writer_wanted: Notify,
     mailbox: Mailbox,
+    pressure: Pressure,
     /// Known once the connection is open.
     client: OnceLock<Client>,
 }
@@ -91,6 +96,7 @@ impl<W: WriteHalf> ConnectionHandle<W> {
             socket,
             writer_wanted: Notify::new(),
             mailbox: Mailbox::default(),
+            pressure: Pressure::new(clock::unix_millis()),
             client: OnceLock::new(),
         })
     }
@@ -117,6 +123,11 @@ impl<W: WriteHalf> ConnectionHandle<W> {
         #[cfg(test)]
         hand_over_test::let_others_run();
         self.outbox.lock()
+    }
+
+    /// How it is held back.
+    pub(crate) fn pressure(&self) -> &Pressure {
+        &self.pressure
     }
 
     /// The socket.

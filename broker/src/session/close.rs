@@ -8,8 +8,10 @@
 
 use leveret_protocol::encoder::write_method;
 use leveret_protocol::methods::{channel, connection};
-use leveret_protocol::reply_code::reply_text;
+use leveret_protocol::reply_code::{ReplyCode, reply_text};
+use tracing::warn;
 
+use super::context::Session;
 use crate::error::{ChannelError, ConnectionError, FailingMethod};
 
 /// Encodes a channel.close.
@@ -30,7 +32,26 @@ pub(crate) fn close_channel(
     text
 }
 
-/// Encodes a connection.close.
+impl Session {
+    /// The line of the log about a channel that was closed: whose, where, and for what.
+    pub(super) fn say_closed(&self, channel: u16, error: &ChannelError, text: &str) {
+        let (user, vhost) = (self.user_name(), self.vhost.name());
+        let connection = self.handle.client().map_or("", |client| &*client.name);
+        let is_refused = error.reply_code() == ReplyCode::ACCESS_REFUSED;
+        let event = if is_refused { "permission.refused" } else { "channel.closed" };
+        warn!(
+            event,
+            connection,
+            channel,
+            user,
+            vhost,
+            "error on AMQP connection ({connection}, vhost: '{vhost}', user: '{user}'), \
+             channel {channel}: {text}"
+        );
+    }
+}
+
+/// Encodes a connection.close, and says what belongs into the log.
 pub(crate) fn close_connection(
     out: &mut Vec<u8>,
     error: &ConnectionError,
@@ -44,5 +65,5 @@ pub(crate) fn close_connection(
         method_id: method.method_id,
     };
     write_method(out, 0, &close);
-    text
+    error.logged()
 }

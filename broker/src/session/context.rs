@@ -74,6 +74,8 @@ pub(crate) struct Session {
     pub(crate) caught_up: usize,
     /// Memory for settling.
     pub(crate) settlements: Settlements,
+    /// Those of the moment when the connection was opened.
+    limits: Arc<Limits>,
     login: LoggedIn,
     /// How often the user's rights had changed when routes were remembered.
     rights_seen: u64,
@@ -106,8 +108,10 @@ impl Session {
         capabilities: ClientCapabilities,
         login: LoggedIn,
     ) -> Self {
+        let limits = broker.limits();
         Self {
             broker,
+            limits,
             vhost,
             handle,
             capabilities,
@@ -159,7 +163,7 @@ impl Session {
 
     /// The configured limits.
     pub(crate) fn limits(&self) -> &Limits {
-        self.broker.limits()
+        &self.limits
     }
 
     /// Encodes a reply.

@@ -38,7 +38,6 @@ use leveret_protocol::methods::{Method, basic, channel as channel_class};
 use leveret_storage::StorageError;
 use leveret_storage::messages::Ticket;
 use smallvec::SmallVec;
-use tracing::warn;
 
 use self::channel::Channel;
 use self::channel::assembly::method_in_content;
@@ -386,11 +385,7 @@ impl Dispatch {
             None => self.session.send(&frames),
         }
         self.end_channels();
-        warn!(
-            channel = failure.channel,
-            vhost = self.session.vhost.name(),
-            "channel closed: {text}"
-        );
+        self.session.say_closed(failure.channel, error, &text);
     }
 
     /// The queue of a consumer was deleted.

@@ -15,6 +15,7 @@ use std::process::{Command, ExitStatus, Output};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::deadline::{TO_BUILD, exit_of, let_pass, run, wait_until};
@@ -129,6 +130,24 @@ impl BrokerUnderTest {
         std::fs::write(directory.path().join("leveret.conf"), config).expect("a writable file");
         let data = data.map_or_else(|| directory.path().join("data"), Path::to_owned);
         Self { directory, data, running: None }
+    }
+
+    /// Writes other lines into its configuration file.
+    pub fn reconfigure(&self, config: &str) {
+        let path = self.directory.path().join("leveret.conf");
+        std::fs::write(path, config).expect("a writable file");
+    }
+
+    /// Sends SIGHUP: it reads its configuration again.
+    pub fn hang_up(&self) {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("a process");
+        kill_process(pid, Signal::HUP).expect("it runs");
+    }
+
+    /// Waits until one line of what it printed has all of these.
+    pub fn expect_line(&self, parts: &[&str]) {
+        let is_there = |line: &str| parts.iter().all(|part| line.contains(part));
+        wait_until(&format!("a line with {parts:?}"), || self.printed().lines().any(is_there));
     }
 
     /// Starts it on the data directory it had; the port is a new one.

@@ -1,0 +1,148 @@
+//! What of a broker may be changed while it runs: limits, watermarks, the levels of its log.
+//!
+//! Called when the configuration is read again, and by whoever administrates the broker. What is set
+//! by hand holds until then, or until a restart.
+
+use std::sync::Arc;
+
+use tracing::info;
+
+use super::{Broker, Limits};
+use crate::config::{Config, DiskFreeLimit, LogCategory, MemoryHighWatermark};
+use crate::logging::{LogControl, LoggingError};
+use crate::resources::Marks;
+
+impl Marks {
+    /// As configured.
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            memory: config.memory,
+            disk_free: config.disk_free_limit,
+            memory_total: config.memory_total,
+        }
+    }
+}
+
+impl Broker {
+    /// Goes by another configuration from now on, as far as that can be: connections that are open
+    /// keep the limits they were opened with.
+    pub(crate) fn adopt(&self, config: &Config) {
+        self.limits.store(Arc::new(Limits::new(config)));
+        let marks = Marks::new(config);
+        if self.watermarks.marks() != marks {
+            self.watermarks.set(|old| *old = marks);
+        }
+    }
+
+    /// The log whose levels may be set; known once the server runs.
+    pub(crate) fn has_log(&self, log: LogControl) {
+        // There is one log in a process.
+        let _ = self.log.set(log);
+    }
+}
+
+#[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
+impl Broker {
+    /// Sets the memory above which publishers are blocked (`rabbitmqctl
+    /// set_vm_memory_high_watermark`). With none at all they are blocked at once.
+    pub(crate) fn set_memory_watermark(&self, memory: MemoryHighWatermark) {
+        self.watermarks.set(|marks| marks.memory = memory);
+        let limit = self.watermarks.memory_limit();
+        info!(
+            event = "config.changed",
+            key = "vm_memory_high_watermark",
+            "memory high watermark set to {} MiB",
+            limit / (1024 * 1024)
+        );
+    }
+
+    /// Sets the free disk space below which publishers are blocked (`rabbitmqctl
+    /// set_disk_free_limit`).
+    pub(crate) fn set_disk_free_limit(&self, disk_free: DiskFreeLimit) {
+        self.watermarks.set(|marks| marks.disk_free = disk_free);
+        let limit = self.watermarks.disk_free_limit();
+        info!(
+            event = "config.changed",
+            key = "disk_free_limit",
+            "disk free limit set to {} MiB",
+            limit / (1024 * 1024)
+        );
+    }
+
+    /// Sets the level of a category of log lines, or of all that are logged anywhere, by RabbitMQ's
+    /// name (`rabbitmqctl set_log_level`).
+    ///
+    /// # Errors
+    /// There is no such level. Without a log there is nothing to set, and no error.
+    pub(crate) fn set_log_level(
+        &self,
+        category: Option<LogCategory>,
+        level: &str,
+    ) -> Result<(), LoggingError> {
+        let Some(log) = self.log.get() else { return Ok(()) };
+        log.set_level(category, level)?;
+        let of = category.map_or("everything", LogCategory::name);
+        info!(event = "config.changed", key = "log", "log level of {of} set to {level}");
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::ServeOptions;
+    use crate::{resources, startup};
+
+    fn config(directory: &std::path::Path, text: &str) -> Config {
+        let file = directory.join("x.conf");
+        std::fs::write(&file, text).unwrap();
+        let options = ServeOptions {
+            config: Some(file),
+            data_dir: Some(directory.join("data")),
+            ..ServeOptions::default()
+        };
+        Config::load(&options, |_| None).unwrap()
+    }
+
+    #[tokio::test]
+    async fn watermarks_that_are_set_raise_and_end_alarms() {
+        let directory = tempfile::tempdir().unwrap();
+        let broker = startup::start(&config(directory.path(), "")).unwrap().broker;
+        let parts = (Arc::clone(broker.alarms()), Arc::clone(broker.events()));
+        let messages = Arc::clone(broker.messages());
+        let watermarks = Arc::clone(broker.watermarks());
+        let watching = tokio::spawn(resources::watch(parts.0, parts.1, messages, watermarks));
+        let mut news = broker.alarms().watch();
+        let mut next = async || {
+            tokio::time::timeout(Duration::from_secs(10), news.changed()).await.unwrap().unwrap();
+            broker.alarms().reason()
+        };
+        broker.set_memory_watermark(MemoryHighWatermark::Absolute(0));
+        assert_eq!(next().await, Some("low on memory"));
+        broker.set_disk_free_limit(DiskFreeLimit::Absolute(u64::MAX));
+        assert_eq!(next().await, Some("low on disk & memory"));
+        broker.set_memory_watermark(MemoryHighWatermark::Relative(1.0));
+        assert_eq!(next().await, Some("low on disk"));
+        broker.adopt(&config(directory.path(), "disk_free_limit.absolute = 0"));
+        assert_eq!(next().await, None);
+        watching.abort();
+    }
+
+    #[test]
+    fn limits_are_those_of_the_newest_configuration() {
+        let directory = tempfile::tempdir().unwrap();
+        let broker = startup::start(&config(directory.path(), "heartbeat = 7")).unwrap().broker;
+        let before = broker.limits();
+        broker.adopt(&config(directory.path(), "heartbeat = 9"));
+        assert_eq!((before.heartbeat_seconds, broker.limits().heartbeat_seconds), (7, 9));
+    }
+
+    #[test]
+    fn a_level_must_be_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let broker = startup::start(&config(directory.path(), "")).unwrap().broker;
+        assert!(broker.set_log_level(None, "debug").is_ok(), "without a log it means nothing");
+    }
+}

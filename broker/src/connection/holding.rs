@@ -1,0 +1,102 @@
+//! What holds a connection back: alarms, the disk, queues whose consumers are to catch up, and a
+//! client that does not read.
+//!
+//! Part of the connection's loop, which asks before it reads or handles anything. Others see it as
+//! `outgoing::pressure`. Stays true: only who publishes is held back for want of resources, and a
+//! client that wants to know is told of alarms (`connection.blocked`). See RabbitMQ's page on blocked
+//! connections.
+
+use leveret_protocol::methods::connection;
+
+use super::Connection;
+use crate::clock;
+use crate::outgoing::pressure::{Cause, State};
+use crate::session::REPLY_BYTES_MAX;
+
+impl Connection {
+    /// Whether the client has to read before it is read from; its connection has mail once it did.
+    /// Never when the socket failed: what is owed then stays owed.
+    pub(super) fn owes_too_much(&self) -> bool {
+        !self.writer.is_finished() && self.handle.outbox().owes_more_than(REPLY_BYTES_MAX)
+    }
+
+    /// Whether the message stores have to write before more is published. A client that consumes
+    /// is read on: its acks make room.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.dispatch.session.has_published()
+            && self.broker.messages().is_crowded()
+            && !self.dispatch.consumes()
+    }
+
+    /// Lets others know how it is held back, if that changed.
+    pub(super) fn note_hold(&mut self, owes: bool, crowded: bool) {
+        let hold = self.held_by(owes, crowded);
+        if hold != self.hold {
+            self.hold = hold;
+            let queue = self.waiting.gated_by().filter(|_| hold.1 == Cause::Queue);
+            let queue = queue.map(|queue| queue.name());
+            self.handle.pressure().note(hold.0, hold.1, queue, clock::unix_millis());
+        }
+    }
+
+    fn held_by(&self, owes: bool, crowded: bool) -> (State, Cause) {
+        let alarm = self.alarm();
+        match alarm {
+            _ if self.parked => (State::Blocked, alarm.unwrap_or(Cause::Store)),
+            Some(cause) if self.told_blocked => (State::Blocked, cause),
+            Some(cause) => (State::Blocking, cause),
+            None if crowded || self.waiting.is_for_room() => (State::Flow, Cause::Backlog),
+            None if self.waiting.gated_by().is_some() => (State::Flow, Cause::Queue),
+            None if owes => (State::Flow, Cause::Unread),
+            None => (State::Running, Cause::None),
+        }
+    }
+
+    fn alarm(&self) -> Option<Cause> {
+        let alarms = self.broker.alarms();
+        match (alarms.is_memory_low(), alarms.is_disk_low()) {
+            (false, false) => None,
+            (true, false) => Some(Cause::Memory),
+            (false, true) => Some(Cause::Disk),
+            (true, true) => Some(Cause::DiskAndMemory),
+        }
+    }
+
+    /// Tells a publishing client that it is blocked or no longer blocked.
+    pub(super) fn on_alarms(&mut self) {
+        let session = &self.dispatch.session;
+        let reason = session.broker.alarms().reason();
+        let is_told = session.capabilities.connection_blocked;
+        match reason {
+            Some(reason) if session.has_published() && !self.told_blocked => {
+                self.told_blocked = true;
+                if is_told {
+                    session.reply(0, &connection::Blocked { reason });
+                }
+            }
+            None if self.told_blocked => {
+                self.told_blocked = false;
+                if is_told {
+                    session.reply(0, &connection::Unblocked {});
+                }
+            }
+            Some(_) | None => {}
+        }
+        self.dispatch.flush();
+    }
+
+    /// A client that publishes while an alarm is raised is told at its first publish.
+    pub(super) fn tell_if_blocked(&mut self) {
+        if !self.told_blocked && self.broker.alarms().reason().is_some() {
+            self.on_alarms();
+        }
+    }
+
+    /// Nothing forbids any more what a publish waits for: it is looked at again.
+    pub(super) fn unpark(&mut self) {
+        if self.parked {
+            let Self { broker, .. } = self;
+            self.parked = broker.alarms().reason().is_some() || broker.messages().refuses();
+        }
+    }
+}

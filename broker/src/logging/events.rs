@@ -1,0 +1,58 @@
+//! The names that log lines have for programs (`event`), which stay what they are when sentences
+//! change. A test holds the sources to this list, and the list to the sources.
+
+/// Every name, and when such a line is written.
+pub const EVENTS: &[(&str, &str)] = &[
+    ("alarm.cleared", "a resource alarm is over"),
+    ("alarm.set", "memory or disk space is low, and publishers are blocked"),
+    ("channel.closed", "a channel was closed for what its client did"),
+    ("config.changed", "a setting was changed while the broker runs"),
+    ("config.ignored", "a setting has no effect"),
+    ("config.refused", "the configuration cannot be read again, and nothing changed"),
+    ("config.reloaded", "the configuration was read again"),
+    ("connection.accepted", "a client connected"),
+    ("connection.closed", "a client closed its connection"),
+    ("connection.error", "a connection was closed for what its client did"),
+    ("connection.forced", "the broker closed a connection"),
+    ("connection.heartbeat_missed", "a connection was closed for want of heartbeats"),
+    ("connection.lost", "a client went without closing its connection"),
+    ("connection.opened", "a user logged in and opened a vhost"),
+    ("connection.refused", "a client did not come so far as to open a vhost"),
+    ("login.refused", "a user was not let in"),
+    ("permission.refused", "a user wanted what it has no permission for"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn sources(directory: &Path, all: &mut String) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, all);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                all.push_str(&fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn the_sources_have_these_names_and_no_others() {
+        let mut all = String::new();
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
+        let named = all.split(concat!("event", " = \"")).skip(1);
+        for (name, _) in named.filter_map(|rest| rest.split_once('"')) {
+            let is_listed = EVENTS.iter().any(|(listed, _)| *listed == name);
+            assert!(is_listed || name == "a.test", "{name} is not in the list");
+        }
+        for (name, _) in EVENTS {
+            // Once in the list, and where it is said.
+            assert!(all.matches(&format!("\"{name}\"")).count() > 1, "{name} is said nowhere");
+        }
+        assert!(EVENTS.is_sorted(), "keep it so that it can be read");
+    }
+}
