@@ -374,8 +374,7 @@ impl Pair {
             let message = &mut self.naive.messages[number];
             message.returned |= outcome.gives_back();
             message.failures += u32::from(outcome == Outcome::Failed);
-            let limit = self.naive.kind.delivery_limit.unwrap_or(u32::MAX);
-            let failed = outcome.gives_back() && message.failures > limit;
+            let failed = outcome.gives_back() && self.naive.has_failed_too_often(number);
             let place = match outcome.gives_back() {
                 true => self.naive.place_of_return(number, outcome),
                 false => Place::Gone,

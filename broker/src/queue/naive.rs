@@ -45,6 +45,8 @@ pub(super) struct NaiveMessage {
     /// Who was given it last, and when it has to be settled.
     pub(super) holder: Option<ConsumerKey>,
     pub(super) due_ms: u64,
+    /// When it was handed out last: the moment.
+    pub(super) handed_out: u64,
 }
 
 impl NaiveMessage {
@@ -306,6 +308,8 @@ impl Naive {
         self.messages[number].place = if settings.no_ack { Place::Gone } else { held };
         self.messages[number].holder = Some(consumer);
         self.messages[number].due_ms = self.due_ms(timeout_ms);
+        self.moment += 1;
+        self.messages[number].handed_out = self.moment;
         (consumer, number, !settings.no_ack, self.messages[number].is_redelivered())
     }
 
@@ -326,6 +330,7 @@ impl Naive {
             place: if refused { Place::Gone } else { Place::Ready },
             holder: None,
             due_ms: u64::MAX,
+            handed_out: 0,
         });
         if refused {
             self.refuse();
@@ -365,20 +370,36 @@ impl Naive {
         let lapsed: BTreeSet<_> = due.filter_map(|message| message.holder).collect();
         self.consumers.retain(|consumer| !lapsed.contains(&consumer.key));
         let mut keys = Vec::new();
-        for number in 0..self.messages.len() {
-            let place = self.place_of_return(number, Outcome::Requeue);
-            let message = &mut self.messages[number];
-            if let Place::Unacked(key, _) = message.place
-                && message.holder.is_some_and(|holder| lapsed.contains(&holder))
-            {
-                message.place = place;
-                message.returned = true;
-                keys.push(key);
+        for (number, key) in self.held_by_any(&lapsed) {
+            self.messages[number].place = self.place_of_return(number, Outcome::Requeue);
+            self.messages[number].returned = true;
+            keys.push(key);
+            if self.has_failed_too_often(number) {
+                self.die(number, Reason::DeliveryLimit);
             }
         }
         self.choose_active();
         self.enforce_limit();
         (lapsed, keys)
+    }
+
+    /// What these have, in the order of who they are and what they were given first.
+    fn held_by_any(&self, holders: &BTreeSet<ConsumerKey>) -> Vec<(usize, DeliveryKey)> {
+        let mut held = Vec::new();
+        for (number, message) in self.messages.iter().enumerate() {
+            if let Place::Unacked(key, _) = message.place
+                && let Some(holder) = message.holder.filter(|holder| holders.contains(holder))
+            {
+                held.push((holder, message.handed_out, number, key));
+            }
+        }
+        held.sort_unstable_by_key(|&(holder, handed_out, ..)| (holder, handed_out));
+        held.into_iter().map(|(_, _, number, key)| (number, key)).collect()
+    }
+
+    /// Whether it may not come back once more: the limit may be lower than when it failed.
+    pub(super) fn has_failed_too_often(&self, number: usize) -> bool {
+        self.kind.delivery_limit.is_some_and(|limit| self.messages[number].failures > limit)
     }
 
     /// Where a message goes that came back.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::published::Image;
 use super::writer::Engine;
 use super::{AppliedIndex, Change, Key};
-use crate::panics::guarded;
+use crate::panics::{guarded, guarded_open};
 
 /// Entries per leaf. A leaf is rewritten whole, so a small one keeps the cost of
 /// declaring one queue low; cannot change without a new format version.
@@ -48,7 +48,7 @@ impl SledEngine {
         let config =
             sled::Config::new().path(path).cache_capacity_bytes(CACHE_BYTES).flush_every_ms(None);
         let database: sled::Db<LEAF_FANOUT> =
-            guarded(|| config.open()).map_err(OpenError::classify)?;
+            guarded_open(|| config.open()).map_err(OpenError::classify)?;
         match load(&database) {
             Ok(image) => Ok((Self { database: Some(database) }, image)),
             Err(error) => {

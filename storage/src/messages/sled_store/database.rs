@@ -34,7 +34,7 @@ use super::group::{Group, Reference};
 use super::writer::Engine;
 use crate::StorageError;
 use crate::messages::{Content, Place};
-use crate::panics::guarded;
+use crate::panics::{guarded, guarded_open};
 use crate::wal::Reader;
 
 /// Entries per leaf. A leaf is rewritten whole, so a small one bounds what a small group with large
@@ -84,7 +84,7 @@ impl Database {
             .zstd_compression_level(1);
         let open = || config.open().map(Box::new);
         let sled: Box<sled::Db<LEAF_FANOUT>> =
-            guarded(open).map_err(|error| StorageError::io("open", path, error))?;
+            guarded_open(open).map_err(|error| StorageError::io("open", path, error))?;
         let tree = Some(Box::new(Tree::clone(&sled)));
         let path = path.to_owned();
         Ok((Self { path: path.clone(), sled: Some(sled) }, Bodies { path, tree }))
