@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use leveret_tests::broker_under_test::BrokerUnderTest;
-use leveret_tests::certificates::{Authority, Issued, LOCAL, TlsClient, written};
+use leveret_tests::certificates::{
+    Authority, Issued, LOCAL, TlsClient, broker_with_tls, tls_address,
+};
 use leveret_tests::deadline::wait_until;
 use leveret_tests::raw_client::RawClient;
 use tempfile::TempDir;
@@ -32,10 +34,7 @@ impl Rig {
 
     /// Where it speaks TLS.
     pub(crate) fn address(&self) -> SocketAddr {
-        let printed = self.broker.printed();
-        let line =
-            printed.lines().find_map(|line| line.split_once("started TLS (SSL) listener on "));
-        line.and_then(|(_, address)| address.trim().parse().ok()).expect("a line tells the port")
+        tls_address(&self.broker.printed())
     }
 
     /// A client that trusts the broker.
@@ -74,18 +73,7 @@ impl Rig {
 
 /// The lines that switch TLS on; files are in the directory.
 pub(crate) fn prepared(issue: impl FnOnce(&Authority) -> Issued) -> (TempDir, Authority, String) {
-    let directory = TempDir::with_prefix("leveret-tls-").expect("a temporary directory");
     let authority = Authority::new("Test Authority");
-    let certificate = issue(&authority);
-    let path = |name, text| written(directory.path(), name, text).display().to_string();
-    let config = format!(
-        "listeners.ssl.default = 127.0.0.1:0\n\
-         ssl_options.cacertfile = {}\n\
-         ssl_options.certfile = {}\n\
-         ssl_options.keyfile = {}\n",
-        path("ca.pem", &authority.pem),
-        path("cert.pem", &certificate.chain),
-        path("key.pem", &certificate.key),
-    );
+    let (directory, config) = broker_with_tls(&authority, &issue(&authority));
     (directory, authority, config)
 }

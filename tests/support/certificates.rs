@@ -12,6 +12,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
 
+use tempfile::TempDir;
+
 use crate::raw_client::RawClient;
 
 /// Who issues certificates.
@@ -99,6 +101,30 @@ pub fn written(directory: &Path, name: &str, text: &str) -> PathBuf {
     let path = directory.join(name);
     std::fs::write(&path, text).expect("a writable file");
     path
+}
+
+/// The lines that switch TLS on, on a free port; their files are in the directory.
+#[must_use]
+pub fn broker_with_tls(authority: &Authority, certificate: &Issued) -> (TempDir, String) {
+    let directory = TempDir::with_prefix("leveret-tls-").expect("a temporary directory");
+    let path = |name, text| written(directory.path(), name, text).display().to_string();
+    let config = format!(
+        "listeners.ssl.default = 127.0.0.1:0\n\
+         ssl_options.cacertfile = {}\n\
+         ssl_options.certfile = {}\n\
+         ssl_options.keyfile = {}\n",
+        path("ca.pem", &authority.pem),
+        path("cert.pem", &certificate.chain),
+        path("key.pem", &certificate.key),
+    );
+    (directory, config)
+}
+
+/// Where a broker speaks TLS that printed this.
+#[must_use]
+pub fn tls_address(printed: &str) -> SocketAddr {
+    let line = printed.lines().find_map(|line| line.split_once("started TLS (SSL) listener on "));
+    line.and_then(|(_, address)| address.trim().parse().ok()).expect("a line tells the port")
 }
 
 /// A client of TLS.
