@@ -38,17 +38,19 @@ impl RawClient {
         self.call(queue::declare(name).with(Flag::Passive).on(channel)).declared()
     }
 
-    /// Whether the queue exists and may be seen from here; asked on a channel of its own.
+    /// Whether the queue exists, be it another connection's own; asked on a channel of its own.
     pub fn queue_exists(&mut self, name: &str) -> bool {
         self.open_channel(SIDE_CHANNEL);
         self.send(queue::declare(name).with(Flag::Passive).on(SIDE_CHANNEL));
-        let exists = self.expect_on(SIDE_CHANNEL).id == queue::DECLARE_OK;
-        if exists {
+        let answer = self.expect_on(SIDE_CHANNEL);
+        if answer.id == queue::DECLARE_OK {
             self.call(channel::close().on(SIDE_CHANNEL));
-        } else {
-            self.send(channel::close_ok().on(SIDE_CHANNEL));
+            return true;
         }
-        exists
+        self.send(channel::close_ok().on(SIDE_CHANNEL));
+        let code = answer.close().code;
+        assert!([404, 405].contains(&code), "neither there, nor gone, nor locked: {answer}");
+        code == 405
     }
 
     /// Waits until the queue is gone.
