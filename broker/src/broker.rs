@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::admission::Admissions;
 use crate::alarms::Alarms;
-use crate::auth::Users;
 use crate::auth::permissions::UserPermissions;
+use crate::auth::{Attempts, Logins, Users};
 use crate::clock;
 use crate::config::{Config, Mechanism};
 use crate::definitions::records::VhostRecord;
@@ -104,6 +104,8 @@ pub(crate) struct Totals {
     pub consumed: Consumed,
     /// How connections are held back.
     pub holds: Holds,
+    /// Logins since then.
+    pub logins: Attempts,
 }
 
 /// See the module documentation.
@@ -112,6 +114,7 @@ pub(crate) struct Broker {
     limits: ArcSwap<Limits>,
     topology_limits: Arc<TopologyLimits>,
     users: Users,
+    logins: Logins,
     mechanisms: Mechanisms,
     /// The encoded table of connection.start, without its length.
     server_properties: Vec<u8>,
@@ -144,6 +147,7 @@ impl Broker {
                 config.limits.exchanges,
             )),
             users: users.telling(Arc::clone(&events)),
+            logins: Logins::new(config.authentication.password_hashing),
             events,
             mechanisms: Mechanisms::new(config),
             server_properties: server_properties(&config.identity),
@@ -168,6 +172,11 @@ impl Broker {
     /// The users.
     pub(crate) fn users(&self) -> &Users {
         &self.users
+    }
+
+    /// Who gets in.
+    pub(crate) fn logins(&self) -> &Logins {
+        &self.logins
     }
 
     /// Where definitions are stored.
@@ -260,6 +269,7 @@ impl Broker {
     pub(crate) fn totals(&self) -> Totals {
         let vhosts: Vec<_> = self.vhosts.iter().map(|v| Arc::clone(v.value())).collect();
         let mut totals = Totals { connections: self.connections.len() as u64, ..Totals::default() };
+        totals.logins = self.logins.attempts();
         totals.delayed = vhosts.iter().map(|vhost| vhost.delayed_count() as u64).sum();
         vhosts.iter().for_each(|vhost| totals.deaths.add_all(vhost.deaths()));
         vhosts.iter().for_each(|vhost| totals.consumed.add_all(&vhost.consumed_before()));

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::ServeOptions;
+use crate::password::HashingAlgorithm;
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
@@ -25,6 +26,9 @@ pub enum Command {
     HashPassword {
         /// The password; without it, the first line of standard input
         password: Option<String>,
+        /// How it is hashed: sha256, sha512, md5 or argon2id
+        #[arg(long, default_value = "sha256", value_parser = algorithm)]
+        algorithm: HashingAlgorithm,
     },
     /// Look at configuration files
     Config {
@@ -90,6 +94,10 @@ pub fn parse<C: Subcommand + From<Command>>(
     Ok(line.command.unwrap_or_else(|| Command::Server(line.serve).into()))
 }
 
+fn algorithm(name: &str) -> Result<HashingAlgorithm, &'static str> {
+    HashingAlgorithm::from_name(name).ok_or("expected sha256, sha512, md5 or argon2id")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,7 +143,12 @@ mod tests {
         assert_eq!(parsed("leveret healthcheck"), Ok(Command::Healthcheck { port: 5672 }));
         assert_eq!(parsed("leveret healthcheck --port 7"), Ok(Command::Healthcheck { port: 7 }));
         let password = Some("secret".to_owned());
-        assert_eq!(parsed("leveret hash-password secret"), Ok(Command::HashPassword { password }));
+        let hashed =
+            |algorithm| Ok(Command::HashPassword { password: password.clone(), algorithm });
+        assert_eq!(parsed("leveret hash-password secret"), hashed(HashingAlgorithm::Sha256));
+        let slow = "leveret hash-password --algorithm argon2id secret";
+        assert_eq!(parsed(slow), hashed(HashingAlgorithm::Argon2id));
+        assert_eq!(parsed("leveret hash-password --algorithm rot13 secret"), Err(2));
         let check = |file| Command::Config { command: ConfigCommand::Check { file } };
         assert_eq!(parsed("leveret config check"), Ok(check(None)));
         assert_eq!(parsed("leveret config check /c"), Ok(check(Some("/c".into()))));

@@ -41,7 +41,5 @@ mod events;
 pub(crate) mod keys;
 pub(crate) mod names;
 pub mod secret;
-pub(crate) mod password;
+pub mod password;
 pub(crate) mod clock;
-
-pub use password::hash as hash_password;

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use leveret::cli::{self, ConfigCommand};
 use leveret::config::{self, Config, ServeOptions};
+use leveret::password::{self, HashingAlgorithm};
 use leveret::{healthcheck, logging, server};
 use leveret_bench::BenchArguments;
 use leveret_storage::messages;
@@ -44,8 +45,8 @@ fn act(command: cli::Command) -> Outcome {
     match command {
         cli::Command::Server(options) => serve(&options),
         cli::Command::Healthcheck { port } => run(healthcheck::check(port)),
-        cli::Command::HashPassword { password } => hash_password(password),
         cli::Command::Config { command: ConfigCommand::Check { file } } => check_config(file),
+        cli::Command::HashPassword { password, algorithm } => hash_password(algorithm, password),
         cli::Command::Verify { directory, salvage } => verify(&directory, salvage),
     }
 }
@@ -115,11 +116,11 @@ fn run<E: std::error::Error + 'static>(task: impl Future<Output = Result<(), E>>
 }
 
 #[expect(clippy::print_stdout, reason = "the hash is what was asked for")]
-fn hash_password(password: Option<String>) -> Outcome {
+fn hash_password(algorithm: HashingAlgorithm, password: Option<String>) -> Outcome {
     let password = match password {
         Some(password) => password,
         None => std::io::stdin().lines().next().transpose()?.unwrap_or_default(),
     };
-    println!("{}", leveret::hash_password(password.as_bytes()));
+    println!("{}", password::hash(algorithm, password.as_bytes()));
     Ok(())
 }

@@ -41,6 +41,7 @@ mod delayed;
 mod expiry;
 mod firehose;
 mod length_limits;
+mod logins;
 mod permissions;
 mod prefetch_recover_flow;
 mod publish;
@@ -76,6 +77,7 @@ const ROWS_AT_ONCE: usize = 8;
 const CONCEPTS: &[(&str, &[Row])] = &[
     ("groups", groups::ROWS),
     ("handshake", handshake::ROWS),
+    ("logins", logins::ROWS),
     ("frames", frames::ROWS),
     ("channel_lifecycle", channel_lifecycle::ROWS),
     ("exchange_declare", exchange_declare::ROWS),

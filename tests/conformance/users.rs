@@ -45,6 +45,11 @@ impl User {
         Handshake::plain(self.name, self.password)
     }
 
+    /// Its password.
+    pub(crate) fn password(&self) -> &'static str {
+        self.password
+    }
+
     fn config_lines(&self) -> String {
         let Self { name, password, rights } = self;
         let key = format!("default_users.{name}");

@@ -1,11 +1,17 @@
 //! Who a client is and what it may do.
 //!
-//! The handshake asks `sasl` what the client says and [`Users`] whether it is
+//! The handshake asks `sasl` what the client says and [`Logins`] whether it is
 //! true; channels ask `permissions`, through the handle that the handshake got,
 //! before every operation. Users and permissions are durable: changes are commands
 //! of `definitions`.
 
 pub(crate) mod sasl;
+
+mod slowdown;
+mod verified;
+
+mod login;
+pub(crate) use login::{Attempts, Logins};
 
 mod users;
 pub(crate) use users::Users;

@@ -10,9 +10,9 @@ use super::users::Users;
 use crate::config::{Seed, SeedPermissions, SeedUser};
 use crate::definitions::command::Access;
 use crate::definitions::records::{
-    Definitions, HashingAlgorithm, PermissionRecord, UserLimits, UserRecord, VhostRecord,
+    Definitions, PermissionRecord, UserLimits, UserRecord, VhostRecord,
 };
-use crate::password;
+use crate::password::{self, HashingAlgorithm};
 use crate::secret::Secret;
 
 /// Why the first definitions were not made.
@@ -43,9 +43,10 @@ pub(crate) fn seed_if_empty(
         description: "Default virtual host".to_owned(),
         ..VhostRecord::plain(&seed.vhost)
     };
+    let hashing = seed.password_hashing;
     let mut changes = vec![
         Access::PutVhost(vhost.clone()),
-        user(&seed.user, Some(&seed.password), &seed.tags),
+        user(&seed.user, Some(&seed.password), &seed.tags, hashing),
         permission(&seed.user, &seed.vhost, &seed.permissions),
     ];
     for further in &seed.further_users {
@@ -54,7 +55,7 @@ pub(crate) fn seed_if_empty(
             tracing::warn!("default_users.{name} has no effect: '{name}' is the default user");
             continue;
         }
-        changes.push(user(&further.name, further.password.as_ref(), &further.tags));
+        changes.push(user(&further.name, further.password.as_ref(), &further.tags, hashing));
         if may_enter(further, &seed.vhost) {
             changes.push(permission(&further.name, &seed.vhost, &further.permissions));
         }
@@ -66,12 +67,21 @@ pub(crate) fn seed_if_empty(
 }
 
 /// A user without a password has a hash that no password matches.
-fn user(name: &str, password: Option<&Secret>, tags: &[String]) -> Access {
-    let hash = |password: &Secret| password::hash(password.expose().as_bytes());
+fn user(
+    name: &str,
+    password: Option<&Secret>,
+    tags: &[String],
+    hashing_algorithm: HashingAlgorithm,
+) -> Access {
+    let hash = |password: &Secret| {
+        // A blank password is never right, so there is no hash of one.
+        let password = Some(password.expose()).filter(|password| !password.is_empty());
+        password.map(|password| password::hash(hashing_algorithm, password.as_bytes()))
+    };
     Access::PutUser(UserRecord {
         name: name.to_owned(),
-        password_hash: password.map(hash).unwrap_or_default(),
-        hashing_algorithm: HashingAlgorithm::Sha256,
+        password_hash: password.and_then(hash).unwrap_or_default(),
+        hashing_algorithm,
         tags: tags.to_vec(),
         limits: UserLimits::default(),
     })
@@ -138,7 +148,11 @@ mod tests {
         let loaded = records::load(&store.read().unwrap()).unwrap();
         assert_eq!(loaded.vhosts[0].name, "/");
         assert!(loaded.users[0].has_tag("administrator"));
-        assert!(password::verify(&loaded.users[0].password_hash, b"guest"));
+        assert!(password::verify(
+            HashingAlgorithm::Sha256,
+            &loaded.users[0].password_hash,
+            b"guest"
+        ));
         let [permission] = loaded.permissions.as_slice() else { panic!("{loaded:?}") };
         assert_eq!((permission.user.as_str(), permission.vhost.as_str()), ("guest", "/"));
         assert_eq!([&permission.configure, &permission.write, &permission.read], [".*"; 3]);
@@ -180,8 +194,8 @@ mod tests {
         let loaded = records::load(&store.read().unwrap()).unwrap();
         let [bob, eve, guest] = loaded.users.as_slice() else { panic!("{loaded:?}") };
         assert_eq!([&bob.name, &eve.name, &guest.name], ["bob", "eve", "guest"]);
-        assert!(password::verify(&bob.password_hash, b"secret"));
-        assert!(!password::verify(&eve.password_hash, b""));
+        assert!(password::verify(HashingAlgorithm::Sha256, &bob.password_hash, b"secret"));
+        assert!(!password::verify(HashingAlgorithm::Sha256, &eve.password_hash, b""));
         assert!(bob.has_tag("monitoring") && !bob.has_tag("administrator"));
         let [of_bob, of_guest] = loaded.permissions.as_slice() else { panic!("{loaded:?}") };
         assert_eq!([&of_bob.user, &of_guest.user], ["bob", "guest"]);
@@ -200,7 +214,7 @@ mod tests {
         assert!(sow(&store, &seed));
         let loaded = records::load(&store.read().unwrap()).unwrap();
         let [guest] = loaded.users.as_slice() else { panic!("{loaded:?}") };
-        assert!(password::verify(&guest.password_hash, b"guest"));
+        assert!(password::verify(HashingAlgorithm::Sha256, &guest.password_hash, b"guest"));
         assert_eq!(loaded.permissions[0].configure, ".*");
     }
 }

@@ -4,41 +4,16 @@
 //! rights follows every change, also of rights that were taken and are given again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
 use parking_lot::RwLock;
 
 use super::permissions::{Rules, UserPermissions};
-use super::sasl::{Claim, Identity};
 use super::topics::Topics;
 use crate::definitions::parameters::TopicPermissionRecord;
-use crate::definitions::records::{
-    Definitions, HashingAlgorithm, PermissionRecord, UserLimits, UserRecord,
-};
+use crate::definitions::records::{Definitions, PermissionRecord, UserLimits, UserRecord};
 use crate::definitions::store::DefinitionStore;
 use crate::events::Events;
-use crate::password;
-
-/// Why a login is refused: for the log only, the client is never told.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum LoginRefused {
-    /// No such user, or another password.
-    #[error("user '{0}' - invalid credentials")]
-    InvalidCredentials(String),
-    /// The password is empty, which is never right.
-    #[error("user '{0}' attempted to log in with a blank password")]
-    BlankPassword(String),
-    /// Nothing says who the client is.
-    #[error("{0}")]
-    Unproved(&'static str),
-    /// The user may log in from this machine only.
-    #[error("user '{0}' can only connect via localhost")]
-    NotLoopback(String),
-    /// The user's password was hashed in a way that cannot be verified here.
-    #[error("user '{0}' has a password hash of MD5, which is not verified: set the password anew")]
-    UnknownHash(String),
-}
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -109,68 +84,9 @@ impl Users {
         Self { events: Some(events), ..self }
     }
 
-    /// The user that a client claims to be, if it is.
-    ///
-    /// # Errors
-    /// It is not, or may not log in from there.
-    pub(crate) fn admit(
-        &self,
-        claim: &Claim,
-        peer: IpAddr,
-    ) -> Result<Arc<UserRecord>, LoginRefused> {
-        match claim {
-            Claim::Password(identity) => self.authenticate(identity, peer),
-            Claim::Certificate(name) => {
-                let unknown = || LoginRefused::InvalidCredentials(name.clone());
-                self.admit_from(self.user(name).ok_or_else(unknown)?, peer)
-            }
-            Claim::Unproved(reason) => Err(LoginRefused::Unproved(reason)),
-        }
-    }
-
-    /// Whether the client is who it says, from where it says it.
-    ///
-    /// # Errors
-    /// The reason, for the log.
-    pub(crate) fn authenticate(
-        &self,
-        identity: &Identity,
-        peer: IpAddr,
-    ) -> Result<Arc<UserRecord>, LoginRefused> {
-        let name = identity.user.clone();
-        let user = self.user(&name);
-        // Before any refusal: an unknown user takes as long as a wrong password.
-        let verified = match &user {
-            Some(user) if user.hashing_algorithm == HashingAlgorithm::Sha512 => {
-                password::verify_sha512(&user.password_hash, &identity.password)
-            }
-            Some(user) => password::verify(&user.password_hash, &identity.password),
-            None => password::verify("", &identity.password),
-        };
-        let Some(user) = user else { return Err(LoginRefused::InvalidCredentials(name)) };
-        if identity.password.is_empty() {
-            return Err(LoginRefused::BlankPassword(name));
-        }
-        match user.hashing_algorithm {
-            HashingAlgorithm::Sha256 | HashingAlgorithm::Sha512 => {}
-            HashingAlgorithm::Md5 => return Err(LoginRefused::UnknownHash(name)),
-        }
-        if !verified {
-            return Err(LoginRefused::InvalidCredentials(name));
-        }
-        self.admit_from(user, peer)
-    }
-
-    /// Whether the user may log in from there.
-    fn admit_from(
-        &self,
-        user: Arc<UserRecord>,
-        peer: IpAddr,
-    ) -> Result<Arc<UserRecord>, LoginRefused> {
-        if self.loopback_users.contains(&user.name) && !peer.to_canonical().is_loopback() {
-            return Err(LoginRefused::NotLoopback(user.name.clone()));
-        }
-        Ok(user)
+    /// Whether the user may log in from this machine only.
+    pub(crate) fn is_loopback_only(&self, user: &str) -> bool {
+        self.loopback_users.contains(user)
     }
 
     /// What the user may do in the vhost; `None` if it may not even enter. The
@@ -266,8 +182,6 @@ impl Granted {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr};
-
     use leveret_storage::metadata::{MemoryMetadata, MetadataStore};
 
     use super::*;
@@ -276,14 +190,12 @@ mod tests {
     use crate::definitions::command::Access;
     use crate::definitions::parameters::{self, TopicPermissionKey};
     use crate::definitions::records::{self, PermissionKey, UserKey, VhostKey};
-
-    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    use crate::password::{self, HashingAlgorithm};
 
     fn user(name: &str, password: &str) -> UserRecord {
         UserRecord {
             name: name.to_owned(),
-            password_hash: password::hash(password.as_bytes()),
+            password_hash: password::hash(HashingAlgorithm::Sha256, password.as_bytes()),
             hashing_algorithm: HashingAlgorithm::Sha256,
             tags: vec!["management".to_owned()],
             limits: UserLimits::default(),
@@ -403,69 +315,6 @@ mod tests {
         Access::ClearPermissions(PermissionKey { user, vhost })
     }
 
-    fn login(rig: &Rig, name: &str, password: &str, peer: IpAddr) -> Result<String, LoginRefused> {
-        let identity = Identity { user: name.to_owned(), password: password.into() };
-        rig.users.authenticate(&identity, peer).map(|user| user.name.clone())
-    }
-
-    #[test]
-    fn the_right_password_logs_in() {
-        let users = with_users();
-        let invalid = |name: &str| Err(LoginRefused::InvalidCredentials(name.to_owned()));
-        assert_eq!(login(&users, "bob", "secret", ELSEWHERE), Ok("bob".to_owned()));
-        assert_eq!(login(&users, "bob", "Secret", ELSEWHERE), invalid("bob"));
-        assert_eq!(login(&users, "eve", "secret", ELSEWHERE), invalid("eve"));
-        assert_eq!(login(&users, "", "", ELSEWHERE), invalid(""));
-    }
-
-    #[test]
-    fn a_blank_password_is_never_right() {
-        let users = empty();
-        users.put(user("bob", ""));
-        let without = UserRecord { password_hash: String::new(), ..user("eve", "x") };
-        users.put(without);
-        for name in ["bob", "eve"] {
-            let refused = Err(LoginRefused::BlankPassword(name.to_owned()));
-            assert_eq!(login(&users, name, "", HERE), refused);
-        }
-    }
-
-    #[test]
-    fn guest_logs_in_from_this_machine_only() {
-        let users = with_users();
-        let mapped = IpAddr::V6(Ipv4Addr::LOCALHOST.to_ipv6_mapped());
-        for peer in [HERE, mapped, IpAddr::V6(Ipv6Addr::LOCALHOST), [127, 8, 8, 8].into()] {
-            assert_eq!(login(&users, "guest", "guest", peer), Ok("guest".to_owned()), "{peer}");
-        }
-        let refused = Err(LoginRefused::NotLoopback("guest".to_owned()));
-        assert_eq!(login(&users, "guest", "guest", ELSEWHERE), refused);
-        // A wrong password from elsewhere does not tell that the right one would be refused.
-        let invalid = Err(LoginRefused::InvalidCredentials("guest".to_owned()));
-        assert_eq!(login(&users, "guest", "wrong", ELSEWHERE), invalid);
-    }
-
-    #[test]
-    fn a_hash_of_sha512_is_as_good() {
-        let users = empty();
-        let hash = "AQIDBANSvkE51MvG7pNDq4NjmP8SFay7rWsolg//30q7jnApCiuE049Jxcha\
-                    pptDh7ryvu/VdvUXYHbwdpa9veVAv14=";
-        let hashing_algorithm = HashingAlgorithm::Sha512;
-        let password_hash = hash.to_owned();
-        users.put(UserRecord { hashing_algorithm, password_hash, ..user("bob", "x") });
-        assert_eq!(login(&users, "bob", "guest", ELSEWHERE), Ok("bob".to_owned()));
-        let refused = Err(LoginRefused::InvalidCredentials("bob".to_owned()));
-        assert_eq!(login(&users, "bob", "x", ELSEWHERE), refused);
-    }
-
-    #[test]
-    fn hashes_of_md5_are_refused_with_the_reason() {
-        let users = empty();
-        let hashing_algorithm = HashingAlgorithm::Md5;
-        users.put(UserRecord { hashing_algorithm, ..user("bob", "x") });
-        let refused = Err(LoginRefused::UnknownHash("bob".to_owned()));
-        assert_eq!(login(&users, "bob", "x", HERE), refused);
-    }
-
     #[test]
     fn rights_are_per_user_and_vhost() {
         let rig = with_users();
@@ -510,7 +359,8 @@ mod tests {
         rig.allow("bob", "w", "");
         rig.put(user("bob", "changed"));
         let rig = rig.restarted();
-        assert_eq!(login(&rig, "bob", "changed", HERE), Ok("bob".to_owned()));
+        let bob = rig.users.user("bob").unwrap();
+        assert!(password::verify(bob.hashing_algorithm, &bob.password_hash, b"changed"));
         assert!(rig.check("bob", "v", Permission::Read, "b"));
         assert!(rig.users.permissions("bob", "w").is_some());
         rig.change(vec![delete_user("bob")]);

@@ -87,7 +87,6 @@ const PREFIXES: &[&str] = &[
     "net_ticktime",
     "node_tags",
     "num_acceptors",
-    "password_hashing_module",
     "prevent_startup_if_node_was_reset",
     "product",
     "prometheus.authentication",

@@ -49,6 +49,7 @@ pub use types_tls::{CrlCheck, LoginFrom, SanType, TlsVersion};
 use settings::Settings;
 
 use crate::names;
+use crate::password::HashingAlgorithm;
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,13 +153,15 @@ pub struct Limits {
     pub exchanges: Option<usize>,
 }
 
-/// `auth_mechanisms.*` and `loopback_users.*`.
+/// `auth_mechanisms.*`, `loopback_users.*` and `password_hashing_module`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authentication {
     /// In order of preference, never empty.
     pub mechanisms: Vec<Mechanism>,
     /// Users who may log in from this machine only.
     pub loopback_users: Vec<String>,
+    /// How new passwords are hashed.
+    pub password_hashing: HashingAlgorithm,
 }
 
 impl Config {
@@ -275,7 +278,11 @@ impl Authentication {
         if mechanisms.is_empty() {
             mechanisms = vec![Mechanism::Plain, Mechanism::AmqPlain];
         }
-        Ok(Self { mechanisms, loopback_users: loopback_users(settings)? })
+        Ok(Self {
+            mechanisms,
+            loopback_users: loopback_users(settings)?,
+            password_hashing: settings.get(&keys::PASSWORD_HASHING)?,
+        })
     }
 }
 

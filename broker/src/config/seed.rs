@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::error::ConfigError;
 use super::keys;
 use super::settings::Settings;
+use crate::password::HashingAlgorithm;
 use crate::secret::Secret;
 
 /// `default_*`: applies only when the data directory is empty.
@@ -23,6 +24,8 @@ pub struct Seed {
     pub tags: Vec<String>,
     /// Its rights in the vhost: configure, write, read.
     pub permissions: SeedPermissions,
+    /// How their passwords are hashed.
+    pub password_hashing: HashingAlgorithm,
     /// The users beside the first one, by name.
     pub further_users: Vec<SeedUser>,
 }
@@ -69,6 +72,7 @@ impl Seed {
                 write: settings.get(&keys::DEFAULT_WRITE)?,
                 read: settings.get(&keys::DEFAULT_READ)?,
             },
+            password_hashing: settings.get(&keys::PASSWORD_HASHING)?,
             further_users: further_users(settings)?,
         })
     }

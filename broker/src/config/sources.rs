@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Origin};
 use super::keys::{
-    DATA_DIR, DEFAULT_PASS, DEFAULT_USER, DEFAULT_VHOST, LOG_CONSOLE_LEVEL, Row, SSL_DEFAULT,
-    TABLE, TCP_DEFAULT, TLS_CACERTFILE, TLS_CERTFILE, TLS_DEPTH, TLS_FAIL_IF_NO_PEER_CERT,
-    TLS_KEYFILE, TLS_VERIFY,
+    DATA_DIR, DEFAULT_ADMINISTRATOR, DEFAULT_PASS, DEFAULT_USER, DEFAULT_VHOST, LOG_CONSOLE_LEVEL,
+    Row, SSL_DEFAULT, TABLE, TCP_DEFAULT, TLS_CACERTFILE, TLS_CERTFILE, TLS_DEPTH,
+    TLS_FAIL_IF_NO_PEER_CERT, TLS_KEYFILE, TLS_VERIFY,
 };
 use super::options::ServeOptions;
 use super::settings::Settings;
@@ -77,6 +77,9 @@ pub(super) fn environment(
 ) -> Result<(), ConfigError> {
     for (name, key) in RABBITMQ_VARIABLES {
         apply_variable(settings, environment, name, key)?;
+    }
+    for name in ["RABBITMQ_DEFAULT_USER_TAGS", "LEVERET_DEFAULT_USER_TAGS"] {
+        user_tags(settings, environment, name)?;
     }
     node_address(settings, environment)?;
     // The old images of RabbitMQ listened with TLS as soon as they had a certificate.
@@ -175,14 +178,42 @@ fn apply_variable(
     name: &str,
     key: &str,
 ) -> Result<(), ConfigError> {
+    match value_or_file(environment, name)? {
+        Some((value, origin)) => settings.set_key(key, value, origin),
+        None => Ok(()),
+    }
+}
+
+fn value_or_file(
+    environment: Environment<'_>,
+    name: &str,
+) -> Result<Option<(String, Origin)>, ConfigError> {
     if let Some(value) = variable(environment, name) {
-        return settings.set_key(key, value, Origin::Environment(name.to_owned()));
+        return Ok(Some((value, Origin::Environment(name.to_owned()))));
     }
     let name = format!("{name}_FILE");
-    let Some(path) = variable(environment, &name).map(PathBuf::from) else { return Ok(()) };
+    let Some(path) = variable(environment, &name).map(PathBuf::from) else { return Ok(None) };
     let text = fs::read_to_string(&path)
         .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
-    settings.set_key(key, text.trim_end_matches(['\r', '\n']).to_owned(), Origin::Environment(name))
+    let value = text.trim_end_matches(['\r', '\n']).to_owned();
+    Ok(Some((value, Origin::Environment(name))))
+}
+
+/// All tags of the default user in one variable, separated by commas; what is not among them, it has
+/// not.
+fn user_tags(
+    settings: &mut Settings,
+    environment: Environment<'_>,
+    name: &str,
+) -> Result<(), ConfigError> {
+    let Some((tags, origin)) = value_or_file(environment, name)? else { return Ok(()) };
+    settings.forget(&["default_user_tags"]);
+    settings.set_key(DEFAULT_ADMINISTRATOR.name, "false".to_owned(), origin.clone())?;
+    for tag in tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
+        let path = vec!["default_user_tags".to_owned(), tag.to_owned()];
+        settings.set(path, "true".to_owned(), origin.clone())?;
+    }
+    Ok(())
 }
 
 /// RabbitMQ: RABBITMQ_NODE_IP_ADDRESS and RABBITMQ_NODE_PORT name the one listener.

@@ -181,6 +181,71 @@ fn secrets_may_come_in_files() {
 }
 
 #[test]
+fn all_of_the_first_user_may_come_in_files() {
+    let mut rig = Rig::new("");
+    for (name, text) in [
+        ("USER", "bob\n"),
+        ("PASS", "se cret\r\n"),
+        ("VHOST", "v\n"),
+        ("USER_TAGS", "management\n"),
+    ] {
+        fs::write(rig.path(name), text).unwrap();
+        let path = rig.path(name).display().to_string();
+        rig = rig.variable(&format!("RABBITMQ_DEFAULT_{name}_FILE"), path);
+    }
+    let seed = rig.load().unwrap().seed;
+    assert_eq!((seed.user.as_str(), seed.vhost.as_str()), ("bob", "v"));
+    assert_eq!((seed.password.expose(), seed.tags), ("se cret", vec!["management".to_owned()]));
+    // The value goes before the file.
+    let seed = rig.variable("RABBITMQ_DEFAULT_USER", "eve").load().unwrap().seed;
+    assert_eq!(seed.user, "eve");
+}
+
+#[test]
+fn the_first_users_tags_come_in_one_variable() {
+    for (value, expected) in [
+        ("administrator", vec!["administrator"]),
+        ("monitoring, administrator", vec!["administrator", "monitoring"]),
+        ("management", vec!["management"]),
+        (",", vec![]),
+        ("", vec!["administrator", "policymaker"]),
+    ] {
+        let rig = Rig::new("default_user_tags.policymaker = true");
+        let seed = rig.variable("RABBITMQ_DEFAULT_USER_TAGS", value).load().unwrap().seed;
+        assert_eq!(seed.tags, expected, "{value}");
+    }
+    let rig = Rig::new("").variable("LEVERET_DEFAULT_USER_TAGS", "monitoring");
+    let rig = rig.variable("LEVERET_DEFAULT_USER_TAGS_ADMINISTRATOR", "true");
+    assert_eq!(rig.load().unwrap().seed.tags, ["administrator", "monitoring"]);
+}
+
+#[test]
+fn in_the_image_guest_logs_in_from_anywhere_as_in_rabbitmqs() {
+    let defaults = include_str!("../../../config/docker/10-defaults.conf");
+    let rig = Rig::new("").drop_in("10-defaults.conf", defaults);
+    assert_eq!(rig.load().unwrap().authentication.loopback_users, [""; 0]);
+    let rig = rig.drop_in("20-own.conf", "loopback_users.guest = true");
+    assert_eq!(rig.load().unwrap().authentication.loopback_users, ["guest"]);
+    assert_eq!(Rig::new("").load().unwrap().authentication.loopback_users, ["guest"]);
+}
+
+#[test]
+fn passwords_are_hashed_as_configured() {
+    for (text, expected) in [
+        ("", HashingAlgorithm::Sha256),
+        ("password_hashing_module = rabbit_password_hashing_sha512", HashingAlgorithm::Sha512),
+        ("password_hashing_module = rabbit_password_hashing_md5", HashingAlgorithm::Md5),
+        ("password_hashing_module = argon2id", HashingAlgorithm::Argon2id),
+    ] {
+        let config = Rig::new(text).load().unwrap();
+        assert_eq!(config.authentication.password_hashing, expected, "{text}");
+        assert_eq!(config.seed.password_hashing, expected, "{text}");
+    }
+    let wrong = Rig::new("password_hashing_module = rot13").load().unwrap_err();
+    assert!(wrong.contains("password_hashing_module") && wrong.contains("argon2id"), "{wrong}");
+}
+
+#[test]
 fn loopback_users_can_be_added_and_removed() {
     for (text, expected) in [
         ("loopback_users.guest = false", vec![]),

@@ -11,6 +11,8 @@ use leveret_storage::messages::{Engine, FsyncPolicy};
 use regex::Regex;
 use tracing_subscriber::EnvFilter;
 
+use crate::password::HashingAlgorithm;
+
 /// How values of type `T` are written.
 pub(super) struct Type<T> {
     /// Completes "expected ...".
@@ -162,6 +164,12 @@ pub(super) const LISTENER: Type<Option<SocketAddr>> = Type {
 
 pub(super) const MECHANISM: Type<Mechanism> =
     Type { name: "PLAIN, AMQPLAIN or EXTERNAL", parse: Mechanism::from_name };
+
+pub(super) const HASHING: Type<HashingAlgorithm> = Type {
+    name: "rabbit_password_hashing_sha256, rabbit_password_hashing_sha512, \
+           rabbit_password_hashing_md5 or argon2id",
+    parse: HashingAlgorithm::from_name,
+};
 
 /// The level names of RabbitMQ, or filter directives such as `info,leveret=debug`.
 pub(super) const LOG_FILTER: Type<String> = Type {

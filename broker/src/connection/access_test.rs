@@ -8,8 +8,8 @@ use super::test_client::{TestClient, start};
 use crate::broker::Broker;
 use crate::broker::access::{By, Credential, Refused, UserDraft};
 use crate::definitions::parameters::TopicPermissionRecord;
-use crate::definitions::records::{HashingAlgorithm, PermissionRecord, UserLimits};
-use crate::password;
+use crate::definitions::records::{PermissionRecord, UserLimits};
+use crate::password::{self, HashingAlgorithm};
 use crate::policy::Definition;
 use crate::secret::Secret;
 
@@ -181,7 +181,10 @@ async fn users_are_made_changed_and_protected_and_stay_so() {
     let directory = tempfile::tempdir().unwrap();
     let started = start(directory.path(), "");
     let broker = Arc::clone(&started.broker);
-    let hash = Credential::Hash(password::hash(b"known"), HashingAlgorithm::Sha256);
+    let hash = Credential::Hash(
+        password::hash(HashingAlgorithm::Sha512, b"known"),
+        HashingAlgorithm::Sha512,
+    );
     let draft = UserDraft { credential: Some(hash), ..UserDraft::default() };
     drop(broker.add_user(By::CommandLine, "ann", draft.clone()).unwrap());
     let twice = broker.add_user(By::CommandLine, "ann", draft).map(drop).unwrap_err();
@@ -201,7 +204,10 @@ async fn users_are_made_changed_and_protected_and_stay_so() {
     let started = start(directory.path(), "");
     let broker = &started.broker;
     let ann = broker.users().user("ann").unwrap();
-    assert!(password::verify(&ann.password_hash, b"known") && ann.has_tag("monitoring"));
+    assert!(
+        password::verify(HashingAlgorithm::Sha512, &ann.password_hash, b"known")
+            && ann.has_tag("monitoring")
+    );
     assert_eq!(ann.limits.max_channels, Some(7));
     let nothing = UserDraft { credential: Some(Credential::Nothing), ..UserDraft::default() };
     drop(broker.update_user(By::CommandLine, "ann", nothing).unwrap());

@@ -190,17 +190,10 @@ impl Wire<'_> {
             .map_err(|error| Refused::Silent(ConnectionError::CommandInvalid(error.to_string())))?;
         let about = self.about(&start_ok);
         let name = claim.user().to_owned();
-        let user = broker.users().admit(&claim, peer.ip()).map_err(|refusal| {
+        let user = broker.logins().admit(broker.users(), &claim, peer.ip()).await.map_err(|refusal| {
             broker.events().tell(|| about.refused(&name, &claim.event_reason()));
             broker.events().tell(|| about.closed(ConnectionId::next()));
-            let connection = &*about.name;
-            tracing::error!(
-                event = "login.refused",
-                connection,
-                user = name,
-                mechanism = start_ok.mechanism,
-                "login refused on AMQP connection {connection}: {refusal}"
-            );
+            refusal.log(&about.name, &name, start_ok.mechanism);
             refuse(ConnectionError::AccessRefused(format!(
                 "Login was refused using authentication mechanism {}. For details see the broker logfile.",
                 start_ok.mechanism

@@ -134,11 +134,19 @@ async fn refuse(mut socket: Socket, label: &str, refused: Refused) {
         Refused::BadHeader(_) => "closing",
         Refused::Told(..) | Refused::Silent(_) | Refused::Gone => "error on",
     };
-    error!(
-        event = "connection.refused",
-        connection = label,
-        "{what} AMQP connection {label}: {told}"
+    // Of a login that failed the log has a line already, if it is to have one.
+    let is_login = matches!(
+        refused,
+        Refused::Told(ConnectionError::AccessRefused(_), _)
+            | Refused::Silent(ConnectionError::AccessRefused(_))
     );
+    if !is_login {
+        error!(
+            event = "connection.refused",
+            connection = label,
+            "{what} AMQP connection {label}: {told}"
+        );
+    }
     match refused {
         Refused::Told(..) => wait_for_end(&mut socket, CLOSE_OK_WAIT).await,
         // No frame: clients without the capability take silence and the end for a refusal.

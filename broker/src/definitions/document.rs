@@ -18,6 +18,7 @@ use super::records::{
     BindingRecord, DestinationKind, ExchangeRecord, PermissionRecord, UserRecord, VhostRecord,
 };
 use crate::exchange::ExchangeKind;
+use crate::password::HashingAlgorithm;
 use crate::policy::{Draft, Invalid, Policy, PolicyKind};
 
 /// Everything that a document defines, of each kind in its order.
@@ -81,11 +82,11 @@ impl DocumentError {
 }
 
 impl Document {
-    /// Reads a document. An empty one defines nothing.
+    /// Reads a document. An empty one defines nothing. Passwords in it are hashed as `hashing` says.
     ///
     /// # Errors
     /// It is no JSON object, or something in it cannot be read.
-    pub(crate) fn read(text: &[u8]) -> Result<Self, DocumentError> {
+    pub(crate) fn read(text: &[u8], hashing: HashingAlgorithm) -> Result<Self, DocumentError> {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         if text.is_empty() {
             return Ok(Self::default());
@@ -98,16 +99,20 @@ impl Document {
         };
         let root = Object::new(&categories);
         let mut document = Self::default();
-        document.read_access(&root)?;
+        document.read_access(&root, hashing)?;
         document.read_parameters(&root)?;
         document.read_topology(&root)?;
         Ok(document)
     }
 
-    fn read_access(&mut self, root: &Object<'_>) -> Result<(), DocumentError> {
+    fn read_access(
+        &mut self,
+        root: &Object<'_>,
+        hashing: HashingAlgorithm,
+    ) -> Result<(), DocumentError> {
         let version = root.find("rabbitmq_version").or_else(|| root.find("rabbit_version"));
         let version = version.and_then(Value::as_str);
-        self.users = root.each("users", |user| users::user(user, version))?;
+        self.users = root.each("users", |user| users::user(user, version, hashing))?;
         self.vhosts = root.each("vhosts", vhost)?;
         let tracing = root.each("vhosts", |vhost| {
             let told = vhost.find("tracing").map(|_| vhost.flag("tracing", false));

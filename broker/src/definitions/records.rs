@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::exchange::ExchangeKind;
+use crate::password::HashingAlgorithm;
 use crate::pause::Pause;
 
 /// What names a definition in the metadata store.
@@ -86,26 +87,12 @@ impl VhostRecord {
     }
 }
 
-/// How a password hash was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum HashingAlgorithm {
-    /// Salted SHA-256.
-    #[serde(rename = "rabbit_password_hashing_sha256")]
-    Sha256,
-    /// Salted SHA-512, as RabbitMQ may export it.
-    #[serde(rename = "rabbit_password_hashing_sha512")]
-    Sha512,
-    /// Salted MD5, as old versions of RabbitMQ made it; it is not verified.
-    #[serde(rename = "rabbit_password_hashing_md5")]
-    Md5,
-}
-
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UserRecord {
     /// The login name.
     pub name: String,
-    /// In base64; empty for a user that cannot log in with a password.
+    /// In base64, or in the PHC string format; empty for a user that cannot log in with a password.
     pub password_hash: String,
     /// How the hash was made.
     pub hashing_algorithm: HashingAlgorithm,

@@ -76,7 +76,7 @@ pub(crate) fn load(
     let mut known = Known::default();
     for (path, text) in &files {
         let failed = |source| ImportError::Document { path: path.clone(), source };
-        let mut document = Document::read(text).map_err(failed)?;
+        let mut document = Document::read(text, broker.logins().hashing()).map_err(failed)?;
         known.give_types(&mut document, broker);
         known.check(&document, broker).map_err(failed)?;
         documents.push((path, document));

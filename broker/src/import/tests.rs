@@ -14,7 +14,7 @@ use crate::definitions::held::HeldMetadata;
 use crate::definitions::records;
 use crate::definitions::store::DefinitionStore;
 use crate::keys::ConnectionId;
-use crate::password;
+use crate::password::{self, HashingAlgorithm};
 use crate::stores::tests::in_memory;
 
 const ME: ConnectionId = ConnectionId(1);
@@ -97,7 +97,7 @@ fn a_file_is_there_and_durable_once_it_is_loaded() {
     assert_eq!((stored.vhosts.len(), stored.users.len(), stored.permissions.len()), (1, 1, 1));
     assert_eq!((stored.exchanges.len(), stored.queues.len(), stored.bindings.len()), (1, 1, 2));
     assert_eq!(stored.queues[0].id, queue.id().0);
-    assert!(password::verify(&stored.users[0].password_hash, b"secret"));
+    assert!(password::verify(HashingAlgorithm::Sha256, &stored.users[0].password_hash, b"secret"));
     let policies = parameters::policies(&rig.store.read().unwrap()).unwrap();
     assert_eq!(policies[0].name, "p");
 }
@@ -131,7 +131,7 @@ fn what_is_there_stays_and_users_become_as_they_are_in_the_file() {
     let stored = rig.stored();
     assert_eq!(stored.queues[0].arguments.get("x-max-length"), Some(&FieldValue::I64(9)));
     assert_eq!(stored.exchanges[0].kind, crate::exchange::ExchangeKind::Fanout);
-    assert!(password::verify(&stored.users[0].password_hash, b"other"));
+    assert!(password::verify(HashingAlgorithm::Sha256, &stored.users[0].password_hash, b"other"));
     let queue = rig.broker.vhost("v").unwrap().queue("q").unwrap();
     assert_eq!(queue.effective_arguments().get("x-max-length"), Some(&FieldValue::I64(8)));
 }
@@ -242,7 +242,8 @@ fn a_document_that_is_there_already_is_not_written_again() {
     document["topic_permissions"] = json!([
         {"user": "bob", "vhost": "v", "exchange": "x", "write": "^a", "read": ""}
     ]);
-    let read = || Document::read(document.to_string().as_bytes()).unwrap();
+    let read =
+        || Document::read(document.to_string().as_bytes(), HashingAlgorithm::Sha256).unwrap();
     let rig = rig_on(HeldMetadata::new());
     apply::apply(read(), &rig.broker, &rig.store.read().unwrap()).unwrap();
     assert_ne!(rig.store.sync(), 0);
@@ -250,7 +251,7 @@ fn a_document_that_is_there_already_is_not_written_again() {
     apply::apply(read(), &rig.broker, &rig.store.read().unwrap()).unwrap();
     assert_eq!(rig.store.waiting(), [0; 0]);
     document["queues"][0]["name"] = json!("another");
-    let read = Document::read(document.to_string().as_bytes()).unwrap();
+    let read = Document::read(document.to_string().as_bytes(), HashingAlgorithm::Sha256).unwrap();
     let error = apply::apply(read, &rig.broker, &rig.store.read().unwrap()).unwrap_err();
     let text = error.to_string();
     assert!(text.starts_with("queue 'another' in vhost 'v': ") && text.contains("disk is full"));

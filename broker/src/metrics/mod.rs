@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use leveret_storage::messages::{FSYNC_BUCKETS_MICROS, Health, MessageStore, Statistics};
 
+use crate::auth::Attempts;
 use crate::broker::Totals;
 use crate::queue::death_counts::{CAUSES, DeathCounts, DeathsByType};
 use crate::queue::deaths::Reason;
@@ -112,6 +113,7 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     totals(&mut text, &snapshot.totals);
     deaths(&mut text, &snapshot.totals.deaths);
     consumers(&mut text, &snapshot.totals);
+    logins(&mut text, snapshot.totals.logins);
     stored(&mut text, &snapshot.store);
     text.into_string()
 }
@@ -259,6 +261,22 @@ fn consumers(text: &mut Text, totals: &Totals) {
     text.number("leveret_consumer_timeouts_total", Kind::Counter, help, consumed.timeouts);
 }
 
+fn logins(text: &mut Text, logins: Attempts) {
+    let attempts = logins.succeeded + logins.failed;
+    for (name, help, value) in [
+        ("rabbitmq_auth_attempts_total", "Logins.", attempts),
+        ("rabbitmq_auth_attempts_succeeded_total", "Logins that got in.", logins.succeeded),
+        ("rabbitmq_auth_attempts_failed_total", "Logins that did not.", logins.failed),
+        (
+            "leveret_auth_attempts_slowed_total",
+            "Logins that had to wait, because others had failed before.",
+            logins.slowed,
+        ),
+    ] {
+        text.number(name, Kind::Counter, help, value);
+    }
+}
+
 fn stored(text: &mut Text, store: &StoreState) {
     let statistics = &store.statistics;
     for (name, help, value) in [
@@ -373,6 +391,7 @@ mod tests {
                 ages: Ages { ready_ms: 1500, unacked_ms: 20 },
                 consumed: Consumed { timeouts: 9, ..Consumed::default() },
                 holds: Holds::default(),
+                logins: Attempts { succeeded: 10, failed: 11, slowed: 12 },
             },
             store: StoreState::default(),
         };
@@ -404,6 +423,8 @@ mod tests {
             "leveret_consumer_ack_seconds_bucket{le=\"+Inf\"} 0",
             "leveret_connections{state=\"flow\",cause=\"queue\"} 0",
             "leveret_consumer_timeouts_total 9",
+            "rabbitmq_auth_attempts_total 21",
+            "leveret_auth_attempts_slowed_total 12",
             "rabbitmq_global_messages_dead_lettered_expired_total{queue_type=\"rabbit_classic_queue\",\
              dead_letter_strategy=\"at_least_once\"} 0",
             "rabbitmq_global_messages_dead_lettered_maxlen_total{queue_type=\"rabbit_quorum_queue\",\

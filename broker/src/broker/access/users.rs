@@ -4,15 +4,12 @@
 //! other changes leave connections open. A new password and new tags count from the next login on, as
 //! on RabbitMQ; limits count at once for what is opened from now on.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use super::{Broker, By, Refused, TAGS_MAX, assert_name, durable};
 use crate::auth::AuthError;
 use crate::definitions::command::Access;
-use crate::definitions::records::{HashingAlgorithm, UserKey, UserLimits, UserRecord};
+use crate::definitions::records::{UserKey, UserLimits, UserRecord};
 use crate::definitions::store::Durable;
-use crate::password;
+use crate::password::{self, HashingAlgorithm};
 use crate::policy::{Definition, limits};
 use crate::secret::Secret;
 
@@ -21,7 +18,7 @@ use crate::secret::Secret;
 pub(crate) enum Credential {
     /// By this password.
     Password(Secret),
-    /// By the password that this is the hash of, in base64.
+    /// By the password that this is the hash of.
     Hash(String, HashingAlgorithm),
     /// Not by a password.
     Nothing,
@@ -56,7 +53,7 @@ impl Broker {
     ) -> Result<Durable, Refused> {
         self.change_user(by, name, |there| match there {
             Some(_) => Err(Refused::UserExists(name.to_owned())),
-            None => drafted(name, None, draft),
+            None => drafted(self.logins().hashing(), name, None, draft),
         })
     }
 
@@ -70,7 +67,7 @@ impl Broker {
         name: &str,
         draft: UserDraft,
     ) -> Result<Durable, Refused> {
-        self.change_user(by, name, |there| drafted(name, there, draft))
+        self.change_user(by, name, |there| drafted(self.logins().hashing(), name, there, draft))
     }
 
     /// Changes a user that there is.
@@ -83,7 +80,9 @@ impl Broker {
         name: &str,
         draft: UserDraft,
     ) -> Result<Durable, Refused> {
-        self.change_user(by, name, |there| drafted(name, Some(known(name, there)?), draft))
+        self.change_user(by, name, |there| {
+            drafted(self.logins().hashing(), name, Some(known(name, there)?), draft)
+        })
     }
 
     fn change_user(
@@ -193,6 +192,7 @@ fn assert_open(by: By<'_>, user: &UserRecord) -> Result<(), Refused> {
 }
 
 fn drafted(
+    hashing: HashingAlgorithm,
     name: &str,
     there: Option<&UserRecord>,
     draft: UserDraft,
@@ -200,18 +200,18 @@ fn drafted(
     let mut user = there.cloned().unwrap_or_else(|| UserRecord {
         name: name.to_owned(),
         password_hash: String::new(),
-        hashing_algorithm: HashingAlgorithm::Sha256,
+        hashing_algorithm: hashing,
         tags: Vec::new(),
         limits: UserLimits::default(),
     });
     match draft.credential {
         None => {}
         Some(Credential::Password(password)) => {
-            user.password_hash = password::hash(password.expose().as_bytes());
-            user.hashing_algorithm = HashingAlgorithm::Sha256;
+            user.password_hash = password::hash(hashing, password.expose().as_bytes());
+            user.hashing_algorithm = hashing;
         }
         Some(Credential::Hash(hash, algorithm)) => {
-            STANDARD.decode(&hash).map_err(|_| Refused::NoHash)?;
+            password::assert_hash(algorithm, &hash).map_err(|_| Refused::NoHash)?;
             user.password_hash = hash;
             user.hashing_algorithm = algorithm;
         }

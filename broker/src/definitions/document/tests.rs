@@ -4,15 +4,16 @@ use leveret_protocol::types::FieldValue;
 use serde_json::json;
 
 use super::*;
-use crate::definitions::records::HashingAlgorithm;
 use crate::password;
 
 fn read(document: &Value) -> Document {
-    Document::read(document.to_string().as_bytes()).unwrap_or_else(|error| panic!("{error}"))
+    Document::read(document.to_string().as_bytes(), HashingAlgorithm::Sha256)
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn fault(document: &Value) -> String {
-    let error = Document::read(document.to_string().as_bytes()).expect_err("it cannot be read");
+    let error = Document::read(document.to_string().as_bytes(), HashingAlgorithm::Sha256)
+        .expect_err("it cannot be read");
     let text = error.to_string();
     assert!(!text.contains('\n'), "{text}");
     text
@@ -74,7 +75,10 @@ fn export() -> Value {
 fn an_export_is_read_whole() {
     let document = read(&export());
     let [user] = &*document.users else { panic!("{document:?}") };
-    assert!(password::verify(&user.password_hash, b"guest") && user.has_tag("administrator"));
+    assert!(
+        password::verify(HashingAlgorithm::Sha256, &user.password_hash, b"guest")
+            && user.has_tag("administrator")
+    );
     let vhost = VhostRecord {
         name: "v".to_owned(),
         description: "of tests".to_owned(),
@@ -121,7 +125,10 @@ fn what_old_versions_leave_out_has_its_default() {
         (HashingAlgorithm::Md5, "administrator+monitoring")
     );
     assert_eq!((b.password_hash.as_str(), b.tags.len()), ("", 0));
-    assert!(password::verify(&c.password_hash, b"secret") && c.has_tag("administrator"));
+    assert!(
+        password::verify(HashingAlgorithm::Sha256, &c.password_hash, b"secret")
+            && c.has_tag("administrator")
+    );
     assert_eq!((&*document.vhosts[0].description, document.vhosts[0].tags.len()), ("old", 2));
     assert_eq!(document.policies[0].priority, 0.into());
     assert!(document.queues[0].durable && document.exchanges[0].durable);
@@ -158,10 +165,11 @@ fn what_is_the_brokers_own_or_of_the_past_is_passed_over_with_a_note() {
 fn the_type_of_queues_that_name_none_is_their_vhosts() {
     let of = |named: Value| {
         let vhost = json!({"name": "v", "metadata": {"default_queue_type": named}});
-        Document::read(json!({"vhosts": [vhost]}).to_string().as_bytes()).map(|document| {
-            let vhost = &document.vhosts[0];
-            (vhost.queue_type().map(str::to_owned), document.notes.len())
-        })
+        Document::read(json!({"vhosts": [vhost]}).to_string().as_bytes(), HashingAlgorithm::Sha256)
+            .map(|document| {
+                let vhost = &document.vhosts[0];
+                (vhost.queue_type().map(str::to_owned), document.notes.len())
+            })
     };
     for classic in [json!("classic"), json!("undefined"), json!(""), json!(null)] {
         assert_eq!(of(classic), Ok((None, 0)));
@@ -176,7 +184,7 @@ fn the_type_of_queues_that_name_none_is_their_vhosts() {
 #[test]
 fn nothing_and_a_mark_before_the_text_are_documents() {
     for text in ["", "{}", "\u{feff}{}", "\u{feff}", "{\"queues\": null}"] {
-        let read = Document::read(text.as_bytes());
+        let read = Document::read(text.as_bytes(), HashingAlgorithm::Sha256);
         assert_eq!(read, Ok(Document::default()), "{text:?}");
     }
 }
@@ -227,7 +235,8 @@ fn the_first_object_that_cannot_be_read_is_named() {
     ] {
         assert_eq!(fault(&document), expected);
     }
-    let broken = Document::read(b"{\"queues\":\n[}").unwrap_err().to_string();
+    let broken =
+        Document::read(b"{\"queues\":\n[}", HashingAlgorithm::Sha256).unwrap_err().to_string();
     assert_eq!(broken, "the document: it is not JSON: expected value at line 2 column 2");
 }
 

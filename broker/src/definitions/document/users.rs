@@ -2,18 +2,21 @@
 //!
 //! A room of `definitions::document`. Rules and the names of hashing algorithms are RabbitMQ's.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::object::Object;
-use crate::definitions::records::{HashingAlgorithm, UserLimits, UserRecord};
-use crate::password;
+use crate::definitions::records::{UserLimits, UserRecord};
+use crate::password::{self, HashingAlgorithm};
 
 /// RabbitMQ: more tags than these are refused.
 const TAGS_MAX: usize = 32;
 
-pub(super) fn user(user: &Object<'_>, version: Option<&str>) -> Result<UserRecord, String> {
+/// Reads a user. `hashing` is how passwords are hashed here.
+pub(super) fn user(
+    user: &Object<'_>,
+    version: Option<&str>,
+    hashing: HashingAlgorithm,
+) -> Result<UserRecord, String> {
     let (password_hash, hashing_algorithm) =
         match (user.find("password"), user.find("password_hash")) {
             (Some(_), Some(_)) => {
@@ -21,10 +24,13 @@ pub(super) fn user(user: &Object<'_>, version: Option<&str>) -> Result<UserRecor
             }
             (Some(_), None) => {
                 let password = user.text("password")?;
-                (password::hash(password.as_bytes()), HashingAlgorithm::Sha256)
+                (password::hash(hashing, password.as_bytes()), hashing)
             }
-            (None, Some(_)) => (hash(user)?, hashing_algorithm(user, version)?),
-            (None, None) => (String::new(), HashingAlgorithm::Sha256),
+            (None, Some(_)) => {
+                let made_by = hashing_algorithm(user, version, hashing)?;
+                (hash(user, made_by)?, made_by)
+            }
+            (None, None) => (String::new(), hashing),
         };
     Ok(UserRecord {
         name: user.short("name")?,
@@ -51,20 +57,25 @@ fn limits(user: &Object<'_>) -> Result<UserLimits, String> {
     })
 }
 
-fn hash(user: &Object<'_>) -> Result<String, String> {
+fn hash(user: &Object<'_>, made_by: HashingAlgorithm) -> Result<String, String> {
     let hash = user.text("password_hash")?;
-    match STANDARD.decode(&hash) {
-        Ok(_) => Ok(hash),
-        Err(_) => Err("'password_hash' is not base64".to_owned()),
+    match password::assert_hash(made_by, &hash) {
+        Ok(()) => Ok(hash),
+        Err(reason) => Err(format!("'password_hash' {reason}")),
     }
 }
 
-/// Versions before 3.6 knew MD5 alone, and did not say so.
-fn hashing_algorithm(user: &Object<'_>, version: Option<&str>) -> Result<HashingAlgorithm, String> {
+/// Versions before 3.6 knew MD5 alone, and did not say so; others that say nothing mean the
+/// algorithm that is configured.
+fn hashing_algorithm(
+    user: &Object<'_>,
+    version: Option<&str>,
+    hashing: HashingAlgorithm,
+) -> Result<HashingAlgorithm, String> {
     let Some(named) = user.find("hashing_algorithm") else {
         let old = ["2.", "3.0.", "3.1.", "3.2.", "3.3.", "3.4.", "3.5."];
         let is_old = version.is_some_and(|version| old.iter().any(|old| version.starts_with(old)));
-        return Ok(if is_old { HashingAlgorithm::Md5 } else { HashingAlgorithm::Sha256 });
+        return Ok(if is_old { HashingAlgorithm::Md5 } else { hashing });
     };
     serde_json::from_value(named.clone())
         .map_err(|_| format!("there is no 'hashing_algorithm' {named}"))
