@@ -12,3 +12,4 @@ mod proxied;
 mod refused_starts;
 mod reload;
 mod rig;
+mod scan;

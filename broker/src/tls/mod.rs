@@ -169,15 +169,18 @@ async fn shake_hands(
         return Err(Refusal::Said(sentence.to_owned()));
     }
     let session = Session::new(socket, connection);
+    // Who says nothing at all looks whether the port is open.
+    let mut gone = Refusal::Gone;
     loop {
-        let Some(bytes @ [_, ..]) = received.get(..count) else { return Err(Refusal::Gone) };
+        let Some(bytes @ [_, ..]) = received.get(..count) else { return Err(gone) };
+        gone = Refusal::Said(sentences::GONE.to_owned());
         match session.shake_hands(bytes, input).await {
             Ok(true) => return Ok(session),
             Ok(false) => count = session.receive_raw(&mut received).await.unwrap_or(0),
             Err(HandshakeFailure::Tls(error)) => {
                 return Err(Refusal::Said(sentences::of(&error, &served.names)));
             }
-            Err(HandshakeFailure::Io) => return Err(Refusal::Gone),
+            Err(HandshakeFailure::Io) => return Err(gone),
         }
     }
 }

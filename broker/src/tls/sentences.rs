@@ -6,6 +6,11 @@
 
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
+/// The client hung up in the middle, as many do who do not like our certificate.
+pub(super) const GONE: &str = "the client closed the socket during the handshake and did not say why: \
+     most often it does not know the authority of our certificate, or connects to a name that is not \
+     in it";
+
 /// What a first read says of a client that does not speak TLS; nothing if it does.
 pub(super) fn of_first_bytes(bytes: &[u8]) -> Option<&'static str> {
     let is_http =
@@ -51,7 +56,8 @@ fn of_alert(alert: AlertDescription, names: &str) -> String {
             let names = if names.is_empty() { "none" } else { names };
             return format!(
                 "the client refuses our certificate ({}): most often the name it connects to is \
-                 not among those of the certificate, which are: {names}",
+                 not among those of the certificate, which are: {names}; or it does not know the \
+                 authority",
                 words(alert)
             );
         }
@@ -126,7 +132,9 @@ fn of_incompatibility(why: &PeerIncompatible) -> String {
     let because = match why {
         PeerIncompatible::Tls12NotOffered
         | PeerIncompatible::Tls12NotOfferedOrEnabled
-        | PeerIncompatible::SupportedVersionsExtensionRequired => {
+        | PeerIncompatible::SupportedVersionsExtensionRequired
+        // rustls looks at signatures first, which TLS 1.0 and 1.1 do not name.
+        | PeerIncompatible::SignatureAlgorithmsExtensionRequired => {
             "no version of TLS in common: see ssl_options.versions"
         }
         PeerIncompatible::NoCipherSuitesInCommon
