@@ -8,6 +8,7 @@
 pub(crate) mod access;
 pub(crate) mod admission;
 mod tuning;
+mod vhosts;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -18,8 +19,8 @@ use rustc_hash::FxBuildHasher;
 use tokio_util::sync::CancellationToken;
 
 use self::admission::Admissions;
+use self::vhosts::Vhosts;
 use crate::alarms::Alarms;
-use crate::auth::permissions::UserPermissions;
 use crate::auth::{Attempts, Logins, Users};
 use crate::clock;
 use crate::config::{Config, Mechanism};
@@ -118,7 +119,7 @@ pub(crate) struct Broker {
     mechanisms: Mechanisms,
     /// The encoded table of connection.start, without its length.
     server_properties: Vec<u8>,
-    vhosts: DashMap<Box<str>, Arc<Vhost>, foldhash::fast::RandomState>,
+    vhosts: Vhosts,
     connections: DashMap<ConnectionId, Arc<ConnectionHandle>, FxBuildHasher>,
     definitions: Arc<DefinitionStore>,
     messages: Arc<Messages>,
@@ -151,7 +152,7 @@ impl Broker {
             events,
             mechanisms: Mechanisms::new(config),
             server_properties: server_properties(&config.identity),
-            vhosts: DashMap::default(),
+            vhosts: Vhosts::new(config.limits.vhosts),
             connections: DashMap::default(),
             definitions,
             messages,
@@ -231,10 +232,20 @@ impl Broker {
 
     /// The vhost with this name.
     pub(crate) fn vhost(&self, name: &str) -> Option<Arc<Vhost>> {
-        self.vhosts.get(name).map(|entry| Arc::clone(entry.value()))
+        self.vhosts.get(name)
     }
 
-    /// Adds a vhost.
+    /// How many vhosts there may be, if there is a limit.
+    pub(crate) fn vhost_max(&self) -> Option<usize> {
+        self.vhosts.max()
+    }
+
+    /// How many there are, those that are being deleted among them.
+    pub(crate) fn vhost_count(&self) -> usize {
+        self.vhosts.count()
+    }
+
+    /// Adds a vhost, which is defined already.
     pub(crate) fn add_vhost(&self, about: &VhostRecord) -> Arc<Vhost> {
         let vhost = Vhost::new(
             about.clone(),
@@ -244,7 +255,7 @@ impl Broker {
             Arc::clone(&self.topology_limits),
             Arc::clone(&self.events),
         );
-        self.vhosts.insert(vhost.name().into(), Arc::clone(&vhost));
+        self.vhosts.insert(&vhost);
         vhost.tell_of_exchanges();
         self.events.tell(|| vhost_created(about));
         vhost
@@ -267,8 +278,8 @@ impl Broker {
 
     /// Counts everything. Locks one queue after the other.
     pub(crate) fn totals(&self) -> Totals {
-        let vhosts: Vec<_> = self.vhosts.iter().map(|v| Arc::clone(v.value())).collect();
-        let mut totals = Totals { connections: self.connections.len() as u64, ..Totals::default() };
+        let (vhosts, gone) = self.vhosts.all_and_gone();
+        let mut totals = Totals { connections: self.connections.len() as u64, ..gone };
         totals.logins = self.logins.attempts();
         totals.delayed = vhosts.iter().map(|vhost| vhost.delayed_count() as u64).sum();
         vhosts.iter().for_each(|vhost| totals.deaths.add_all(vhost.deaths()));
@@ -303,9 +314,15 @@ impl Broker {
         those.iter().for_each(|connection| connection.force_close(reason));
     }
 
-    /// Why a connection that was let in has to go at once, if it has: the user was deleted meanwhile.
-    pub(crate) fn bars(&self, user: &str, rights: &UserPermissions) -> Option<String> {
-        rights.is_over().then(|| format!("user '{user}' is deleted"))
+    /// Publishes what is told of what happens, for ever: in the default vhost, while there is one.
+    pub(crate) async fn publish_events(self: Arc<Self>) {
+        loop {
+            let some = self.events.next().await;
+            if let Some(vhost) = self.vhost(self.events.vhost()) {
+                vhost.publish_events(&some);
+            }
+            tokio::task::yield_now().await;
+        }
     }
 }
 

@@ -104,9 +104,7 @@ async fn serve(config: Config, log: LogControl, read_again: ReadAgain) -> Result
     let connections = TaskTracker::new();
     listen_to_clients(&config, tls.as_ref(), &broker, &connections)?;
     tokio::spawn(Arc::clone(broker.timer()).run());
-    if let Some(vhost) = broker.vhost(broker.events().vhost()) {
-        tokio::spawn(vhost.publish_events(Arc::clone(broker.events())));
-    }
+    tokio::spawn(Arc::clone(&broker).publish_events());
     let messages = Arc::clone(broker.messages());
     tokio::spawn(async move { end_process(&messages.failed().await) });
     tokio::spawn(resources::watch(

@@ -4,6 +4,8 @@
 //! Called once by `server::run`, before anything listens. Stays true: nothing durable is passed
 //! over in silence. What cannot be read stops the start; a binding whose end is missing is logged.
 
+mod leaving;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -82,10 +84,14 @@ pub(crate) fn start(config: &Config) -> Result<Started, Error> {
     let metadata = store.metadata();
     let snapshot = metadata.read()?;
     let stored = records::load(&snapshot)?;
-    let policies = parameters::policies(&snapshot)?;
     let (messages, recovered) = open_messages(&store, config, &stored)?;
     let epoch = boot_epoch(&*metadata, highest_queue(&stored, &recovered))?;
     let definitions = Arc::new(DefinitionStore::new(metadata, epoch));
+    let (snapshot, stored) = match leaving::are_any(&stored) {
+        true => leaving::finish(&stored, &snapshot, &definitions, &messages)?,
+        false => (snapshot, stored),
+    };
+    let policies = parameters::policies(&snapshot)?;
     let loopback_users = &config.authentication.loopback_users;
     let topics = parameters::topic_permissions(&snapshot)?;
     let users = Users::new(Arc::clone(&definitions), &stored, &topics, loopback_users);

@@ -5,8 +5,10 @@
 //! and is wiped at every start. Stays true: `resident` is, within `REPORT_STEP` a queue, the memory
 //! that messages in queues take.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use leveret_storage::StorageError;
@@ -135,6 +137,28 @@ impl Messages {
     pub(crate) fn close(&self) -> Result<(), StorageError> {
         self.scratch.close()?;
         self.durable.close()
+    }
+
+    /// Blocks until settlements and deletions up to a ticket are durable: for the start.
+    ///
+    /// # Errors
+    /// The store failed first.
+    pub(crate) fn wait_settled(&self, ticket: Ticket) -> Result<(), StorageError> {
+        struct Unpark(std::thread::Thread);
+        impl Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        // Whatever runs this thread does not count its polls: nobody waits for its turn here.
+        let mut settled = pin!(tokio::task::unconstrained(self.progress().reached_settled(ticket)));
+        loop {
+            match settled.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(outcome) => return outcome,
+                Poll::Pending => std::thread::park(),
+            }
+        }
     }
 
     /// The failure that ends the process, once there is one.

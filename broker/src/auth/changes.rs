@@ -69,6 +69,15 @@ impl Users {
         self.make(&mut entries, changes)
     }
 
+    /// Ends some rights in a vhost, whosever they are: at most so many and those of one user more.
+    /// `None` when there are none left.
+    pub(crate) fn clear_some_of_vhost(&self, vhost: &str, most: usize) -> Option<Proposal> {
+        let mut entries = self.entries.write();
+        let changes = Foreseen::new(&entries).some_of_vhost(vhost, most);
+        // Nothing is refused: all of it is there.
+        self.make(&mut entries, changes).ok().flatten()
+    }
+
     fn make(
         &self,
         entries: &mut Entries,

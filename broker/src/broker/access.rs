@@ -5,11 +5,15 @@
 //! connections that are open; whoever asked is told once the `Durable` is. Stays true: a command that is
 //! refused changes nothing. See RabbitMQ's pages on access control and virtual hosts.
 
+mod limits;
 mod permissions;
 mod users;
+mod vhosts;
 
 #[cfg_attr(not(test), expect(unused_imports, reason = "for management, which is above"))]
 pub(crate) use users::{Credential, UserDraft};
+#[cfg_attr(not(test), expect(unused_imports, reason = "for management, which is above"))]
+pub(crate) use vhosts::VhostDraft;
 
 use leveret_storage::metadata::Proposal;
 
@@ -48,6 +52,18 @@ pub(crate) enum Refused {
     /// There is no such vhost.
     #[error("vhost '{0}' does not exist")]
     NoSuchVhost(String),
+    /// A vhost of this name is being deleted.
+    #[error("vhost '{0}' is being deleted")]
+    LeavingVhost(String),
+    /// The vhost is protected.
+    #[error("Refusing to delete virtual host '{0}' because it is protected from deletion")]
+    ProtectedVhost(String),
+    /// There are as many vhosts as there may be.
+    #[error("cannot create vhost '{0}': vhost limit of {1} is reached")]
+    TooManyVhosts(String, usize),
+    /// There is no such type of queues.
+    #[error("{0}")]
+    QueueType(String),
     /// There is no such exchange in the vhost.
     #[error("exchange '{0}' does not exist")]
     NoSuchExchange(String),

@@ -10,11 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 /// Who has how many.
 #[derive(Debug, Default)]
 pub(crate) struct Admissions {
     open: Mutex<Open>,
+    /// Rung when the last connection has left a vhost.
+    emptied: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -86,8 +89,18 @@ impl Admissions {
         Ok(Admission { all, user, vhost, channels, has_left })
     }
 
+    /// Waits until nobody is in a vhost.
+    pub(super) async fn all_left(&self, vhost: &str) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.in_vhost(vhost) == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
     /// How many connections a vhost has.
-    #[cfg(test)]
     pub(crate) fn in_vhost(&self, vhost: &str) -> usize {
         self.open.lock().vhosts.get(vhost).copied().unwrap_or_default()
     }
@@ -124,6 +137,7 @@ impl Admission {
             *count -= 1;
             if *count == 0 {
                 open.vhosts.remove(&self.vhost);
+                self.all.emptied.notify_waiters();
             }
         }
         if let Some(of_user) = open.users.get_mut(&self.user) {

@@ -51,6 +51,17 @@ pub(crate) struct Negotiated {
     pub about: About,
 }
 
+impl Negotiated {
+    /// Why the connection has to go at once, if it has: its user or its vhost was deleted meanwhile.
+    pub(super) fn reason_to_leave(&self) -> Option<String> {
+        let LoggedIn { user, permissions, .. } = &self.login;
+        if permissions.is_over() {
+            return Some(format!("user '{user}' is deleted"));
+        }
+        self.vhost.is_closed().then(|| self.vhost.reason_to_leave())
+    }
+}
+
 /// Why there is no connection.
 #[derive(Debug)]
 pub(crate) enum Refused {

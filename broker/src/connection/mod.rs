@@ -21,6 +21,8 @@ mod waiting;
 mod access_test;
 #[cfg(test)]
 pub(crate) mod test_client;
+#[cfg(test)]
+mod vhosts_test;
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -224,13 +226,14 @@ impl Connection {
         handle.introduce(Client {
             name: label.as_str().into(),
             user: negotiated.login.user.as_str().into(),
+            vhost: negotiated.vhost.name().into(),
         });
         broker.register(&handle);
         // All others were told before this one was registered.
         if broker.stopping().is_cancelled() {
             handle.force_close(SHUTDOWN_REASON);
         }
-        if let Some(reason) = broker.bars(&negotiated.login.user, &negotiated.login.permissions) {
+        if let Some(reason) = negotiated.reason_to_leave() {
             handle.force_close(&reason);
         }
         let writer = tokio::spawn(writer::run(Arc::clone(&handle)));

@@ -8,8 +8,8 @@ use leveret_storage::metadata::Change;
 use serde::{Deserialize, Serialize};
 
 use super::parameters::{
-    GlobalParameterRecord, ImportRecord, ParameterRecord, PolicyKey, TopicPermissionKey,
-    TopicPermissionRecord,
+    GlobalParameterRecord, ImportRecord, ParameterKey, ParameterRecord, PolicyKey,
+    TopicPermissionKey, TopicPermissionRecord,
 };
 use super::records::{
     BindingRecord, ExchangeKey, ExchangeRecord, PermissionKey, PermissionRecord, QueueKey,
@@ -82,6 +82,8 @@ pub(crate) enum PolicyChange {
 pub(crate) enum Parameter {
     /// A parameter of a vhost says this.
     Put(ParameterRecord),
+    /// A parameter of a vhost says nothing any more.
+    Delete(ParameterKey),
     /// A parameter of the whole broker says this.
     PutGlobal(GlobalParameterRecord),
     /// These definitions were loaded from files.
@@ -141,6 +143,7 @@ impl Parameter {
     fn change(&self) -> Change {
         match self {
             Self::Put(parameter) => parameter.put(),
+            Self::Delete(parameter) => parameter.delete(),
             Self::PutGlobal(parameter) => parameter.put(),
             Self::Imported(import) => import.put(),
         }

@@ -214,12 +214,18 @@ fn vhost(vhost: &Object<'_>) -> Result<VhostRecord, String> {
     })
 }
 
-/// In RabbitMQ's words. What is undefined is classic.
 fn default_queue_type(metadata: &Object<'_>) -> Result<Option<String>, String> {
-    let named = metadata.text_or("default_queue_type", "")?;
-    match named.as_str() {
+    queue_type(&metadata.text_or("default_queue_type", "")?)
+}
+
+/// A default queue type in RabbitMQ's words. What is undefined is classic.
+///
+/// # Errors
+/// There is no such type.
+pub(crate) fn queue_type(named: &str) -> Result<Option<String>, String> {
+    match named {
         "" | "undefined" | "classic" => Ok(None),
-        "quorum" | "stream" => Ok(Some(named)),
+        "quorum" | "stream" => Ok(Some(named.to_owned())),
         _ => Err(format!("{named} is not a valid queue type")),
     }
 }

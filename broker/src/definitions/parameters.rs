@@ -24,6 +24,13 @@ pub(crate) struct PolicyKey {
     pub name: String,
 }
 
+impl From<&Policy> for PolicyKey {
+    fn from(policy: &Policy) -> Self {
+        let (vhost, name) = (policy.vhost.clone(), policy.name.clone());
+        Self { kind: policy.kind, vhost, name }
+    }
+}
+
 /// Something that a part of the broker goes by, in a vhost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ParameterRecord {
@@ -35,6 +42,17 @@ pub(crate) struct ParameterRecord {
     pub name: String,
     /// What it says.
     pub value: Value,
+}
+
+/// Names a parameter of a vhost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ParameterKey {
+    /// The vhost's name.
+    pub vhost: String,
+    /// Which part goes by it.
+    pub component: String,
+    /// Its name.
+    pub name: String,
 }
 
 impl ParameterRecord {
@@ -58,6 +76,15 @@ pub(crate) struct VhostLimits {
     pub max_connections: Option<u32>,
     /// Queues.
     pub max_queues: Option<u32>,
+}
+
+impl VhostLimits {
+    /// As the parameter says it.
+    pub(crate) fn to_value(self) -> Value {
+        let limits = [("max-connections", self.max_connections), ("max-queues", self.max_queues)];
+        let limits = limits.into_iter().filter_map(|(name, limit)| Some((name, limit?)));
+        Value::Object(limits.map(|(name, limit)| (name.to_owned(), limit.into())).collect())
+    }
 }
 
 /// The component whose parameter `limits` has the limits of its vhost.
@@ -133,6 +160,7 @@ macro_rules! named_by {
 named_by!(Policy, |this| this.kind.component(), this.vhost, this.name);
 named_by!(PolicyKey, |this| this.kind.component(), this.vhost, this.name);
 named_by!(ParameterRecord, |this| PARAMETER, this.vhost, this.component, this.name);
+named_by!(ParameterKey, |this| PARAMETER, this.vhost, this.component, this.name);
 named_by!(GlobalParameterRecord, |this| GLOBAL_PARAMETER, this.name);
 named_by!(TopicPermissionRecord, |this| TOPIC_PERMISSION, this.vhost, this.user, this.exchange);
 named_by!(TopicPermissionKey, |this| TOPIC_PERMISSION, this.vhost, this.user, this.exchange);
@@ -174,6 +202,40 @@ pub(crate) fn vhost_limits(
         Ok(parameter.vhost_limits().map(|limits| (parameter.vhost, limits)))
     });
     limits.filter_map(Result::transpose).collect()
+}
+
+/// What names the entries of a vhost.
+#[derive(Debug, Default)]
+pub(super) struct OfVhost {
+    pub(super) topics: Vec<TopicPermissionKey>,
+    pub(super) policies: Vec<PolicyKey>,
+    pub(super) others: Vec<ParameterKey>,
+}
+
+/// Reads what names the entries of a vhost.
+///
+/// # Errors
+/// One cannot be read.
+pub(super) fn keys_of_vhost(snapshot: &Snapshot, vhost: &str) -> Result<OfVhost, DefinitionError> {
+    let kinds = [PolicyKind::Operator, PolicyKind::Policy].map(PolicyKind::component);
+    let mut of_vhost = OfVhost::default();
+    for entry in snapshot.collection(Collection::Parameter) {
+        let Some(parts) = entry.0.parts() else { continue };
+        let [what, of, ..] = &*parts else { continue };
+        if of != vhost.as_bytes() {
+            continue;
+        }
+        if what == PARAMETER.as_bytes() {
+            let ParameterRecord { vhost, component, name, .. } = read(entry)?;
+            of_vhost.others.push(ParameterKey { vhost, component, name });
+        } else if what == TOPIC_PERMISSION.as_bytes() {
+            let record: TopicPermissionRecord = read(entry)?;
+            of_vhost.topics.push(TopicPermissionKey::from(&record));
+        } else if kinds.iter().any(|kind| what == kind.as_bytes()) {
+            of_vhost.policies.push(PolicyKey::from(&read::<Policy>(entry)?));
+        }
+    }
+    Ok(of_vhost)
 }
 
 /// What was loaded at the last start that loaded something.

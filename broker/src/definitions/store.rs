@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use leveret_storage::StorageError;
 use leveret_storage::messages::Ticket;
-use leveret_storage::metadata::{MetadataStore, Proposal};
+use leveret_storage::metadata::{MetadataStore, Proposal, Snapshot};
 
 use super::command::Command;
 use crate::keys::QueueId;
@@ -143,6 +143,14 @@ impl DefinitionStore {
     pub(crate) fn propose(&self, commands: &[Command]) -> Option<Proposal> {
         let changes: Vec<_> = commands.iter().map(Command::change).collect();
         (!changes.is_empty()).then(|| self.store.propose(changes))
+    }
+
+    /// Everything that is on disk now.
+    ///
+    /// # Errors
+    /// The store has failed.
+    pub(crate) fn read(&self) -> Result<Snapshot, StorageError> {
+        self.store.read()
     }
 
     /// When everything that was proposed so far is on disk.

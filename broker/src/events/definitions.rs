@@ -8,10 +8,11 @@ use leveret_protocol::types::{FieldTable, FieldValue};
 use serde_json::{Map, Value, json};
 
 use super::clients::process;
-use super::{Event, terms};
+use super::{Event, Events, terms};
+use crate::definitions::command::Parameter;
 use crate::definitions::json_arguments;
 use crate::definitions::parameters::{
-    GlobalParameterRecord, ParameterRecord, TopicPermissionKey, TopicPermissionRecord,
+    GlobalParameterRecord, ParameterRecord, TopicPermissionKey, TopicPermissionRecord, VHOST_LIMITS,
 };
 use crate::definitions::records::{
     BindingRecord, DestinationKind, ExchangeRecord, PermissionKey, PermissionRecord, QueueRecord,
@@ -113,16 +114,24 @@ fn binding(key: &'static str, binding: &BindingRecord) -> Event {
 
 /// A vhost is there.
 pub(crate) fn vhost_created(vhost: &VhostRecord) -> Event {
+    about_vhost("vhost.created", vhost).by_whoever_acts()
+}
+
+fn about_vhost(key: &'static str, vhost: &VhostRecord) -> Event {
     let tags = texts(&vhost.tags);
     let running: FieldTable = [(names::node(), FieldValue::from("running"))].into_iter().collect();
     let queue_type = vhost.default_queue_type.as_deref().unwrap_or("classic");
+    let protected = match vhost.protected_from_deletion {
+        true => ",protected_from_deletion => true",
+        false => "",
+    };
     let metadata = format!(
-        "#{{description => {},tags => [{}],default_queue_type => {}}}",
+        "#{{description => {},tags => [{}],default_queue_type => {}{protected}}}",
         terms::binary(vhost.description.as_bytes()),
         vhost.tags.join(","),
         terms::binary(queue_type.as_bytes())
     );
-    Event::new("vhost.created")
+    Event::new(key)
         .with("cluster_state", FieldValue::Table(running))
         .with("default_queue_type", queue_type)
         .with("description", &*vhost.description)
@@ -131,7 +140,17 @@ pub(crate) fn vhost_created(vhost: &VhostRecord) -> Event {
         .with("protected_from_deletion", vhost.protected_from_deletion)
         .with("tags", tags)
         .with("tracing", vhost.tracing)
-        .by_whoever_acts()
+}
+
+/// A vhost is described otherwise.
+pub(crate) fn vhost_updated(vhost: &VhostRecord) -> Event {
+    let event = about_vhost("vhost.updated", vhost);
+    event.with("deletion_protection", vhost.protected_from_deletion).by_whoever_acts()
+}
+
+/// A vhost is stopped, which is the last that is told of it.
+pub(crate) fn vhost_down(name: &str) -> Event {
+    Event::new("vhost.down").with("name", name).with("node", names::node()).by_nobody()
 }
 
 /// A vhost is gone.
@@ -274,14 +293,54 @@ pub(crate) fn operator_policy_cleared(vhost: &str, name: &str) -> Event {
         .with("vhost", vhost)
 }
 
+/// Tells of a change to parameters, and of what it means for limits.
+pub(crate) fn tell_of_parameter(events: &Events, change: &Parameter) {
+    match change {
+        Parameter::Put(given) => {
+            events.tell(|| parameter_set(given));
+            if given.component == VHOST_LIMITS {
+                events.tell(|| vhost_limits_set(given));
+            }
+        }
+        Parameter::Delete(key) => {
+            events.tell(|| {
+                parameter("parameter.cleared", &key.component, &key.name, None)
+                    .with("vhost", &*key.vhost)
+            });
+            if key.component == VHOST_LIMITS {
+                events.tell(|| vhost_limits("vhost.limits.cleared", &key.vhost).by_whoever_acts());
+            }
+        }
+        Parameter::PutGlobal(given) => events.tell(|| global_parameter_set(given)),
+        Parameter::Imported(_) => {}
+    }
+}
+
+/// There may be so much in a vhost.
+fn vhost_limits_set(given: &ParameterRecord) -> Event {
+    let said = given.value.as_object().and_then(|said| json_arguments::from_json(said).ok());
+    let said = said.unwrap_or_default();
+    let event = vhost_limits("vhost.limits.set", &given.vhost);
+    let limits = ["max-connections", "max-queues"];
+    let event = limits.into_iter().fold(event, |event, name| match said.get(name) {
+        Some(limit) => event.with(name, limit.clone()),
+        None => event,
+    });
+    event.by_whoever_acts()
+}
+
+fn vhost_limits(key: &'static str, vhost: &str) -> Event {
+    Event::new(key).with("name", "limits").with("vhost", vhost)
+}
+
 /// A parameter of a vhost says this.
-pub(crate) fn parameter_set(given: &ParameterRecord) -> Event {
+fn parameter_set(given: &ParameterRecord) -> Event {
     let value = json_arguments::field_value(&given.value).ok();
     parameter("parameter.set", &given.component, &given.name, value).with("vhost", &*given.vhost)
 }
 
 /// A parameter of the broker says this.
-pub(crate) fn global_parameter_set(given: &GlobalParameterRecord) -> Event {
+fn global_parameter_set(given: &GlobalParameterRecord) -> Event {
     let value = json_arguments::field_value(&given.value).ok();
     parameter("parameter.set", "global", &given.name, value)
 }

@@ -58,10 +58,14 @@ impl Event {
         self.with("user_who_performed_action", user)
     }
 
+    fn by_nobody(self) -> Self {
+        self.by(NOBODY)
+    }
+
     fn by_whoever_acts(self) -> Self {
         ACTING.with_borrow(|acting| match acting {
             Some(user) => self.by(user),
-            None => self.by(NOBODY),
+            None => self.by_nobody(),
         })
     }
 

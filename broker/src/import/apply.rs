@@ -59,18 +59,12 @@ pub(super) fn apply(
 /// A parameter is there now.
 fn take_effect(command: &Command, broker: &Broker) {
     let Command::Parameter(parameter) = command else { return };
-    let events = broker.events();
-    match parameter {
-        Parameter::Put(given) => {
-            if let (Some(limits), Some(vhost)) = (given.vhost_limits(), broker.vhost(&given.vhost))
-            {
-                vhost.set_own_limits(limits);
-            }
-            events.tell(|| definitions::parameter_set(given));
-        }
-        Parameter::PutGlobal(given) => events.tell(|| definitions::global_parameter_set(given)),
-        Parameter::Imported(_) => {}
+    if let Parameter::Put(given) = parameter
+        && let (Some(limits), Some(vhost)) = (given.vhost_limits(), broker.vhost(&given.vhost))
+    {
+        vhost.set_own_limits(limits);
     }
+    definitions::tell_of_parameter(broker.events(), parameter);
 }
 
 /// Whether it is not stored, or otherwise than this.

@@ -22,6 +22,8 @@ use crate::vhost::predeclared;
 #[derive(Debug, Default)]
 pub(super) struct Known {
     vhosts: HashSet<String>,
+    /// How many of them are not there yet.
+    new_vhosts: usize,
     users: HashSet<String>,
     /// By vhost and name.
     exchanges: HashMap<(String, String), ExchangeKind>,
@@ -41,7 +43,19 @@ impl Known {
         document: &Document,
         broker: &Broker,
     ) -> Result<(), DocumentError> {
-        self.vhosts.extend(document.vhosts.iter().map(|vhost| vhost.name.clone()));
+        for vhost in &document.vhosts {
+            let is_new = broker.vhost(&vhost.name).is_none() && !self.vhosts.contains(&vhost.name);
+            self.new_vhosts += usize::from(is_new);
+            if let Some(max) = broker.vhost_max().filter(|_| is_new)
+                && broker.vhost_count() + self.new_vhosts > max
+            {
+                let name = &vhost.name;
+                let reason =
+                    format!("cannot create vhost '{name}': vhost limit of {max} is reached");
+                return Err(DocumentError::new("vhosts", reason));
+            }
+            self.vhosts.insert(vhost.name.clone());
+        }
         self.users.extend(document.users.iter().map(|user| user.name.clone()));
         self.check_access(document, broker)?;
         for policy in &document.policies {

@@ -26,14 +26,20 @@ struct Rig<S> {
 }
 
 fn rig_on<S: MetadataStore + 'static>(store: Arc<S>) -> Rig<S> {
-    let options =
-        ServeOptions { config: Some(PathBuf::from("/dev/null")), ..ServeOptions::default() };
+    rig_with("", store)
+}
+
+fn rig_with<S: MetadataStore + 'static>(lines: &str, store: Arc<S>) -> Rig<S> {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("leveret.conf");
+    fs::write(&file, lines).unwrap();
+    let options = ServeOptions { config: Some(file), ..ServeOptions::default() };
     let config = Config::load(&options, |_| None).unwrap();
     let definitions = Arc::new(DefinitionStore::new(Arc::clone(&store) as _, 1));
     let stored = records::load(&store.read().unwrap()).unwrap();
     let users = Users::new(Arc::clone(&definitions), &stored, &[], &[]);
     let broker = Broker::new(&config, users, definitions, in_memory());
-    Rig { store, broker, directory: tempfile::tempdir().unwrap() }
+    Rig { store, broker, directory }
 }
 
 fn rig() -> Rig<MemoryMetadata> {
@@ -211,6 +217,21 @@ fn rights_that_cannot_be_given_are_refused_before_anything_is() {
             json!({"user": user, "vhost": "v", "configure": configure, "write": "", "read": ""});
         assert_refused("permissions", given, expected);
     }
+}
+
+#[test]
+fn more_vhosts_than_there_may_be_are_refused_before_any_is_made() {
+    let rig = rig_with("vhost_max = 2\n", Arc::new(MemoryMetadata::new()));
+    let document = |names: &[&str]| {
+        let vhosts: Vec<_> = names.iter().map(|name| json!({"name": name})).collect();
+        json!({ "vhosts": vhosts })
+    };
+    let refused = rig.load(&[&document(&["a", "b"]), &document(&["b", "c"])], false).unwrap_err();
+    let expected = "vhosts: cannot create vhost 'c': vhost limit of 2 is reached";
+    assert!(refused.ends_with(expected), "{refused}");
+    assert!(rig.broker.vhost("a").is_none());
+    rig.load(&[&document(&["a", "b"]), &document(&["b", "a"])], false).unwrap();
+    assert_eq!(rig.broker.vhost_count(), 2);
 }
 
 #[test]

@@ -85,6 +85,8 @@ pub(crate) struct Client {
     pub name: Box<str>,
     /// The user's name.
     pub user: Box<str>,
+    /// The vhost's name.
+    pub vhost: Box<str>,
 }
 
 impl<W: WriteHalf> ConnectionHandle<W> {

@@ -62,6 +62,11 @@ impl Policies {
         of_kind.0.iter().find(|policy| policy.name == name)
     }
 
+    /// All of both kinds, those that count first of each kind first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        self.policies.0.iter().chain(&self.operator_policies.0)
+    }
+
     fn of_kind_mut(&mut self, kind: PolicyKind) -> &mut Precedence {
         match kind {
             PolicyKind::Policy => &mut self.policies,

@@ -26,9 +26,9 @@ use crate::queue::{Queue, QueueSettings};
 pub(super) const DELAYED_QUEUE: &str = "amq.leveret.delayed";
 
 impl Vhost {
-    /// The queue of what waits, made if there is none.
+    /// The queue of what waits, made if there is none. Called with the topology lock held.
     pub(super) fn make_delayed_queue(&self, changes: &mut TopologyChanges) {
-        if self.delayed.get().is_none() {
+        if self.delayed.get().is_none() && !self.is_closed() {
             let id = self.definitions.next_queue_id();
             let queue = self.new_queue(id, DELAYED_QUEUE, settings());
             changes.queue_declared(&queue);

@@ -15,6 +15,7 @@ mod alike;
 mod death_history;
 pub(crate) mod deduplicating;
 mod delayed;
+mod describing;
 pub(crate) mod destination;
 mod newest;
 #[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
@@ -26,6 +27,9 @@ mod pausing;
 mod policies;
 mod records;
 mod removal;
+mod dissolving;
+#[cfg(test)]
+mod dissolving_test;
 mod reply_queues;
 pub(crate) mod routing;
 mod runs;
@@ -115,6 +119,8 @@ pub(crate) struct Vhost {
     burial: Burial,
     /// What is kept of the vhost itself. Held while it is changed and proposed.
     about: Mutex<VhostRecord>,
+    /// It is being deleted. Changed with the topology lock held.
+    is_closed: AtomicBool,
     /// Whether the firehose is told of all messages, as `about` has it.
     is_traced: Arc<AtomicBool>,
     deaths: Arc<DeathCounters>,
@@ -170,6 +176,7 @@ impl Vhost {
         Arc::new_cyclic(|this| Self {
             name: about.name.as_str().into(),
             is_traced: Arc::new(AtomicBool::new(about.tracing)),
+            is_closed: AtomicBool::new(false),
             about: Mutex::new(about),
             exchanges,
             queues: Registry::default(),

@@ -46,13 +46,14 @@ impl Vhost {
     /// on, and for all there is when whoever waits has been told.
     ///
     /// # Errors
-    /// The disk is full; then nothing is changed.
+    /// The disk is full, or the vhost is being deleted; then nothing is changed.
     pub(crate) fn change_policies(
         self: &Arc<Self>,
         changes: Vec<PolicyChange>,
     ) -> Result<Durable, ConnectionError> {
         let has_room = self.definitions.has_room();
         let ordered = self.topology.lock();
+        self.assert_open()?;
         let adds = changes.iter().any(|change| matches!(change, PolicyChange::Put(_)));
         assert_room(adds, has_room)?;
         if changes.iter().any(has_messages_wait) {
@@ -80,7 +81,7 @@ impl Vhost {
         }))
     }
 
-    fn tell_of_policy(&self, change: &PolicyChange) {
+    pub(super) fn tell_of_policy(&self, change: &PolicyChange) {
         let is_operators = |kind| kind == PolicyKind::Operator;
         match change {
             PolicyChange::Put(policy) => {

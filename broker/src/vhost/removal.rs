@@ -59,6 +59,11 @@ impl Topology {
         }
     }
 
+    /// What cannot be found any more goes with its bindings.
+    pub(super) fn dismiss(&mut self, gone: Destination) {
+        self.leaving.push_back(gone);
+    }
+
     /// Whether nothing is on its way out.
     pub(super) fn is_at_rest(&self) -> bool {
         self.leaving.is_empty()
@@ -77,7 +82,7 @@ impl Vhost {
                 let _ = self.messages.delete_from_durable(window);
             }
             self.limits.exchanges.fetch_sub(1, Ordering::Relaxed);
-            topology.leaving.push_back(Destination::Exchange(Arc::clone(exchange)));
+            topology.dismiss(Destination::Exchange(Arc::clone(exchange)));
         }
     }
 
@@ -87,7 +92,7 @@ impl Vhost {
         if this.is_some() {
             queue.leave();
             self.limits.queues.fetch_sub(1, Ordering::Relaxed);
-            topology.leaving.push_back(Destination::Queue(Arc::clone(queue)));
+            topology.dismiss(Destination::Queue(Arc::clone(queue)));
         }
     }
 

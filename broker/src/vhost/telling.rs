@@ -1,6 +1,6 @@
 //! Events to `amq.rabbitmq.event`, in the default vhost.
 //!
-//! `publish_events` runs for the life of the server. Stays true: nothing is locked while an event is
+//! Called by a task that runs for the life of the server (`broker`). Stays true: nothing is locked while an event is
 //! made or routed, and whoever made it happen waits for none of this. Events are persistent, as on
 //! RabbitMQ: what is in a durable queue survives.
 //!
@@ -17,20 +17,16 @@ use super::deduplicating::Sight;
 use super::records::exchange_record;
 use super::runs::{Runs, deliver, note_way};
 use crate::events::definitions::exchange_created;
-use crate::events::{EVENT_EXCHANGE, Event, Events};
+use crate::events::{EVENT_EXCHANGE, Event};
 use crate::message::Message;
 use crate::queue::Effects;
 
 impl Vhost {
-    /// Publishes what is told, as it comes, for ever.
-    pub(crate) async fn publish_events(self: Arc<Self>, events: Arc<Events>) {
-        loop {
-            let some = events.next().await;
-            let mut effects = Effects::default();
-            self.publish_some(&some, &mut effects);
-            effects.carry_out(&self.messages);
-            tokio::task::yield_now().await;
-        }
+    /// Publishes what is told.
+    pub(crate) fn publish_events(&self, some: &[Event]) {
+        let mut effects = Effects::default();
+        self.publish_some(some, &mut effects);
+        effects.carry_out(&self.messages);
     }
 
     fn publish_some(&self, events: &[Event], effects: &mut Effects) {

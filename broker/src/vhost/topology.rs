@@ -67,9 +67,10 @@ struct DeletedQueue {
 }
 
 impl Vhost {
-    /// The right to change something, unless something large is being removed.
+    /// The right to change something, unless something large is being removed, or the vhost is.
     pub(super) fn change(&self) -> Result<MutexGuard<'_, Topology>, Refusal> {
         let mut topology = self.topology.lock();
+        self.assert_open()?;
         if topology.is_at_rest() {
             return Ok(topology);
         }

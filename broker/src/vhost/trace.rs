@@ -40,7 +40,7 @@ impl Vhost {
     /// deliveries. Returns when it is on disk.
     pub(crate) fn set_tracing(&self, is_traced: bool) -> Durable {
         let mut about = self.about.lock();
-        if about.tracing == is_traced {
+        if about.tracing == is_traced || about.is_leaving {
             return Durable::now();
         }
         about.tracing = is_traced;

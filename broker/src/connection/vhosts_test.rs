@@ -1,0 +1,227 @@
+//! What clients meet while vhosts are made, limited and deleted beside them.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::test_client::{TestClient, start};
+use crate::broker::Broker;
+use crate::broker::access::{By, VhostDraft};
+use crate::events::Events;
+use crate::policy::Definition;
+
+const ADMIN: By<'_> = By::User("guest");
+const GUEST: (&str, &str) = ("guest", "guest");
+
+async fn make(broker: &Broker, name: &str) {
+    let (is_new, durable) = broker.put_vhost(ADMIN, name, &VhostDraft::default()).unwrap();
+    durable.wait().await.unwrap();
+    assert!(is_new);
+}
+
+async fn open(broker: &Arc<Broker>, vhost: &str) -> TestClient {
+    let mut client = TestClient::open(broker, GUEST, vhost).await.unwrap();
+    client.open_channel(1).await.unwrap();
+    client
+}
+
+fn limits(value: serde_json::Value) -> Definition {
+    value.as_object().cloned().unwrap()
+}
+
+#[tokio::test]
+async fn a_deleted_vhosts_connections_end_and_no_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let started = start(directory.path(), "");
+    let broker = Arc::clone(&started.broker);
+    make(&broker, "v").await;
+    make(&broker, "w").await;
+    let mut clients = [open(&broker, "v").await, open(&broker, "v").await];
+    clients[0].declare("q").await.unwrap();
+    let mut others = [open(&broker, "/").await, open(&broker, "w").await];
+    let deleted = broker.delete_vhost(ADMIN, "v").unwrap();
+    let late = TestClient::open(&broker, GUEST, "v").await.unwrap_err();
+    assert_eq!(late, (530, "NOT_ALLOWED - vhost v not found".to_owned()));
+    for client in &mut clients {
+        let (code, text) = client.closed().await;
+        assert_eq!((code, &*text), (320, "CONNECTION_FORCED - vhost 'v' is deleted"));
+    }
+    deleted.wait().await.unwrap();
+    for other in &mut others {
+        other.declare("q").await.unwrap();
+    }
+    let none = broker.delete_vhost(ADMIN, "v").map(drop).unwrap_err();
+    assert_eq!(none.to_string(), "vhost 'v' does not exist");
+    make(&broker, "v").await;
+    let vhost = broker.vhost("v").unwrap();
+    assert!(vhost.queues().is_empty());
+    open(&broker, "v").await.declare("q").await.unwrap();
+    assert_eq!(broker.vhost("w").unwrap().queues().len(), 1);
+}
+
+#[tokio::test]
+async fn a_vhost_that_is_being_deleted_is_not_made_again_yet() {
+    let directory = tempfile::tempdir().unwrap();
+    let started = start(directory.path(), "vhost_max = 2\n");
+    let broker = Arc::clone(&started.broker);
+    make(&broker, "v").await;
+    // On one thread the deletion goes on only when this test waits.
+    let deleted = broker.delete_vhost(ADMIN, "v").unwrap();
+    let refused = |name| {
+        let made = broker.put_vhost(ADMIN, name, &VhostDraft::default());
+        made.map(drop).unwrap_err().to_string()
+    };
+    assert_eq!(refused("v"), "vhost 'v' is being deleted");
+    let told = "cannot create vhost 'w': vhost limit of 2 is reached";
+    assert_eq!(refused("w"), told, "what is not gone yet counts");
+    deleted.wait().await.unwrap();
+    make(&broker, "w").await;
+    assert_eq!(refused("v"), told.replace("'w'", "'v'"));
+}
+
+#[tokio::test]
+async fn what_is_made_at_run_time_is_whole_and_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let started = start(directory.path(), "");
+    let text = str::to_owned;
+    let draft = VhostDraft {
+        description: Some(text("of tests")),
+        tags: Some(vec![text("a"), text("b")]),
+        default_queue_type: Some(text("quorum")),
+        protected_from_deletion: Some(true),
+        tracing: Some(true),
+    };
+    let broker = Arc::clone(&started.broker);
+    broker.put_vhost(ADMIN, "v", &draft).unwrap().1.wait().await.unwrap();
+    let mut client = open(&broker, "v").await;
+    client.declare("q").await.unwrap();
+    let refused = broker.delete_vhost(By::CommandLine, "v").map(drop).unwrap_err().to_string();
+    let protected =
+        "Refusing to delete virtual host 'v' because it is protected from deletion".to_owned();
+    assert_eq!(refused, protected);
+    client.declare("still-open").await.unwrap();
+    let bogus = VhostDraft { default_queue_type: Some(text("bogus")), ..draft.clone() };
+    let refused = broker.put_vhost(ADMIN, "w", &bogus).map(drop).unwrap_err().to_string();
+    assert_eq!(refused, "bogus is not a valid queue type");
+    assert!(broker.update_vhost(ADMIN, "v", &bogus).is_err() && broker.vhost("w").is_none());
+    assert!(broker.put_vhost(ADMIN, "", &draft).is_err());
+    drop((client, broker));
+    started.close().unwrap();
+    let started = start(directory.path(), "");
+    let broker = Arc::clone(&started.broker);
+    let vhost = broker.vhost("v").unwrap();
+    let about = vhost.about();
+    assert_eq!((&*about.description, &*about.tags.concat()), ("of tests", "ab"));
+    assert!(vhost.is_traced() && about.protected_from_deletion && !about.is_leaving);
+    assert_eq!((vhost.queues().len(), about.queue_type()), (2, Some("quorum")));
+    let mut client = open(&broker, "v").await;
+    client.declare("q").await.unwrap();
+    let open_again = VhostDraft {
+        protected_from_deletion: Some(false),
+        tracing: Some(false),
+        ..VhostDraft::default()
+    };
+    let (is_new, durable) = broker.put_vhost(ADMIN, "v", &open_again).unwrap();
+    durable.wait().await.unwrap();
+    assert!(!is_new && !vhost.is_traced() && vhost.about().description == "of tests");
+    broker.delete_vhost(ADMIN, "v").unwrap().wait().await.unwrap();
+}
+
+#[tokio::test]
+async fn limits_of_vhosts_count_for_what_is_made_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let started = start(directory.path(), "");
+    let broker = Arc::clone(&started.broker);
+    make(&broker, "v").await;
+    let mut client = open(&broker, "v").await;
+    client.declare("q").await.unwrap();
+    let both = limits(json!({"max-connections": 1, "max-queues": 1}));
+    drop(broker.set_vhost_limits(ADMIN, "v", &both).unwrap());
+    client.declare("q").await.unwrap();
+    let told =
+        "PRECONDITION_FAILED - cannot declare queue 'r': queue limit in vhost 'v' (1) is reached";
+    assert_eq!(client.declare("r").await, Err((406, told.to_owned())));
+    let told = "NOT_ALLOWED - access to vhost 'v' refused for user 'guest': connection limit (1) is reached";
+    let refused = TestClient::open(&broker, GUEST, "v").await.map(drop);
+    assert_eq!(refused, Err((530, told.to_owned())));
+    let more = limits(json!({"max-queues": 2}));
+    drop(broker.add_vhost_limits(ADMIN, "v", &more).unwrap());
+    client.declare("r").await.unwrap();
+    drop(broker.clear_vhost_limit(ADMIN, "v", "max-connections").unwrap());
+    let mut second = open(&broker, "v").await;
+    assert!(second.declare("s").await.is_err());
+    drop(broker.clear_vhost_limit(ADMIN, "v", "nonsense").unwrap());
+    broker.clear_vhost_limits(ADMIN, "v").unwrap().wait().await.unwrap();
+    second.declare("s").await.unwrap();
+    let refused = |value| {
+        let set = broker.set_vhost_limits(ADMIN, "v", &limits(value));
+        set.map(drop).unwrap_err().to_string()
+    };
+    let told = "Validation failed\n\nmax-connections should be a number, actually was <<\"x\">>\n";
+    assert_eq!(refused(json!({"max-connections": "x"})), told);
+    let told = "Validation failed\n\nUnrecognised terms [{<<\"nonsense\">>,1}] in limits\n";
+    assert_eq!(refused(json!({"nonsense": 1})), told);
+    let none = broker.set_vhost_limits(ADMIN, "none", &both).map(drop).unwrap_err();
+    assert_eq!(none.to_string(), "vhost 'none' does not exist");
+    broker.add_vhost_limits(ADMIN, "v", &more).unwrap().wait().await.unwrap();
+    drop((client, second, broker));
+    started.close().unwrap();
+    let started = start(directory.path(), "");
+    let kept = started.broker.vhost("v").unwrap().own_limits();
+    assert_eq!((kept.max_connections, kept.max_queues), (None, Some(2)));
+}
+
+fn told(events: &Events) -> String {
+    let told = events.told();
+    let told = told.iter().filter(|key| !key.starts_with("exchange."));
+    told.copied().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn what_becomes_of_vhosts_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let started = start(directory.path(), "");
+    let broker = Arc::clone(&started.broker);
+    assert!(broker.events().told().is_empty(), "from now on somebody listens");
+    make(&broker, "v").await;
+    assert_eq!(told(broker.events()), "permission.created vhost.created");
+    let described = VhostDraft { description: Some("d".to_owned()), ..VhostDraft::default() };
+    drop(broker.put_vhost(ADMIN, "v", &described).unwrap());
+    drop(broker.put_vhost(ADMIN, "v", &described).unwrap());
+    assert_eq!(told(broker.events()), "vhost.updated");
+    let queues = limits(json!({"max-queues": 5}));
+    drop(broker.set_vhost_limits(ADMIN, "v", &queues).unwrap());
+    drop(broker.clear_vhost_limit(ADMIN, "v", "max-queues").unwrap());
+    let set = "parameter.set vhost.limits.set";
+    assert_eq!(told(broker.events()), format!("{set} {set}"));
+    let mut client = open(&broker, "v").await;
+    client.declare("q").await.unwrap();
+    drop(told(broker.events()));
+    broker.delete_vhost(ADMIN, "v").unwrap().wait().await.unwrap();
+    let told = told(broker.events());
+    let ends = "permission.deleted queue.deleted parameter.cleared vhost.limits.cleared vhost.deleted \
+                vhost.down";
+    assert!(told.contains("connection.closed") && told.ends_with(ends), "{told}");
+    // The exchanges of a vhost whose name is made again are told of again.
+    make(&broker, "v").await;
+    let again = broker.events().told();
+    assert_eq!(again.iter().filter(|key| **key == "exchange.created").count(), 7, "{again:?}");
+}
+
+#[tokio::test]
+async fn the_default_vhost_may_go_and_come_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let started = start(directory.path(), "");
+    let broker = Arc::clone(&started.broker);
+    drop(open(&broker, "/").await);
+    broker.delete_vhost(ADMIN, "/").unwrap().wait().await.unwrap();
+    let refused = TestClient::open(&broker, GUEST, "/").await.map(drop);
+    assert_eq!(refused, Err((530, "NOT_ALLOWED - vhost / not found".to_owned())));
+    make(&broker, "/").await;
+    assert!(broker.vhost("/").unwrap().exchange("amq.rabbitmq.event").is_some());
+    open(&broker, "/").await.declare("q").await.unwrap();
+    drop(broker);
+    started.close().unwrap();
+    let started = start(directory.path(), "");
+    assert_eq!(started.broker.vhost("/").unwrap().queues().len(), 1);
+}
