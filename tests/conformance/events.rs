@@ -274,8 +274,8 @@ pub(crate) const ROWS: &[Row] = &[
         assert_eq!(
             keys.join(" "),
             "binding.created user.created user.tags.set permission.created vhost.created \
-             topic.permission.created parameter.set parameter.set policy.set parameter.set \
-             policy.set queue.created binding.created"
+             topic.permission.created parameter.set parameter.set vhost.limits.set policy.set \
+             parameter.set policy.set queue.created binding.created"
         );
     })
     .needs(Needs::PrivateBroker),
