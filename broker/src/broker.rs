@@ -137,6 +137,7 @@ impl Broker {
     pub(crate) fn new(
         config: &Config,
         users: Users,
+        logins: Logins,
         definitions: Arc<DefinitionStore>,
         messages: Arc<Messages>,
     ) -> Self {
@@ -148,7 +149,7 @@ impl Broker {
                 config.limits.exchanges,
             )),
             users: users.telling(Arc::clone(&events)),
-            logins: Logins::new(config.authentication.password_hashing),
+            logins,
             events,
             mechanisms: Mechanisms::new(config),
             server_properties: server_properties(&config.identity),

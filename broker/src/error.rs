@@ -33,6 +33,13 @@ impl ResourceName {
     }
 }
 
+impl ResourceName {
+    /// `queue` or `exchange`.
+    pub(crate) const fn kind(&self) -> &'static str {
+        self.kind
+    }
+}
+
 impl fmt::Display for ResourceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} '{}' in vhost '{}'", self.kind, self.name, self.vhost)

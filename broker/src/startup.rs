@@ -15,7 +15,7 @@ use leveret_storage::{StorageError, Store};
 use thiserror::Error;
 use tracing::{info, warn};
 
-use crate::auth::{SeedError, Users, seed_if_empty};
+use crate::auth::{BackendError, Logins, SeedError, Users, seed_if_empty};
 use crate::broker::Broker;
 use crate::clock;
 use crate::config::Config;
@@ -44,6 +44,9 @@ pub(crate) enum Error {
     /// A definition cannot be read.
     #[error(transparent)]
     Definition(#[from] DefinitionError),
+    /// Who is asked about users cannot be.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
     /// The first users could not be made.
     #[error(transparent)]
     Seed(#[from] SeedError),
@@ -103,7 +106,8 @@ pub(crate) fn start(config: &Config) -> Result<Started, Error> {
             None
         }
     };
-    let broker = Arc::new(Broker::new(config, users, definitions, messages));
+    let logins = Logins::new(&config.authentication)?;
+    let broker = Arc::new(Broker::new(config, users, logins, definitions, messages));
     if let Some(vhost) = &seeded {
         info!("created vhost '{}' and user '{}'", vhost.name, config.seed.user);
     }

@@ -1,44 +1,31 @@
-//! Whether a client is who it says it is.
+//! Whether a client gets in.
 //!
 //! Asked once per connection by the handshake. Who fails again and again waits before it is answered
-//! (`slowdown`); passwords are verified off the threads that serve connections, few at a time, so
-//! that hashes which are slow on purpose take neither all cores nor all memory; and a password that
-//! was right a moment ago is known (`verified`). Stays true: an unknown user takes as long as a
-//! wrong password, a blank password is never right, and whoever waits waits alone.
+//! (`slowdown`); who a client is and who says what it may do is for the `backends`. Stays true:
+//! whoever waits waits alone, and a client that is refused is not told why.
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::sasl::{Claim, Identity};
+use super::authority::Admitted;
+use super::backends::{BackendError, Backends, Reason};
+use super::sasl::Claim;
 use super::slowdown::{Line, Slowdown};
 use super::users::Users;
-use super::verified::Verified;
-use crate::definitions::records::UserRecord;
-use crate::password::{self, HashingAlgorithm};
+use crate::config::Authentication;
+use crate::password::HashingAlgorithm;
 
 /// Why a login is refused: for the log only, the client is never told.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LoginRefused {
-    /// No such user, or another password.
-    #[error("user '{0}' - invalid credentials")]
-    InvalidCredentials(String),
-    /// The password is empty, which is never right.
-    #[error("user '{0}' attempted to log in with a blank password")]
-    BlankPassword(String),
-    /// Nothing says who the client is.
-    #[error("{0}")]
-    Unproved(&'static str),
+    /// What each backend said.
+    ByBackends(Vec<Reason>),
     /// The user may log in from this machine only.
-    #[error("user '{0}' can only connect via localhost")]
     NotLoopback(String),
 }
 
@@ -63,10 +50,7 @@ pub(crate) struct Attempts {
 /// See the module documentation.
 pub(crate) struct Logins {
     hashing: HashingAlgorithm,
-    /// What an unknown user's password is verified against.
-    nobody: String,
-    verifications: Arc<Semaphore>,
-    verified: Mutex<Verified>,
+    backends: Backends,
     slowdown: Mutex<Slowdown>,
     started: Instant,
     succeeded: AtomicU64,
@@ -75,19 +59,20 @@ pub(crate) struct Logins {
 }
 
 impl Logins {
-    /// Nobody has logged in. New passwords are hashed with `hashing`.
-    pub(crate) fn new(hashing: HashingAlgorithm) -> Self {
-        Self {
-            hashing,
-            nobody: password::hash(hashing, &rand::random::<[u8; 16]>()),
-            verifications: Arc::new(Semaphore::new(verifications_at_once())),
-            verified: Mutex::new(Verified::new(rand::random())),
+    /// Nobody has logged in.
+    ///
+    /// # Errors
+    /// A backend cannot be set up.
+    pub(crate) fn new(authentication: &Authentication) -> Result<Self, BackendError> {
+        Ok(Self {
+            hashing: authentication.password_hashing,
+            backends: Backends::new(authentication)?,
             slowdown: Mutex::default(),
             started: Instant::now(),
             succeeded: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             slowed: AtomicU64::new(0),
-        }
+        })
     }
 
     /// How new passwords are hashed.
@@ -113,64 +98,21 @@ impl Logins {
         users: &Users,
         claim: &Claim,
         peer: IpAddr,
-    ) -> Result<Arc<UserRecord>, Refusal> {
-        let wait = self.slowdown.lock().wait(claim.user(), peer, self.now());
+    ) -> Result<Admitted, Refusal> {
+        let wait = self.slowdown.lock().wait(claim.user(), peer, self.started.elapsed());
         if wait > Duration::ZERO {
             self.slowed.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(wait).await;
         }
-        let admitted = match claim {
-            Claim::Password(identity) => self.verify(users, identity).await,
-            Claim::Certificate(name) => {
-                users.user(name).ok_or_else(|| LoginRefused::InvalidCredentials(name.clone()))
+        let admitted = self.backends.login(users, claim).await;
+        let admitted = admitted.map_err(LoginRefused::ByBackends).and_then(|admitted| {
+            let is_here = peer.to_canonical().is_loopback();
+            match users.is_loopback_only(&admitted.name) && !is_here {
+                true => Err(LoginRefused::NotLoopback(admitted.name)),
+                false => Ok(admitted),
             }
-            Claim::Unproved(reason) => Err(LoginRefused::Unproved(reason)),
-        };
-        let admitted = admitted.and_then(|user| may_come_from(users, user, peer));
-        self.noted(claim, peer, admitted)
-    }
-
-    async fn verify(
-        &self,
-        users: &Users,
-        identity: &Identity,
-    ) -> Result<Arc<UserRecord>, LoginRefused> {
-        let Identity { user: name, password } = identity;
-        let user = users.user(name);
-        let proof = user.as_ref().map(|user| self.verified.lock().proof(user, password));
-        if let (Some(user), Some(proof)) = (&user, &proof)
-            && self.verified.lock().is_known(name, proof, self.now())
-        {
-            return Ok(Arc::clone(user));
-        }
-        // Before any refusal: an unknown user takes as long as a wrong password.
-        let (algorithm, hash) = match &user {
-            Some(user) => (user.hashing_algorithm, user.password_hash.clone()),
-            None => (self.hashing, self.nobody.clone()),
-        };
-        let is_right = self.is_right(algorithm, hash, password.clone()).await;
-        let invalid = || LoginRefused::InvalidCredentials(name.clone());
-        let (Some(user), Some(proof)) = (user, proof) else { return Err(invalid()) };
-        if password.is_empty() {
-            return Err(LoginRefused::BlankPassword(name.clone()));
-        }
-        if !is_right {
-            return Err(invalid());
-        }
-        self.verified.lock().remember(name, proof, self.now());
-        Ok(user)
-    }
-
-    async fn is_right(&self, algorithm: HashingAlgorithm, hash: String, password: Vec<u8>) -> bool {
-        // The permit goes with the work, which goes on when the client is gone.
-        let Ok(permit) = Arc::clone(&self.verifications).acquire_owned().await else {
-            return false;
-        };
-        let verified = spawn_blocking(move || {
-            let _permit = permit;
-            password::verify(algorithm, &hash, &password)
         });
-        verified.await.unwrap_or(false)
+        self.noted(claim, peer, admitted)
     }
 
     fn noted<T>(
@@ -188,15 +130,29 @@ impl Logins {
             }
             Err(why) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
-                let line = slowdown.failed(claim.user(), peer, self.now());
+                let line = slowdown.failed(claim.user(), peer, self.started.elapsed());
                 Err(Refusal { why, line })
             }
         }
     }
+}
 
-    /// Since the broker started.
-    fn now(&self) -> Duration {
-        self.started.elapsed()
+impl fmt::Display for LoginRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotLoopback(user) => write!(f, "user '{user}' can only connect via localhost"),
+            Self::ByBackends(reasons) => {
+                let several = reasons.len() > 1;
+                for (n, Reason { backend, text }) in reasons.iter().enumerate() {
+                    let between = if n == 0 { "" } else { "; " };
+                    match several {
+                        true => write!(f, "{between}{}: {text}", backend.name())?,
+                        false => f.write_str(text)?,
+                    }
+                }
+                Ok(())
+            }
+        }
     }
 }
 
@@ -225,35 +181,28 @@ impl fmt::Debug for Logins {
     }
 }
 
-/// Half of the cores are for those who are in; each may take 64 MiB.
-fn verifications_at_once() -> usize {
-    available_parallelism().map_or(1, |cores| cores.get() / 2).clamp(1, 4)
-}
-
-fn may_come_from(
-    users: &Users,
-    user: Arc<UserRecord>,
-    address: IpAddr,
-) -> Result<Arc<UserRecord>, LoginRefused> {
-    if users.is_loopback_only(&user.name) && !address.to_canonical().is_loopback() {
-        return Err(LoginRefused::NotLoopback(user.name.clone()));
-    }
-    Ok(user)
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::sync::Arc;
 
     use leveret_storage::metadata::MemoryMetadata;
 
     use super::*;
+    use crate::auth::sasl::Identity;
+    use crate::config::{Config, ServeOptions};
     use crate::definitions::command::Access;
-    use crate::definitions::records::{Definitions, UserLimits};
+    use crate::definitions::records::{Definitions, UserLimits, UserRecord};
     use crate::definitions::store::DefinitionStore;
+    use crate::password;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
     const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+    fn config() -> Authentication {
+        let options = ServeOptions { config: Some("/dev/null".into()), ..ServeOptions::default() };
+        Config::load(&options, |_| None).unwrap().authentication
+    }
 
     struct Rig {
         users: Users,
@@ -265,7 +214,8 @@ mod tests {
             let stored = Definitions::default();
             let definitions = DefinitionStore::new(Arc::new(MemoryMetadata::new()), 1);
             let registry = Users::new(Arc::new(definitions), &stored, &[], &["guest".to_owned()]);
-            let rig = Self { users: registry, logins: Logins::new(HashingAlgorithm::Sha256) };
+            let logins = Logins::new(&config()).unwrap();
+            let rig = Self { users: registry, logins };
             for (name, password) in users {
                 rig.put(name, HashingAlgorithm::Sha256, password);
             }
@@ -290,14 +240,14 @@ mod tests {
         async fn login(&self, name: &str, password: &str, from: IpAddr) -> Answer {
             let identity = Identity { user: name.to_owned(), password: password.into() };
             let admitted = self.logins.admit(&self.users, &Claim::Password(identity), from).await;
-            admitted.map(|user| user.name.clone()).map_err(|refusal| refusal.why)
+            admitted.map(|user| user.name).map_err(|refusal| refusal.why.to_string())
         }
     }
 
-    type Answer = Result<String, LoginRefused>;
+    type Answer = Result<String, String>;
 
     fn invalid(name: &str) -> Answer {
-        Err(LoginRefused::InvalidCredentials(name.to_owned()))
+        Err(format!("user '{name}' - invalid credentials"))
     }
 
     fn admitted(name: &str) -> Answer {
@@ -353,7 +303,7 @@ mod tests {
         rig.put_hash("eve", HashingAlgorithm::Sha256, String::new());
         rig.put_hash("ann", HashingAlgorithm::Argon2id, String::new());
         for name in ["bob", "eve", "ann"] {
-            let refused = Err(LoginRefused::BlankPassword(name.to_owned()));
+            let refused = Err(format!("user '{name}' attempted to log in with a blank password"));
             assert_eq!(rig.login(name, "", HERE).await, refused);
         }
         assert_eq!(rig.login("eve", "x", HERE).await, invalid("eve"));
@@ -366,7 +316,7 @@ mod tests {
         for peer in [HERE, mapped, IpAddr::V6(Ipv6Addr::LOCALHOST), [127, 8, 8, 8].into()] {
             assert_eq!(rig.login("guest", "guest", peer).await, admitted("guest"), "{peer}");
         }
-        let refused = Err(LoginRefused::NotLoopback("guest".to_owned()));
+        let refused = Err("user 'guest' can only connect via localhost".to_owned());
         assert_eq!(rig.login("guest", "guest", ELSEWHERE).await, refused);
         // A wrong password from elsewhere does not tell that the right one would be refused.
         assert_eq!(rig.login("guest", "wrong", ELSEWHERE).await, invalid("guest"));

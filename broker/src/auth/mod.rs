@@ -10,6 +10,15 @@ pub(crate) mod sasl;
 mod slowdown;
 mod verified;
 
+mod http;
+mod backends;
+pub(crate) use backends::BackendError;
+
+pub(crate) mod authority;
+mod oauth2;
+pub(crate) use oauth2::TokenRights;
+mod remote;
+
 mod login;
 pub(crate) use login::{Attempts, Logins};
 

@@ -44,6 +44,14 @@ impl Claim {
         }
     }
 
+    /// The password, if that is how the user proves to be itself.
+    pub(crate) fn password(&self) -> Option<&[u8]> {
+        match self {
+            Self::Password(identity) => Some(&identity.password),
+            Self::Certificate(_) | Self::Unproved(_) => None,
+        }
+    }
+
     /// Why it is refused, as RabbitMQ's event has it.
     pub(crate) fn event_reason(&self) -> String {
         match self {

@@ -17,6 +17,10 @@ use super::types::{
     MESSAGE_SIZE, MILLISECONDS, MULTIPLE, Mechanism, NAME, NAMES, NONE, PATTERN, PORT, RATIO,
     SECONDS, SIZE, TEXT, Type,
 };
+use super::types_auth::{
+    BACKEND, HTTP_METHOD, HttpMethod, NamedBackend, SCOPE_SYNTAX, SECURE_URL, SIGNATURE,
+    ScopeSyntax, URL,
+};
 use super::types_log::{
     LOG_FORMAT, LOG_LEVEL, LOG_PATH, LogFormat, STDIO, TIME_FORMAT, TimeFormat,
 };
@@ -26,6 +30,7 @@ use super::types_tls::{
 };
 
 use crate::password::HashingAlgorithm;
+use crate::url::Url;
 
 /// What applies when nobody sets the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,6 +206,104 @@ keys! {
     /// PLAIN, AMQPLAIN, EXTERNAL. The first two are offered if none is listed. EXTERNAL is
     /// the client's certificate, and offered with TLS alone.
     AUTH_MECHANISM: Mechanism = "auth_mechanisms.<n>", MECHANISM, Example("PLAIN");
+    /// Who is asked about users, numbered in order: internal (the users and permissions of this
+    /// broker, alone if none is listed), http (a service of yours, see auth_http), oauth2 (the token
+    /// that a client has for its password, see auth_oauth2), cache (whatever
+    /// auth_cache.cached_backend says, whose answers connections share). The first that knows a
+    /// user lets it in and says what it may do.
+    AUTH_BACKEND: NamedBackend = "auth_backends.<n>", BACKEND, Example("internal");
+    /// Who says at this place of the order who a user is.
+    AUTH_BACKEND_AUTHN: NamedBackend = "auth_backends.<n>.authn", BACKEND, Example("http");
+    /// Who says what the user may do that the one above let in.
+    AUTH_BACKEND_AUTHZ: NamedBackend = "auth_backends.<n>.authz", BACKEND, Example("internal");
+    /// Whether the service is asked by get, with passwords in the URL, or by post.
+    AUTH_HTTP_METHOD: HttpMethod = "auth_http.http_method", HTTP_METHOD, Default("get");
+    /// Where the service is asked who may log in. It answers with allow, and tags behind it, or deny.
+    AUTH_HTTP_USER: Url = "auth_http.user_path", URL, Default("http://localhost:8000/auth/user");
+    /// Where it is asked who may enter a vhost.
+    AUTH_HTTP_VHOST: Url = "auth_http.vhost_path", URL, Default("http://localhost:8000/auth/vhost");
+    /// Where it is asked who may do what with exchanges and queues.
+    AUTH_HTTP_RESOURCE: Url =
+        "auth_http.resource_path", URL, Default("http://localhost:8000/auth/resource");
+    /// Where it is asked who may use which routing keys with topic exchanges.
+    AUTH_HTTP_TOPIC: Url = "auth_http.topic_path", URL, Default("http://localhost:8000/auth/topic");
+    /// The service must have answered within this time, in milliseconds, or the user is refused.
+    AUTH_HTTP_REQUEST_TIMEOUT: Duration =
+        "auth_http.request_timeout", MILLISECONDS, Default("5000");
+    /// The service must be reached within this time, in milliseconds.
+    AUTH_HTTP_CONNECTION_TIMEOUT: Duration =
+        "auth_http.connection_timeout", MILLISECONDS, Default("5000");
+    /// Whether clients are told why the service denies them something.
+    AUTH_HTTP_DISCLOSURE: bool =
+        "auth_http.authorization_failure_disclosure", BOOLEAN, Default("false");
+    /// The authorities, in PEM, that a service with https must have its certificate from. Those
+    /// that the system trusts if it is not set.
+    AUTH_HTTP_CACERTFILE: PathBuf =
+        "auth_http.ssl_options.cacertfile", DIRECTORY, Example("/etc/leveret/ca_certificate.pem");
+    /// What tokens call this broker: it has to be in their audience (aud), and scopes begin with it
+    /// and a dot.
+    OAUTH2_ID: String = "auth_oauth2.resource_server_id", TEXT, Example("rabbitmq");
+    /// What scopes for this broker begin with, if it is something else. May be empty.
+    OAUTH2_PREFIX: String = "auth_oauth2.scope_prefix", TEXT, Example("rabbitmq.");
+    /// Further claims of a token that hold scopes, separated by spaces. A dot leads into a claim.
+    OAUTH2_ADDITIONAL: String =
+        "auth_oauth2.additional_scopes_key", TEXT, Example("realm_access.roles");
+    /// A scope that means others, which are separated by spaces.
+    OAUTH2_ALIAS: String =
+        "auth_oauth2.scope_aliases.<alias>", TEXT, Example("rabbitmq.read:*/* rabbitmq.write:*/*");
+    /// The same for scopes whose names have dots: the scope, under a number.
+    OAUTH2_ALIAS_NAME: String = "auth_oauth2.scope_aliases.<n>.alias", TEXT, Example("api://read");
+    /// And what it means.
+    OAUTH2_ALIAS_SCOPE: String =
+        "auth_oauth2.scope_aliases.<n>.scope", TEXT, Example("rabbitmq.read:*/*");
+    /// How patterns in scopes are read.
+    OAUTH2_SYNTAX: ScopeSyntax =
+        "auth_oauth2.scope_pattern_syntax", SCOPE_SYNTAX, Default("wildcard");
+    /// Whether tokens have to be for this broker.
+    OAUTH2_VERIFY_AUD: bool = "auth_oauth2.verify_aud", BOOLEAN, Default("true");
+    /// Whether tokens have to have an end.
+    OAUTH2_REQUIRE_EXP: bool = "auth_oauth2.require_exp", BOOLEAN, Default("true");
+    /// The claims that name the user, numbered in order: sub and client_id if none is listed.
+    OAUTH2_USERNAME: String =
+        "auth_oauth2.preferred_username_claims.<n>", NAME, Example("user_name");
+    /// The key of tokens that name none.
+    OAUTH2_DEFAULT_KEY: String = "auth_oauth2.default_key", NAME, Example("key-1");
+    /// A public key that signs tokens, in PEM, under the id that tokens name.
+    OAUTH2_SIGNING_KEY: PathBuf =
+        "auth_oauth2.signing_keys.<id>", DIRECTORY, Example("/etc/leveret/key-1.pem");
+    /// Where there are more keys, as a set in JSON. Read when a token names a key that is not known,
+    /// every ten seconds at most.
+    OAUTH2_JWKS_URI: Url =
+        "auth_oauth2.jwks_uri", SECURE_URL, Example("https://issuer.example.com/keys");
+    /// The same in older words.
+    OAUTH2_JWKS_URL: Url =
+        "auth_oauth2.jwks_url", SECURE_URL, Example("https://issuer.example.com/keys");
+    /// Who makes the tokens, and says where the keys are (OpenID Connect Discovery).
+    OAUTH2_ISSUER: Url =
+        "auth_oauth2.issuer", SECURE_URL, Example("https://issuer.example.com/realms/main");
+    /// Where the issuer says it, behind its own URL.
+    OAUTH2_DISCOVERY_PATH: String = "auth_oauth2.discovery_endpoint_path", NAME,
+        Default(".well-known/openid-configuration");
+    /// With which parameters it is asked.
+    OAUTH2_DISCOVERY_PARAMETER: String =
+        "auth_oauth2.discovery_endpoint_params.<name>", TEXT, Example("value");
+    /// The algorithms that tokens may be signed with. All that are known if none is listed.
+    OAUTH2_ALGORITHM: String = "auth_oauth2.algorithms.<n>", SIGNATURE, Example("RS256");
+    /// The authorities, in PEM, that issuers must have their certificates from. Those that the
+    /// system trusts if it is not set.
+    OAUTH2_CACERTFILE: PathBuf =
+        "auth_oauth2.https.cacertfile", DIRECTORY, Example("/etc/leveret/ca_certificate.pem");
+    /// What stands behind cache: internal, if it is not set.
+    AUTH_CACHED_BACKEND: NamedBackend = "auth_cache.cached_backend", BACKEND, Example("http");
+    /// Who says who a user is, behind cache.
+    AUTH_CACHED_AUTHN: NamedBackend = "auth_cache.cached_backend.authn", BACKEND, Example("http");
+    /// Who says what it may do, behind cache.
+    AUTH_CACHED_AUTHZ: NamedBackend = "auth_cache.cached_backend.authz", BACKEND, Example("http");
+    /// How long an answer of the service is good, in milliseconds: for the connection that asked,
+    /// and with cache for all. Then it is asked anew.
+    AUTH_CACHE_TTL: Duration = "auth_cache.cache_ttl", MILLISECONDS, Default("15000");
+    /// Whether cache remembers refusals, too.
+    AUTH_CACHE_REFUSALS: bool = "auth_cache.cache_refusals", BOOLEAN, Default("false");
     /// How passwords that are set are hashed: rabbit_password_hashing_sha256, _sha512 or _md5, which
     /// RabbitMQ has, too, or argon2id, which takes 19 MiB and some hundredth of a second for each
     /// that is verified. Hashes that are there stay as they are.

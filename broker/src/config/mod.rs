@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod auth;
 mod options;
 mod changes;
 mod check;
@@ -17,6 +18,7 @@ mod inapplicable;
 mod keys;
 mod logging;
 mod message_storage;
+mod oauth2;
 mod reference;
 mod resources;
 mod seed;
@@ -27,15 +29,18 @@ mod syntax;
 mod tests;
 mod tls;
 mod types;
+mod types_auth;
 mod types_log;
 mod types_tls;
 
+pub use auth::{AuthBackends, AuthCache, Backend, HttpAuth, Link};
 pub use changes::{Reach, Settled};
 pub use check::{Report, main_file};
 pub use definitions::LoadDefinitions;
 pub use error::{ConfigError, Origin};
 pub use logging::{LogFile, LogOutput, Logging};
 pub use message_storage::MessageStorage;
+pub use oauth2::OAuth2;
 pub use options::ServeOptions;
 pub use reference::reference_file;
 pub use resources::{DiskFreeLimit, MemoryHighWatermark};
@@ -43,6 +48,7 @@ pub use seed::{Seed, SeedPermissions, SeedUser};
 pub use tls::{CertificateLogin, TlsListeners, TlsOptions};
 pub use types::Mechanism;
 pub(crate) use types::level;
+pub use types_auth::{HttpMethod, ScopeSyntax};
 pub use types_log::{LogCategory, LogFormat, TimeFormat};
 pub use types_tls::{CrlCheck, LoginFrom, SanType, TlsVersion};
 
@@ -162,6 +168,8 @@ pub struct Authentication {
     pub loopback_users: Vec<String>,
     /// How new passwords are hashed.
     pub password_hashing: HashingAlgorithm,
+    /// Who is asked about users.
+    pub backends: AuthBackends,
 }
 
 impl Config {
@@ -282,6 +290,7 @@ impl Authentication {
             mechanisms,
             loopback_users: loopback_users(settings)?,
             password_hashing: settings.get(&keys::PASSWORD_HASHING)?,
+            backends: AuthBackends::build(settings)?,
         })
     }
 }

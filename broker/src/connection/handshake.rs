@@ -17,6 +17,7 @@ use leveret_protocol::protocol_header::{PROTOCOL_HEADER, is_accepted};
 use leveret_protocol::types::{FieldTable, FieldValue, RawTable};
 
 use super::arrival::Arrived;
+use crate::auth::authority::Admitted;
 use crate::auth::sasl;
 use crate::broker::Broker;
 use crate::broker::admission::Reached;
@@ -54,8 +55,8 @@ pub(crate) struct Negotiated {
 impl Negotiated {
     /// Why the connection has to go at once, if it has: its user or its vhost was deleted meanwhile.
     pub(super) fn reason_to_leave(&self) -> Option<String> {
-        let LoggedIn { user, permissions, .. } = &self.login;
-        if permissions.is_over() {
+        let LoggedIn { user, rights, .. } = &self.login;
+        if rights.is_over() {
             return Some(format!("user '{user}' is deleted"));
         }
         self.vhost.is_closed().then(|| self.vhost.reason_to_leave())
@@ -142,12 +143,6 @@ struct Tuned {
     heartbeat_seconds: u16,
 }
 
-/// A user who is known but has not opened a vhost.
-struct Authenticated {
-    user: String,
-    may_impersonate: bool,
-}
-
 struct Wire<'a> {
     socket: &'a mut Socket,
     ends: Ends,
@@ -173,7 +168,7 @@ impl Wire<'_> {
     async fn authenticate(
         &mut self,
         broker: &Broker,
-    ) -> Result<(Authenticated, ClientCapabilities, Option<String>, About), Refused> {
+    ) -> Result<(Admitted, ClientCapabilities, Option<String>, About), Refused> {
         // Before the login nothing is told to whoever cannot speak: only silence follows.
         let frame = self.method_frame().await.map_err(Refused::silenced)?;
         let method =
@@ -201,7 +196,7 @@ impl Wire<'_> {
             .map_err(|error| Refused::Silent(ConnectionError::CommandInvalid(error.to_string())))?;
         let about = self.about(&start_ok);
         let name = claim.user().to_owned();
-        let user = broker.logins().admit(broker.users(), &claim, peer.ip()).await.map_err(|refusal| {
+        let admitted = broker.logins().admit(broker.users(), &claim, peer.ip()).await.map_err(|refusal| {
             broker.events().tell(|| about.refused(&name, &claim.event_reason()));
             broker.events().tell(|| about.closed(ConnectionId::next()));
             refusal.log(&about.name, &name, start_ok.mechanism);
@@ -210,10 +205,8 @@ impl Wire<'_> {
                 start_ok.mechanism
             )))
         })?;
-        broker.events().tell(|| about.authenticated(&name));
-        let may_impersonate = user.has_tag("impersonator");
-        let authenticated = Authenticated { user: name, may_impersonate };
-        Ok((authenticated, capabilities, connection_name(&properties), about))
+        broker.events().tell(|| about.authenticated(&admitted.name));
+        Ok((admitted, capabilities, connection_name(&properties), about))
     }
 
     fn about(&self, start_ok: &connection::StartOk<'_>) -> About {
@@ -249,7 +242,7 @@ impl Wire<'_> {
     async fn open(
         &mut self,
         broker: &Broker,
-        login: Authenticated,
+        login: Admitted,
     ) -> Result<(Arc<Vhost>, LoggedIn), Refused> {
         let frame = self.method_frame().await?;
         let method = Method::decode(payload(&frame))?;
@@ -271,7 +264,7 @@ impl Wire<'_> {
         }
         let name = open.virtual_host;
         let vhost = broker.vhost(name).ok_or_else(|| refuse(format!("vhost {name} not found")))?;
-        let user = login.user;
+        let user = login.name.clone();
         let limits = broker.users().limits(&user);
         let in_vhost = (name, vhost.own_limits().max_connections);
         let admission = broker.admissions().enter(in_vhost, (&user, limits.max_connections));
@@ -284,13 +277,13 @@ impl Wire<'_> {
                 "connection refused for user '{user}': user connection limit ({limit}) is reached"
             )),
         })?;
-        let permissions = broker
-            .users()
-            .permissions(&user, name)
-            .ok_or_else(|| refuse(format!("access to vhost '{name}' refused for user '{user}'")))?;
-        let may_impersonate = login.may_impersonate;
+        let entered = login.enter(broker.users(), name, self.ends.peer.ip()).await;
+        let rights = entered.map_err(|more| {
+            refuse(format!("access to vhost '{name}' refused for user '{user}'{more}"))
+        })?;
+        let may_impersonate = login.has_tag("impersonator");
         let admission = Arc::new(admission);
-        Ok((vhost, LoggedIn { user, may_impersonate, permissions, admission }))
+        Ok((vhost, LoggedIn { user, may_impersonate, rights, admission }))
     }
 
     async fn send<M: MethodFrame>(&mut self, method: &M) -> Result<(), Refused> {

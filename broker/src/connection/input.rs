@@ -172,6 +172,10 @@ impl Input {
                         break Ok(Step::Yield);
                     }
                     Ok(Taken::Parked) => break Ok(Step::Park),
+                    Ok(Taken::Asking) => {
+                        at += length;
+                        break Ok(Step::Ask);
+                    }
                     Ok(Taken::No) => {}
                     Err(failure) => {
                         at += length;
@@ -187,7 +191,10 @@ impl Input {
                 dispatch.large_body(channel, part)
             } else {
                 let step = dispatch.frame(frame);
-                if !matches!(step, Ok(Step::Park | Step::AfterRead(_) | Step::Again)) {
+                if !matches!(
+                    step,
+                    Ok(Step::Park | Step::AskFirst | Step::AfterRead(_) | Step::Again)
+                ) {
                     at += length;
                 }
                 step

@@ -11,6 +11,7 @@
 
 pub(crate) mod arrival;
 mod ending;
+mod expiry;
 pub(crate) mod handshake;
 mod heartbeat;
 mod holding;
@@ -19,6 +20,10 @@ mod waiting;
 
 #[cfg(test)]
 mod access_test;
+#[cfg(test)]
+mod authority_test;
+#[cfg(test)]
+mod token_test;
 #[cfg(test)]
 pub(crate) mod test_client;
 #[cfg(test)]
@@ -36,6 +41,7 @@ use leveret_storage::messages::Ticket;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info};
 
 use self::arrival::{Arrivals, Arrived};
@@ -196,6 +202,8 @@ struct Connection {
     durable: watch::Receiver<Ticket>,
     alarms: watch::Receiver<()>,
     waiting: Waiting,
+    /// Ends the connection with the token of its user.
+    _expiry: Option<AbortOnDropHandle<()>>,
     /// There may be whole frames in the input that were not looked at, so that others could run.
     has_more: bool,
     /// The next frame waits until all answers are out.
@@ -243,6 +251,8 @@ impl Connection {
             Session::new(Arc::clone(broker), vhost, Arc::clone(&handle), capabilities, login);
         let tuned = (channel_max, frame_max, negotiated.heartbeat_seconds);
         session.tell_of_opening(about, tuned, clock::unix_millis());
+        let token = session.rights().token();
+        let expiry = token.map(|token| expiry::watch(token, Arc::downgrade(&handle)));
         let tick = Heartbeat::tick_interval(negotiated.heartbeat_seconds);
         let every = tick.unwrap_or(IDLE_TICK);
         let mut ticker = interval_at(Instant::now() + every, every);
@@ -262,6 +272,7 @@ impl Connection {
             durable: broker.messages().progress().watch_durable(),
             alarms: broker.alarms().watch(),
             waiting: Waiting::default(),
+            _expiry: expiry,
             // The client may have sent more along with its last handshake frame.
             has_more: true,
             behind: false,
@@ -359,6 +370,9 @@ impl Connection {
             let failures = match (finished, progress) {
                 (Ok(()), Ok(step)) => {
                     self.has_more = self.dispatch.is_unfinished();
+                    if let Some(inquiry) = self.dispatch.session.rights().asked() {
+                        self.waiting.ask(inquiry);
+                    }
                     return self.on_step(step);
                 }
                 (Err(first), Err(second)) if first.channel != second.channel => {
@@ -384,7 +398,7 @@ impl Connection {
     fn on_step(&mut self, step: Step) -> Option<End> {
         match step {
             Step::Next => self.tell_if_blocked(),
-            Step::Yield | Step::Again => self.has_more = true,
+            Step::Yield | Step::Again | Step::Ask | Step::AskFirst => self.has_more = true,
             Step::Behind => {
                 self.has_more = true;
                 self.behind = true;
@@ -560,7 +574,7 @@ mod tests {
             login: LoggedIn {
                 user: "guest".to_owned(),
                 may_impersonate: false,
-                permissions,
+                rights: crate::auth::authority::Rights::Internal(permissions),
                 admission: Arc::new(
                     broker.admissions().enter(("/", None), ("guest", None)).unwrap(),
                 ),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 use leveret_protocol::decoder::decode_frame;
 use leveret_protocol::encoder::write_method;
-use leveret_protocol::methods::{Method, MethodFrame, channel, connection, queue};
+use leveret_protocol::methods::{Method, MethodFrame, basic, channel, connection, queue};
 use leveret_protocol::protocol_header::PROTOCOL_HEADER;
 use leveret_protocol::types::RawTable;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -124,12 +124,36 @@ impl TestClient {
         declared
     }
 
+    /// Publishes on channel 1.
+    pub(crate) async fn publish(&mut self, exchange: &str, routing_key: &str, body: &[u8]) {
+        let (mandatory, immediate) = (false, false);
+        self.send(1, &basic::Publish { exchange, routing_key, mandatory, immediate }).await;
+        let mut bytes = Vec::new();
+        for (kind, payload) in [(2, content_header(body.len())), (3, body.to_vec())] {
+            bytes.extend([kind, 0, 1]);
+            bytes.extend(u32::try_from(payload.len()).expect("a small frame").to_be_bytes());
+            bytes.extend(payload);
+            bytes.push(0xce);
+        }
+        let _ = self.socket.write_all(&bytes).await;
+    }
+
     /// Sends a method.
     pub(crate) async fn send<M: MethodFrame>(&mut self, channel: u16, method: &M) {
         let mut bytes = Vec::new();
         write_method(&mut bytes, channel, method);
         // The broker may have closed: what it said before is read next.
         let _ = self.socket.write_all(&bytes).await;
+    }
+
+    /// Has another token count.
+    ///
+    /// # Errors
+    /// What it was told instead.
+    pub(crate) async fn update_secret(&mut self, token: &str) -> Result<(), Closed> {
+        let update = connection::UpdateSecret { new_secret: token.as_bytes(), reason: "a test" };
+        self.send(0, &update).await;
+        self.expect(|method| matches!(method, Method::ConnectionUpdateSecretOk(_))).await
     }
 
     /// What the broker says when it ends the connection, or a channel.
@@ -171,4 +195,12 @@ impl TestClient {
             assert!(count > 0, "closed without a word");
         }
     }
+}
+
+/// Of class basic, without properties.
+fn content_header(body_size: usize) -> Vec<u8> {
+    let mut payload = vec![0, 60, 0, 0];
+    payload.extend((body_size as u64).to_be_bytes());
+    payload.extend([0, 0]);
+    payload
 }

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::auth::authority::Inquiry;
 use crate::queue::{Gate, Queue};
 use crate::stores::Messages;
 
@@ -67,6 +68,11 @@ impl Waiting {
         self.begin(async move {
             messages.some_room().await;
         });
+    }
+
+    /// Until it is known what the user may do.
+    pub(super) fn ask(&mut self, inquiry: Inquiry) {
+        self.begin(inquiry.find_out());
     }
 
     fn begin(&mut self, future: impl Future<Output = ()> + Send + 'static) {

@@ -8,7 +8,7 @@ use leveret_storage::metadata::{MemoryMetadata, MetadataStore};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::auth::Users;
+use crate::auth::{Logins, Users};
 use crate::config::{Config, ServeOptions};
 use crate::definitions::held::HeldMetadata;
 use crate::definitions::records;
@@ -38,7 +38,8 @@ fn rig_with<S: MetadataStore + 'static>(lines: &str, store: Arc<S>) -> Rig<S> {
     let definitions = Arc::new(DefinitionStore::new(Arc::clone(&store) as _, 1));
     let stored = records::load(&store.read().unwrap()).unwrap();
     let users = Users::new(Arc::clone(&definitions), &stored, &[], &[]);
-    let broker = Broker::new(&config, users, definitions, in_memory());
+    let logins = Logins::new(&config.authentication).unwrap();
+    let broker = Broker::new(&config, users, logins, definitions, in_memory());
     Rig { store, broker, directory }
 }
 

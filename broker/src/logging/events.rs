@@ -20,6 +20,8 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("connection.refused", "a client did not come so far as to open a vhost"),
     ("login.refused", "a user was not let in"),
     ("permission.refused", "a user wanted what it has no permission for"),
+    ("token.keys_unreadable", "the issuer of tokens cannot be asked for its keys"),
+    ("token.renewal_refused", "a client brought a new token that is not good"),
 ];
 
 #[cfg(test)]

@@ -45,7 +45,13 @@ fn rig() -> Rig {
     let users = Users::new(definitions(Arc::new(MemoryMetadata::new()) as _), &none, &[], &[]);
     seed_if_empty(&users, &none, &config.seed).unwrap();
     let store = HeldMetadata::new();
-    let broker = Broker::new(&config, users, definitions(Arc::clone(&store) as _), in_memory());
+    let broker = Broker::new(
+        &config,
+        users,
+        crate::auth::Logins::new(&config.authentication).unwrap(),
+        definitions(Arc::clone(&store) as _),
+        in_memory(),
+    );
     broker.add_vhost(&VhostRecord::plain("/"));
     Rig { store, broker: Arc::new(broker) }
 }
@@ -59,7 +65,9 @@ impl Rig {
         let login = LoggedIn {
             user: "guest".to_owned(),
             may_impersonate: false,
-            permissions: self.broker.users().permissions("guest", "/").unwrap(),
+            rights: crate::auth::authority::Rights::Internal(
+                self.broker.users().permissions("guest", "/").unwrap(),
+            ),
             admission: Arc::new(
                 self.broker.admissions().enter(("/", None), ("guest", None)).unwrap(),
             ),

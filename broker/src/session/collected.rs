@@ -157,11 +157,12 @@ impl Dispatch {
 
     /// The end of a read: carries out everything collected and flushes every touched connection.
     pub(crate) fn finish_read(&mut self) -> Result<(), Failure> {
+        let held = self.publish_held();
         let result = self.finish_batch();
         self.end_channels();
         self.flush();
         self.worked = 0;
-        result.map(|_| ())
+        held.and(result).map(|_| ())
     }
 
     /// Work done since the last end of a read, in messages put into queues.

@@ -15,7 +15,7 @@ use super::answers::Answers;
 use super::routes::Routes;
 use super::settlements::Settlements;
 use super::step::Step;
-use crate::auth::permissions::UserPermissions;
+use crate::auth::authority::{Access, Rights};
 use crate::auth::rights::Permission;
 use crate::broker::admission::{Admission, Seat};
 use crate::broker::{Broker, Limits};
@@ -48,7 +48,7 @@ pub(crate) struct LoggedIn {
     /// Whether it may set any user-id on messages (tag `impersonator`).
     pub may_impersonate: bool,
     /// What it may do in the vhost.
-    pub permissions: Arc<UserPermissions>,
+    pub rights: Rights,
     /// Its place among the connections of its user and vhost.
     pub admission: Arc<Admission>,
 }
@@ -120,7 +120,7 @@ impl Session {
             routes: Routes::default(),
             caught_up: 0,
             settlements: Settlements::default(),
-            rights_seen: login.permissions.changes(),
+            rights_seen: login.rights.changes(),
             login,
             exclusive_queues: FxHashMap::default(),
             going_queues: Vec::new(),
@@ -139,9 +139,15 @@ impl Session {
         &self.login.user
     }
 
+    /// What the user may do.
+    pub(crate) fn rights(&self) -> &Rights {
+        &self.login.rights
+    }
+
     /// Whether the user may publish in others' names.
     pub(crate) fn may_impersonate(&self) -> bool {
-        self.login.may_impersonate
+        let token = self.login.rights.token();
+        token.map_or(self.login.may_impersonate, |token| token.may_impersonate())
     }
 
     /// The connection ends, and counts no more for the limits of its user and vhost.
@@ -178,20 +184,28 @@ impl Session {
         }
     }
 
-    /// 403 unless the user has this permission on the name.
+    /// 403 unless the user has this permission on the name. An error as well while that is not known
+    /// yet, which is no answer to the client: see `Session::rights`.
     pub(crate) fn check(
         &self,
         permission: Permission,
         resource: &ResourceName,
         name: &str,
     ) -> Result<(), ChannelError> {
-        if self.login.permissions.allows(permission, name) {
-            return Ok(());
-        }
-        Err(ChannelError::AccessRefused {
+        let more = match self.login.rights.access(permission, resource.kind(), name) {
+            Access::Granted => return Ok(()),
+            Access::Refused(more) => more,
+            Access::Unknown => String::new(),
+        };
+        let refused = ChannelError::AccessRefused {
             permission: permission.name(),
             resource: resource.clone(),
             user: self.login.user.clone(),
+        };
+        Err(if more.is_empty() {
+            refused
+        } else {
+            ChannelError::Refused(format!("{refused}{more}"))
         })
     }
 
@@ -202,11 +216,13 @@ impl Session {
         exchange: &str,
         routing_key: &str,
     ) -> Result<(), ChannelError> {
-        if self.login.permissions.allows_topic(permission, exchange, routing_key) {
-            return Ok(());
-        }
+        let more = match self.login.rights.topic_access(permission, exchange, routing_key) {
+            Access::Granted => return Ok(()),
+            Access::Refused(more) => more,
+            Access::Unknown => String::new(),
+        };
         Err(ChannelError::Refused(format!(
-            "{} access to topic '{routing_key}' in {} refused for user '{}'",
+            "{} access to topic '{routing_key}' in {} refused for user '{}'{more}",
             permission.name(),
             self.vhost.exchange_name(exchange),
             self.login.user,
@@ -226,7 +242,7 @@ impl Session {
     /// Forgets the routes that were found with rights that have changed since.
     #[inline]
     pub(crate) fn heed_rights(&mut self) {
-        let changes = self.login.permissions.changes();
+        let changes = self.login.rights.changes();
         if changes != self.rights_seen {
             self.rights_seen = changes;
             self.routes.forget_all(&mut self.effects);
@@ -239,9 +255,12 @@ impl Session {
         resource: &ResourceName,
         name: &str,
     ) -> Result<(), ChannelError> {
-        let allows = |permission| self.login.permissions.allows(permission, name);
-        if allows(Permission::Write) || allows(Permission::Read) {
-            return Ok(());
+        for permission in [Permission::Write, Permission::Read] {
+            match self.login.rights.access(permission, resource.kind(), name) {
+                Access::Granted => return Ok(()),
+                Access::Refused(_) => {}
+                Access::Unknown => return self.check(permission, resource, name),
+            }
         }
         self.check(Permission::Configure, resource, name)
     }

@@ -57,6 +57,8 @@ pub(crate) enum Taken {
     Yes,
     /// The client may not publish now: look at it again later.
     Parked,
+    /// It has to be found out whether the user may publish it: then it goes on by itself.
+    Asking,
     /// Its frames have to be handled one by one.
     No,
 }
@@ -78,6 +80,8 @@ pub(crate) struct Dispatch {
     worked: usize,
     /// Channels with publishes that wait to be durable.
     awaiting: SmallVec<[u16; 4]>,
+    /// The channel whose message waits until it is known whether the user may publish it.
+    unpublished: Option<u16>,
     /// When what was stored last is durable: confirms that wait for an answer wait for this, too.
     unconfirmed_until: Option<Ticket>,
 }
@@ -111,6 +115,7 @@ impl Dispatch {
             gated: SmallVec::new(),
             worked: 0,
             awaiting: SmallVec::new(),
+            unpublished: None,
             unconfirmed_until: None,
         }
     }
@@ -152,7 +157,7 @@ impl Dispatch {
     pub(crate) fn frame(&mut self, frame: Frame<'_>) -> Result<Step, Failure> {
         let Frame { kind, channel, payload } = frame;
         if self.is_unfinished() && !self.go_on()? {
-            return Ok(Step::Again);
+            return Ok(if self.is_asking() { Step::AskFirst } else { Step::Again });
         }
         match kind {
             FrameKind::Method => {
@@ -220,7 +225,7 @@ impl Dispatch {
         match channel.publish_whole(&mut self.session, whole) {
             Ok(true) => Ok(Taken::Yes),
             Ok(false) => Ok(Taken::No),
-            Err(error) => Err(Failure { channel: number, error, method: PUBLISH }),
+            Err(error) => self.unpublished(number, error).map(|_| Taken::Asking),
         }
     }
 
@@ -239,11 +244,11 @@ impl Dispatch {
                 // Without a basic.publish before it, the frame is no method's.
                 let expected = !channel.assembly().expects_method();
                 let failing = if expected { PUBLISH } else { FailingMethod::default() };
-                take(channel, &mut self.session).map(|()| Step::Next).map_err(|error| Failure {
-                    channel: number,
-                    error,
-                    method: failing,
-                })
+                match take(channel, &mut self.session) {
+                    Ok(()) => Ok(Step::Next),
+                    Err(error) if expected => self.unpublished(number, error),
+                    Err(error) => Err(Failure { channel: number, error, method: failing }),
+                }
             }
             Lookup::Closing => Ok(Step::Next),
             Lookup::Unknown => Err(Failure::of_frame(number, expected_channel_open())),
@@ -254,7 +259,8 @@ impl Dispatch {
     fn method(&mut self, number: u16, method: &Method<'_>) -> Result<Step, Failure> {
         let here = |error| Failure::of_method(number, error, method);
         if number == 0 {
-            return self.connection_method(method).map_err(here);
+            let done = self.connection_method(method);
+            return self.unless_asking(done).map_err(here);
         }
         let channel = match self.channels.get(number) {
             Lookup::Open(channel) => channel,
@@ -277,10 +283,23 @@ impl Dispatch {
             Method::BasicAck(ack) => channel.note(SettleRequest::ack(ack)),
             Method::BasicNack(nack) => channel.note(SettleRequest::nack(nack)),
             Method::BasicReject(reject) => channel.note(SettleRequest::reject(reject)),
-            other => return self.rare_method(number, other).map_err(here),
+            other => {
+                let done = self.rare_method(number, other);
+                return self.unless_asking(done).map_err(here);
+            }
         }
         self.settling = Some(number);
         Ok(Step::Next)
+    }
+
+    /// What a method was refused while it is not known what the user may do is no error: it comes
+    /// again.
+    fn unless_asking(&self, done: Result<Step, AmqpError>) -> Result<Step, AmqpError> {
+        if done.is_err() && self.is_asking() {
+            return Ok(Step::AskFirst);
+        }
+        self.session.rights().method_done();
+        done
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the rest goes its usual way")]
@@ -332,7 +351,12 @@ impl Dispatch {
     fn connection_method(&self, method: &Method<'_>) -> Result<Step, AmqpError> {
         match method {
             Method::ConnectionClose(_) => Ok(Step::ClientClosed),
-            Method::ConnectionUpdateSecret(_) => {
+            Method::ConnectionUpdateSecret(update) => {
+                // Where there is no token the secret counts for nothing, as on RabbitMQ.
+                if let Some(token) = self.session.rights().token() {
+                    let renewed = token.renew(update.new_secret).unwrap_or(Err(String::new()));
+                    renewed.map_err(ConnectionError::NotAllowed)?;
+                }
                 self.session.reply(0, &leveret_protocol::methods::connection::UpdateSecretOk {});
                 Ok(Step::Next)
             }

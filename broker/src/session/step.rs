@@ -28,6 +28,10 @@ pub(crate) enum Step {
     ClientClosed,
     /// The client may not publish now: look at this frame again later.
     Park,
+    /// It has to be found out what the user may do; then it goes on by itself.
+    Ask,
+    /// Look at this frame again when it is found out what the user may do.
+    AskFirst,
     /// Look at this frame again when the queue's next message has been read.
     AfterRead(Arc<Queue>),
 }

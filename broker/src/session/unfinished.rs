@@ -5,19 +5,51 @@
 //! at, so a client sees the effects of its methods in their order; every step is a few milliseconds
 //! of work at most, and others run between two.
 
-use super::{Dispatch, EndingChannel, Session};
-use crate::error::Failure;
+use super::channel_table::Lookup;
+use super::step::Step;
+use super::{Dispatch, EndingChannel, PUBLISH, Session};
+use crate::error::{AmqpError, Failure};
 
 impl Dispatch {
     /// Whether something the client sent was too much for one step.
     pub(crate) fn is_unfinished(&self) -> bool {
-        self.interrupted || !self.ending.is_empty()
+        self.interrupted || !self.ending.is_empty() || self.unpublished.is_some()
     }
 
     /// Goes on with what was too much for one step. False while there is more to be done.
     pub(super) fn go_on(&mut self) -> Result<bool, Failure> {
         let settled = self.settle_noted();
-        Ok(self.close_if_failed(settled)? && self.end_channels())
+        Ok(self.close_if_failed(settled)? && self.end_channels() && self.publish_held()?)
+    }
+
+    /// Goes on with a message of which it was not known whether the user may publish it. False while
+    /// it is not.
+    pub(super) fn publish_held(&mut self) -> Result<bool, Failure> {
+        if self.is_asking() {
+            return Ok(self.unpublished.is_none());
+        }
+        let Some(number) = self.unpublished.take() else { return Ok(true) };
+        let Lookup::Open(channel) = self.channels.get(number) else { return Ok(true) };
+        match channel.publish(&mut self.session) {
+            Ok(()) => Ok(true),
+            Err(error) => self.unpublished(number, error).map(|_| false),
+        }
+    }
+
+    /// A message was not published: the user may not, or it is to be found out whether it may.
+    #[cold]
+    pub(super) fn unpublished(&mut self, number: u16, error: AmqpError) -> Result<Step, Failure> {
+        if self.is_asking() {
+            self.unpublished = Some(number);
+            return Ok(Step::Ask);
+        }
+        self.session.rights().method_done();
+        Err(Failure { channel: number, error, method: PUBLISH })
+    }
+
+    /// Whether it has to be found out what the user may do.
+    pub(super) fn is_asking(&self) -> bool {
+        self.session.rights().asked().is_some()
     }
 
     /// Goes on with the ends of channels. False while there is more to be done.

@@ -155,9 +155,12 @@ impl Channel {
     }
 
     /// The content is complete.
-    fn publish(&mut self, session: &mut Session) -> Result<(), AmqpError> {
+    ///
+    /// # Errors
+    /// It cannot be published. If it is only not known whether the user may, it can be tried again.
+    pub(crate) fn publish(&mut self, session: &mut Session) -> Result<(), AmqpError> {
         let result = self.check_and_route(session);
-        if result.is_err() {
+        if result.is_err() && session.rights().asked().is_none() {
             self.assembly.reset();
         }
         result

@@ -1,0 +1,90 @@
+//! The OAuth 2 backend: tokens in the place of passwords, whose scopes say what their bearers may do.
+//!
+//! Used by `auth::backends`. In the order of a login: `jwt` takes the token apart, `keyring` has the
+//! key (`keys`) of its signature, `claims` understands it, `scopes` says what is permitted, and
+//! `rights` is what a connection asks. Semantics are RabbitMQ's (<https://www.rabbitmq.com/docs/oauth2>).
+//! Stays true: nothing of a token counts before its signature was verified.
+
+mod claims;
+mod jwt;
+mod keyring;
+mod keys;
+mod rights;
+mod scopes;
+
+use std::fmt;
+
+pub(crate) use claims::Token;
+pub(crate) use keyring::KeyringError;
+pub(crate) use rights::{NoScope, TokenRights};
+
+use self::jwt::Jwt;
+use self::keyring::Keyring;
+use self::keys::shown;
+use self::scopes::Grant;
+use crate::clock;
+use crate::config;
+
+/// See the module documentation.
+pub(crate) struct OAuth2 {
+    settings: config::OAuth2,
+    keyring: Keyring,
+}
+
+impl OAuth2 {
+    /// A backend with the keys of files.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub(crate) fn new(settings: &config::OAuth2) -> Result<Self, KeyringError> {
+        Ok(Self { settings: settings.clone(), keyring: Keyring::new(settings)? })
+    }
+
+    /// The token, if it is good.
+    ///
+    /// # Errors
+    /// It is not: a sentence that repeats no token.
+    pub(crate) async fn verify(&self, token: &[u8]) -> Result<Token, String> {
+        let refused = |why: &dyn fmt::Display| format!("the token is refused: {why}");
+        let jwt = Jwt::parse(token).map_err(|why| refused(&why))?;
+        let accepted = &self.settings.algorithms;
+        if !accepted.is_empty() && !accepted.contains(&jwt.algorithm) {
+            let why = format!("its algorithm {} is not accepted", shown(&jwt.algorithm));
+            return Err(refused(&why));
+        }
+        let id = jwt.key.as_deref().or(self.settings.default_key.as_deref());
+        let key = self.keyring.key(id).await.map_err(|why| refused(&why))?;
+        let verified = key.verify(&jwt.algorithm, &jwt.signed, &jwt.signature);
+        verified.map_err(|why| refused(&why))?;
+        let now = clock::unix_millis() / 1000;
+        Token::of(jwt.claims, &self.settings, now).map_err(|why| refused(&why))
+    }
+
+    /// What a token permits in a vhost.
+    ///
+    /// # Errors
+    /// It does not let in there.
+    fn grants(&self, token: &Token, vhost: &str) -> Result<Vec<Grant>, NoScope> {
+        let syntax = self.settings.scope_syntax;
+        let grants: Vec<Grant> = token
+            .scopes
+            .iter()
+            .filter_map(|scope| Grant::parse(scope, syntax, &token.claims, vhost))
+            .filter(|grant| grant.enters(vhost))
+            .collect();
+        if grants.is_empty() { Err(NoScope) } else { Ok(grants) }
+    }
+}
+
+impl Token {
+    /// Whether the user may publish in others' names.
+    pub(crate) fn may_impersonate(&self) -> bool {
+        self.tags.iter().any(|tag| tag == "impersonator")
+    }
+}
+
+impl fmt::Debug for OAuth2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OAuth2").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
