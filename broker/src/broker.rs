@@ -55,6 +55,8 @@ pub(crate) struct Limits {
     pub message_size: usize,
     /// Most connections.
     pub connections: Option<usize>,
+    /// Most channels of all connections together.
+    pub channels: Option<usize>,
     /// Most consumers on a channel.
     pub consumers_per_channel: Option<usize>,
     /// How long a client may take to open its connection.
@@ -72,6 +74,7 @@ impl Limits {
             heartbeat_seconds: negotiation.heartbeat,
             message_size: config.limits.message_size,
             connections: config.limits.connections,
+            channels: config.limits.channels,
             consumers_per_channel: config.limits.consumers_per_channel,
             handshake_timeout: config.listeners.handshake_timeout,
         }

@@ -15,6 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
@@ -132,6 +133,7 @@ fn listen_to_clients(
     connections: &TaskTracker,
 ) -> Result<(), Error> {
     let Listeners { nodelay, proxy_protocol, handshake_timeout: patience, .. } = config.listeners;
+    let max = config.limits.listener_connections;
     let arrivals = |tls| Arc::new(Arrivals { tls, proxy_protocol, patience });
     let (plain, encrypted) = (arrivals(None), arrivals(tls.cloned()));
     let plain = config.listeners.addresses.iter().map(|address| (address, "TCP", &plain));
@@ -140,7 +142,8 @@ fn listen_to_clients(
         let listener = listen(*address, &config.listeners)?;
         info!("started {kind} listener on {}", listener.local_addr()?);
         let broker = Arc::clone(broker);
-        tokio::spawn(accept(listener, Arc::clone(arrivals), broker, connections.clone(), nodelay));
+        let (connections, options) = (connections.clone(), (nodelay, max));
+        tokio::spawn(accept(listener, Arc::clone(arrivals), broker, connections, options));
     }
     Ok(())
 }
@@ -183,14 +186,16 @@ async fn accept(
     arrivals: Arc<Arrivals>,
     broker: Arc<Broker>,
     connections: TaskTracker,
-    nodelay: bool,
+    (nodelay, max): (bool, Option<usize>),
 ) {
+    let places = Arc::new(Semaphore::new(max.unwrap_or(Semaphore::MAX_PERMITS)));
     let mut refuses = false;
     loop {
-        let accepted = tokio::select! {
+        let accept = async { (Arc::clone(&places).acquire_owned().await, listener.accept().await) };
+        let (place, accepted) = tokio::select! {
             biased;
             () = broker.stopping().cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = accept => accepted,
         };
         match accepted {
             Ok((socket, _)) if leaves_no_files(&socket) => {
@@ -208,7 +213,11 @@ async fn accept(
                     continue;
                 }
                 let (arrivals, broker) = (Arc::clone(&arrivals), Arc::clone(&broker));
-                connections.spawn(connection::serve(socket, canonical(peer), arrivals, broker));
+                let served = connection::serve(socket, canonical(peer), arrivals, broker);
+                connections.spawn(async move {
+                    served.await;
+                    drop(place);
+                });
             }
             Err(error) => {
                 error!("cannot accept connections: {error}");

@@ -214,8 +214,9 @@ pub(crate) const ROWS: &[Row] = &[
     })
     .closes_connection(530, "NOT_ALLOWED - vhost no-such-vhost not found", connection::OPEN),
     Row::new("10", "a vhost the user has no permission for", |scene| {
+        let handshake = OUTSIDER.handshake();
         scene.client = scene.broker.socket();
-        scene.client.authenticate(&OUTSIDER.handshake());
+        scene.client.authenticate(&handshake);
         scene.client.send(connection::open("/"));
     })
     .needs(Needs::Users)

@@ -53,7 +53,7 @@ pub(crate) const ROWS: &[Row] = &[
     })
     .needs(Needs::PrivateBroker),
     Row::new("5", "who guesses waits longer and longer, and nobody else does", |_| {
-        let private = BrokerUnderTest::start_with(&crate::users::config_lines());
+        let private = crate::users::broker();
         let broker = private.broker();
         // Four cost nothing, then it is a quarter of a second, a half, one.
         let waits: Vec<Duration> =

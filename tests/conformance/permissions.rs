@@ -1,11 +1,11 @@
 //! What a user with few rights is refused, and in which words.
 
 use leveret_tests::raw_client::method::{basic, exchange, queue};
-use leveret_tests::raw_client::{Flag, Message};
+use leveret_tests::raw_client::{Flag, Message, Value};
 
 use crate::row::{Expectation, Needs, Row, channel_close};
 use crate::scene::Scene;
-use crate::users::{LIMITED, control};
+use crate::users::{LIMITED, TOPICAL};
 
 /// A method the limited user may not call: which right it lacks, on what, and what is told.
 macro_rules! refused {
@@ -212,23 +212,222 @@ pub(crate) const ROWS: &[Row] = &[
         basic::PUBLISH,
     ),
     refused!(
-        "45 47",
-        "publishing to a topic exchange needs write on the topic",
+        "43 44",
+        "exchange.delete needs configure, even of a missing exchange",
         |scene| {
-            let name = scene.name("conf-write-topic");
-            scene.client.declare_exchange(&name, "topic");
             limit(scene);
-            let rights = ["set_topic_permissions", LIMITED.name, &name, "^mine\\.", "^mine\\."];
-            control(&rights).expect("the user can be given rights");
-            scene.client.publish(&Message::to(&name, "mine.is.fine"));
-            scene.client.call(exchange::declare(&name, "topic").with(Flag::Passive));
-            scene.client.publish(&Message::to(&name, "theirs"));
+            let name = scene.name("read-write");
+            scene.client.send(exchange::delete(&name));
+        },
+        "configure",
+        "exchange '{read-write}'",
+        exchange::DELETE,
+    ),
+    refused!(
+        "44",
+        "an alternate exchange needs read on the exchange",
+        |scene| {
+            limit(scene);
+            let name = scene.name("conf");
+            let declare = exchange::declare(&name, "direct");
+            scene.client.send(declare.arg("alternate-exchange", "any-write"));
+        },
+        "read",
+        "exchange '{conf}'",
+        exchange::DECLARE,
+    ),
+    refused!(
+        "44",
+        "configure is asked for before what a dead-letter exchange needs",
+        |scene| {
+            limit(scene);
+            let name = scene.name("nothing");
+            scene.client.send(queue::declare(&name).arg("x-dead-letter-exchange", "amq.direct"));
+        },
+        "configure",
+        "queue '{nothing}'",
+        queue::DECLARE,
+    ),
+    allowed("44", "what is there may be declared again without what its exchanges need", |scene| {
+        let (queue, exchange) = (scene.name("conf-q"), scene.name("conf-x"));
+        let dead = |name: &str| {
+            let declare = queue::declare(name).with(Flag::Durable);
+            declare.arg("x-dead-letter-exchange", "amq.direct")
+        };
+        let alternate = |name: &str| {
+            exchange::declare(name, "direct").arg("alternate-exchange", "amq.direct")
+        };
+        scene.client.call(dead(&queue));
+        scene.client.call(alternate(&exchange));
+        limit(scene);
+        scene.client.call(dead(&queue));
+        scene.client.call(alternate(&exchange));
+    }),
+    refused!(
+        "38 44",
+        "queue.unbind needs write on the queue before anything else",
+        |scene| {
+            limit(scene);
+            let name = scene.name("conf-read");
+            scene.client.send(queue::unbind(&name, "amq.direct", "k"));
         },
         "write",
-        "topic 'theirs' in exchange '{conf-write-topic}'",
+        "queue '{conf-read}'",
+        queue::UNBIND,
+    ),
+    refused!(
+        "38 44",
+        "queue.unbind needs read on the exchange",
+        |scene| {
+            limit(scene);
+            let name = scene.name("write");
+            scene.client.send(queue::unbind(&name, "amq.direct", "k"));
+        },
+        "read",
+        "exchange 'amq.direct'",
+        queue::UNBIND,
+    ),
+    refused!(
+        "38 44",
+        "exchange.bind needs write on the destination before anything else",
+        |scene| {
+            limit(scene);
+            let name = scene.name("conf-read");
+            scene.client.send(exchange::bind(&name, "amq.direct", "k"));
+        },
+        "write",
+        "exchange '{conf-read}'",
+        exchange::BIND,
+    ),
+    refused!(
+        "38 44",
+        "exchange.bind needs read on the source",
+        |scene| {
+            limit(scene);
+            let name = scene.name("write");
+            scene.client.send(exchange::bind(&name, "amq.direct", "k"));
+        },
+        "read",
+        "exchange 'amq.direct'",
+        exchange::BIND,
+    ),
+    refused!(
+        "38 44",
+        "exchange.unbind needs write on the destination before anything else",
+        |scene| {
+            limit(scene);
+            let name = scene.name("conf-read");
+            scene.client.send(exchange::unbind(&name, "amq.direct", "k"));
+        },
+        "write",
+        "exchange '{conf-read}'",
+        exchange::UNBIND,
+    ),
+    refused!(
+        "38 44",
+        "exchange.unbind needs read on the source",
+        |scene| {
+            limit(scene);
+            let name = scene.name("write");
+            scene.client.send(exchange::unbind(&name, "amq.direct", "k"));
+        },
+        "read",
+        "exchange 'amq.direct'",
+        exchange::UNBIND,
+    ),
+    allowed("45 47", "publishing to a topic exchange needs write on the topic", |scene| {
+        topical(scene);
+        scene.client.publish(&Message::to("amq.topic", "mine.is.fine"));
+        scene.client.publish(&Message::to("amq.direct", "theirs"));
+        scene.client.publish(&Message::to("amq.topic", "theirs"));
+    })
+    .closes_channel(
+        403,
+        "ACCESS_REFUSED - write access to topic 'theirs' in exchange 'amq.topic' in vhost '/' refused \
+         for user 'conformance-topical'",
         basic::PUBLISH,
     )
-    .needs(Needs::TopicPermissions),
+    .on_3_10(
+        channel_close(
+            403,
+            "ACCESS_REFUSED - access to topic 'theirs' in exchange 'amq.topic' in vhost '/' refused \
+             for user 'conformance-topical'",
+            basic::PUBLISH,
+        ),
+        "3.10 does not say which right is lacking, 4.x does",
+    ),
+    allowed("45 47", "each key that a message names needs write on its topic", |scene| {
+        topical(scene);
+        let copied = Message::to("amq.topic", "mine.1").header("CC", Value::texts(&["theirs"]));
+        scene.client.publish(&copied);
+    })
+    .closes_channel(
+        403,
+        "ACCESS_REFUSED - write access to topic 'theirs' in exchange 'amq.topic' in vhost '/' refused \
+         for user 'conformance-topical'",
+        basic::PUBLISH,
+    )
+    .on_3_10(
+        channel_close(
+            403,
+            "ACCESS_REFUSED - access to topic 'theirs' in exchange 'amq.topic' in vhost '/' refused \
+             for user 'conformance-topical'",
+            basic::PUBLISH,
+        ),
+        "3.10 does not say which right is lacking, 4.x does",
+    ),
+    allowed("38 45", "binding to a topic exchange needs read on the topic", |scene| {
+        topical(scene);
+        let name = scene.queue();
+        scene.client.call(queue::bind(&name, "amq.topic", "conformance-topical.#"));
+        scene.client.call(queue::bind(&name, "amq.direct", "theirs"));
+        scene.client.send(queue::bind(&name, "amq.topic", "theirs"));
+    })
+    .closes_channel(
+        403,
+        "ACCESS_REFUSED - read access to topic 'theirs' in exchange 'amq.topic' in vhost '/' refused \
+         for user 'conformance-topical'",
+        queue::BIND,
+    )
+    .on_3_10(
+        channel_close(
+            403,
+            "ACCESS_REFUSED - access to topic 'theirs' in exchange 'amq.topic' in vhost '/' refused \
+             for user 'conformance-topical'",
+            queue::BIND,
+        ),
+        "3.10 does not say which right is lacking, 4.x does",
+    ),
+    allowed("38 45", "so does unbinding from it", |scene| {
+        topical(scene);
+        let name = scene.queue();
+        scene.client.send(queue::unbind(&name, "amq.topic", "theirs"));
+    })
+    .closes_channel(
+        403,
+        "ACCESS_REFUSED - read access to topic 'theirs' in exchange 'amq.topic' in vhost '/' refused \
+         for user 'conformance-topical'",
+        queue::UNBIND,
+    )
+    .on_3_10(
+        channel_close(
+            403,
+            "ACCESS_REFUSED - access to topic 'theirs' in exchange 'amq.topic' in vhost '/' refused \
+             for user 'conformance-topical'",
+            queue::UNBIND,
+        ),
+        "3.10 does not say which right is lacking, 4.x does",
+    ),
+    allowed("44 46", "any of the three rights will do for a passive declare", |scene| {
+        for right in ["conf", "write", "read"] {
+            let name = scene.name(right);
+            scene.client.declare_queue(&name);
+            let mut limited = scene.broker.connect_as(&LIMITED.handshake());
+            limited.call(queue::declare(&name).with(Flag::Passive));
+            limited.send(exchange::declare(&name, "direct").with(Flag::Passive));
+            assert_eq!(limited.expect_any().close().code, 404, "{right}");
+        }
+    }),
     allowed("44 46", "a passive declare needs one of the three rights", |scene| {
         limit(scene);
         scene.client.send(exchange::declare("amq.direct", "direct").with(Flag::Passive));
@@ -271,6 +470,11 @@ pub(crate) const ROWS: &[Row] = &[
         scene.client.call(exchange::delete(&exchange));
     }),
 ];
+
+/// Makes the scene's client one of the user with rules over topics.
+fn topical(scene: &mut Scene) {
+    scene.client = scene.broker.connect_as(&TOPICAL.handshake());
+}
 
 /// Makes the scene's client one of the limited user.
 fn limit(scene: &mut Scene) {

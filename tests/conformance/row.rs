@@ -46,8 +46,6 @@ pub(crate) enum Needs {
     Leveret,
     /// One that tells of what happens in it, which in RabbitMQ is a plugin's doing.
     Events,
-    /// One where rights can be given on topics, which is a peer with `LEVERET_CTL`.
-    TopicPermissions,
 }
 
 /// What RabbitMQ 3.10 does instead.

@@ -166,7 +166,7 @@ pub(crate) fn shared_broker() -> Broker {
         if let Some(broker) = Broker::peer() {
             return Shared { broker, started: None };
         }
-        let started = BrokerUnderTest::start_with(&users::config_lines());
+        let started = users::broker();
         Shared { broker: started.broker(), started: Some(started) }
     };
     let mut shared = SHARED.lock().expect("a broker that does not start fails every row");

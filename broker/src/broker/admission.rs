@@ -18,6 +18,8 @@ pub(crate) struct Admissions {
     open: Mutex<Open>,
     /// Rung when the last connection has left a vhost.
     emptied: Notify,
+    /// Channels of all users together.
+    channels: Arc<AtomicUsize>,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +43,15 @@ pub(crate) enum Reached {
     User(u32),
 }
 
+/// Which limit of channels is reached, and what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// That of the user.
+    User(u32),
+    /// That of the broker.
+    Node(usize),
+}
+
 /// A connection that was let in.
 #[derive(Debug)]
 pub(crate) struct Admission {
@@ -54,7 +65,8 @@ pub(crate) struct Admission {
 /// A channel that was opened.
 #[derive(Debug)]
 pub(crate) struct Seat {
-    channels: Arc<AtomicUsize>,
+    of_user: Arc<AtomicUsize>,
+    of_all: Arc<AtomicUsize>,
 }
 
 fn is_reached(count: usize, limit: Option<u32>) -> Option<u32> {
@@ -107,22 +119,33 @@ impl Admissions {
 }
 
 impl Admission {
-    /// Opens a channel.
+    /// Opens a channel. Limits are those of the user and of the broker, looked at in this order.
     ///
     /// # Errors
-    /// The limit, which the user has reached.
-    pub(crate) fn open_channel(&self, limit: Option<u32>) -> Result<Seat, u32> {
-        let channels = Arc::clone(&self.channels);
-        let count = channels.fetch_add(1, Ordering::Relaxed);
+    /// The limit that is reached.
+    pub(crate) fn open_channel(
+        &self,
+        (user_limit, node_limit): (Option<u32>, Option<usize>),
+    ) -> Result<Seat, Full> {
+        let (of_user, of_all) = (Arc::clone(&self.channels), Arc::clone(&self.all.channels));
+        let count = of_user.fetch_add(1, Ordering::Relaxed);
+        let count_of_all = of_all.fetch_add(1, Ordering::Relaxed);
         // From here on it is counted, and dropped again if it was one too many.
-        let seat = Seat { channels };
-        is_reached(count, limit).map_or(Ok(seat), Err)
+        let seat = Seat { of_user, of_all };
+        if let Some(limit) = is_reached(count, user_limit) {
+            return Err(Full::User(limit));
+        }
+        match node_limit.filter(|limit| count_of_all >= *limit) {
+            Some(limit) => Err(Full::Node(limit)),
+            None => Ok(seat),
+        }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.channels.fetch_sub(1, Ordering::Relaxed);
+        self.of_user.fetch_sub(1, Ordering::Relaxed);
+        self.of_all.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -185,12 +208,29 @@ mod tests {
     fn channels_of_all_connections_of_a_user_count() {
         let all = Arc::new(Admissions::default());
         let connections = ["v", "w"].map(|vhost| all.enter((vhost, None), ("a", None)).unwrap());
-        let first = connections[0].open_channel(Some(2)).unwrap();
-        let second = connections[1].open_channel(Some(2)).unwrap();
-        assert_eq!(connections[1].open_channel(Some(2)).unwrap_err(), 2);
+        let two = (Some(2), None);
+        let first = connections[0].open_channel(two).unwrap();
+        let second = connections[1].open_channel(two).unwrap();
+        assert_eq!(connections[1].open_channel(two).unwrap_err(), Full::User(2));
         drop(first);
-        let third = connections[1].open_channel(Some(2)).unwrap();
+        let third = connections[1].open_channel(two).unwrap();
         drop((second, third));
         assert_eq!(connections[0].channels.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn channels_of_all_users_count_for_the_broker() {
+        let all = Arc::new(Admissions::default());
+        let connections = ["a", "b"].map(|user| all.enter(("v", None), (user, None)).unwrap());
+        let open = |at: usize, user| connections[at].open_channel((user, Some(2)));
+        let first = open(0, Some(1)).unwrap();
+        assert_eq!(open(0, Some(1)).unwrap_err(), Full::User(1));
+        let second = open(1, None).unwrap();
+        assert_eq!(open(1, None).unwrap_err(), Full::Node(2));
+        assert_eq!(open(0, Some(1)).unwrap_err(), Full::User(1), "that of the user comes first");
+        drop(first);
+        let third = open(1, None).unwrap();
+        drop((second, third));
+        assert_eq!(all.channels.load(Ordering::Relaxed), 0);
     }
 }

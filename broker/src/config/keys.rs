@@ -187,6 +187,10 @@ keys! {
     CHANNEL_MAX: u16 = "channel_max", CHANNELS, Default("2047");
     /// How many connections the broker accepts.
     MAX_CONNECTIONS: Option<usize> = "max_connections", LIMIT, Default("infinity");
+    /// How many connections each listener has at most; others wait until one ends.
+    LISTENER_CONNECTIONS: Option<usize> = "ranch_connection_max", LIMIT, Default("infinity");
+    /// How many channels there may be on all connections together.
+    CHANNEL_MAX_PER_NODE: Option<usize> = "channel_max_per_node", LIMIT, Default("infinity");
     /// How many consumers a channel may have.
     CONSUMER_MAX_PER_CHANNEL: Option<usize> =
         "consumer_max_per_channel", LIMIT, Default("infinity");

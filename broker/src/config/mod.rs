@@ -145,6 +145,10 @@ pub struct Identity {
 pub struct Limits {
     /// Connections of the whole broker.
     pub connections: Option<usize>,
+    /// Connections of one listener.
+    pub listener_connections: Option<usize>,
+    /// Channels of the whole broker.
+    pub channels: Option<usize>,
     /// Consumers of one channel.
     pub consumers_per_channel: Option<usize>,
     /// How long a consumer may take for a delivery.
@@ -265,6 +269,8 @@ impl Limits {
     fn build(settings: &Settings) -> Result<Self, ConfigError> {
         Ok(Self {
             connections: settings.get(&keys::MAX_CONNECTIONS)?,
+            listener_connections: settings.get(&keys::LISTENER_CONNECTIONS)?,
+            channels: settings.get(&keys::CHANNEL_MAX_PER_NODE)?,
             consumers_per_channel: settings.get(&keys::CONSUMER_MAX_PER_CHANNEL)?,
             consumer_timeout: settings.find(&keys::CONSUMER_TIMEOUT)?,
             message_size: settings.get(&keys::MAX_MESSAGE_SIZE)?,

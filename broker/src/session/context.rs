@@ -17,12 +17,13 @@ use super::settlements::Settlements;
 use super::step::Step;
 use crate::auth::authority::{Access, Rights};
 use crate::auth::rights::Permission;
-use crate::broker::admission::{Admission, Seat};
+use crate::broker::admission::{Admission, Full, Seat};
 use crate::broker::{Broker, Limits};
 use crate::error::{AmqpError, ChannelError, ConnectionError, ResourceName};
 use crate::events::clients::Connection;
 use crate::keys::QueueId;
 use crate::message::Message;
+use crate::names;
 use crate::outgoing::ConnectionHandle;
 use crate::queue::taps::{Delivered, Tap, is_of_firehose};
 use crate::queue::{Effects, Got, Queue};
@@ -158,12 +159,19 @@ impl Session {
     /// A place for another channel of the user.
     pub(super) fn open_channel(&self) -> Result<Seat, ConnectionError> {
         let user = &self.login.user;
-        let limit = self.broker.users().limits(user).max_channels;
-        self.login.admission.open_channel(limit).map_err(|limit| {
-            ConnectionError::NotAllowed(format!(
-                "number of channels opened for user '{user}' has reached the maximum allowed user \
-                 limit of {limit}"
-            ))
+        let limits = (self.broker.users().limits(user).max_channels, self.limits().channels);
+        self.login.admission.open_channel(limits).map_err(|full| {
+            ConnectionError::NotAllowed(match full {
+                Full::User(limit) => format!(
+                    "number of channels opened for user '{user}' has reached the maximum allowed \
+                     user limit of {limit}"
+                ),
+                Full::Node(limit) => format!(
+                    "number of channels opened on node '{}' has reached the maximum allowed limit \
+                     of {limit}",
+                    names::node()
+                ),
+            })
         })
     }
 

@@ -370,8 +370,9 @@ impl Dispatch {
             Method::ChannelOpen(_) => {
                 let free = self.channels.assert_free(number);
                 free.map_err(|error| Failure::of_frame(number, error))?;
+                // RabbitMQ names no method where a limit is reached.
                 let seat = self.session.open_channel();
-                let seat = seat.map_err(|error| Failure::of_method(number, error, method))?;
+                let seat = seat.map_err(|error| Failure::of_frame(number, error))?;
                 let slot = self.session.handle.outbox().open_channel(number);
                 self.channels.insert(Channel::new(number, slot, seat));
                 self.session.tell_of_channel(number);

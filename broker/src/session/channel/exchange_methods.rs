@@ -124,6 +124,10 @@ fn check_alternate_exchange(
     arguments: &FieldTable,
 ) -> Result<(), AmqpError> {
     let Some(value) = arguments.get(ALTERNATE_EXCHANGE) else { return Ok(()) };
+    if session.vhost.exchange(name).is_some() {
+        // RabbitMQ: only whoever makes one is asked.
+        return Ok(());
+    }
     let resource = session.vhost.exchange_name(name);
     let FieldValue::LongString(_) = value else {
         return Err(ChannelError::Precondition(format!(

@@ -224,14 +224,17 @@ fn assert_deletable(
     )))
 }
 
-/// A dead letter exchange is written to and the queue read from on behalf of the declarer.
+/// A dead letter exchange is written to and the queue read from on behalf of the declarer, who is not
+/// asked when the queue is there: RabbitMQ's order.
 fn check_dead_letter_exchange(
     session: &Session,
     arguments: &FieldTable,
     name: &str,
 ) -> Result<(), AmqpError> {
     let target = arguments.get("x-dead-letter-exchange").and_then(FieldValue::as_str);
-    let Some(target) = target else { return Ok(()) };
+    let Some(target) = target.filter(|_| session.vhost.queue(name).is_none()) else {
+        return Ok(());
+    };
     session.check(Permission::Read, &session.vhost.queue_name(name), name)?;
     session.check(Permission::Write, &session.vhost.exchange_name(target), target)?;
     Ok(())
