@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::ServeOptions;
+use crate::explain::Explained;
 use crate::password::HashingAlgorithm;
 
 /// What to do.
@@ -36,6 +37,12 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Look at who may log in, and do what
+    Auth {
+        /// What to look at.
+        #[command(subcommand)]
+        command: AuthCommand,
+    },
     /// Check the stored messages of a broker that is not running
     Verify {
         /// Its data directory
@@ -44,6 +51,13 @@ pub enum Command {
         #[arg(long)]
         salvage: bool,
     },
+}
+
+/// What to say of users.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum AuthCommand {
+    /// Say what every backend says of a user or a token, and why it may do something or may not
+    Explain(Box<Explained>),
 }
 
 /// What to do with configuration files.
@@ -157,6 +171,25 @@ mod tests {
         assert_eq!(parsed("leveret verify /d"), Ok(verify));
         let salvage = Command::Verify { directory, salvage: true };
         assert_eq!(parsed("leveret verify --salvage /d"), Ok(salvage));
+    }
+
+    #[test]
+    fn users_and_tokens_are_explained() {
+        let line =
+            "leveret auth explain --token t --exchange x --routing-key a.b --permission read";
+        let Ok(Command::Auth { command: AuthCommand::Explain(asked) }) = parsed(line) else {
+            panic!("{:?}", parsed(line));
+        };
+        assert_eq!((asked.token.as_deref(), asked.vhost.as_str()), (Some("t"), "/"));
+        assert_eq!((asked.exchange.as_deref(), asked.permission.as_str()), (Some("x"), "read"));
+        for mistake in [
+            "leveret auth explain",
+            "leveret auth explain --user u --queue q --exchange x",
+            "leveret auth explain --user u --routing-key a",
+            "leveret auth explain --user u --permission all",
+        ] {
+            assert_eq!(parsed(mistake), Err(2), "{mistake}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod logging;
 pub mod healthcheck;
+pub mod explain;
 pub mod server;
 pub(crate) mod startup;
 pub(crate) mod import;

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use leveret::cli::{self, ConfigCommand};
+use leveret::cli::{self, AuthCommand, ConfigCommand};
 use leveret::config::{self, Config, ServeOptions};
+use leveret::explain::{self, Explained};
 use leveret::password::{self, HashingAlgorithm};
 use leveret::{healthcheck, logging, server};
 use leveret_bench::BenchArguments;
@@ -47,6 +48,7 @@ fn act(command: cli::Command) -> Outcome {
         cli::Command::Healthcheck { port } => run(healthcheck::check(port)),
         cli::Command::Config { command: ConfigCommand::Check { file } } => check_config(file),
         cli::Command::HashPassword { password, algorithm } => hash_password(algorithm, password),
+        cli::Command::Auth { command: AuthCommand::Explain(asked) } => explain(&asked),
         cli::Command::Verify { directory, salvage } => verify(&directory, salvage),
     }
 }
@@ -76,6 +78,17 @@ fn verify(directory: &Path, salvage: bool) -> Outcome {
     match report.is_sound() || salvage {
         true => Ok(()),
         false => Err("stored messages may be missing".into()),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the explanation is what was asked for")]
+fn explain(asked: &Explained) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let explanation = runtime.block_on(explain::explain(asked, environment))?;
+    explanation.lines.iter().for_each(|line| println!("{line}"));
+    match explanation.granted {
+        true => Ok(()),
+        false => Err("it is refused".into()),
     }
 }
 

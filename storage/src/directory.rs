@@ -189,7 +189,7 @@ fn owner(file: &mut File) -> String {
     }
 }
 
-fn read_format(directory: &Path) -> Result<Option<StoreId>, StorageError> {
+pub(crate) fn read_format(directory: &Path) -> Result<Option<StoreId>, StorageError> {
     let path = directory.join(FORMAT_FILE);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::explain::{Because, Wish};
 use super::http::{Http, Question, Verdict, Who};
 use super::oauth2::{NoScope, OAuth2, Token, TokenRights};
 use super::permissions::UserPermissions;
@@ -75,10 +76,20 @@ impl Admitted {
         self.tags.iter().any(|own| own == tag)
     }
 
+    fn say_refused(&self, vhost: &str, why: &str) {
+        let user = &*self.name;
+        tracing::warn!(
+            event = "permission.refused",
+            user,
+            vhost,
+            "user '{user}' may not enter vhost '{vhost}': {why}"
+        );
+    }
+
     /// What the user may do in the vhost.
     ///
     /// # Errors
-    /// It may not enter: what is put behind RabbitMQ's sentence.
+    /// It may not enter: what is put behind RabbitMQ's sentence. The log has been told why.
     pub(crate) async fn enter(
         &self,
         users: &Users,
@@ -87,7 +98,11 @@ impl Admitted {
     ) -> Result<Rights, String> {
         match &self.authority {
             Authority::Internal => {
-                users.permissions(&self.name, vhost).map(Rights::Internal).ok_or_else(String::new)
+                let permissions = users.permissions(&self.name, vhost);
+                permissions.map(Rights::Internal).ok_or_else(|| {
+                    self.say_refused(vhost, NO_PERMISSIONS);
+                    String::new()
+                })
             }
             Authority::Http(backend, lifetime) => {
                 let (name, tags) = (self.name.clone(), self.tags.join(" "));
@@ -102,11 +117,18 @@ impl Admitted {
             }
             Authority::Token(backend, token) => {
                 let rights = TokenRights::enter(Arc::clone(backend), token, vhost);
-                rights.map(Arc::new).map(Rights::Token).map_err(|NoScope| String::new())
+                rights.map(Arc::new).map(Rights::Token).map_err(|NoScope| {
+                    let Because { sentence, .. } = backend.explain_entry(token, vhost);
+                    self.say_refused(vhost, &sentence);
+                    String::new()
+                })
             }
         }
     }
 }
+
+/// Why a user may not enter a vhost.
+pub(crate) const NO_PERMISSIONS: &str = "the user has no permissions there";
 
 impl Rights {
     /// Whether the right covers a queue or an exchange, as `kind` says. The default exchange goes by
@@ -135,6 +157,15 @@ impl Rights {
                 answered(remote, Question::Topic { name, permission, key })
             }
             Self::Token(token) => granted(token.allows_topic(permission, exchange, key)),
+        }
+    }
+
+    /// Why the user may or may not do something; `None` where another server said so.
+    pub(crate) fn explain(&self, wish: &Wish<'_>) -> Option<Because> {
+        match self {
+            Self::Internal(permissions) => Some(permissions.explain(wish)),
+            Self::Token(token) => Some(token.explain(wish)),
+            Self::Remote(_) => None,
         }
     }
 

@@ -10,13 +10,15 @@ pub(crate) mod sasl;
 mod slowdown;
 mod verified;
 
+pub(crate) mod explain;
 mod http;
 mod backends;
 pub(crate) use backends::BackendError;
+pub(crate) use http::{Http, Login, Question, Verdict, Who};
 
 pub(crate) mod authority;
 mod oauth2;
-pub(crate) use oauth2::TokenRights;
+pub(crate) use oauth2::{OAuth2, Token, TokenRights};
 mod remote;
 
 mod login;

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::explain::{Because, Wish};
 use super::rights::{Pattern, PatternError, Permission};
 use super::topics::Topics;
 use arc_swap::ArcSwap;
@@ -73,12 +74,17 @@ impl UserPermissions {
     /// name `amq.default` here.
     #[must_use]
     pub(crate) fn allows(&self, permission: Permission, resource: &str) -> bool {
-        let rules = self.rules.load();
-        match permission {
-            Permission::Configure => rules.configure.matches(resource),
-            Permission::Write => rules.write.matches(resource),
-            Permission::Read => rules.read.matches(resource),
+        self.rules.load().pattern(permission).matches(resource)
+    }
+
+    /// Whether the user may do this, and why.
+    pub(crate) fn explain(&self, wish: &Wish<'_>) -> Because {
+        if let Some(key) = wish.key {
+            return self.topics.load().explain(wish, key);
         }
+        let rules = self.rules.load();
+        let pattern = rules.pattern(wish.permission);
+        Because::of_expression(wish, pattern.expression(), pattern.matches(wish.name))
     }
 }
 
@@ -89,6 +95,15 @@ impl fmt::Debug for UserPermissions {
 }
 
 impl Rules {
+    #[inline]
+    fn pattern(&self, permission: Permission) -> &Pattern {
+        match permission {
+            Permission::Configure => &self.configure,
+            Permission::Write => &self.write,
+            Permission::Read => &self.read,
+        }
+    }
+
     /// Compiles the three expressions.
     pub(super) fn compile(configure: &str, write: &str, read: &str) -> Result<Self, PatternError> {
         Ok(Self {

@@ -71,6 +71,16 @@ impl Pattern {
         }
     }
 
+    /// The expression it was compiled of.
+    pub(super) fn expression(&self) -> &str {
+        match self {
+            Self::Everything => ".*",
+            Self::OnlyTheEmptyName => "",
+            Self::Matching(regex) => regex.as_str(),
+            Self::Nothing => "(none)",
+        }
+    }
+
     pub(super) fn matches(&self, resource: &str) -> bool {
         match self {
             Self::Everything => true,

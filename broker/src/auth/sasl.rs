@@ -138,6 +138,7 @@ fn amqplain(response: &[u8]) -> Result<Identity, SaslError> {
 #[cfg(test)]
 mod tests {
     use leveret_protocol::types::FieldTable;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -216,5 +217,40 @@ mod tests {
     fn the_password_is_not_shown() {
         let shown = format!("{:?}", identity("guest", b"hunter2"));
         assert!(shown.contains("guest") && !shown.contains("hunter2") && !shown.contains("104"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_response_or_none(
+            mechanism in "PLAIN|AMQPLAIN|EXTERNAL|[A-Z0-9-]{0,20}",
+            response in prop::collection::vec(any::<u8>(), 0..80),
+        ) {
+            if let Err(error) = parse(&mechanism, &response) {
+                let text = error.to_string();
+                prop_assert!(!text.contains(char::is_control), "{}", text);
+            }
+        }
+
+        #[test]
+        fn whoever_is_named_is_understood(
+            user in "[^\\x00]{0,20}", password in prop::collection::vec(1..=255_u8, 0..20),
+        ) {
+            let response = [b"\0", user.as_bytes(), b"\0", &password].concat();
+            prop_assert_eq!(parse("PLAIN", &response), identity(&user, &password));
+            let login = FieldValue::LongString(user.clone().into_bytes());
+            let secret = FieldValue::LongString(password.clone());
+            let response = table(&[("PASSWORD", secret), ("LOGIN", login)]);
+            prop_assert_eq!(parse("AMQPLAIN", &response), identity(&user, &password));
+        }
+
+        #[test]
+        fn a_cut_or_flipped_table_is_another_or_none(cut in 0..60_usize, flip in any::<u8>()) {
+            let whole = table(&[("LOGIN", "guest".into()), ("PASSWORD", "secret".into())]);
+            let cut = cut % whole.len();
+            let _ = parse("AMQPLAIN", &whole[..cut]);
+            let mut flipped = whole;
+            flipped[cut] ^= flip;
+            let _ = parse("AMQPLAIN", &flipped);
+        }
     }
 }

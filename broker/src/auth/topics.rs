@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::explain::{Because, Wish};
 use super::rights::{Pattern, PatternError, Permission};
 use crate::definitions::parameters::TopicPermissionRecord;
 
@@ -22,6 +23,13 @@ struct Rules {
 }
 
 impl Rules {
+    fn pattern(&self, permission: Permission) -> &Pattern {
+        match permission {
+            Permission::Read => &self.read,
+            Permission::Write | Permission::Configure => &self.write,
+        }
+    }
+
     fn compile(record: &TopicPermissionRecord) -> Result<Self, PatternError> {
         let expanded = |expression: &str| {
             let expression = expression.replace("{username}", &regex::escape(&record.user));
@@ -68,11 +76,15 @@ impl Topics {
 
     /// Whether the key may be written to or read from the exchange.
     pub(super) fn allows(&self, permission: Permission, exchange: &str, key: &str) -> bool {
-        let Some(rules) = self.rules.get(exchange) else { return true };
-        match permission {
-            Permission::Read => rules.read.matches(key),
-            Permission::Write | Permission::Configure => rules.write.matches(key),
-        }
+        let rules = self.rules.get(exchange);
+        rules.is_none_or(|rules| rules.pattern(permission).matches(key))
+    }
+
+    /// Whether it may be, and why.
+    pub(super) fn explain(&self, wish: &Wish<'_>, key: &str) -> Because {
+        let Some(rules) = self.rules.get(wish.name) else { return Because::of_no_topics(wish) };
+        let pattern = rules.pattern(wish.permission);
+        Because::of_expression(wish, pattern.expression(), pattern.matches(key))
     }
 }
 

@@ -146,6 +146,24 @@ impl TestClient {
         let _ = self.socket.write_all(&bytes).await;
     }
 
+    /// Consumes on channel 1.
+    ///
+    /// # Errors
+    /// What it was told instead.
+    pub(crate) async fn consume(&mut self, queue: &str) -> Result<(), Closed> {
+        let consume = basic::Consume {
+            queue,
+            consumer_tag: queue,
+            no_local: false,
+            no_ack: true,
+            exclusive: false,
+            no_wait: false,
+            arguments: RawTable::new(&[]),
+        };
+        self.send(1, &consume).await;
+        self.expect(|method| matches!(method, Method::BasicConsumeOk(_))).await
+    }
+
     /// Has another token count.
     ///
     /// # Errors

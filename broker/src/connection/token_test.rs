@@ -188,6 +188,23 @@ async fn a_new_token_goes_on_in_the_place_of_the_old_one() {
 }
 
 #[tokio::test]
+async fn consumers_that_a_new_token_does_not_permit_end() {
+    let rig = Rig::start("").await;
+    let all = "rabbitmq.configure:*/* rabbitmq.read:*/* rabbitmq.write:*/*";
+    let mut bob = rig.bob(all).await.unwrap();
+    for queue in ["a", "b"] {
+        bob.declare(queue).await.unwrap();
+        bob.consume(queue).await.unwrap();
+    }
+    let less = "rabbitmq.configure:*/* rabbitmq.read:*/b";
+    bob.update_secret(&token("k1", &claims(less, 600))).await.unwrap();
+    bob.declare("a").await.unwrap();
+    let vhost = rig.started.broker.vhost("/").unwrap();
+    let consumers = |name| vhost.queue(name).unwrap().counts().consumers;
+    assert_eq!((consumers("a"), consumers("b")), (0, 1));
+}
+
+#[tokio::test]
 async fn a_new_token_that_is_not_good_ends_the_connection() {
     let rig = Rig::start("").await;
     let scopes = "rabbitmq.configure:*/*";

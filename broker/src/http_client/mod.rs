@@ -249,4 +249,46 @@ mod tests {
         let secret = Url::parse(&format!("https://{address}/")).unwrap();
         assert!(client.get(&secret, "").await.is_err());
     }
+
+    #[tokio::test]
+    async fn over_tls_a_server_is_asked_whose_certificate_is_trusted() {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            loop {
+                let (socket, _) = listener.accept().await.unwrap();
+                let Ok(mut session) = acceptor.accept(socket).await else { continue };
+                let asked = session.read(&mut [0; 4096]).await;
+                assert!(asked.is_ok_and(|count| count > 0));
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nallow";
+                session.write_all(answer).await.ok();
+                session.shutdown().await.ok();
+            }
+        });
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("ca.pem");
+        std::fs::write(&file, made.cert.pem()).unwrap();
+        let times = Times { connect: Duration::from_secs(20), request: Duration::from_secs(20) };
+        let trusting = HttpClient::new(Some(Some(&file)), times).unwrap();
+        let url = |host: &str| Url::parse(&format!("https://{host}:{port}/")).unwrap();
+        let answer = trusting.get(&url("localhost"), "").await.unwrap();
+        assert_eq!(answer, Response { status: 200, body: b"allow".to_vec() });
+        let other_name = trusting.get(&url("127.0.0.1"), "").await.unwrap_err();
+        assert!(matches!(other_name, HttpError::Tls(..)), "{other_name}");
+        let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(&file, other.cert.pem()).unwrap();
+        let doubting = HttpClient::new(Some(Some(&file)), times).unwrap();
+        let refused = doubting.get(&url("localhost"), "").await.unwrap_err();
+        assert!(matches!(refused, HttpError::Tls(..)), "{refused}");
+    }
 }

@@ -38,6 +38,8 @@ impl Session {
         let (user, vhost) = (self.user_name(), self.vhost.name());
         let connection = self.handle.client().map_or("", |client| &*client.name);
         let is_refused = error.reply_code() == ReplyCode::ACCESS_REFUSED;
+        let why = self.take_why().filter(|_| is_refused);
+        let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
         let event = if is_refused { "permission.refused" } else { "channel.closed" };
         warn!(
             event,
@@ -46,7 +48,7 @@ impl Session {
             user,
             vhost,
             "error on AMQP connection ({connection}, vhost: '{vhost}', user: '{user}'), \
-             channel {channel}: {text}"
+             channel {channel}: {text}{why}"
         );
     }
 }

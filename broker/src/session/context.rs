@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use leveret_protocol::encoder::write_method;
 use leveret_protocol::methods::MethodFrame;
+use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -16,6 +17,7 @@ use super::routes::Routes;
 use super::settlements::Settlements;
 use super::step::Step;
 use crate::auth::authority::{Access, Rights};
+use crate::auth::explain::Wish;
 use crate::auth::rights::Permission;
 use crate::broker::admission::{Admission, Full, Seat};
 use crate::broker::{Broker, Limits};
@@ -78,6 +80,8 @@ pub(crate) struct Session {
     /// Those of the moment when the connection was opened.
     limits: Arc<Limits>,
     login: LoggedIn,
+    /// Why the user was refused something, for the log.
+    why_refused: Mutex<Option<String>>,
     /// How often the user's rights had changed when routes were remembered.
     rights_seen: u64,
     exclusive_queues: FxHashMap<QueueId, Arc<Queue>>,
@@ -123,6 +127,7 @@ impl Session {
             settlements: Settlements::default(),
             rights_seen: login.rights.changes(),
             login,
+            why_refused: Mutex::default(),
             exclusive_queues: FxHashMap::default(),
             going_queues: Vec::new(),
             unconfirmed: SmallVec::new(),
@@ -202,7 +207,10 @@ impl Session {
     ) -> Result<(), ChannelError> {
         let more = match self.login.rights.access(permission, resource.kind(), name) {
             Access::Granted => return Ok(()),
-            Access::Refused(more) => more,
+            Access::Refused(more) => {
+                self.note_why(Wish { permission, vhost: self.vhost.name(), name, key: None });
+                more
+            }
             Access::Unknown => String::new(),
         };
         let refused = ChannelError::AccessRefused {
@@ -217,6 +225,18 @@ impl Session {
         })
     }
 
+    /// Why the user may not, for the log.
+    #[cold]
+    fn note_why(&self, wish: Wish<'_>) {
+        let because = self.login.rights.explain(&wish);
+        *self.why_refused.lock() = because.map(|because| because.sentence);
+    }
+
+    /// Why the last check refused, if it did; told once.
+    pub(super) fn take_why(&self) -> Option<String> {
+        self.why_refused.lock().take()
+    }
+
     /// 403 unless the user may use this routing key with a topic exchange.
     pub(crate) fn check_topic(
         &self,
@@ -226,7 +246,11 @@ impl Session {
     ) -> Result<(), ChannelError> {
         let more = match self.login.rights.topic_access(permission, exchange, routing_key) {
             Access::Granted => return Ok(()),
-            Access::Refused(more) => more,
+            Access::Refused(more) => {
+                let (vhost, name, key) = (self.vhost.name(), exchange, Some(routing_key));
+                self.note_why(Wish { permission, vhost, name, key });
+                more
+            }
             Access::Unknown => String::new(),
         };
         Err(ChannelError::Refused(format!(

@@ -348,7 +348,7 @@ impl Dispatch {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the rest goes its usual way")]
-    fn connection_method(&self, method: &Method<'_>) -> Result<Step, AmqpError> {
+    fn connection_method(&mut self, method: &Method<'_>) -> Result<Step, AmqpError> {
         match method {
             Method::ConnectionClose(_) => Ok(Step::ClientClosed),
             Method::ConnectionUpdateSecret(update) => {
@@ -356,11 +356,23 @@ impl Dispatch {
                 if let Some(token) = self.session.rights().token() {
                     let renewed = token.renew(update.new_secret).unwrap_or(Err(String::new()));
                     renewed.map_err(ConnectionError::NotAllowed)?;
+                    self.stop_forbidden();
                 }
                 self.session.reply(0, &leveret_protocol::methods::connection::UpdateSecretOk {});
                 Ok(Step::Next)
             }
             _ => Err(unexpected_on_channel_0().into()),
+        }
+    }
+
+    /// RabbitMQ: consumers that a new token does not permit are cancelled.
+    fn stop_forbidden(&mut self) {
+        let numbers: Vec<u16> = self.channels.iter().map(Channel::number).collect();
+        for number in numbers {
+            let Some(channel) = self.channels.open(number) else { continue };
+            for (durable, frames) in channel.stop_forbidden(&mut self.session) {
+                self.answer_once(durable, frames);
+            }
         }
     }
 

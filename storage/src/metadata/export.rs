@@ -14,12 +14,13 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::published::Image;
+use super::published::{Image, Snapshot};
 use super::{AppliedIndex, Collection, Key};
 use crate::StorageError;
-use crate::directory::{StoreId, sync_directory};
+use crate::directory::{StoreId, read_format, sync_directory};
 
 const MAGIC: &[u8; 8] = b"LVTDEFS\n";
 const VERSION: u32 = 1;
@@ -95,6 +96,20 @@ pub(crate) fn survey(directory: &Path, store: &StoreId) -> Survey {
         }
     }
     survey
+}
+
+/// The definitions as the newest export of a data directory has them, whoever has it open: they may be
+/// behind what a running broker knows.
+///
+/// # Errors
+/// There is no data directory, or no export that can be read.
+pub fn exported(directory: &Path) -> Result<Snapshot, StorageError> {
+    let nothing = |detail: String| StorageError::Damaged { path: path(directory), detail };
+    let store = read_format(directory)?;
+    let store = store.ok_or_else(|| nothing("there is no data directory there".to_owned()))?;
+    let Survey { newest, rejected, .. } = survey(directory, &store);
+    let newest = newest.ok_or_else(|| nothing(rejected.join("; ")))?;
+    Ok(Snapshot::new(Arc::new(newest.image)))
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -33,6 +33,7 @@ mod suite;
 mod writer;
 
 pub use epoch::boot_epoch;
+pub use export::exported;
 pub use key::{Collection, Key};
 pub use memory::MemoryMetadata;
 pub use proposal::{Outcome, Proposal, Resolver};

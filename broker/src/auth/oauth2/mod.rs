@@ -22,6 +22,7 @@ use self::jwt::Jwt;
 use self::keyring::Keyring;
 use self::keys::shown;
 use self::scopes::Grant;
+use crate::auth::explain::{Because, Wish};
 use crate::clock;
 use crate::config;
 
@@ -73,6 +74,35 @@ impl OAuth2 {
             .filter(|grant| grant.enters(vhost))
             .collect();
         if grants.is_empty() { Err(NoScope) } else { Ok(grants) }
+    }
+}
+
+impl OAuth2 {
+    /// Whether a token permits something in a vhost, and why.
+    pub(crate) fn explain(&self, token: &Token, wish: &Wish<'_>) -> Because {
+        let of = |grant: &Grant| grant.assert_permits(wish);
+        Because::of_scopes(wish, self.each(token, wish.vhost, of).into_iter())
+    }
+
+    /// Whether it lets into the vhost, and why.
+    pub(crate) fn explain_entry(&self, token: &Token, vhost: &str) -> Because {
+        let of = |grant: &Grant| grant.enters(vhost).then_some(()).ok_or("is about other vhosts");
+        let what = format!("to enter vhost '{vhost}'");
+        Because::of_scopes(&what, self.each(token, vhost, of).into_iter())
+    }
+
+    fn each<'a>(
+        &self,
+        token: &'a Token,
+        vhost: &str,
+        of: impl Fn(&Grant) -> Result<(), &'static str>,
+    ) -> Vec<(&'a str, Result<(), &'static str>)> {
+        let syntax = self.settings.scope_syntax;
+        let judged = |scope: &'a String| {
+            let grant = Grant::parse(scope, syntax, &token.claims, vhost);
+            (scope.as_str(), grant.map_or(Err("is no permission"), |grant| of(&grant)))
+        };
+        token.scopes.iter().map(judged).collect()
     }
 }
 

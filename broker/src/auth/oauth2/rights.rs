@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use super::OAuth2;
 use super::claims::Token;
 use super::scopes::Grant;
+use crate::auth::explain::{Because, Wish};
 use crate::auth::rights::Permission;
 
 /// See the module documentation.
@@ -22,6 +23,8 @@ pub(crate) struct TokenRights {
     user: String,
     vhost: String,
     grants: ArcSwap<Vec<Grant>>,
+    /// For what is to be explained.
+    token: ArcSwap<Token>,
     changes: AtomicU64,
     /// In seconds since the Unix epoch; `u64::MAX` for never.
     expires: AtomicU64,
@@ -54,6 +57,7 @@ impl TokenRights {
             user: token.name.clone(),
             vhost: vhost.to_owned(),
             grants: ArcSwap::from_pointee(grants),
+            token: ArcSwap::from_pointee(token.clone()),
             changes: AtomicU64::new(0),
             expires: AtomicU64::new(token.expires.unwrap_or(u64::MAX)),
             may_impersonate: AtomicBool::new(token.may_impersonate()),
@@ -70,6 +74,11 @@ impl TokenRights {
     /// Whether some scope covers the routing key.
     pub(crate) fn allows_topic(&self, permission: Permission, exchange: &str, key: &str) -> bool {
         self.grants.load().iter().any(|grant| grant.permits_topic(permission, exchange, key))
+    }
+
+    /// Whether the token permits something, and why.
+    pub(crate) fn explain(&self, wish: &Wish<'_>) -> Because {
+        self.backend.explain(&self.token.load(), wish)
     }
 
     /// Whether the user may publish in others' names.
@@ -137,6 +146,7 @@ impl TokenRights {
         self.may_impersonate.store(token.may_impersonate(), Ordering::Relaxed);
         self.expires.store(token.expires.unwrap_or(u64::MAX), Ordering::Release);
         self.changes.fetch_add(1, Ordering::Release);
+        self.token.store(Arc::new(token));
         self.renewed.notify_one();
         Ok(())
     }

@@ -9,6 +9,7 @@
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use crate::auth::explain::Wish;
 use crate::auth::rights::Permission;
 use crate::config::ScopeSyntax;
 
@@ -66,6 +67,33 @@ impl Grant {
         self.vhost.matches(vhost)
     }
 
+    /// Why it does not permit what the user wants.
+    ///
+    /// # Errors
+    /// The end of a sentence that begins with the scope; there is none if it does permit it.
+    pub(crate) fn assert_permits(&self, wish: &Wish<'_>) -> Result<(), &'static str> {
+        if self.permission != wish.permission {
+            return Err(match self.permission {
+                Permission::Configure => "is about configure",
+                Permission::Write => "is about write",
+                Permission::Read => "is about read",
+            });
+        }
+        if !self.enters(wish.vhost) {
+            return Err("is about other vhosts");
+        }
+        if !self.name.matches(wish.name) {
+            return Err("is about other names");
+        }
+        match (wish.key, &self.key) {
+            (Some(_), None) => Err("says nothing of routing keys"),
+            (Some(key), Some(pattern)) if !pattern.matches(key) => {
+                Err("is about other routing keys")
+            }
+            (Some(_), Some(_)) | (None, _) => Ok(()),
+        }
+    }
+
     /// Whether it permits this with a queue or an exchange of a vhost that it lets into.
     pub(crate) fn permits(&self, permission: Permission, name: &str) -> bool {
         self.permission == permission && self.name.matches(name)
@@ -79,7 +107,7 @@ impl Grant {
 }
 
 /// Puts values in the place of `{vhost}` and `{claim}`; a name that is no claim of text stands for
-/// itself. `None` if a brace is not closed.
+/// itself. `None` if RabbitMQ reads no scope.
 fn expand(
     scope: &str,
     syntax: ScopeSyntax,
@@ -89,11 +117,14 @@ fn expand(
     let mut expanded = String::new();
     let mut rest = scope;
     while let Some((before, after)) = rest.split_once('{') {
-        let (name, behind) = after.split_once('}')?;
-        // RabbitMQ reads such a scope as none.
-        if name.contains(['{', '.', '*']) {
-            return None;
-        }
+        let end = after.find(['{', '.', '*', '}']).unwrap_or(after.len());
+        let (name, behind) = after.split_at(end);
+        // RabbitMQ wants the brace closed, but not at the end.
+        let behind = match behind.strip_prefix('}') {
+            Some(behind) => behind,
+            None if behind.is_empty() => behind,
+            None => return None,
+        };
         let claimed = claims.get(name).and_then(Value::as_str);
         let value = if name == "vhost" { vhost } else { claimed.unwrap_or(name) };
         expanded.push_str(before);
@@ -165,13 +196,17 @@ impl Pattern {
 /// RabbitMQ's way: each part is looked for behind the one before it, and where it is found first it
 /// counts. So `*a` is not every name that ends with an `a`.
 fn matches_wildcard(name: &[u8], parts: &[Vec<u8>]) -> bool {
-    let Some((first, others)) = parts.split_first() else { return false };
+    let Some((first, mut others)) = parts.split_first() else { return false };
     let Some(mut rest) = name.strip_prefix(first.as_slice()) else { return false };
-    for (n, part) in others.iter().enumerate() {
+    while let Some((part, behind)) = others.split_first() {
+        if part.is_empty() && behind.is_empty() {
+            return true;
+        }
+        if rest.is_empty() {
+            return false;
+        }
+        others = behind;
         if part.is_empty() {
-            if n + 1 == others.len() {
-                return true;
-            }
             continue;
         }
         let found = rest.windows(part.len()).position(|window| window == part.as_slice());
@@ -232,7 +267,9 @@ mod tests {
             ("read:v/a*b", "v", "abc", false),
             // The first that is found counts.
             ("read:v/*a", "v", "aba", false),
-            ("read:v/a**", "v", "a", true),
+            ("read:v/a**", "v", "a", false),
+            ("read:v/a**", "v", "ab", true),
+            ("read:v/a*b*", "v", "ab", true),
             ("read:%2F/q", "/", "q", true),
             ("read:v/a%2Ab", "v", "a*b", true),
             ("read:v/a%2Ab", "v", "axb", false),
@@ -247,6 +284,32 @@ mod tests {
             ("tag:administrator", "v", "q", false),
         ] {
             assert_eq!(reads(scope, vhost, name), expected, "{scope} {vhost} {name}");
+        }
+    }
+
+    #[test]
+    fn a_scope_says_why_it_does_not_permit_something() {
+        let why_not = |scope: &str, key| {
+            let wish = Wish { permission: Permission::Write, vhost: "v", name: "x", key };
+            let grant = Grant::parse(scope, ScopeSyntax::Wildcard, &claims(), "v").unwrap();
+            let permits = match key {
+                None => grant.enters("v") && grant.permits(Permission::Write, "x"),
+                Some(key) => grant.enters("v") && grant.permits_topic(Permission::Write, "x", key),
+            };
+            let answer = grant.assert_permits(&wish);
+            assert_eq!(answer.is_ok(), permits, "{scope}");
+            answer.err().unwrap_or("nothing")
+        };
+        for (scope, key, expected) in [
+            ("read:*/*", None, "is about read"),
+            ("write:w/*", None, "is about other vhosts"),
+            ("write:v/y", None, "is about other names"),
+            ("write:v/x", None, "nothing"),
+            ("write:v/x", Some("a"), "says nothing of routing keys"),
+            ("write:v/x/b", Some("a"), "is about other routing keys"),
+            ("write:v/x/*", Some("a"), "nothing"),
+        ] {
+            assert_eq!(why_not(scope, key), expected, "{scope}");
         }
     }
 
@@ -274,7 +337,8 @@ mod tests {
             ("read:v/{slash}", "v", "a/b", true),
             ("read:v/{other}", "v", "other", true),
             ("read:v/{number}", "v", "number", true),
-            ("read:v/{sub", "v", "bob", false),
+            ("read:v/{sub", "v", "bob", true),
+            ("read:v/{sub*", "v", "bob", false),
             ("read:v/{s.b}", "v", "s.b", false),
         ] {
             assert_eq!(reads(scope, vhost, name), expected, "{scope} {vhost} {name}");

@@ -13,6 +13,7 @@ use tracing::debug;
 
 use super::Channel;
 use super::reply_to::{PSEUDO_QUEUE, assert_fetchable};
+use crate::auth::authority::Access;
 use crate::auth::rights::Permission;
 use crate::definitions::store::Durable;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
@@ -203,6 +204,29 @@ impl Channel {
             return session.vhost.delete_if_abandoned(&queue);
         }
         Durable::now()
+    }
+
+    /// Takes consumers off queues that the user may not read any more. What the client is told, and
+    /// when, one after the other.
+    pub(crate) fn stop_forbidden(&mut self, session: &mut Session) -> Vec<(Durable, Vec<u8>)> {
+        let is_forbidden = |consumer: &Consumer| {
+            let name = consumer.queue.name();
+            self.reply_queue.as_deref() != Some(name)
+                && session.rights().access(Permission::Read, "queue", name) != Access::Granted
+        };
+        let forbidden = self.consumers.iter().filter(|(_, consumer)| is_forbidden(consumer));
+        let forbidden: Vec<String> = forbidden.map(|(tag, _)| tag.clone()).collect();
+        let tells = session.capabilities.consumer_cancel_notify;
+        let stopped = forbidden.into_iter().map(|tag| {
+            let durable = self.stop_consumer(session, &tag);
+            let mut frames = Vec::new();
+            if tells {
+                let cancel = basic::Cancel { consumer_tag: &tag, no_wait: true };
+                write_method(&mut frames, self.number, &cancel);
+            }
+            (durable, frames)
+        });
+        stopped.collect()
     }
 
     /// A consumer is gone; what it delivered stays to be settled.
