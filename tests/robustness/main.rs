@@ -15,6 +15,7 @@ mod definitions;
 mod descriptors;
 mod flood;
 mod fuzz;
+mod held_bytes;
 mod idle;
 mod logs;
 mod long_life;

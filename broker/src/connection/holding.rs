@@ -11,7 +11,16 @@ use leveret_protocol::methods::connection;
 use super::Connection;
 use crate::clock;
 use crate::outgoing::pressure::{Cause, State};
+use crate::queue::Queue;
 use crate::session::REPLY_BYTES_MAX;
+
+/// Waits until a queue that holds too much has room again; for ever if there is none.
+pub(super) async fn relief(queue: Option<&Queue>) {
+    match queue {
+        Some(queue) => queue.relieved().await,
+        None => std::future::pending().await,
+    }
+}
 
 impl Connection {
     /// Whether the client has to read before it is read from; its connection has mail once it did.
@@ -33,18 +42,22 @@ impl Connection {
         let hold = self.held_by(owes, crowded);
         if hold != self.hold {
             self.hold = hold;
-            let queue = self.waiting.gated_by().filter(|_| hold.1 == Cause::Queue);
-            let queue = queue.map(|queue| queue.name());
+            let over_budget = self.dispatch.session.waits_for().filter(|_| hold.1 == Cause::Budget);
+            let gated_by = self.waiting.gated_by().filter(|_| hold.1 == Cause::Queue);
+            let queue = over_budget.map(|queue| &**queue).or(gated_by);
+            let queue = queue.map(Queue::name);
             self.handle.pressure().note(hold.0, hold.1, queue, clock::unix_millis());
         }
     }
 
     fn held_by(&self, owes: bool, crowded: bool) -> (State, Cause) {
         let alarm = self.alarm();
+        let budget = self.dispatch.session.waits_for().map(|_| Cause::Budget);
         match alarm {
-            _ if self.parked => (State::Blocked, alarm.unwrap_or(Cause::Store)),
+            _ if self.parked => (State::Blocked, alarm.or(budget).unwrap_or(Cause::Store)),
             Some(cause) if self.told_blocked => (State::Blocked, cause),
             Some(cause) => (State::Blocking, cause),
+            None if budget.is_some() => (State::Blocked, Cause::Budget),
             None if crowded || self.waiting.is_for_room() => (State::Flow, Cause::Backlog),
             None if self.waiting.gated_by().is_some() => (State::Flow, Cause::Queue),
             None if owes => (State::Flow, Cause::Unread),
@@ -65,13 +78,13 @@ impl Connection {
     /// Tells a publishing client that it is blocked or no longer blocked.
     pub(super) fn on_alarms(&mut self) {
         let session = &self.dispatch.session;
-        let reason = session.broker.alarms().reason();
+        let reason = session.blocked_reason();
         let is_told = session.capabilities.connection_blocked;
         match reason {
             Some(reason) if session.has_published() && !self.told_blocked => {
                 self.told_blocked = true;
                 if is_told {
-                    session.reply(0, &connection::Blocked { reason });
+                    session.reply(0, &connection::Blocked { reason: &reason });
                 }
             }
             None if self.told_blocked => {
@@ -87,7 +100,7 @@ impl Connection {
 
     /// A client that publishes while an alarm is raised is told at its first publish.
     pub(super) fn tell_if_blocked(&mut self) {
-        if !self.told_blocked && self.broker.alarms().reason().is_some() {
+        if !self.told_blocked && self.dispatch.session.blocked_reason().is_some() {
             self.on_alarms();
         }
     }
@@ -95,8 +108,10 @@ impl Connection {
     /// Nothing forbids any more what a publish waits for: it is looked at again.
     pub(super) fn unpark(&mut self) {
         if self.parked {
-            let Self { broker, .. } = self;
-            self.parked = broker.alarms().reason().is_some() || broker.messages().refuses();
+            let Self { broker, dispatch, .. } = self;
+            self.parked = broker.alarms().reason().is_some()
+                || dispatch.session.is_over_budget()
+                || broker.messages().refuses();
         }
     }
 }

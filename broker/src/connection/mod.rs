@@ -300,6 +300,7 @@ impl Connection {
                 true => !owes && self.input.has_room(),
             };
             // Only while there is none: what is there at once would be there again and again.
+            let over_budget = self.dispatch.session.over_budget().cloned();
             let makes_room = crowded || self.parked && self.broker.messages().is_crowded();
             let end = tokio::select! {
                 // Time and mail first: a client that keeps its socket full must not keep its
@@ -319,6 +320,11 @@ impl Connection {
                 () = self.waiting.over(), if self.waiting.is_on() => None,
                 answers = self.dispatch.next_answers(), if answering => self.on_answers(answers),
                 () = self.broker.messages().room(), if makes_room => None,
+                () = holding::relief(over_budget.as_deref()), if over_budget.is_some() => {
+                    self.dispatch.session.note_relief();
+                    self.on_alarms();
+                    None
+                }
                 () = tokio::task::yield_now(), if goes_on => self.on_input(),
                 count = self.input.read(&mut self.socket), if reads => self.on_read(count),
             };
@@ -364,6 +370,7 @@ impl Connection {
     /// Handles whole frames of the input, as far as it goes without waiting.
     fn on_input(&mut self) -> Option<End> {
         self.dispatch.session.note_whether_traced();
+        self.dispatch.spare_consumers();
         loop {
             let progress = self.input.frames(&mut self.dispatch);
             let finished = self.dispatch.finish_read();
@@ -472,6 +479,8 @@ impl Connection {
             // Whoever does not consume waits in the loop, until there is room.
             if self.broker.messages().is_crowded() {
                 self.waiting.room(Arc::clone(self.broker.messages()));
+            } else if let Some(queue) = self.dispatch.session.waits_for() {
+                self.waiting.slowed_by(Arc::clone(queue));
             }
         } else if !gated.is_empty() && Input::is_burst(count) {
             self.waiting.gated(gated);

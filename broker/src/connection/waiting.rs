@@ -8,10 +8,17 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use crate::auth::authority::Inquiry;
 use crate::queue::{Gate, Queue};
 use crate::stores::Messages;
+
+/// How long a client that consumes waits for each read while it publishes to a queue that holds too
+/// much: what is read at once is bounded, so this is how fast more comes.
+const SLOWED_FOR: Duration = Duration::from_millis(50);
 
 /// See the module documentation.
 #[derive(Default)]
@@ -73,6 +80,14 @@ impl Waiting {
     /// Until it is known what the user may do.
     pub(super) fn ask(&mut self, inquiry: Inquiry) {
         self.begin(inquiry.find_out());
+    }
+
+    /// For a moment, because a queue or its vhost holds too much: a client that consumes as well has
+    /// acks that have to be read.
+    pub(super) fn slowed_by(&mut self, queue: Arc<Queue>) {
+        self.begin(async move {
+            let _ = timeout(SLOWED_FOR, queue.relieved()).await;
+        });
     }
 
     fn begin(&mut self, future: impl Future<Output = ()> + Send + 'static) {

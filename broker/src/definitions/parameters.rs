@@ -65,6 +65,7 @@ impl ParameterRecord {
         (self.component == VHOST_LIMITS).then(|| VhostLimits {
             max_connections: limit("max-connections"),
             max_queues: limit("max-queues"),
+            max_held_bytes: self.value.get("max-held-bytes").and_then(Value::as_u64),
         })
     }
 }
@@ -76,6 +77,8 @@ pub(crate) struct VhostLimits {
     pub max_connections: Option<u32>,
     /// Queues.
     pub max_queues: Option<u32>,
+    /// Bytes of messages in all queues, beyond which publishers wait.
+    pub max_held_bytes: Option<u64>,
 }
 
 impl VhostLimits {

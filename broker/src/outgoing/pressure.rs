@@ -33,6 +33,8 @@ pub(crate) enum Cause {
     Disk,
     /// Both alarms.
     DiskAndMemory,
+    /// A queue that it published to holds more than it may (`max-held-bytes`), or its vhost does.
+    Budget,
     /// The message store is full, and what is published could be neither stored nor refused.
     Store,
     /// The messages that wait to be written to the disk.
@@ -44,7 +46,7 @@ pub(crate) enum Cause {
 }
 
 /// Every state with every cause it can have.
-pub(crate) const HOLDS: [(State, Cause); 11] = [
+pub(crate) const HOLDS: [(State, Cause); 12] = [
     (State::Running, Cause::None),
     (State::Flow, Cause::Backlog),
     (State::Flow, Cause::Queue),
@@ -56,6 +58,7 @@ pub(crate) const HOLDS: [(State, Cause); 11] = [
     (State::Blocked, Cause::Disk),
     (State::Blocked, Cause::DiskAndMemory),
     (State::Blocked, Cause::Store),
+    (State::Blocked, Cause::Budget),
 ];
 
 impl State {
@@ -78,6 +81,7 @@ impl Cause {
             Self::Memory => "memory",
             Self::Disk => "disk",
             Self::DiskAndMemory => "disk_and_memory",
+            Self::Budget => "max_held_bytes",
             Self::Store => "store_full",
             Self::Backlog => "disk_backlog",
             Self::Queue => "queue",
@@ -93,7 +97,7 @@ pub(crate) struct Hold {
     pub state: State,
     /// Why.
     pub cause: Cause,
-    /// The queue whose consumers are to catch up.
+    /// The queue whose consumers are to catch up, or that holds too much.
     pub queue: Option<Box<str>>,
     /// Since when, in milliseconds since the Unix epoch; of one that runs, since it was last held.
     pub since_ms: u64,

@@ -92,8 +92,8 @@ const fn nothing(name: &'static str, is_valid: fn(&Value) -> bool, fault: &'stat
     Key { name, about: About::Nothing, is_valid, fault, operator: None, argument: First }
 }
 
-/// Every setting, in the order of the names. Texts, and what counts, are RabbitMQ's; `expiry` and
-/// `delayed-message` are ours.
+/// Every setting, in the order of the names. Texts, and what counts, are RabbitMQ's; `expiry`,
+/// `max-held-bytes` and `delayed-message` are ours.
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
     exchanges("alternate-exchange", "alternate-exchange", Value::is_string,
@@ -138,6 +138,8 @@ pub(super) const KEYS: &[Key] = &[
         "{} is not a valid cluster size", None, Second),
     queues("max-age", is_age,
         "{} is not a valid max age", None, Second),
+    queues("max-held-bytes", is_not_negative,
+        "{} is not a valid number of bytes to hold", Some(Least), Least),
     queues("max-in-memory-bytes", is_not_negative,
         "{} is not a valid maximum memory in bytes", Some(Least), Least),
     queues("max-in-memory-length", is_not_negative,

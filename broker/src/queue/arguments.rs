@@ -25,6 +25,8 @@ pub(crate) struct QueueArguments {
     pub default_priority: u8,
     /// `x-max-length` and `x-max-length-bytes`.
     pub length_limit: LengthLimit,
+    /// `x-max-held-bytes`: more than this, and its publishers wait.
+    pub max_held_bytes: Option<u64>,
     /// `x-overflow` is `reject-publish`: a full queue takes nothing, instead of dropping its head.
     pub rejects_publishes: bool,
     /// `x-overflow` is `reject-publish-dlx`: what a full queue refuses is dead-lettered.
@@ -114,6 +116,7 @@ const DECLARE_ARGUMENTS: &[(&str, Check)] = &[
     (DEAD_LETTER_EXCHANGE, check_dead_letter_exchange),
     ("x-dead-letter-routing-key", check_dead_letter_routing_key),
     (DEAD_LETTER_STRATEGY, check_dead_letter_strategy),
+    ("x-max-held-bytes", check_not_negative),
     ("x-max-length", check_not_negative),
     ("x-max-length-bytes", check_not_negative),
     ("x-max-in-memory-length", check_not_negative),
@@ -169,7 +172,7 @@ pub(crate) fn parse(
     };
     let overflow = arguments.get("x-overflow").and_then(FieldValue::as_str);
     let text = |key| arguments.get(key).and_then(FieldValue::as_str).map(str::to_owned);
-    let time = |key| size(key).map(|ms| ms as u64);
+    let number = |key| size(key).map(|size| size as u64);
     Ok(QueueArguments {
         max_priority: if is_quorum { QUORUM_PRIORITY_MAX } else { max_priority },
         default_priority: if is_quorum { QUORUM_PRIORITY } else { 0 },
@@ -177,6 +180,7 @@ pub(crate) fn parse(
             messages: size("x-max-length"),
             bytes: size("x-max-length-bytes"),
         },
+        max_held_bytes: number("x-max-held-bytes"),
         activity: match arguments.get("x-single-active-consumer") {
             Some(FieldValue::Bool(true)) if is_quorum => Activity::Highest,
             Some(FieldValue::Bool(true)) => Activity::One,
@@ -185,9 +189,9 @@ pub(crate) fn parse(
         rejects_publishes: overflow.is_some_and(|mode| mode.starts_with("reject-publish")),
         drops_lowest: overflow == Some("drop-lowest"),
         buries_refused: overflow == Some("reject-publish-dlx"),
-        ttl_ms: time("x-message-ttl"),
+        ttl_ms: number("x-message-ttl"),
         expires_anywhere: arguments.get(EXPIRY).and_then(FieldValue::as_str) == Some("anywhere"),
-        unused_ms: time("x-expires"),
+        unused_ms: number("x-expires"),
         delivery_limit: delivery_limit(arguments, is_quorum),
         retry: retry(arguments),
         counts_deliveries: is_quorum || arguments.contains(DELIVERY_LIMIT),
@@ -196,7 +200,7 @@ pub(crate) fn parse(
             exchange,
             routing_key: text("x-dead-letter-routing-key"),
         }),
-        consumer_timeout_ms: time(CONSUMER_TIMEOUT),
+        consumer_timeout_ms: number(CONSUMER_TIMEOUT),
         deduplication: Deduplication::of(arguments),
         group_by: arguments.get(MESSAGE_GROUP).and_then(FieldValue::as_str).map(GroupBy::named),
         delays: false,

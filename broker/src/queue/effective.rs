@@ -69,6 +69,7 @@ impl Queue {
         let is_declared = *arguments == self.settings.arguments;
         self.effective.changed.store((!is_declared).then(|| Arc::new(changed)));
         self.note_refusing();
+        self.budget.set_limit(self.in_force().max_held_bytes);
         if !inner.deleted {
             inner.state.apply(Command::Reconfigure(kind), self.facts());
             self.pump(&mut inner, 0, &mut effects);

@@ -84,6 +84,7 @@ impl Queue {
         let gone = std::mem::replace(&mut inner.state, empty);
         self.around.messages.report(&mut inner.reported, 0);
         self.gate.update(0, false, moved);
+        self.hold(&mut inner.held, 0);
         self.read.notify_waiters();
         gone
     }

@@ -60,6 +60,7 @@ pub(crate) mod tests {
     pub(crate) fn alone(messages: Arc<Messages>) -> Surroundings {
         let exit: Weak<dyn Exit> = Weak::<Nobody>::new();
         let (is_traced, deaths, gone) = (Arc::default(), Arc::default(), Arc::default());
-        Surroundings { messages, timer: Arc::default(), is_traced, deaths, gone, exit }
+        let budget = Arc::default();
+        Surroundings { messages, timer: Arc::default(), is_traced, deaths, gone, budget, exit }
     }
 }

@@ -11,6 +11,7 @@
 //! Lock order: queue, then connection outgoing buffer. Never two queues at once.
 
 mod arriving;
+mod budget;
 mod command;
 mod consumers;
 pub(crate) mod cursor;
@@ -58,6 +59,7 @@ mod steps;
 
 pub(crate) mod arguments;
 
+pub(crate) use budget::Budget;
 pub(crate) use consumers::ConsumerSettings;
 pub(crate) use effects::Effects;
 pub(crate) use gate::Gate;
@@ -195,6 +197,8 @@ pub(crate) struct Surroundings {
     pub deaths: Arc<DeathCounters>,
     /// What was consumed from queues that are gone.
     pub gone: Arc<Gone>,
+    /// What all queues of the vhost may hold together.
+    pub budget: Arc<Budget>,
     /// Takes what leaves it on its own.
     pub exit: Weak<dyn Exit>,
 }
@@ -210,6 +214,8 @@ pub(crate) struct Queue {
     /// Guards the state machine and the places deliveries go to: one critical section per run.
     inner: Mutex<Inner>,
     gate: Gate,
+    /// What it may hold.
+    budget: Budget,
     around: Surroundings,
     /// Can no longer be found by its name.
     has_left: AtomicBool,
@@ -233,6 +239,8 @@ struct Inner {
     wakes_ms: u64,
     /// The memory of its messages as it was told last.
     reported: usize,
+    /// The bytes it holds as the vhost's budget was told last.
+    held: usize,
     /// The durable store may know the queue.
     in_durable: bool,
     /// The scratch store may know the queue.
@@ -266,6 +274,7 @@ impl Queue {
             reading: false,
             wakes_ms: NEVER,
             reported: 0,
+            held: 0,
             in_durable: false,
             in_scratch: false,
         };
@@ -278,10 +287,12 @@ impl Queue {
             settings,
             inner: Mutex::new(inner),
             gate: Gate::default(),
+            budget: Budget::default(),
             around,
             has_left: AtomicBool::new(false),
             read: Notify::new(),
         });
+        queue.budget.set_limit(queue.settings.parsed.max_held_bytes);
         queue.tell_of_strategy(&queue.settings.arguments, &queue.settings.parsed);
         queue.see_to_waking(&mut queue.inner.lock());
         queue
@@ -476,9 +487,10 @@ impl Queue {
 
     /// Tells the stores, the publishers' gate and the memory budget what a command changed.
     fn note_changes(&self, inner: &mut Inner, moved: usize, effects: &mut Effects) {
-        let Inner { state, reported, in_scratch, .. } = inner;
+        let Inner { state, reported, held, in_scratch, .. } = inner;
         self.gate.update(state.ready_count(), !state.consumers().is_empty(), moved);
         self.around.messages.report(reported, state.resident_bytes());
+        self.hold(held, state.bytes());
         *in_scratch |= state.changes().pages_out();
         state.changes().drain_into(self.id, &mut effects.durable, &mut effects.scratch);
         if let Some(died) = state.tally().take() {

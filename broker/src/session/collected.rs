@@ -76,6 +76,9 @@ impl Dispatch {
         if self.session.routes.is_dirty() {
             self.worked += self.session.routes.pending();
             for queue in self.session.routes.hand_over(&mut self.session.effects) {
+                if queue.is_over_budget() {
+                    self.session.over_budget = Some(Arc::clone(&queue));
+                }
                 if self.gated.len() < GATED_MAX && !self.gated.contains(&queue) {
                     self.gated.push(queue);
                 }
@@ -175,6 +178,13 @@ impl Dispatch {
         let Session { effects, broker, .. } = &mut self.session;
         effects.carry_out(broker.messages());
         self.session.handle.flush();
+    }
+
+    /// A client that consumes has acks that make room: it is not kept from sending them.
+    pub(crate) fn spare_consumers(&mut self) {
+        if self.session.over_budget.is_some() {
+            self.session.is_spared = self.consumes();
+        }
     }
 
     /// The queues whose publishers should wait a moment.

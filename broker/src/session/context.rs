@@ -4,6 +4,7 @@
 //! collected here (messages to hand over, settlements, confirms, effects) is carried
 //! out before the task waits for its socket again.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use leveret_protocol::encoder::write_method;
@@ -96,6 +97,10 @@ pub(crate) struct Session {
     /// What is told of the connection, until it was told of its end.
     pub(super) told_as: Option<Box<Connection>>,
     published_under_alarm: u32,
+    /// It published to this queue, which holds more than it may, or whose vhost does.
+    pub(super) over_budget: Option<Arc<Queue>>,
+    /// It consumes, and is only slowed down for budgets.
+    pub(super) is_spared: bool,
     lets_all_in: bool,
 }
 
@@ -136,6 +141,8 @@ impl Session {
             tapped: Vec::new(),
             told_as: None,
             published_under_alarm: 0,
+            over_budget: None,
+            is_spared: false,
             lets_all_in: false,
         }
     }
@@ -412,12 +419,40 @@ impl Session {
         if !may_refuse && self.broker.messages().refuses() {
             return true;
         }
-        if self.broker.alarms().reason().is_none() {
+        if !self.is_over_budget() && self.broker.alarms().reason().is_none() {
             self.published_under_alarm = 0;
             return false;
         }
         self.published_under_alarm += 1;
         self.published_under_alarm > PUBLISHES_UNDER_ALARM_MAX
+    }
+
+    /// The same, and perhaps there is room again.
+    pub(crate) fn over_budget(&self) -> Option<&Arc<Queue>> {
+        self.over_budget.as_ref()
+    }
+
+    /// The queue that it published to and that holds too much, or whose vhost does.
+    pub(crate) fn waits_for(&self) -> Option<&Arc<Queue>> {
+        self.over_budget.as_ref().filter(|queue| queue.keeps_publishers_waiting())
+    }
+
+    /// Whether its publishes have to wait until that has room again.
+    pub(crate) fn is_over_budget(&self) -> bool {
+        self.over_budget.is_some() && !self.is_spared && self.waits_for().is_some()
+    }
+
+    /// What it waited for has room again.
+    pub(crate) fn note_relief(&mut self) {
+        if self.waits_for().is_none() {
+            self.over_budget = None;
+        }
+    }
+
+    /// Why it is blocked, if it publishes; alarms first.
+    pub(crate) fn blocked_reason(&self) -> Option<Cow<'static, str>> {
+        let alarm = self.broker.alarms().reason().map(Cow::Borrowed);
+        alarm.or_else(|| Some(self.waits_for()?.says_it_holds_too_much().into()))
     }
 
     /// The client closes: what it sent before is taken, alarms or not.

@@ -271,7 +271,7 @@ impl Routes {
     }
 
     /// Gives every queue its messages, and leaves what is to be stored in the effects. Returns the
-    /// queues whose publishers should wait a moment.
+    /// queues whose publishers should wait, for a moment or until there is room.
     pub(crate) fn hand_over(&mut self, effects: &mut Effects) -> SmallVec<[Arc<Queue>; 1]> {
         let mut gated = SmallVec::new();
         self.pending = 0;
@@ -290,7 +290,7 @@ impl Routes {
                 }
             }
             pending.stored.clear();
-            if pending.queue.gate().is_closed() {
+            if pending.queue.gate().is_closed() || pending.queue.is_over_budget() {
                 gated.push(Arc::clone(&pending.queue));
             }
         }

@@ -67,7 +67,7 @@ use crate::queue::exit::Exit;
 use crate::queue::taps::TRACE_EXCHANGE;
 use crate::queue::timer::Timer;
 use crate::queue::truth::{Consumed, Gone};
-use crate::queue::{Queue, Surroundings};
+use crate::queue::{Budget, Queue, Surroundings};
 use crate::stores::Messages;
 
 type Registry<T> = DashMap<Box<str>, Arc<T>, foldhash::fast::RandomState>;
@@ -115,6 +115,8 @@ pub(crate) struct Vhost {
     limits: Arc<TopologyLimits>,
     /// Its own.
     own_limits: ArcSwap<VhostLimits>,
+    /// What its queues may hold together.
+    budget: Arc<Budget>,
     events: Arc<Events>,
     burial: Burial,
     /// What is kept of the vhost itself. Held while it is changed and proposed.
@@ -192,6 +194,7 @@ impl Vhost {
             timer,
             limits,
             own_limits: ArcSwap::default(),
+            budget: Arc::default(),
             events,
             burial: Burial::default(),
             deaths: Arc::default(),
@@ -209,6 +212,7 @@ impl Vhost {
             is_traced: Arc::clone(&self.is_traced),
             deaths: Arc::clone(&self.deaths),
             gone: Arc::clone(&self.gone),
+            budget: Arc::clone(&self.budget),
             exit: Weak::clone(&self.this) as Weak<dyn Exit>,
         }
     }
@@ -260,6 +264,11 @@ impl Vhost {
     /// From now on this counts.
     pub(crate) fn set_own_limits(&self, limits: VhostLimits) {
         self.own_limits.store(Arc::new(limits));
+        self.budget.set_limit(limits.max_held_bytes);
+        if self.budget.is_set() {
+            // Those that are made meanwhile hold nothing, and tell of it.
+            self.queues.iter().for_each(|queue| queue.tell_held());
+        }
     }
 
     /// The queue with this name.
