@@ -7,6 +7,7 @@
 #[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
 pub(crate) mod access;
 pub(crate) mod admission;
+pub(crate) mod incidents;
 mod tuning;
 mod vhosts;
 
@@ -19,6 +20,7 @@ use rustc_hash::FxBuildHasher;
 use tokio_util::sync::CancellationToken;
 
 use self::admission::Admissions;
+use self::incidents::{IncidentCounts, Incidents};
 use self::vhosts::Vhosts;
 use crate::alarms::Alarms;
 use crate::auth::{Attempts, Logins, Users};
@@ -59,6 +61,10 @@ pub(crate) struct Limits {
     pub channels: Option<usize>,
     /// Most consumers on a channel.
     pub consumers_per_channel: Option<usize>,
+    /// Most deliveries of a channel that are not settled.
+    pub unacked_per_channel: Option<usize>,
+    /// How long a client may take nothing of what it is sent.
+    pub send_timeout: Option<Duration>,
     /// How long a client may take to open its connection.
     pub handshake_timeout: Duration,
 }
@@ -76,6 +82,8 @@ impl Limits {
             connections: config.limits.connections,
             channels: config.limits.channels,
             consumers_per_channel: config.limits.consumers_per_channel,
+            unacked_per_channel: config.limits.unacked_per_channel,
+            send_timeout: config.listeners.send_timeout,
             handshake_timeout: config.listeners.handshake_timeout,
         }
     }
@@ -110,6 +118,8 @@ pub(crate) struct Totals {
     pub holds: Holds,
     /// Logins since then.
     pub logins: Attempts,
+    /// What should not happen.
+    pub incidents: IncidentCounts,
 }
 
 /// See the module documentation.
@@ -132,6 +142,7 @@ pub(crate) struct Broker {
     log: OnceLock<LogControl>,
     events: Arc<Events>,
     admissions: Arc<Admissions>,
+    incidents: Incidents,
     stopping: CancellationToken,
 }
 
@@ -165,6 +176,7 @@ impl Broker {
             watermarks: Arc::new(Watermarks::new(&config.data_dir, Marks::new(config))),
             log: OnceLock::new(),
             admissions: Arc::default(),
+            incidents: Incidents::default(),
             stopping: CancellationToken::new(),
         }
     }
@@ -212,6 +224,11 @@ impl Broker {
     /// The resource alarms.
     pub(crate) fn alarms(&self) -> &Arc<Alarms> {
         &self.alarms
+    }
+
+    /// What should not happen, counted.
+    pub(crate) fn incidents(&self) -> &Incidents {
+        &self.incidents
     }
 
     /// When alarms are raised.
@@ -285,6 +302,7 @@ impl Broker {
         let (vhosts, gone) = self.vhosts.all_and_gone();
         let mut totals = Totals { connections: self.connections.len() as u64, ..gone };
         totals.logins = self.logins.attempts();
+        totals.incidents = self.incidents.counts();
         totals.delayed = vhosts.iter().map(|vhost| vhost.delayed_count() as u64).sum();
         vhosts.iter().for_each(|vhost| totals.deaths.add_all(vhost.deaths()));
         vhosts.iter().for_each(|vhost| totals.consumed.add_all(&vhost.consumed_before()));

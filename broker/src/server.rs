@@ -11,12 +11,12 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
@@ -25,6 +25,7 @@ use crate::allocator;
 use crate::broker::Broker;
 use crate::config::{Config, ConfigError, Listeners};
 use crate::connection::arrival::{Arrivals, canonical};
+use crate::connection::half_open::{HalfOpen, HalfOpenLimits, Place};
 use crate::connection::{self, SHUTDOWN_REASON};
 use crate::logging::LogControl;
 use crate::metrics;
@@ -67,6 +68,8 @@ const TLS_FILES_EVERY: Duration = Duration::from_secs(5);
 const FILES_SHARE: u64 = 20;
 /// See `FILES_SHARE`: more than the stores have ever open.
 const FILES_MIN: u64 = 64;
+/// Connections that are not open yet may have one of so many descriptors.
+const HALF_OPEN_SHARE: u64 = 4;
 
 /// Serves until a signal ends it.
 ///
@@ -135,6 +138,7 @@ fn listen_to_clients(
     let Listeners { nodelay, proxy_protocol, handshake_timeout: patience, .. } = config.listeners;
     let max = config.limits.listener_connections;
     let arrivals = |tls| Arc::new(Arrivals { tls, proxy_protocol, patience });
+    let half_open = HalfOpen::new(half_open_limits(&config.listeners));
     let (plain, encrypted) = (arrivals(None), arrivals(tls.cloned()));
     let plain = config.listeners.addresses.iter().map(|address| (address, "TCP", &plain));
     let encrypted = config.tls.addresses.iter().map(|address| (address, "TLS (SSL)", &encrypted));
@@ -142,8 +146,9 @@ fn listen_to_clients(
         let listener = listen(*address, &config.listeners)?;
         info!("started {kind} listener on {}", listener.local_addr()?);
         let broker = Arc::clone(broker);
+        let (arrivals, half_open) = (Arc::clone(arrivals), Arc::clone(&half_open));
         let (connections, options) = (connections.clone(), (nodelay, max));
-        tokio::spawn(accept(listener, Arc::clone(arrivals), broker, connections, options));
+        tokio::spawn(accept(listener, arrivals, broker, connections, half_open, options));
     }
     Ok(())
 }
@@ -186,12 +191,17 @@ async fn accept(
     arrivals: Arc<Arrivals>,
     broker: Arc<Broker>,
     connections: TaskTracker,
+    half_open: Arc<HalfOpen>,
     (nodelay, max): (bool, Option<usize>),
 ) {
     let places = Arc::new(Semaphore::new(max.unwrap_or(Semaphore::MAX_PERMITS)));
     let mut refuses = false;
     loop {
-        let accept = async { (Arc::clone(&places).acquire_owned().await, listener.accept().await) };
+        let accept = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            half_open.room().await;
+            (place, listener.accept().await)
+        };
         let (place, accepted) = tokio::select! {
             biased;
             () = broker.stopping().cancelled() => return,
@@ -208,12 +218,15 @@ async fn accept(
                 if std::mem::take(&mut refuses) {
                     info!("connections are accepted again");
                 }
-                if let Err(error) = prepare(&socket, nodelay) {
+                let send_timeout = broker.limits().send_timeout;
+                if let Err(error) = prepare(&socket, nodelay, send_timeout) {
                     warn!("closing TCP connection from {peer}: {error}");
                     continue;
                 }
                 let (arrivals, broker) = (Arc::clone(&arrivals), Arc::clone(&broker));
-                let served = connection::serve(socket, canonical(peer), arrivals, broker);
+                let peer = canonical(peer);
+                let entry = a_place(&half_open, &broker, peer, arrivals.proxy_protocol);
+                let served = connection::serve(socket, peer, arrivals, broker, entry);
                 connections.spawn(async move {
                     served.await;
                     drop(place);
@@ -240,7 +253,39 @@ fn kept_for_files(limit: u64) -> u64 {
     (limit / FILES_SHARE).max(FILES_MIN).min(limit / 2)
 }
 
-fn prepare(socket: &TcpStream, nodelay: bool) -> std::io::Result<()> {
+/// A place among those that are not open yet, for which somebody else may have to go.
+fn a_place(half_open: &Arc<HalfOpen>, broker: &Broker, peer: SocketAddr, proxied: bool) -> Place {
+    let now = Instant::now();
+    let (place, made_room) = half_open.enter((!proxied).then_some(peer.ip()), now);
+    if made_room {
+        broker.incidents().note_made_room();
+        if let Some(count) = half_open.news(now) {
+            warn!(
+                event = "connection.made_room",
+                count,
+                "too many connections are not open yet: those that took long are closed; {count} \
+                 since this was said last, the newest connection is from {peer}"
+            );
+        }
+    }
+    place
+}
+
+fn half_open_limits(listeners: &Listeners) -> HalfOpenLimits {
+    use rustix::process::{Resource, getrlimit};
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / HALF_OPEN_SHARE;
+    let most = usize::try_from(descriptors).unwrap_or(usize::MAX).max(1);
+    let [all, of_address] = listeners.half_open.map(|limit| limit.unwrap_or(usize::MAX).min(most));
+    HalfOpenLimits { all, of_address }
+}
+
+fn prepare(
+    socket: &TcpStream,
+    nodelay: bool,
+    send_timeout: Option<Duration>,
+) -> std::io::Result<()> {
+    // The system sees what a client takes: its window, and not how much we could write.
+    SockRef::from(socket).set_tcp_user_timeout(send_timeout)?;
     socket.set_nodelay(nodelay)
 }
 

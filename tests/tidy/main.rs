@@ -9,6 +9,7 @@ mod crates;
 mod documents;
 mod floors;
 mod functions;
+mod hashers;
 mod imports;
 mod modules;
 mod source;

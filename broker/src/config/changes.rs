@@ -37,6 +37,8 @@ const REACHES: &[(&str, Reach)] = &[
     ("max_message_size", Reach::NewConnections),
     ("shutdown_timeout", Reach::Now),
     ("total_memory_available_override_value", Reach::Now),
+    ("tcp_listen_options.send_timeout", Reach::NewConnections),
+    ("unacked_max_per_channel", Reach::NewConnections),
     ("vm_memory_high_watermark", Reach::Now),
 ];
 

@@ -163,7 +163,7 @@ const PREFIXES: &[&str] = &[
     "tcp_listen_options.keepalive",
     "tcp_listen_options.linger",
     "tcp_listen_options.recbuf",
-    "tcp_listen_options.send_timeout",
+    "tcp_listen_options.send_timeout_close",
     "tcp_listen_options.sndbuf",
     "trust_store",
     "vhost_restart_strategy",

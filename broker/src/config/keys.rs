@@ -175,6 +175,17 @@ keys! {
     TCP_BACKLOG: u16 = "tcp_listen_options.backlog", BACKLOG, Default("128");
     /// Send small segments at once (TCP_NODELAY).
     TCP_NODELAY: bool = "tcp_listen_options.nodelay", BOOLEAN, Default("true");
+    /// How long a client may take nothing of what it is sent, in milliseconds, before its connection
+    /// is closed. One that reads little now and then keeps it. For ever if it is not set.
+    TCP_SEND_TIMEOUT: Duration =
+        "tcp_listen_options.send_timeout", MILLISECONDS, Example("15000");
+    /// How many connections may be between their first byte and their opening, and at most a quarter
+    /// of the descriptors there are. When there are more, those that take longer than a second go:
+    /// the oldest of whoever has most.
+    HANDSHAKE_MAX: Option<usize> = "handshake_max", LIMIT, Default("2048");
+    /// The same for one address; a network of 64 bits is one with IPv6. Not behind proxies.
+    HANDSHAKE_MAX_PER_ADDRESS: Option<usize> =
+        "handshake_max_per_address", LIMIT, Default("512");
     /// A client must have opened its connection within this time, in milliseconds.
     HANDSHAKE_TIMEOUT: Duration = "handshake_timeout", MILLISECONDS, Default("10000");
     /// The heartbeat interval suggested to clients, in seconds. 0 suggests none.
@@ -194,6 +205,10 @@ keys! {
     /// How many consumers a channel may have.
     CONSUMER_MAX_PER_CHANNEL: Option<usize> =
         "consumer_max_per_channel", LIMIT, Default("infinity");
+    /// How many deliveries of a channel may be unsettled: its consumers get no more before, and
+    /// basic.get closes the channel.
+    UNACKED_MAX_PER_CHANNEL: Option<usize> =
+        "unacked_max_per_channel", LIMIT, Default("infinity");
     /// How long a consumer may take to acknowledge a delivery, in milliseconds, on queues that do not
     /// say so themselves. Then it is cancelled, and what it holds goes back to the queue. For ever
     /// if it is not set.

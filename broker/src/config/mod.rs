@@ -110,6 +110,10 @@ pub struct Listeners {
     pub backlog: i32,
     /// TCP_NODELAY.
     pub nodelay: bool,
+    /// How long a client may take nothing of what it is sent.
+    pub send_timeout: Option<Duration>,
+    /// Connections that are not open yet, in all and of one address.
+    pub half_open: [Option<usize>; 2],
     /// Whether every connection begins with a header of the PROXY protocol, with TLS too.
     pub proxy_protocol: bool,
     /// From accept to connection.open.
@@ -151,6 +155,8 @@ pub struct Limits {
     pub channels: Option<usize>,
     /// Consumers of one channel.
     pub consumers_per_channel: Option<usize>,
+    /// Deliveries of one channel that are not settled.
+    pub unacked_per_channel: Option<usize>,
     /// How long a consumer may take for a delivery.
     pub consumer_timeout: Option<Duration>,
     /// Bytes of one message's body.
@@ -236,6 +242,11 @@ impl Listeners {
             addresses,
             backlog: settings.get(&keys::TCP_BACKLOG)?.into(),
             nodelay: settings.get(&keys::TCP_NODELAY)?,
+            send_timeout: settings.find(&keys::TCP_SEND_TIMEOUT)?,
+            half_open: [
+                settings.get(&keys::HANDSHAKE_MAX)?,
+                settings.get(&keys::HANDSHAKE_MAX_PER_ADDRESS)?,
+            ],
             proxy_protocol: settings.get(&keys::PROXY_PROTOCOL)?,
             handshake_timeout: settings.get(&keys::HANDSHAKE_TIMEOUT)?,
         })
@@ -272,6 +283,7 @@ impl Limits {
             listener_connections: settings.get(&keys::LISTENER_CONNECTIONS)?,
             channels: settings.get(&keys::CHANNEL_MAX_PER_NODE)?,
             consumers_per_channel: settings.get(&keys::CONSUMER_MAX_PER_CHANNEL)?,
+            unacked_per_channel: settings.get(&keys::UNACKED_MAX_PER_CHANNEL)?,
             consumer_timeout: settings.find(&keys::CONSUMER_TIMEOUT)?,
             message_size: settings.get(&keys::MAX_MESSAGE_SIZE)?,
             vhosts: settings.get(&keys::VHOST_MAX)?,

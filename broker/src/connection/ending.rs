@@ -38,6 +38,10 @@ impl Connection {
                 self.broker.unregister(&self.handle);
                 wait_for_end(&mut self.socket, CLOSE_OK_WAIT).await;
             }
+            End::SendTimeout => {
+                self.broker.incidents().note_unread();
+                self.say(&end, "");
+            }
             End::SocketClosed | End::HeartbeatTimeout => self.say(&end, ""),
             End::Error(ref cause, method) => {
                 let text = close::close_connection(self.handle.outbox().frames(), cause, method);
@@ -64,6 +68,14 @@ impl Connection {
                 user,
                 vhost,
                 "closing AMQP connection ({about}): client unexpectedly closed TCP connection"
+            ),
+            End::SendTimeout => error!(
+                event = "connection.send_timeout",
+                connection,
+                user,
+                vhost,
+                "closing AMQP connection ({about}): the client did not take what it was sent within \
+                 send_timeout"
             ),
             End::HeartbeatTimeout => error!(
                 event = "connection.heartbeat_missed",

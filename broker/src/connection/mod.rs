@@ -12,6 +12,9 @@
 pub(crate) mod arrival;
 mod ending;
 mod expiry;
+#[cfg(test)]
+mod faults_test;
+pub(crate) mod half_open;
 pub(crate) mod handshake;
 mod heartbeat;
 mod holding;
@@ -45,6 +48,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info};
 
 use self::arrival::{Arrivals, Arrived};
+use self::half_open::Place;
 use self::handshake::{Negotiated, Refused};
 use self::heartbeat::Heartbeat;
 use self::input::{Input, READ_BUFFER_MAX};
@@ -75,19 +79,19 @@ pub(crate) async fn serve(
     peer: SocketAddr,
     arrivals: Arc<Arrivals>,
     broker: Arc<Broker>,
+    place: Place,
 ) {
+    let _watch = Watch { broker: Arc::clone(&broker), peer };
     // Boxed: the state of what comes before is no part of a living connection.
     let arrival = Box::pin(arrivals.receive(socket, peer));
-    let Some(Some(mut arrived)) = broker.stopping().run_until_cancelled(arrival).await else {
-        return;
-    };
+    let Some(Some(mut arrived)) = place.unless_taken(&broker, arrival).await else { return };
     let label = format!("{} -> {}", arrived.ends.peer, arrived.ends.local);
     info!(event = "connection.accepted", connection = label, "accepting AMQP connection {label}");
     // Boxed: the handshake's state would otherwise stay part of the task for its whole life.
     let limit = broker.limits().handshake_timeout;
     let handshake = Box::pin(handshake::run(&mut arrived, &broker));
-    let handshake = broker.stopping().run_until_cancelled(timeout(limit, handshake));
-    let negotiated = handshake.await;
+    let negotiated = place.unless_taken(&broker, timeout(limit, handshake)).await;
+    drop(place);
     let Arrived { socket, input, .. } = arrived;
     let negotiated = match negotiated {
         Some(Ok(Ok(negotiated))) => negotiated,
@@ -115,6 +119,27 @@ pub(crate) async fn serve(
     let end = connection.run().await;
     // Boxed, as the handshake: the state of an end is no part of a living connection.
     Box::pin(connection.finish(end)).await;
+}
+
+/// Tells and counts it when the task of a connection panics: it ends that connection, and nothing
+/// else.
+struct Watch {
+    broker: Arc<Broker>,
+    peer: SocketAddr,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.broker.incidents().note_panic();
+            let peer = self.peer;
+            error!(
+                event = "connection.panicked",
+                %peer,
+                "the connection from {peer} met a fault of the broker and is closed"
+            );
+        }
+    }
 }
 
 async fn refuse(mut socket: Socket, label: &str, refused: Refused) {
@@ -179,6 +204,8 @@ async fn wait_for_end(socket: &mut impl Source, limit: Duration) {
 enum End {
     /// The socket closed or failed.
     SocketClosed,
+    /// The client took nothing of what it was sent for too long.
+    SendTimeout,
     /// The client sent connection.close.
     ClientClosed,
     /// Too long without a sign of life.
@@ -342,8 +369,9 @@ impl Connection {
 
     fn on_read(&mut self, count: std::io::Result<usize>) -> Option<End> {
         let count = match count {
-            Ok(0) | Err(_) => return Some(End::SocketClosed),
+            Ok(0) => return Some(End::SocketClosed),
             Ok(count) => count,
+            Err(error) => return Some(self.socket_failed(error.kind())),
         };
         if self.parked {
             self.on_listened();
@@ -487,6 +515,15 @@ impl Connection {
         }
     }
 
+    /// The system gave the connection up: if it was told how long to wait, for that reason.
+    fn socket_failed(&self, kind: std::io::ErrorKind) -> End {
+        let is_late = kind == std::io::ErrorKind::TimedOut;
+        match is_late && self.dispatch.session.limits().send_timeout.is_some() {
+            true => End::SendTimeout,
+            false => End::SocketClosed,
+        }
+    }
+
     fn on_mail(&mut self) -> Option<End> {
         let mail = self.handle.take_mail();
         if mail.relieved {
@@ -497,8 +534,8 @@ impl Connection {
         }
         mail.lapsed.iter().for_each(|lapsed| self.dispatch.deliveries_lapsed(lapsed));
         self.dispatch.flush();
-        if mail.socket_failed.is_some() {
-            return Some(End::SocketClosed);
+        if let Some(kind) = mail.socket_failed {
+            return Some(self.socket_failed(kind));
         }
         let reason = mail.force_close?;
         Some(End::Error(ConnectionError::Forced(reason), FailingMethod::default()))

@@ -14,9 +14,10 @@ use leveret_protocol::protocol_header::PROTOCOL_HEADER;
 use leveret_protocol::types::RawTable;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::arrival::Arrivals;
+use super::half_open::{HalfOpen, HalfOpenLimits};
 use super::serve;
 use crate::broker::Broker;
 use crate::config::{Config, ServeOptions};
@@ -61,7 +62,9 @@ impl TestClient {
         let socket = TcpStream::connect(address).await.expect("somebody listens");
         let (accepted, peer) = listener.accept().await.expect("somebody connects");
         let arrivals = Arrivals { patience: PATIENCE, ..Arrivals::default() };
-        tokio::spawn(serve(accepted, peer, Arc::new(arrivals), Arc::clone(broker)));
+        let unlimited = HalfOpenLimits { all: usize::MAX, of_address: usize::MAX };
+        let (place, _) = HalfOpen::new(unlimited).enter(None, Instant::now());
+        tokio::spawn(serve(accepted, peer, Arc::new(arrivals), Arc::clone(broker), place));
         let mut client = Self { socket, input: BytesMut::new() };
         client.socket.write_all(&PROTOCOL_HEADER).await.expect("an open socket");
         client.shake_hands(user, password, vhost).await?;
@@ -180,6 +183,14 @@ impl TestClient {
             Err(closed) => closed,
             Ok(()) => unreachable!("nothing is expected"),
         }
+    }
+
+    /// Waits until the broker hangs up.
+    pub(crate) async fn hung_up(&mut self) {
+        let hung_up = async {
+            while matches!(self.socket.read_buf(&mut self.input).await, Ok(count) if count > 0) {}
+        };
+        timeout(PATIENCE, hung_up).await.expect("the end of the connection");
     }
 
     /// Waits for a method.

@@ -24,6 +24,7 @@ use leveret_storage::messages::{FSYNC_BUCKETS_MICROS, Health, MessageStore, Stat
 
 use crate::auth::Attempts;
 use crate::broker::Totals;
+use crate::broker::incidents::IncidentCounts;
 use crate::queue::death_counts::{CAUSES, DeathCounts, DeathsByType};
 use crate::queue::deaths::Reason;
 use crate::queue::truth::AckTimes;
@@ -111,6 +112,7 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     process(&mut text, &snapshot.process);
     resources(&mut text, &snapshot.resources);
     totals(&mut text, &snapshot.totals);
+    incidents(&mut text, snapshot.totals.incidents);
     deaths(&mut text, &snapshot.totals.deaths);
     consumers(&mut text, &snapshot.totals);
     logins(&mut text, snapshot.totals.logins);
@@ -202,6 +204,28 @@ fn totals(text: &mut Text, totals: &Totals) {
         .map(|(state, cause, count)| ([("state", state.name()), ("cause", cause.name())], count));
     let help = "Open connections by what holds them back.";
     text.samples("leveret_connections", Kind::Gauge, help, &held.collect::<Vec<_>>());
+}
+
+fn incidents(text: &mut Text, counts: IncidentCounts) {
+    for (name, help, value) in [
+        (
+            "leveret_connection_panics_total",
+            "Connections that ended in a fault of the broker.",
+            counts.panics,
+        ),
+        (
+            "leveret_handshakes_evicted_total",
+            "Connections that were not open yet and had to make room.",
+            counts.made_room,
+        ),
+        (
+            "leveret_connection_send_timeouts_total",
+            "Connections closed because their clients did not read.",
+            counts.unread,
+        ),
+    ] {
+        text.number(name, Kind::Counter, help, value);
+    }
 }
 
 /// RabbitMQ's names and labels: `disabled` is a queue without dead letters.
@@ -392,6 +416,7 @@ mod tests {
                 consumed: Consumed { timeouts: 9, ..Consumed::default() },
                 holds: Holds::default(),
                 logins: Attempts { succeeded: 10, failed: 11, slowed: 12 },
+                incidents: IncidentCounts::default(),
             },
             store: StoreState::default(),
         };
@@ -421,7 +446,6 @@ mod tests {
             "leveret_consumer_ack_seconds_bucket{le=\"0.001\"} 0",
             "leveret_consumer_ack_seconds_bucket{le=\"4194.304\"} 0",
             "leveret_consumer_ack_seconds_bucket{le=\"+Inf\"} 0",
-            "leveret_connections{state=\"flow\",cause=\"queue\"} 0",
             "leveret_consumer_timeouts_total 9",
             "rabbitmq_auth_attempts_total 21",
             "leveret_auth_attempts_slowed_total 12",
@@ -429,6 +453,23 @@ mod tests {
              dead_letter_strategy=\"at_least_once\"} 0",
             "rabbitmq_global_messages_dead_lettered_maxlen_total{queue_type=\"rabbit_quorum_queue\",\
              dead_letter_strategy=\"disabled\"} 0",
+        ] {
+            assert!(text.lines().any(|other| other == line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_holds_connections_back_and_what_should_not_happen_is_counted() {
+        let incidents = IncidentCounts { panics: 10, made_room: 11, unread: 12 };
+        let totals = Totals { incidents, ..Totals::default() };
+        let text = render(&Snapshot { totals, ..Snapshot::default() });
+        for line in [
+            "leveret_connections{state=\"running\",cause=\"none\"} 0",
+            "leveret_connections{state=\"flow\",cause=\"queue\"} 0",
+            "leveret_connections{state=\"blocked\",cause=\"max_held_bytes\"} 0",
+            "leveret_connection_panics_total 10",
+            "leveret_handshakes_evicted_total 11",
+            "leveret_connection_send_timeouts_total 12",
         ] {
             assert!(text.lines().any(|other| other == line), "{line} in\n{text}");
         }

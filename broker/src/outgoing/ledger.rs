@@ -44,6 +44,8 @@ pub(crate) struct Ledger {
     /// Unsettled deliveries that their queues have taken back.
     lapsed: usize,
     prefetch_count_global: u32,
+    /// The most that may be unsettled, whatever the client says; 0 is no limit.
+    most: usize,
     active: bool,
     /// Consumers held back by the channel's limit, in the order of their turns.
     held_back: VecDeque<SourceKey>,
@@ -59,6 +61,7 @@ impl Ledger {
             sources: Slab::new(),
             lapsed: 0,
             prefetch_count_global: 0,
+            most: 0,
             active: true,
             held_back: VecDeque::new(),
         }
@@ -80,6 +83,16 @@ impl Ledger {
         self.prefetch_count_global = u32::from(count);
     }
 
+    /// Limits them whatever the client asks for; 0 is no limit.
+    pub(crate) fn set_most(&mut self, most: usize) {
+        self.most = most;
+    }
+
+    /// Whether as many deliveries are unsettled as may be, whatever the client says.
+    pub(crate) fn has_most(&self) -> bool {
+        self.most != 0 && self.unacked.len() - self.lapsed >= self.most
+    }
+
     /// The end of deliveries when the channel closes.
     pub(crate) fn set_active(&mut self, active: bool) {
         self.active = active;
@@ -88,7 +101,7 @@ impl Ledger {
     /// Whether a delivery may go to this channel now.
     pub(crate) fn takes_deliveries(&self) -> bool {
         let limit = self.prefetch_count_global as usize;
-        self.active && (limit == 0 || self.unacked.len() - self.lapsed < limit)
+        self.active && (limit == 0 || self.unacked.len() - self.lapsed < limit) && !self.has_most()
     }
 
     /// Notes that a source's consumer is held back. False when that was known, or need not be.

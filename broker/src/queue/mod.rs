@@ -223,6 +223,10 @@ pub(crate) struct Queue {
     read: Notify,
 }
 
+/// A queue of this name meets a fault in every command, for tests of what is left behind then.
+#[cfg(test)]
+pub(crate) const FAULTY: &str = "a queue with a fault";
+
 struct Inner {
     state: QueueState,
     /// By `ConsumerKey`.
@@ -487,6 +491,8 @@ impl Queue {
 
     /// Tells the stores, the publishers' gate and the memory budget what a command changed.
     fn note_changes(&self, inner: &mut Inner, moved: usize, effects: &mut Effects) {
+        #[cfg(test)]
+        assert!(&*self.name != FAULTY, "a fault while the queue is locked");
         let Inner { state, reported, held, in_scratch, .. } = inner;
         self.gate.update(state.ready_count(), !state.consumers().is_empty(), moved);
         self.around.messages.report(reported, state.resident_bytes());

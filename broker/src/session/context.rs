@@ -24,7 +24,7 @@ use crate::broker::admission::{Admission, Full, Seat};
 use crate::broker::{Broker, Limits};
 use crate::error::{AmqpError, ChannelError, ConnectionError, ResourceName};
 use crate::events::clients::Connection;
-use crate::keys::QueueId;
+use crate::keys::{ChannelSlot, QueueId};
 use crate::message::Message;
 use crate::names;
 use crate::outgoing::ConnectionHandle;
@@ -185,6 +185,16 @@ impl Session {
                 ),
             })
         })
+    }
+
+    /// Makes room for the deliveries of a channel.
+    pub(super) fn open_slot(&self, number: u16) -> ChannelSlot {
+        let mut outbox = self.handle.outbox();
+        let slot = outbox.open_channel(number);
+        if let Some((ledger, most)) = outbox.channel(slot).zip(self.limits.unacked_per_channel) {
+            ledger.set_most(most);
+        }
+        slot
     }
 
     /// The configured limits.

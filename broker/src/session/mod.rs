@@ -385,7 +385,7 @@ impl Dispatch {
                 // RabbitMQ names no method where a limit is reached.
                 let seat = self.session.open_channel();
                 let seat = seat.map_err(|error| Failure::of_frame(number, error))?;
-                let slot = self.session.handle.outbox().open_channel(number);
+                let slot = self.session.open_slot(number);
                 self.channels.insert(Channel::new(number, slot, seat));
                 self.session.tell_of_channel(number);
                 self.session.reply(number, &channel_class::OpenOk {});

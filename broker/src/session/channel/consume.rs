@@ -276,6 +276,12 @@ impl Channel {
             return Err(ChannelError::NotFetchable(resource).into());
         }
         let handle = Arc::clone(&session.handle);
+        let has_most = || handle.outbox().channel(self.slot()).is_some_and(|own| own.has_most());
+        if !get.no_ack && has_most() {
+            let most = session.limits().unacked_per_channel.unwrap_or(0);
+            let text = format!("reached maximum ({most}) of unacknowledged messages per channel");
+            return Err(ChannelError::Precondition(text).into());
+        }
         session.effects.touch(&handle);
         let known = self.sources.for_get(queue.id());
         let mut source = None;
