@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use self::reloading::{ReadAgain, Reloading};
 use crate::allocator;
@@ -86,6 +86,7 @@ pub async fn run(
 async fn serve(config: Config, log: LogControl, read_again: ReadAgain) -> Result<(), Error> {
     // First: a signal that comes early must not end the process the hard way.
     let mut signals = Signals::new()?;
+    introduce(&config);
     raise_open_file_limit();
     if let Err(error) = allocator::give_back_in_the_background() {
         warn!("memory that is free is given back late: {error}");
@@ -151,6 +152,14 @@ fn listen_to_clients(
         tokio::spawn(accept(listener, arrivals, broker, connections, half_open, options));
     }
     Ok(())
+}
+
+/// The first lines: what runs here, and by which files. Values may be secrets.
+fn introduce(config: &Config) {
+    let files: Vec<_> = config.files.iter().map(|file| file.display().to_string()).collect();
+    let files = if files.is_empty() { "no files".to_owned() } else { files.join(", ") };
+    info!("starting Leveret {}, configured by {files}", env!("CARGO_PKG_VERSION"));
+    debug!("settings that are made: {}", config.settled.keys().collect::<Vec<_>>().join(", "));
 }
 
 fn tell_of_watermarks(broker: &Broker) {

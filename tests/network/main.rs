@@ -3,8 +3,6 @@
 //! Every test makes its own certificates and starts its own broker. What an operator is told of what
 //! goes wrong is part of what is tested.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking, wherever it notices")]
-
 mod clients;
 mod external;
 mod handshakes;

@@ -1,10 +1,10 @@
 //! Certificates are read again when their files change, and open connections stay.
 
+use leveret_tests::broker_under_test::BrokerUnderTest;
 use leveret_tests::certificates::{Issued, LOCAL, TlsClient, Wanted, written};
 use leveret_tests::deadline::wait_until;
-use rustix::process::{Pid, Signal, kill_process};
 
-use crate::rig::Rig;
+use crate::rig::{Rig, prepared};
 
 /// Writes another certificate in place of the one that is served.
 fn replace(rig: &Rig, name: &'static str) {
@@ -14,8 +14,7 @@ fn replace(rig: &Rig, name: &'static str) {
 }
 
 fn hang_up(rig: &Rig) {
-    let pid = i32::try_from(rig.broker.pid()).ok().and_then(Pid::from_raw).expect("a process");
-    kill_process(pid, Signal::HUP).expect("it runs");
+    rig.broker.hang_up();
 }
 
 #[test]
@@ -45,6 +44,26 @@ fn a_signal_has_them_read_at_once() {
 }
 
 #[test]
+fn other_settings_count_for_new_connections() {
+    let (directory, authority, config) = prepared(|authority| authority.issue(&LOCAL));
+    let broker = BrokerUnderTest::start_with(&config);
+    let mut rig = Rig { directory, authority, broker };
+    let mut before = rig.connect(&rig.client());
+    let Issued { chain, key } = rig.authority.issue(&Wanted { names: &["other.example"], ..LOCAL });
+    let _chain = written(rig.directory.path(), "other.pem", &chain);
+    let _key = written(rig.directory.path(), "other-key.pem", &key);
+    let other = config.replace("/cert.pem", "/other.pem").replace("/key.pem", "/other-key.pem");
+    rig.broker.reconfigure(&format!("{other}ssl_options.versions.1 = tlsv1.3\n"));
+    hang_up(&rig);
+    rig.expect_line(&["ssl_options.certfile changed: it counts for connections that are opened"]);
+    let new = TlsClient { name: "other.example", ..rig.client() };
+    wait_until("it is served", || rig.broker.printed().contains("certificate was read again"));
+    rig.connect(&new).close();
+    before.round_trip(b"still here");
+    rig.broker.assert_sound();
+}
+
+#[test]
 fn what_cannot_be_served_changes_nothing() {
     let mut rig = Rig::start("");
     for text in ["", "-----BEGIN CERTIFICATE-----\nA\n", "nonsense"] {
@@ -65,10 +84,9 @@ fn what_cannot_be_served_changes_nothing() {
 
 #[test]
 fn without_tls_a_hang_up_means_nothing() {
-    let mut broker = leveret_tests::broker_under_test::BrokerUnderTest::start();
-    let pid = i32::try_from(broker.pid()).ok().and_then(Pid::from_raw).expect("a process");
+    let mut broker = BrokerUnderTest::start();
     let mut client = broker.broker().connect();
-    kill_process(pid, Signal::HUP).expect("it runs");
+    broker.hang_up();
     client.round_trip(b"still here");
     broker.assert_sound();
 }

@@ -37,6 +37,11 @@ const REACHES: &[(&str, Reach)] = &[
     ("max_message_size", Reach::NewConnections),
     ("shutdown_timeout", Reach::Now),
     ("total_memory_available_override_value", Reach::Now),
+    ("ssl_cert_login_from", Reach::NewConnections),
+    ("ssl_cert_login_san_index", Reach::NewConnections),
+    ("ssl_cert_login_san_type", Reach::NewConnections),
+    ("ssl_handshake_timeout", Reach::NewConnections),
+    ("ssl_options", Reach::NewConnections),
     ("tcp_listen_options.send_timeout", Reach::NewConnections),
     ("unacked_max_per_channel", Reach::NewConnections),
     ("vm_memory_high_watermark", Reach::Now),
@@ -55,6 +60,11 @@ impl Reach {
 }
 
 impl Settled {
+    /// The keys that are set, in their order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// The keys that are set otherwise than in `running`, in their order.
     #[must_use]
     pub fn changed_since(&self, running: &Self) -> Vec<String> {

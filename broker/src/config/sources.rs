@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Origin};
 use super::keys::{
-    DATA_DIR, DEFAULT_ADMINISTRATOR, DEFAULT_PASS, DEFAULT_USER, DEFAULT_VHOST, LOG_CONSOLE_LEVEL,
-    Row, SSL_DEFAULT, TABLE, TCP_DEFAULT, TLS_CACERTFILE, TLS_CERTFILE, TLS_DEPTH,
+    DATA_DIR, DEFAULT_ADMINISTRATOR, DEFAULT_PASS, DEFAULT_USER, DEFAULT_VHOST,
+    LOG_CONSOLE_FORMATTER, LOG_CONSOLE_LEVEL, LOG_CONSOLE_STDIO, LOG_DEFAULT_LEVEL, LOG_FILE, Row,
+    SSL_DEFAULT, TABLE, TCP_DEFAULT, TLS_CACERTFILE, TLS_CERTFILE, TLS_DEPTH,
     TLS_FAIL_IF_NO_PEER_CERT, TLS_KEYFILE, TLS_VERIFY,
 };
 use super::options::ServeOptions;
@@ -82,6 +83,8 @@ pub(super) fn environment(
         user_tags(settings, environment, name)?;
     }
     node_address(settings, environment)?;
+    log_levels(settings, environment)?;
+    log_places(settings, environment)?;
     // The old images of RabbitMQ listened with TLS as soon as they had a certificate.
     if variable(environment, "RABBITMQ_SSL_CERTFILE").is_some()
         && settings.find(&SSL_DEFAULT)?.is_none()
@@ -214,6 +217,35 @@ fn user_tags(
         settings.set(path, "true".to_owned(), origin.clone())?;
     }
     Ok(())
+}
+
+/// RabbitMQ: RABBITMQ_LOG has levels, `debug` or `connection=debug`, and `+json`, between commas.
+fn log_levels(settings: &mut Settings, environment: Environment<'_>) -> Result<(), ConfigError> {
+    let name = "RABBITMQ_LOG";
+    let said = variable(environment, name).unwrap_or_default();
+    for word in said.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        let (key, value) = match word.split_once('=') {
+            Some((category, level)) => (format!("log.{category}.level"), level),
+            None if word == "+json" => (LOG_CONSOLE_FORMATTER.name.to_owned(), "json"),
+            // Colours and the like.
+            None if word.starts_with(['+', '-']) => continue,
+            None => (LOG_DEFAULT_LEVEL.name.to_owned(), word),
+        };
+        settings.set_key(&key, value.to_owned(), Origin::Environment(name.to_owned()))?;
+    }
+    Ok(())
+}
+
+/// RabbitMQ: RABBITMQ_LOGS is a file, or `-` for standard output, `-stderr` for standard error.
+fn log_places(settings: &mut Settings, environment: Environment<'_>) -> Result<(), ConfigError> {
+    let name = "RABBITMQ_LOGS";
+    let Some(place) = variable(environment, name) else { return Ok(()) };
+    let (key, value) = match place.as_str() {
+        "-" => (LOG_CONSOLE_STDIO.name, "stdout".to_owned()),
+        "-stderr" => (LOG_CONSOLE_STDIO.name, "stderr".to_owned()),
+        _ => (LOG_FILE.name, place),
+    };
+    settings.set_key(key, value, Origin::Environment(name.to_owned()))
 }
 
 /// RabbitMQ: RABBITMQ_NODE_IP_ADDRESS and RABBITMQ_NODE_PORT name the one listener.

@@ -386,6 +386,23 @@ fn a_mistake_is_one_line_with_its_place() {
 }
 
 #[test]
+fn rabbitmqs_variables_say_what_is_logged_where() {
+    let logging = |levels: &str, places: &str| {
+        let rig = Rig::new("").variable("RABBITMQ_LOG", levels).variable("RABBITMQ_LOGS", places);
+        rig.load().map(|config| config.logging)
+    };
+    let logged = logging("warning, connection=debug,+color,+json,federation=info", "/l").unwrap();
+    let console = logged.console.unwrap();
+    assert_eq!((console.filter.as_str(), console.format), ("warn", LogFormat::Json));
+    assert_eq!(logged.categories, [(LogCategory::Connection, "debug".to_owned())]);
+    assert_eq!(logged.file.unwrap().path, PathBuf::from("/l"));
+    let plain = logging("", "-stderr").unwrap();
+    assert_eq!((plain.is_stderr, plain.file), (true, None));
+    let error = logging("loud", "-").unwrap_err();
+    assert!(error.starts_with("environment variable RABBITMQ_LOG: log.default.level: "), "{error}");
+}
+
+#[test]
 fn a_file_named_on_the_command_line_must_exist() {
     let mut rig = Rig::new("").drop_in("a.conf", "heartbeat = 3");
     let missing = rig.path("missing.conf");

@@ -91,11 +91,14 @@ pub(crate) async fn serve(
     let limit = broker.limits().handshake_timeout;
     let handshake = Box::pin(handshake::run(&mut arrived, &broker));
     let negotiated = place.unless_taken(&broker, timeout(limit, handshake)).await;
-    drop(place);
     let Arrived { socket, input, .. } = arrived;
     let negotiated = match negotiated {
         Some(Ok(Ok(negotiated))) => negotiated,
-        Some(Ok(Err(refused))) => return Box::pin(refuse(socket, &label, refused)).await,
+        Some(Ok(Err(refused))) => {
+            // Whoever is refused keeps its place until it is gone.
+            place.unless_taken(&broker, Box::pin(refuse(socket, &label, refused))).await;
+            return;
+        }
         Some(Err(_)) => {
             error!(
                 event = "connection.refused",
@@ -106,6 +109,7 @@ pub(crate) async fn serve(
         }
         None => return,
     };
+    drop(place);
     let name = negotiated.name.as_deref().map(|name| format!(" - {name}")).unwrap_or_default();
     let (user, vhost) = (negotiated.login.user.as_str(), negotiated.vhost.name());
     info!(
@@ -667,6 +671,44 @@ mod tests {
         assert!(broker.vhost("/").is_some_and(|vhost| vhost.queue("own").is_none()));
         let read = timeout(Duration::from_secs(10), client.read(&mut [0; 16])).await;
         assert!(matches!(read, Ok(Ok(0) | Err(_))), "{read:?}");
+    }
+
+    #[tokio::test]
+    async fn others_see_what_holds_a_connection_back() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let broker = broker(directory.path());
+        let (mut connection, _client) = connection(&broker).await;
+        declare_exclusive(&mut connection);
+        let queue = broker.vhost("/").and_then(|vhost| vhost.queue("own")).expect("its queue");
+        let handle = Arc::clone(&connection.handle);
+        let hold = || {
+            let hold = handle.pressure().hold(clock::unix_millis());
+            assert!(hold.since_ms.abs_diff(clock::unix_millis()) < 30_000);
+            (hold.state, hold.cause, hold.queue.map(String::from))
+        };
+        assert_eq!(hold(), (State::Running, Cause::None, None));
+        connection.waiting.gated([queue]);
+        connection.note_hold(false, false);
+        assert_eq!(hold(), (State::Flow, Cause::Queue, Some("own".to_owned())));
+        connection.waiting.over().await;
+        connection.note_hold(false, true);
+        assert_eq!(hold(), (State::Flow, Cause::Backlog, None));
+        connection.note_hold(true, false);
+        assert_eq!(hold(), (State::Flow, Cause::Unread, None));
+        broker.alarms().set(true, false);
+        connection.note_hold(false, false);
+        assert_eq!(hold(), (State::Blocking, Cause::Memory, None), "it published nothing");
+        connection.dispatch.session.note_published();
+        connection.on_alarms();
+        connection.note_hold(false, false);
+        assert_eq!(hold(), (State::Blocked, Cause::Memory, None));
+        broker.alarms().set(true, true);
+        connection.note_hold(false, false);
+        assert_eq!(hold(), (State::Blocked, Cause::DiskAndMemory, None));
+        broker.alarms().set(false, false);
+        connection.on_alarms();
+        connection.note_hold(false, false);
+        assert_eq!(hold().0, State::Flow, "it was a moment ago");
     }
 
     #[tokio::test]

@@ -84,7 +84,11 @@ pub(crate) struct VhostLimits {
 impl VhostLimits {
     /// As the parameter says it.
     pub(crate) fn to_value(self) -> Value {
-        let limits = [("max-connections", self.max_connections), ("max-queues", self.max_queues)];
+        let limits = [
+            ("max-connections", self.max_connections.map(u64::from)),
+            ("max-queues", self.max_queues.map(u64::from)),
+            ("max-held-bytes", self.max_held_bytes),
+        ];
         let limits = limits.into_iter().filter_map(|(name, limit)| Some((name, limit?)));
         Value::Object(limits.map(|(name, limit)| (name.to_owned(), limit.into())).collect())
     }

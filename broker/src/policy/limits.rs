@@ -35,6 +35,11 @@ pub(crate) fn limit(given: &Definition, name: &str) -> Option<u32> {
     })
 }
 
+/// The same of bytes, of which there may be more.
+pub(crate) fn bytes(given: &Definition, name: &str) -> Option<u64> {
+    given.get(name)?.as_u64()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

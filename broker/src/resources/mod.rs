@@ -89,11 +89,12 @@ impl Watermarks {
 
     /// What is low, and how low it is; `full` if the stores found no room.
     fn look(&self, full: bool) -> [Option<String>; 2] {
-        let (used, limit) = (used_bytes(), self.memory_limit());
+        let (total, marks) = (self.memory_total(), self.marks());
+        let (used, limit) = (used_bytes(), marks.memory.bytes(total));
         let memory = used.filter(|used| *used > limit).map(|used| {
             format!("{} MiB are in use, the watermark is {} MiB", used / MIB, limit / MIB)
         });
-        let (free, least) = (self.disk_free_now(), self.disk_free_limit());
+        let (free, least) = (self.disk_free_now(), marks.disk_free.bytes(total));
         let place = self.data_dir.display();
         let disk = free.filter(|free| *free < least).map(|free| {
             format!("{} MiB are free for {place}, the limit is {} MiB", free / MIB, least / MIB)

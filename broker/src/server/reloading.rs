@@ -50,6 +50,9 @@ impl Reloading {
             return refuse(&error.to_string());
         }
         self.broker.adopt(&read);
+        if let Some(tls) = &self.tls {
+            tls.adopt(&read.tls.options);
+        }
         let changed = read.settled.changed_since(&self.config.settled);
         info!(
             event = "config.reloaded",

@@ -80,7 +80,7 @@ impl TlsError {
 /// See the module documentation.
 #[derive(Debug)]
 pub(crate) struct Tls {
-    options: TlsOptions,
+    options: ArcSwap<TlsOptions>,
     served: ArcSwap<Loaded>,
     /// Of the files that were read last, whether they could be served or not.
     stamp: Mutex<files::Stamp>,
@@ -97,18 +97,27 @@ impl Tls {
         warn_of(&loaded);
         info!("TLS certificate: {}", loaded.about);
         let served = ArcSwap::from_pointee(loaded);
-        Ok(Self { options: options.clone(), served, stamp: Mutex::new(stamp) })
+        let options = ArcSwap::from_pointee(options.clone());
+        Ok(Self { options, served, stamp: Mutex::new(stamp) })
+    }
+
+    /// Goes by other settings from the next reading of the files on, which has to follow.
+    pub(crate) fn adopt(&self, options: &TlsOptions) {
+        if **self.options.load() != *options {
+            self.options.store(Arc::new(options.clone()));
+        }
     }
 
     /// Reads the files again if they have changed, or because somebody asks for it. What cannot be
     /// served is told, and what was served stays.
     pub(crate) fn refresh(&self, is_asked_for: bool) {
-        let stamp = files::stamp(&self.options);
+        let options = self.options.load_full();
+        let stamp = files::stamp(&options);
         if *self.stamp.lock() == stamp && !is_asked_for {
             return;
         }
         *self.stamp.lock() = stamp;
-        match server::load(&self.options) {
+        match server::load(&options) {
             Ok(loaded) => {
                 warn_of(&loaded);
                 info!("TLS certificate was read again: {}", loaded.about);
@@ -128,7 +137,8 @@ impl Tls {
         input: &mut BytesMut,
     ) -> Result<(Session, Encryption), Refusal> {
         let served = self.served.load_full();
-        let limit = self.options.handshake_timeout;
+        let options = self.options.load_full();
+        let limit = options.handshake_timeout;
         let shaken = timeout(limit, shake_hands(socket, &served, input)).await;
         let session = shaken.unwrap_or_else(|_| {
             Err(Refusal::Said(format!(
@@ -136,7 +146,7 @@ impl Tls {
                 limit.as_millis()
             )))
         })?;
-        let encryption = session.ask(|connection| encryption(connection, self.options.login));
+        let encryption = session.ask(|connection| encryption(connection, options.login));
         Ok((session, encryption))
     }
 }

@@ -7,12 +7,12 @@ use crate::definitions::parameters::VhostLimits;
 use crate::definitions::store::Durable;
 use crate::policy::{Definition, limits};
 
-/// What may be limited of a vhost.
-const LIMITS: [&str; 2] = ["max-connections", "max-queues"];
+/// What may be limited of a vhost; the last is ours.
+const LIMITS: [&str; 3] = ["max-connections", "max-queues", "max-held-bytes"];
 
 impl Broker {
-    /// Limits a vhost, in place of the limits that it has: an object with `max-connections` or
-    /// `max-queues`, of which what is below zero is no limit.
+    /// Limits a vhost, in place of the limits that it has: an object with `max-connections`,
+    /// `max-queues` or `max-held-bytes`, of which what is below zero is no limit.
     ///
     /// # Errors
     /// There is no such vhost, or these are no limits.
@@ -90,5 +90,9 @@ fn limited(given: &Definition, there: VhostLimits) -> VhostLimits {
     VhostLimits {
         max_connections: limit("max-connections", there.max_connections),
         max_queues: limit("max-queues", there.max_queues),
+        max_held_bytes: match given.contains_key("max-held-bytes") {
+            true => limits::bytes(given, "max-held-bytes"),
+            false => there.max_held_bytes,
+        },
     }
 }
