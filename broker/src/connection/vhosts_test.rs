@@ -163,12 +163,15 @@ async fn limits_of_vhosts_count_for_what_is_made_next() {
     assert_eq!(refused(json!({"nonsense": 1})), told);
     let none = broker.set_vhost_limits(ADMIN, "none", &both).map(drop).unwrap_err();
     assert_eq!(none.to_string(), "vhost 'none' does not exist");
+    let held = 5_000_000_000_u64;
+    let more = limits(json!({"max-queues": 2, "max-held-bytes": held}));
     broker.add_vhost_limits(ADMIN, "v", &more).unwrap().wait().await.unwrap();
     drop((client, second, broker));
     started.close().unwrap();
     let started = start(directory.path(), "");
     let kept = started.broker.vhost("v").unwrap().own_limits();
     assert_eq!((kept.max_connections, kept.max_queues), (None, Some(2)));
+    assert_eq!(kept.max_held_bytes, Some(held));
 }
 
 fn told(events: &Events) -> String {
