@@ -22,6 +22,7 @@ mod logs;
 mod long_life;
 mod memory_alarm;
 mod parked;
+mod pressure;
 mod random;
 mod regressions;
 mod slow;

@@ -1,4 +1,5 @@
-//! What of a broker may be changed while it runs: limits, watermarks, the levels of its log.
+//! What of a broker may be changed while it runs, limits, watermarks, the levels of its log, and what
+//! pressure there is meanwhile.
 //!
 //! Called when the configuration is read again, and by whoever administrates the broker. What is set
 //! by hand holds until then, or until a restart.
@@ -8,8 +9,11 @@ use std::sync::Arc;
 use tracing::info;
 
 use super::{Broker, Limits};
+use crate::clock;
 use crate::config::{Config, DiskFreeLimit, LogCategory, MemoryHighWatermark};
 use crate::logging::{LogControl, LoggingError};
+use crate::outgoing::ConnectionHandle;
+use crate::outgoing::pressure::Hold;
 use crate::resources::Marks;
 
 impl Marks {
@@ -43,6 +47,16 @@ impl Broker {
 
 #[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
 impl Broker {
+    /// Every open connection by its name, with what holds it back and since when.
+    pub(crate) fn connection_holds(&self) -> Vec<(String, Hold)> {
+        let now_ms = clock::unix_millis();
+        let hold = |connection: &ConnectionHandle| {
+            let name = connection.client().map_or("", |client| &*client.name);
+            (name.to_owned(), connection.pressure().hold(now_ms))
+        };
+        self.connections.iter().map(|entry| hold(entry.value())).collect()
+    }
+
     /// Sets the memory above which publishers are blocked (`rabbitmqctl
     /// set_vm_memory_high_watermark`). With none at all they are blocked at once.
     pub(crate) fn set_memory_watermark(&self, memory: MemoryHighWatermark) {

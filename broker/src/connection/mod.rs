@@ -687,6 +687,8 @@ mod tests {
             (hold.state, hold.cause, hold.queue.map(String::from))
         };
         assert_eq!(hold(), (State::Running, Cause::None, None));
+        let all = broker.connection_holds();
+        assert!(matches!(&*all, [(name, one)] if name == "a test" && one.cause == Cause::None));
         connection.waiting.gated([queue]);
         connection.note_hold(false, false);
         assert_eq!(hold(), (State::Flow, Cause::Queue, Some("own".to_owned())));
