@@ -258,7 +258,7 @@ impl Broker {
 
     /// How many vhosts there may be, if there is a limit.
     pub(crate) fn vhost_max(&self) -> Option<usize> {
-        self.vhosts.max()
+        self.vhosts.max().get()
     }
 
     /// How many there are, those that are being deleted among them.

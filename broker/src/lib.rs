@@ -41,6 +41,7 @@ pub(crate) mod message;
 pub(crate) mod error;
 mod events;
 pub(crate) mod keys;
+pub(crate) mod limit;
 pub(crate) mod names;
 pub mod secret;
 pub mod password;

@@ -293,8 +293,10 @@ fn prepare(
     nodelay: bool,
     send_timeout: Option<Duration>,
 ) -> std::io::Result<()> {
-    // The system sees what a client takes: its window, and not how much we could write.
-    SockRef::from(socket).set_tcp_user_timeout(send_timeout)?;
+    if send_timeout.is_some() {
+        // The system sees what a client takes: its window, and not how much we could write.
+        SockRef::from(socket).set_tcp_user_timeout(send_timeout)?;
+    }
     socket.set_nodelay(nodelay)
 }
 

@@ -161,7 +161,7 @@ fn open_messages(
         );
     }
     let scratch = store.open_scratch(&options)?;
-    let budget = MemoryBudget { total: storage.memory_total, queue: storage.memory_queue };
+    let budget = MemoryBudget::new(config);
     Ok((Arc::new(Messages::new(durable, scratch, budget)), recovered))
 }
 

@@ -7,7 +7,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -38,7 +38,8 @@ const CROWDED_WAIT: Duration = Duration::from_millis(20);
 pub(crate) struct Messages {
     durable: Arc<dyn MessageStore>,
     scratch: Arc<dyn MessageStore>,
-    budget: MemoryBudget,
+    /// Of all queues together, and of one.
+    budget: (AtomicUsize, AtomicUsize),
     /// May be below zero for a moment: queues report what they free before what they take.
     resident: AtomicIsize,
 }
@@ -50,7 +51,14 @@ impl Messages {
         scratch: Arc<dyn MessageStore>,
         budget: MemoryBudget,
     ) -> Self {
+        let budget = (AtomicUsize::new(budget.total), AtomicUsize::new(budget.queue));
         Self { durable, scratch, budget, resident: AtomicIsize::new(0) }
+    }
+
+    /// Another budget from now on: queues keep to it with what they do next.
+    pub(crate) fn set_budget(&self, budget: MemoryBudget) {
+        self.budget.0.store(budget.total, Ordering::Relaxed);
+        self.budget.1.store(budget.queue, Ordering::Relaxed);
     }
 
     /// The store of persistent messages.
@@ -113,10 +121,11 @@ impl Messages {
     /// Memory that the messages of one queue may take now, in bytes.
     pub(crate) fn queue_room(&self) -> usize {
         let resident = self.resident.load(Ordering::Relaxed);
-        if usize::try_from(resident).unwrap_or(0) < self.budget.total {
-            self.budget.queue
+        let of_queue = self.budget.1.load(Ordering::Relaxed);
+        if usize::try_from(resident).unwrap_or(0) < self.budget.0.load(Ordering::Relaxed) {
+            of_queue
         } else {
-            QUEUE_ROOM_SHORT.min(self.budget.queue)
+            QUEUE_ROOM_SHORT.min(of_queue)
         }
     }
 

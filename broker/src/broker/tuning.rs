@@ -15,6 +15,7 @@ use crate::logging::{LogControl, LoggingError};
 use crate::outgoing::ConnectionHandle;
 use crate::outgoing::pressure::Hold;
 use crate::resources::Marks;
+use crate::stores::MemoryBudget;
 
 impl Marks {
     /// As configured.
@@ -27,11 +28,24 @@ impl Marks {
     }
 }
 
+impl MemoryBudget {
+    /// As configured.
+    pub(crate) fn new(config: &Config) -> Self {
+        let storage = &config.message_storage;
+        Self { total: storage.memory_total, queue: storage.memory_queue }
+    }
+}
+
 impl Broker {
     /// Goes by another configuration from now on, as far as that can be: connections that are open
     /// keep the limits they were opened with.
     pub(crate) fn adopt(&self, config: &Config) {
         self.limits.store(Arc::new(Limits::new(config)));
+        let limits = &config.limits;
+        self.topology_limits.queues_max.set(limits.queues);
+        self.topology_limits.exchanges_max.set(limits.exchanges);
+        self.vhosts.max().set(limits.vhosts);
+        self.messages.set_budget(MemoryBudget::new(config));
         let marks = Marks::new(config);
         if self.watermarks.marks() != marks {
             self.watermarks.set(|old| *old = marks);
@@ -107,6 +121,8 @@ mod tests {
 
     use super::*;
     use crate::config::ServeOptions;
+    use crate::keys::ConnectionId;
+    use crate::queue::QueueSettings;
     use crate::{resources, startup};
 
     fn config(directory: &std::path::Path, text: &str) -> Config {
@@ -149,8 +165,17 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let broker = startup::start(&config(directory.path(), "heartbeat = 7")).unwrap().broker;
         let before = broker.limits();
-        broker.adopt(&config(directory.path(), "heartbeat = 9"));
+        assert_eq!(broker.messages().queue_room(), 48 << 20);
+        let lines =
+            "heartbeat = 9\ncluster_queue_limit = 0\nvhost_max = 5\nmessage_memory.queue = 1MiB";
+        broker.adopt(&config(directory.path(), lines));
         assert_eq!((before.heartbeat_seconds, broker.limits().heartbeat_seconds), (7, 9));
+        assert_eq!((broker.vhost_max(), broker.messages().queue_room()), (Some(5), 1 << 20));
+        let vhost = broker.vhost("/").unwrap();
+        let declare = || vhost.declare_queue("q", QueueSettings::plain(false), ConnectionId(1));
+        assert!(declare().is_err(), "there may be none");
+        broker.adopt(&config(directory.path(), ""));
+        assert!(declare().is_ok());
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::definitions::of_vhost::ends_of_vhost;
 use crate::definitions::records::{DefinitionError, VhostKey, VhostRecord};
 use crate::definitions::store::Durable;
 use crate::events::definitions;
+use crate::limit::Limit;
 use crate::vhost::Vhost;
 
 /// Commands in one batch, and rights taken in one step: some milliseconds of work.
@@ -39,7 +40,7 @@ pub(super) struct Vhosts {
     /// What was counted in those that are gone.
     gone: Mutex<Totals>,
     /// Most vhosts.
-    max: Option<usize>,
+    max: Limit,
 }
 
 /// A vhost that is being deleted, and who waits for its end.
@@ -68,7 +69,7 @@ pub(super) enum NotMade {
 impl Vhosts {
     /// None, and at most so many later.
     pub(super) fn new(max: Option<usize>) -> Self {
-        Self { max, ..Self::default() }
+        Self { max: Limit::new(max), ..Self::default() }
     }
 
     /// The vhost with this name.
@@ -99,8 +100,8 @@ impl Vhosts {
     }
 
     /// Most vhosts.
-    pub(super) fn max(&self) -> Option<usize> {
-        self.max
+    pub(super) fn max(&self) -> &Limit {
+        &self.max
     }
 
     /// How many there are, those that are being deleted among them.
@@ -134,7 +135,7 @@ impl Broker {
             return Ok(None);
         }
         let count = self.vhosts.all.len() + leaving.len();
-        if let Some(max) = self.vhosts.max.filter(|max| count >= *max) {
+        if let Some(max) = self.vhosts.max.get().filter(|max| count >= *max) {
             return Err(NotMade::TooMany(about.name.clone(), max).into());
         }
         let proposal = define()?;

@@ -25,6 +25,8 @@ pub enum Reach {
 /// Keys, and all below them, that count without a restart.
 const REACHES: &[(&str, Reach)] = &[
     ("channel_max", Reach::NewConnections),
+    ("cluster_exchange_limit", Reach::Now),
+    ("cluster_queue_limit", Reach::Now),
     ("consumer_max_per_channel", Reach::NewConnections),
     ("disk_free_limit", Reach::Now),
     ("frame_max", Reach::NewConnections),
@@ -35,6 +37,7 @@ const REACHES: &[(&str, Reach)] = &[
     ("log.console.stdio", Reach::Restart),
     ("max_connections", Reach::NewConnections),
     ("max_message_size", Reach::NewConnections),
+    ("message_memory", Reach::Now),
     ("shutdown_timeout", Reach::Now),
     ("total_memory_available_override_value", Reach::Now),
     ("ssl_cert_login_from", Reach::NewConnections),
@@ -44,6 +47,7 @@ const REACHES: &[(&str, Reach)] = &[
     ("ssl_options", Reach::NewConnections),
     ("tcp_listen_options.send_timeout", Reach::NewConnections),
     ("unacked_max_per_channel", Reach::NewConnections),
+    ("vhost_max", Reach::Now),
     ("vm_memory_high_watermark", Reach::Now),
 ];
 

@@ -60,6 +60,7 @@ use crate::definitions::store::{DefinitionStore, Durable};
 use crate::error::{ChannelError, ResourceName};
 use crate::events::{EVENT_EXCHANGE, Events};
 use crate::exchange::{ExchangeKind, Router};
+use crate::limit::Limit;
 use crate::policy::Policies;
 use crate::queue::arguments;
 use crate::queue::death_counts::{DeathCounters, DeathsByType};
@@ -76,9 +77,9 @@ type Registry<T> = DashMap<Box<str>, Arc<T>, foldhash::fast::RandomState>;
 #[derive(Debug, Default)]
 pub(crate) struct TopologyLimits {
     /// Most queues; `None` is no limit.
-    pub queues_max: Option<usize>,
+    pub queues_max: Limit,
     /// Most exchanges that clients declared; `None` is no limit.
-    pub exchanges_max: Option<usize>,
+    pub exchanges_max: Limit,
     queues: AtomicUsize,
     exchanges: AtomicUsize,
 }
@@ -86,6 +87,7 @@ pub(crate) struct TopologyLimits {
 impl TopologyLimits {
     /// These limits, and nothing declared.
     pub(crate) fn new(queues_max: Option<usize>, exchanges_max: Option<usize>) -> Self {
+        let (queues_max, exchanges_max) = (Limit::new(queues_max), Limit::new(exchanges_max));
         Self { queues_max, exchanges_max, ..Self::default() }
     }
 }

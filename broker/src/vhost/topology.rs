@@ -212,7 +212,7 @@ impl Vhost {
 
     fn assert_exchange_allowed(&self, name: &str) -> Result<(), ChannelError> {
         let count = self.limits.exchanges.load(Ordering::Relaxed);
-        match self.limits.exchanges_max {
+        match self.limits.exchanges_max.get() {
             Some(limit) if count >= limit => Err(ChannelError::Precondition(format!(
                 "cannot declare {}: exchange limit of {limit} is reached",
                 self.exchange_name(name)
@@ -232,7 +232,7 @@ impl Vhost {
             )));
         }
         let count = self.limits.queues.load(Ordering::Relaxed);
-        match self.limits.queues_max {
+        match self.limits.queues_max.get() {
             Some(limit) if count >= limit => Err(ChannelError::Precondition(format!(
                 "cannot declare queue '{name}': queue limit in cluster ({limit}) is reached"
             ))),
