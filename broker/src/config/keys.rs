@@ -182,10 +182,11 @@ keys! {
     /// How many connections may be between their first byte and their opening, and at most a quarter
     /// of the descriptors there are. When there are more, those that take longer than a second go:
     /// the oldest of whoever has most.
-    HANDSHAKE_MAX: Option<usize> = "handshake_max", LIMIT, Default("2048");
-    /// The same for one address; a network of 64 bits is one with IPv6. Not behind proxies.
+    HANDSHAKE_MAX: Option<usize> = "handshake_max", LIMIT, Default("8192");
+    /// The same for one address, or network of 64 bits with IPv6, for brokers to which clients come
+    /// directly: with a proxy or a translation of addresses in between all may have one.
     HANDSHAKE_MAX_PER_ADDRESS: Option<usize> =
-        "handshake_max_per_address", LIMIT, Default("512");
+        "handshake_max_per_address", LIMIT, Default("infinity");
     /// A client must have opened its connection within this time, in milliseconds.
     HANDSHAKE_TIMEOUT: Duration = "handshake_timeout", MILLISECONDS, Default("10000");
     /// The heartbeat interval suggested to clients, in seconds. 0 suggests none.
