@@ -23,5 +23,6 @@ mod frames;
 mod handshakes;
 mod logins;
 mod slow_ones;
+mod soak;
 mod topology;
 mod trespass;
