@@ -28,6 +28,7 @@ pub(crate) mod transport;
 pub(crate) mod tls;
 pub(crate) mod proxy_protocol;
 pub(crate) mod http_client;
+mod publish_rate;
 pub(crate) mod stores;
 pub(crate) mod definitions;
 pub mod exchange;

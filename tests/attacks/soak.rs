@@ -21,13 +21,16 @@ const DESCRIPTORS_MAX: usize = 8;
 const SHARED: u64 = 5;
 
 /// Numbers that look random, the same every time.
-struct Dice(u64);
+struct Dice {
+    of: u64,
+    state: u64,
+}
 
 impl Dice {
     fn below(&mut self, bound: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
+        let state = self.state.wrapping_mul(6_364_136_223_846_793_005);
+        self.state = state.wrapping_add(1_442_695_040_888_963_407);
+        (self.state >> 33) % bound
     }
 }
 
@@ -73,7 +76,8 @@ fn act(client: &mut RawClient, dice: &mut Dice, shared: &str) {
             client.skip_to(channel::CLOSE_OK);
         }
         7 => {
-            let name = format!("soak-{}", dice.below(1000));
+            // Nobody else's, lest it go with another's last binding.
+            let name = format!("soak-{}-{}", dice.of, dice.below(1000));
             client.call(exchange::declare(&name, "topic").with(Flag::AutoDelete));
             client.call(queue::bind(shared, &name, "a.#"));
             client.call(queue::unbind(shared, &name, "a.#"));
@@ -94,7 +98,7 @@ fn descriptors(broker: &BrokerUnderTest) -> usize {
 /// Clients live until the time is over.
 fn churn(broker: &Broker, deadline: &Deadline, seed: u64) -> usize {
     let one = |client: u64| {
-        let mut dice = Dice(seed + client);
+        let mut dice = Dice { of: client, state: seed + client };
         let mut lives = 0;
         while !deadline.has_passed() {
             live(broker, &mut dice);

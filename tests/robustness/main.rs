@@ -24,6 +24,7 @@ mod memory_alarm;
 mod parked;
 mod pressure;
 mod random;
+mod rates;
 mod regressions;
 mod slow;
 mod storm;

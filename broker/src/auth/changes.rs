@@ -212,7 +212,7 @@ fn apply(entries: &mut Entries, change: Access) -> Result<(), AuthError> {
     match change {
         Access::PutVhost(_) | Access::DeleteVhost(_) => {}
         Access::PutUser(user) => match entries.get_mut(&user.name) {
-            Some(entry) => entry.user = user.into(),
+            Some(entry) => entry.put(user),
             None => drop(entries.insert(user.name.clone(), Entry::new(user))),
         },
         Access::DeleteUser(user) => {

@@ -14,6 +14,7 @@ use crate::definitions::parameters::TopicPermissionRecord;
 use crate::definitions::records::{Definitions, PermissionRecord, UserLimits, UserRecord};
 use crate::definitions::store::DefinitionStore;
 use crate::events::Events;
+use crate::publish_rate::PublishRates;
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub(super) struct Entry {
     /// By vhost: what connections hold of rights that were taken. If they are given again, they count
     /// there as well.
     taken: BTreeMap<String, Weak<UserPermissions>>,
+    /// How fast all its connections may publish together.
+    rates: Arc<PublishRates>,
 }
 
 #[derive(Debug)]
@@ -103,6 +106,12 @@ impl Users {
         self.entries.read().get(user).map(|entry| entry.user.limits).unwrap_or_default()
     }
 
+    /// How fast the connections of a user may publish together. Follows its limits.
+    pub(crate) fn publish_rates(&self, user: &str) -> Arc<PublishRates> {
+        let entries = self.entries.read();
+        entries.get(user).map(|entry| Arc::clone(&entry.rates)).unwrap_or_default()
+    }
+
     /// The user of that name.
     #[must_use]
     pub(crate) fn user(&self, name: &str) -> Option<Arc<UserRecord>> {
@@ -112,12 +121,21 @@ impl Users {
 
 impl Entry {
     pub(super) fn new(user: UserRecord) -> Self {
-        Self {
+        let entry = Self {
             user: Arc::new(user),
+            rates: Arc::default(),
             permissions: BTreeMap::new(),
             topics: BTreeMap::new(),
             taken: BTreeMap::new(),
-        }
+        };
+        entry.rates.set(entry.user.limits.publish());
+        entry
+    }
+
+    /// The user is another from now on.
+    pub(super) fn put(&mut self, user: UserRecord) {
+        self.rates.set(user.limits.publish());
+        self.user = user.into();
     }
 
     pub(super) fn grant(&mut self, record: PermissionRecord, rules: Rules) {
@@ -271,7 +289,7 @@ mod tests {
         assert_eq!(events.told(), ["user.tags.set"]);
         let there = (*rig.users.user("a").unwrap()).clone();
         let limited = |max_connections, max_channels| UserRecord {
-            limits: UserLimits { max_connections, max_channels },
+            limits: UserLimits { max_connections, max_channels, ..UserLimits::default() },
             ..there.clone()
         };
         rig.put(limited(Some(1), Some(2)));

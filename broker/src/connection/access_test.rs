@@ -120,7 +120,8 @@ async fn limits_of_users_count_for_what_is_opened_next() {
                 allowed user limit of 2";
     assert_eq!(text(client.open_channel(3).await), told);
     let there = broker.users().user("bob").unwrap().limits;
-    assert_eq!(there, UserLimits { max_connections: Some(1), max_channels: Some(2) });
+    let others = UserLimits::default();
+    assert_eq!(there, UserLimits { max_connections: Some(1), max_channels: Some(2), ..others });
     drop(broker.clear_user_limits(ADMIN, "bob", "all").unwrap());
     assert!(broker.users().limits("bob").is_none());
     let refused = |value| broker.set_user_limits(ADMIN, "bob", &limits(value)).unwrap_err();

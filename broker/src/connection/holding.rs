@@ -7,6 +7,7 @@
 //! connections.
 
 use leveret_protocol::methods::connection;
+use tokio::time::Instant;
 
 use super::Connection;
 use crate::clock;
@@ -18,6 +19,14 @@ use crate::session::REPLY_BYTES_MAX;
 pub(super) async fn relief(queue: Option<&Queue>) {
     match queue {
         Some(queue) => queue.relieved().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until then; for ever if it is never.
+pub(super) async fn resumption(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
 }
@@ -44,7 +53,10 @@ impl Connection {
             self.hold = hold;
             let over_budget = self.dispatch.session.waits_for().filter(|_| hold.1 == Cause::Budget);
             let gated_by = self.waiting.gated_by().filter(|_| hold.1 == Cause::Queue);
-            let queue = over_budget.map(|queue| &**queue).or(gated_by);
+            let paced_by = self.dispatch.session.pacing.pause();
+            let paced_by = paced_by.filter(|pause| hold.1 == pause.cause);
+            let paced_by = paced_by.and_then(|pause| pause.queue.as_deref());
+            let queue = over_budget.map(|queue| &**queue).or(gated_by).or(paced_by);
             let queue = queue.map(Queue::name);
             self.handle.pressure().note(hold.0, hold.1, queue, clock::unix_millis());
         }
@@ -53,8 +65,13 @@ impl Connection {
     fn held_by(&self, owes: bool, crowded: bool) -> (State, Cause) {
         let alarm = self.alarm();
         let budget = self.dispatch.session.waits_for().map(|_| Cause::Budget);
+        let pause = self.dispatch.session.pacing.pause();
         match alarm {
-            _ if self.parked => (State::Blocked, alarm.or(budget).unwrap_or(Cause::Store)),
+            _ if self.parked => match (alarm.or(budget), pause) {
+                (Some(cause), _) => (State::Blocked, cause),
+                (None, Some(pause)) => (State::Flow, pause.cause),
+                (None, None) => (State::Blocked, Cause::Store),
+            },
             Some(cause) if self.told_blocked => (State::Blocked, cause),
             Some(cause) => (State::Blocking, cause),
             None if budget.is_some() => (State::Blocked, Cause::Budget),
@@ -111,6 +128,7 @@ impl Connection {
             let Self { broker, dispatch, .. } = self;
             self.parked = broker.alarms().reason().is_some()
                 || dispatch.session.is_over_budget()
+                || dispatch.session.pacing.is_paused()
                 || broker.messages().refuses();
         }
     }

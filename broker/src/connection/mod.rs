@@ -332,6 +332,8 @@ impl Connection {
             };
             // Only while there is none: what is there at once would be there again and again.
             let over_budget = self.dispatch.session.over_budget().cloned();
+            let paced = self.dispatch.session.pacing.pause().filter(|_| self.parked);
+            let resumes_at = paced.map(|pause| pause.until);
             let makes_room = crowded || self.parked && self.broker.messages().is_crowded();
             let end = tokio::select! {
                 // Time and mail first: a client that keeps its socket full must not keep its
@@ -356,6 +358,7 @@ impl Connection {
                     self.on_alarms();
                     None
                 }
+                () = holding::resumption(resumes_at), if resumes_at.is_some() => None,
                 () = tokio::task::yield_now(), if goes_on => self.on_input(),
                 count = self.input.read(&mut self.socket), if reads => self.on_read(count),
             };

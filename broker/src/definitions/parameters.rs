@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::records::{DefinitionError, RecordKey, read};
 use crate::policy::{Policy, PolicyKind};
+use crate::publish_rate::PublishLimits;
 
 /// Names a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,10 +63,13 @@ impl ParameterRecord {
             let number = self.value.get(name).and_then(Value::as_i64);
             number.and_then(|number| u32::try_from(number).ok())
         };
+        let large = |name| self.value.get(name).and_then(Value::as_u64);
         (self.component == VHOST_LIMITS).then(|| VhostLimits {
             max_connections: limit("max-connections"),
             max_queues: limit("max-queues"),
-            max_held_bytes: self.value.get("max-held-bytes").and_then(Value::as_u64),
+            max_held_bytes: large("max-held-bytes"),
+            max_publish_rate: large("max-publish-rate"),
+            max_publish_byte_rate: large("max-publish-byte-rate"),
         })
     }
 }
@@ -79,15 +83,26 @@ pub(crate) struct VhostLimits {
     pub max_queues: Option<u32>,
     /// Bytes of messages in all queues, beyond which publishers wait.
     pub max_held_bytes: Option<u64>,
+    /// Messages that are published in a second.
+    pub max_publish_rate: Option<u64>,
+    /// Bytes of their bodies.
+    pub max_publish_byte_rate: Option<u64>,
 }
 
 impl VhostLimits {
+    /// How fast its clients may publish together.
+    pub(crate) fn publish(self) -> PublishLimits {
+        PublishLimits { messages: self.max_publish_rate, bytes: self.max_publish_byte_rate }
+    }
+
     /// As the parameter says it.
     pub(crate) fn to_value(self) -> Value {
         let limits = [
             ("max-connections", self.max_connections.map(u64::from)),
             ("max-queues", self.max_queues.map(u64::from)),
             ("max-held-bytes", self.max_held_bytes),
+            ("max-publish-rate", self.max_publish_rate),
+            ("max-publish-byte-rate", self.max_publish_byte_rate),
         ];
         let limits = limits.into_iter().filter_map(|(name, limit)| Some((name, limit?)));
         Value::Object(limits.map(|(name, limit)| (name.to_owned(), limit.into())).collect())

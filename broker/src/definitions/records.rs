@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::exchange::ExchangeKind;
 use crate::password::HashingAlgorithm;
 use crate::pause::Pause;
+use crate::publish_rate::PublishLimits;
 
 /// What names a definition in the metadata store.
 pub(crate) trait RecordKey {
@@ -114,9 +115,30 @@ pub(crate) struct UserLimits {
     /// Channels of all its connections together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_channels: Option<u32>,
+    /// Messages that all its connections publish in a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_publish_rate: Option<u64>,
+    /// Bytes of their bodies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_publish_byte_rate: Option<u64>,
 }
 
 impl UserLimits {
+    /// Each by its name.
+    pub(crate) fn each(self) -> [(&'static str, Option<u64>); 4] {
+        [
+            ("max-connections", self.max_connections.map(u64::from)),
+            ("max-channels", self.max_channels.map(u64::from)),
+            ("max-publish-rate", self.max_publish_rate),
+            ("max-publish-byte-rate", self.max_publish_byte_rate),
+        ]
+    }
+
+    /// How fast it may publish.
+    pub(crate) fn publish(self) -> PublishLimits {
+        PublishLimits { messages: self.max_publish_rate, bytes: self.max_publish_byte_rate }
+    }
+
     /// Whether there is none.
     pub(crate) fn is_none(&self) -> bool {
         *self == Self::default()
@@ -124,15 +146,17 @@ impl UserLimits {
 
     /// Those that are others than they were before, and whether some are no more.
     pub(crate) fn against(self, before: Self) -> (Self, bool) {
-        let set = |now: Option<u32>, before| now.filter(|_| now != before);
+        fn other<T: Copy + PartialEq>(now: Option<T>, before: Option<T>) -> Option<T> {
+            now.filter(|_| now != before)
+        }
         let set = Self {
-            max_connections: set(self.max_connections, before.max_connections),
-            max_channels: set(self.max_channels, before.max_channels),
+            max_connections: other(self.max_connections, before.max_connections),
+            max_channels: other(self.max_channels, before.max_channels),
+            max_publish_rate: other(self.max_publish_rate, before.max_publish_rate),
+            max_publish_byte_rate: other(self.max_publish_byte_rate, before.max_publish_byte_rate),
         };
-        let gone = |now: Option<u32>, before: Option<u32>| now.is_none() && before.is_some();
-        let cleared = gone(self.max_connections, before.max_connections)
-            || gone(self.max_channels, before.max_channels);
-        (set, cleared)
+        let mut both = self.each().into_iter().zip(before.each());
+        (set, both.any(|((_, now), (_, before))| now.is_none() && before.is_some()))
     }
 }
 

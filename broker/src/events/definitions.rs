@@ -185,12 +185,9 @@ pub(crate) fn password_cleared(name: &str) -> Event {
 /// A user may have so much.
 pub(crate) fn user_limits_set(user: &str, limits: UserLimits) -> Event {
     let event = Event::new("user.limits.set").with("name", "limits").with("username", user);
-    let limit = |event: Event, name, limit: Option<u32>| match limit {
-        Some(limit) => event.with(name, FieldValue::I64(limit.into())),
-        None => event,
-    };
-    let event = limit(event, "max-connections", limits.max_connections);
-    limit(event, "max-channels", limits.max_channels).by_whoever_acts()
+    let set = limits.each().into_iter().filter_map(|(name, limit)| Some((name, limit?)));
+    let number = |limit: u64| FieldValue::I64(i64::try_from(limit).unwrap_or(i64::MAX));
+    set.fold(event, |event, (name, limit)| event.with(name, number(limit))).by_whoever_acts()
 }
 
 /// A user may have more again.
@@ -321,7 +318,13 @@ fn vhost_limits_set(given: &ParameterRecord) -> Event {
     let said = given.value.as_object().and_then(|said| json_arguments::from_json(said).ok());
     let said = said.unwrap_or_default();
     let event = vhost_limits("vhost.limits.set", &given.vhost);
-    let limits = ["max-connections", "max-queues"];
+    let limits = [
+        "max-connections",
+        "max-queues",
+        "max-held-bytes",
+        "max-publish-rate",
+        "max-publish-byte-rate",
+    ];
     let event = limits.into_iter().fold(event, |event, name| match said.get(name) {
         Some(limit) => event.with(name, limit.clone()),
         None => event,

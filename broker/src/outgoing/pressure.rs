@@ -35,6 +35,12 @@ pub(crate) enum Cause {
     DiskAndMemory,
     /// A queue that it published to holds more than it may (`max-held-bytes`), or its vhost does.
     Budget,
+    /// What its user may publish in a second (`max-publish-rate`, `max-publish-byte-rate`) is used up,
+    RateOfUser,
+    /// or what its vhost may be given,
+    RateOfVhost,
+    /// or a queue.
+    RateOfQueue,
     /// The message store is full, and what is published could be neither stored nor refused.
     Store,
     /// The messages that wait to be written to the disk.
@@ -46,11 +52,14 @@ pub(crate) enum Cause {
 }
 
 /// Every state with every cause it can have.
-pub(crate) const HOLDS: [(State, Cause); 12] = [
+pub(crate) const HOLDS: [(State, Cause); 15] = [
     (State::Running, Cause::None),
     (State::Flow, Cause::Backlog),
     (State::Flow, Cause::Queue),
     (State::Flow, Cause::Unread),
+    (State::Flow, Cause::RateOfUser),
+    (State::Flow, Cause::RateOfVhost),
+    (State::Flow, Cause::RateOfQueue),
     (State::Blocking, Cause::Memory),
     (State::Blocking, Cause::Disk),
     (State::Blocking, Cause::DiskAndMemory),
@@ -82,6 +91,9 @@ impl Cause {
             Self::Disk => "disk",
             Self::DiskAndMemory => "disk_and_memory",
             Self::Budget => "max_held_bytes",
+            Self::RateOfUser => "rate_of_user",
+            Self::RateOfVhost => "rate_of_vhost",
+            Self::RateOfQueue => "rate_of_queue",
             Self::Store => "store_full",
             Self::Backlog => "disk_backlog",
             Self::Queue => "queue",

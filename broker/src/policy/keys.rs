@@ -93,7 +93,7 @@ const fn nothing(name: &'static str, is_valid: fn(&Value) -> bool, fault: &'stat
 }
 
 /// Every setting, in the order of the names. Texts, and what counts, are RabbitMQ's; `expiry`,
-/// `max-held-bytes` and `delayed-message` are ours.
+/// `max-held-bytes`, `max-publish-rate`, `max-publish-byte-rate` and `delayed-message` are ours.
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
     exchanges("alternate-exchange", "alternate-exchange", Value::is_string,
@@ -148,6 +148,10 @@ pub(super) const KEYS: &[Key] = &[
         "{} is not a valid maximum length", Some(Least), Least),
     queues("max-length-bytes", is_not_negative,
         "{} is not a valid maximum length in bytes", Some(Least), Least),
+    queues("max-publish-byte-rate", is_not_negative,
+        "{} is not a valid number of bytes a second", Some(Least), Least),
+    queues("max-publish-rate", is_not_negative,
+        "{} is not a valid number of messages a second", Some(Least), Least),
     queues("message-ttl", is_not_negative,
         "{} is not a valid message TTL", Some(Least), Least),
     queues("overflow",

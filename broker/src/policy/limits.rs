@@ -35,8 +35,8 @@ pub(crate) fn limit(given: &Definition, name: &str) -> Option<u32> {
     })
 }
 
-/// The same of bytes, of which there may be more.
-pub(crate) fn bytes(given: &Definition, name: &str) -> Option<u64> {
+/// The same of what there may be more of.
+pub(crate) fn large(given: &Definition, name: &str) -> Option<u64> {
     given.get(name)?.as_u64()
 }
 

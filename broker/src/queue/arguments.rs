@@ -12,6 +12,7 @@ use super::group_by::GroupBy;
 use super::retry::{Retry, RetryAfter};
 use crate::deduplication::{self, Deduplication};
 use crate::error::{ChannelError, ResourceName};
+use crate::publish_rate::PublishLimits;
 
 /// The longest time any argument may give: ten years in milliseconds, as RabbitMQ limits it.
 pub(crate) const EXPIRY_MS_MAX: i64 = 10 * 365 * 24 * 3600 * 1000;
@@ -27,6 +28,8 @@ pub(crate) struct QueueArguments {
     pub length_limit: LengthLimit,
     /// `x-max-held-bytes`: more than this, and its publishers wait.
     pub max_held_bytes: Option<u64>,
+    /// `x-max-publish-rate` and `x-max-publish-byte-rate`.
+    pub publish: PublishLimits,
     /// `x-overflow` is `reject-publish`: a full queue takes nothing, instead of dropping its head.
     pub rejects_publishes: bool,
     /// `x-overflow` is `reject-publish-dlx`: what a full queue refuses is dead-lettered.
@@ -122,6 +125,8 @@ const DECLARE_ARGUMENTS: &[(&str, Check)] = &[
     ("x-max-in-memory-length", check_not_negative),
     ("x-max-in-memory-bytes", check_not_negative),
     ("x-max-priority", check_max_priority),
+    ("x-max-publish-byte-rate", check_not_negative),
+    ("x-max-publish-rate", check_not_negative),
     ("x-overflow", check_overflow),
     (EXPIRY, check_expiry),
     (MESSAGE_GROUP, check_message_group),
@@ -181,6 +186,10 @@ pub(crate) fn parse(
             bytes: size("x-max-length-bytes"),
         },
         max_held_bytes: number("x-max-held-bytes"),
+        publish: PublishLimits {
+            messages: number("x-max-publish-rate"),
+            bytes: number("x-max-publish-byte-rate"),
+        },
         activity: match arguments.get("x-single-active-consumer") {
             Some(FieldValue::Bool(true)) if is_quorum => Activity::Highest,
             Some(FieldValue::Bool(true)) => Activity::One,

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use tokio::sync::Notify;
 
 use super::Queue;
+use crate::publish_rate::PublishRates;
 
 /// No budget.
 const NONE: u64 = u64::MAX;
@@ -107,6 +108,11 @@ impl Queue {
         let mut inner = self.inner.lock();
         let bytes = inner.state.bytes();
         self.hold(&mut inner.held, bytes);
+    }
+
+    /// How fast it may be published to.
+    pub(crate) fn publish_rates(&self) -> &PublishRates {
+        &self.rates
     }
 
     /// Whether it or its vhost holds more than it may.

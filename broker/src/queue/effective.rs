@@ -70,6 +70,7 @@ impl Queue {
         self.effective.changed.store((!is_declared).then(|| Arc::new(changed)));
         self.note_refusing();
         self.budget.set_limit(self.in_force().max_held_bytes);
+        self.rates.set(self.in_force().publish);
         if !inner.deleted {
             inner.state.apply(Command::Reconfigure(kind), self.facts());
             self.pump(&mut inner, 0, &mut effects);

@@ -92,6 +92,7 @@ use crate::keys::{
     ChannelSlot, ConnectionId, ConsumerKey, DeliveryKey, Outcome, QueueId, SourceKey,
 };
 use crate::outgoing::ConnectionHandle;
+use crate::publish_rate::PublishRates;
 use crate::stores::Messages;
 
 /// What `queue.declare` fixed.
@@ -216,6 +217,8 @@ pub(crate) struct Queue {
     gate: Gate,
     /// What it may hold.
     budget: Budget,
+    /// How fast it may be published to.
+    rates: PublishRates,
     around: Surroundings,
     /// Can no longer be found by its name.
     has_left: AtomicBool,
@@ -292,11 +295,13 @@ impl Queue {
             inner: Mutex::new(inner),
             gate: Gate::default(),
             budget: Budget::default(),
+            rates: PublishRates::default(),
             around,
             has_left: AtomicBool::new(false),
             read: Notify::new(),
         });
         queue.budget.set_limit(queue.settings.parsed.max_held_bytes);
+        queue.rates.set(queue.settings.parsed.publish);
         queue.tell_of_strategy(&queue.settings.arguments, &queue.settings.parsed);
         queue.see_to_waking(&mut queue.inner.lock());
         queue

@@ -84,6 +84,10 @@ impl Dispatch {
                 }
             }
         }
+        if let Some((wait, queue)) = self.session.routes.take_outpaced() {
+            self.session.pacing.stay_away(wait, queue);
+        }
+        self.session.pacing.take_counted();
     }
 
     /// A step of the noted settlements. False while there is more to be done.

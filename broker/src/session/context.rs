@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::answers::Answers;
+use super::pacing::Pacing;
 use super::routes::Routes;
 use super::settlements::Settlements;
 use super::step::Step;
@@ -99,6 +100,8 @@ pub(crate) struct Session {
     published_under_alarm: u32,
     /// It published to this queue, which holds more than it may, or whose vhost does.
     pub(super) over_budget: Option<Arc<Queue>>,
+    /// How fast it may publish.
+    pub(crate) pacing: Pacing,
     /// It consumes, and is only slowed down for budgets.
     pub(super) is_spared: bool,
     lets_all_in: bool,
@@ -119,7 +122,10 @@ impl Session {
         login: LoggedIn,
     ) -> Self {
         let limits = broker.limits();
+        let of_user = broker.users().publish_rates(&login.user);
+        let pacing = Pacing::new(of_user, Arc::clone(vhost.publish_rates()));
         Self {
+            pacing,
             broker,
             limits,
             vhost,
@@ -425,6 +431,9 @@ impl Session {
     pub(crate) fn must_park(&mut self, may_refuse: bool) -> bool {
         if self.lets_all_in {
             return false;
+        }
+        if self.pacing.is_paused() {
+            return true;
         }
         if !may_refuse && self.broker.messages().refuses() {
             return true;

@@ -15,6 +15,7 @@ mod collected;
 pub(crate) mod channel_table;
 pub(crate) mod close;
 pub(crate) mod context;
+pub(crate) mod pacing;
 pub(crate) mod resume;
 pub(crate) mod routes;
 pub(crate) mod settlements;

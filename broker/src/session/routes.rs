@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use leveret_storage::messages::{Place, Publish};
@@ -46,6 +47,9 @@ struct Pending {
 
 const NOT_STORED: u32 = u32::MAX;
 
+/// A queue that was given more than it may be, and for how long nobody should give it more.
+type Outpaced = (Duration, Arc<Queue>);
+
 /// What is remembered of a route.
 #[derive(Debug, Default)]
 struct Known {
@@ -79,6 +83,8 @@ pub(crate) struct Routes {
     arrived_ms: u64,
     /// Messages that wait in `queues`, once a queue.
     pending: usize,
+    /// See [`Self::take_outpaced`].
+    outpaced: Option<Outpaced>,
 }
 
 impl Routes {
@@ -216,7 +222,7 @@ impl Routes {
     /// Offers a message to the queues of a route that may refuse it, in their turn behind what was
     /// published before. False when any refused.
     pub(crate) fn offer(
-        &self,
+        &mut self,
         route: RouteKey,
         message: &Message,
         awaited: bool,
@@ -224,7 +230,11 @@ impl Routes {
     ) -> bool {
         let mut taken = true;
         let mut places = SmallVec::new();
+        let mut outpaced = None;
         for queue in self.of_route(route) {
+            if queue.publish_rates().is_limited() {
+                outpaced = longer(outpaced, pace(queue, 1, message.body().len()));
+            }
             match queue.offer(message.clone(), effects) {
                 Err(Full) => taken = false,
                 Ok(Some(sequence)) => effects.note_place(queue, sequence, message, &mut places),
@@ -232,6 +242,7 @@ impl Routes {
             }
         }
         effects.store_message(message, places, awaited);
+        self.outpaced = longer(self.outpaced.take(), outpaced);
         taken
     }
 
@@ -277,6 +288,11 @@ impl Routes {
         self.pending = 0;
         for place in self.dirty.drain(..) {
             let Some(pending) = self.queues.get_mut(place as usize) else { continue };
+            if pending.queue.publish_rates().is_limited() {
+                let bytes = pending.messages.iter().map(|message| message.body().len()).sum();
+                let messages = pending.messages.len();
+                self.outpaced = longer(self.outpaced.take(), pace(&pending.queue, messages, bytes));
+            }
             let first = pending.queue.publish(pending.messages.drain(..), effects);
             let queue = pending.queue.id().0;
             // A deleted queue has no places to give.
@@ -299,12 +315,28 @@ impl Routes {
         gated
     }
 
+    /// The queue that was outpaced most since this was asked last.
+    pub(crate) fn take_outpaced(&mut self) -> Option<Outpaced> {
+        self.outpaced.take()
+    }
+
     /// Gives back memory that an idle connection does not need.
     pub(crate) fn release_memory(&mut self) {
         if !self.is_dirty() {
             *self = Self::default();
         }
     }
+}
+
+/// So much is for this queue: takes it from its buckets.
+fn pace(queue: &Arc<Queue>, messages: usize, bytes: usize) -> Option<Outpaced> {
+    let now = clock::steady_nanos();
+    let wait = queue.publish_rates().take(messages as u64, bytes as u64, now);
+    (!wait.is_zero()).then(|| (wait, Arc::clone(queue)))
+}
+
+fn longer(one: Option<Outpaced>, other: Option<Outpaced>) -> Option<Outpaced> {
+    [one, other].into_iter().flatten().max_by_key(|(wait, _)| *wait)
 }
 
 #[inline]

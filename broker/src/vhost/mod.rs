@@ -62,6 +62,7 @@ use crate::events::{EVENT_EXCHANGE, Events};
 use crate::exchange::{ExchangeKind, Router};
 use crate::limit::Limit;
 use crate::policy::Policies;
+use crate::publish_rate::PublishRates;
 use crate::queue::arguments;
 use crate::queue::death_counts::{DeathCounters, DeathsByType};
 use crate::queue::exit::Exit;
@@ -119,6 +120,8 @@ pub(crate) struct Vhost {
     own_limits: ArcSwap<VhostLimits>,
     /// What its queues may hold together.
     budget: Arc<Budget>,
+    /// How fast its clients may publish together.
+    rates: Arc<PublishRates>,
     events: Arc<Events>,
     burial: Burial,
     /// What is kept of the vhost itself. Held while it is changed and proposed.
@@ -197,6 +200,7 @@ impl Vhost {
             limits,
             own_limits: ArcSwap::default(),
             budget: Arc::default(),
+            rates: Arc::default(),
             events,
             burial: Burial::default(),
             deaths: Arc::default(),
@@ -266,11 +270,17 @@ impl Vhost {
     /// From now on this counts.
     pub(crate) fn set_own_limits(&self, limits: VhostLimits) {
         self.own_limits.store(Arc::new(limits));
+        self.rates.set(limits.publish());
         self.budget.set_limit(limits.max_held_bytes);
         if self.budget.is_set() {
             // Those that are made meanwhile hold nothing, and tell of it.
             self.queues.iter().for_each(|queue| queue.tell_held());
         }
+    }
+
+    /// How fast its clients may publish together.
+    pub(crate) fn publish_rates(&self) -> &Arc<PublishRates> {
+        &self.rates
     }
 
     /// The queue with this name.

@@ -7,12 +7,19 @@ use crate::definitions::parameters::VhostLimits;
 use crate::definitions::store::Durable;
 use crate::policy::{Definition, limits};
 
-/// What may be limited of a vhost; the last is ours.
-const LIMITS: [&str; 3] = ["max-connections", "max-queues", "max-held-bytes"];
+/// What may be limited of a vhost; the last three are ours.
+const LIMITS: [&str; 5] = [
+    "max-connections",
+    "max-queues",
+    "max-held-bytes",
+    "max-publish-rate",
+    "max-publish-byte-rate",
+];
 
 impl Broker {
     /// Limits a vhost, in place of the limits that it has: an object with `max-connections`,
-    /// `max-queues` or `max-held-bytes`, of which what is below zero is no limit.
+    /// `max-queues`, `max-held-bytes`, `max-publish-rate` or `max-publish-byte-rate`, of which what is
+    /// below zero is no limit.
     ///
     /// # Errors
     /// There is no such vhost, or these are no limits.
@@ -87,12 +94,15 @@ fn limited(given: &Definition, there: VhostLimits) -> VhostLimits {
         true => limits::limit(given, name),
         false => before,
     };
+    let large = |name: &str, before| match given.contains_key(name) {
+        true => limits::large(given, name),
+        false => before,
+    };
     VhostLimits {
         max_connections: limit("max-connections", there.max_connections),
         max_queues: limit("max-queues", there.max_queues),
-        max_held_bytes: match given.contains_key("max-held-bytes") {
-            true => limits::bytes(given, "max-held-bytes"),
-            false => there.max_held_bytes,
-        },
+        max_held_bytes: large("max-held-bytes", there.max_held_bytes),
+        max_publish_rate: large("max-publish-rate", there.max_publish_rate),
+        max_publish_byte_rate: large("max-publish-byte-rate", there.max_publish_byte_rate),
     }
 }

@@ -38,7 +38,8 @@ pub(crate) struct UserDraft {
 /// The tag of users that are not changed over the network.
 const PROTECTED: &str = "protected";
 /// What may be limited of a user.
-const LIMITS: [&str; 2] = ["max-connections", "max-channels"];
+const LIMITS: [&str; 4] =
+    ["max-connections", "max-channels", "max-publish-rate", "max-publish-byte-rate"];
 
 impl Broker {
     /// Makes a user, unless there is one of its name.
@@ -119,8 +120,9 @@ impl Broker {
         Ok(durable(proposal))
     }
 
-    /// Limits a user, beside the limits that it has: an object with `max-connections` or
-    /// `max-channels`, of which what is below zero is no limit.
+    /// Limits a user, beside the limits that it has: an object with `max-connections`,
+    /// `max-channels`, `max-publish-rate` or `max-publish-byte-rate`, of which what is below zero is no
+    /// limit.
     ///
     /// # Errors
     /// There is no such user, or these are no limits.
@@ -139,9 +141,15 @@ impl Broker {
                 true => limits::limit(given, name),
                 false => before,
             };
+            let large = |name: &str, before| match given.contains_key(name) {
+                true => limits::large(given, name),
+                false => before,
+            };
             UserLimits {
                 max_connections: limit("max-connections", there.max_connections),
                 max_channels: limit("max-channels", there.max_channels),
+                max_publish_rate: large("max-publish-rate", there.max_publish_rate),
+                max_publish_byte_rate: large("max-publish-byte-rate", there.max_publish_byte_rate),
             }
         })
     }
@@ -160,6 +168,10 @@ impl Broker {
         self.limit_user(by, name, |there| UserLimits {
             max_connections: there.max_connections.filter(|_| !is_cleared("max-connections")),
             max_channels: there.max_channels.filter(|_| !is_cleared("max-channels")),
+            max_publish_rate: there.max_publish_rate.filter(|_| !is_cleared("max-publish-rate")),
+            max_publish_byte_rate: there
+                .max_publish_byte_rate
+                .filter(|_| !is_cleared("max-publish-byte-rate")),
         })
     }
 

@@ -47,13 +47,16 @@ fn limits(user: &Object<'_>) -> Result<UserLimits, String> {
     let limit = |name: &str| match limits.find(name) {
         None => Ok(None),
         Some(value) => match value.as_i64() {
-            Some(number) => Ok(u32::try_from(number).ok()),
+            Some(number) => Ok(u64::try_from(number).ok()),
             None => Err(format!("the limit '{name}' is no number")),
         },
     };
+    let small = |number| u32::try_from(number).unwrap_or(u32::MAX);
     Ok(UserLimits {
-        max_connections: limit("max-connections")?,
-        max_channels: limit("max-channels")?,
+        max_connections: limit("max-connections")?.map(small),
+        max_channels: limit("max-channels")?.map(small),
+        max_publish_rate: limit("max-publish-rate")?,
+        max_publish_byte_rate: limit("max-publish-byte-rate")?,
     })
 }
 

@@ -187,6 +187,7 @@ impl Channel {
             self.assembly.set_properties(&properties);
         }
         let mut message = self.assembly.finish(persistent, priority).marked(marks);
+        session.pacing.count(message.body().len());
         if !hidden_keys.is_empty() {
             message = message.with_hidden_keys(&hidden_keys);
         }
