@@ -77,7 +77,8 @@ fn act(client: &mut RawClient, dice: &mut Dice, shared: &str) {
         }
         7 => {
             // Nobody else's, lest it go with another's last binding.
-            let name = format!("soak-{}-{}", dice.of, dice.below(1000));
+            let (of, number) = (dice.of, dice.below(1000));
+            let name = format!("soak-{of}-{number}");
             client.call(exchange::declare(&name, "topic").with(Flag::AutoDelete));
             client.call(queue::bind(shared, &name, "a.#"));
             client.call(queue::unbind(shared, &name, "a.#"));
