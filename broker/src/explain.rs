@@ -232,7 +232,7 @@ impl Asking<'_> {
                 Ok(Some(Known::Token(Box::new(token))))
             }
             Err(why) => {
-                self.say(1, why);
+                self.say(1, why.to_string());
                 Ok(None)
             }
         }

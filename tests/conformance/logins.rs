@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use leveret_tests::broker_under_test::{Broker, BrokerUnderTest};
-use leveret_tests::raw_client::method::connection;
+use leveret_tests::deadline::wait_until;
+use leveret_tests::raw_client::method::{connection, queue};
 use leveret_tests::raw_client::{Handshake, Table};
 
 use crate::row::{Needs, Row};
@@ -67,6 +68,21 @@ pub(crate) const ROWS: &[Row] = &[
         assert!(timed(&broker, "guest", "guest", true) < quick, "it was forgiven");
     })
     .needs(Needs::PrivateBroker),
+    Row::new("43", "the log says which permission refused", |_| {
+        let private = crate::users::broker();
+        let mut client = private.broker().connect_as(&LIMITED.handshake());
+        client.send(queue::declare("other"));
+        client.expect_channel_close(
+            1,
+            403,
+            "ACCESS_REFUSED - configure access to queue 'other' in vhost '/' refused for user \
+             'conformance-limited'",
+            queue::DECLARE,
+        );
+        let why = "(the configure permission 'conf' does not match the name 'other')";
+        wait_until("the reason", || private.printed().contains(why));
+    })
+    .needs(Needs::Leveret),
 ];
 
 fn greet_and_answer(scene: &mut Scene, handshake: &Handshake) {

@@ -310,7 +310,7 @@ impl Session {
         resource: &ResourceName,
         name: &str,
     ) -> Result<(), ChannelError> {
-        for permission in [Permission::Write, Permission::Read] {
+        for permission in [Permission::Read, Permission::Write] {
             match self.login.rights.access(permission, resource.kind(), name) {
                 Access::Granted => return Ok(()),
                 Access::Refused(_) => {}

@@ -145,7 +145,7 @@ impl Backends {
     async fn verify_token(&self, token: Option<&[u8]>) -> Result<Admitted, String> {
         let Some(oauth2) = &self.oauth2 else { return Err("it is not set up".to_owned()) };
         let Some(token) = token else { return Err("there is no token".to_owned()) };
-        let token = oauth2.verify(token).await?;
+        let token = oauth2.verify(token).await.map_err(|why| why.to_string())?;
         let (name, tags) = (token.name.clone(), token.tags.clone());
         let authority = Authority::Token(Arc::clone(oauth2), Box::new(token));
         Ok(Admitted { name, tags, authority })

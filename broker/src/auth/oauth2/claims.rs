@@ -77,8 +77,27 @@ impl Token {
     }
 }
 
+impl BadClaims {
+    /// What RabbitMQ says of a token that is over, or has no end that can be read.
+    pub(super) fn over(&self) -> Option<String> {
+        match self {
+            Self::Expired(end, now) => Some(format!(
+                "Provided JWT token has expired at timestamp {end} (validated at {now})"
+            )),
+            Self::NoNumber => Some(
+                "Provided JWT token has an invalid exp claim: value is not a number".to_owned(),
+            ),
+            Self::NoExpiry => Some("Provided JWT token has no exp claim".to_owned()),
+            Self::Audience { .. } | Self::TooManyScopes => None,
+        }
+    }
+}
+
 /// RabbitMQ: text is a list of words.
-fn assert_audience(claims: &Map<String, Value>, settings: &OAuth2) -> Result<(), BadClaims> {
+pub(super) fn assert_audience(
+    claims: &Map<String, Value>,
+    settings: &OAuth2,
+) -> Result<(), BadClaims> {
     let audience = match claims.get("aud") {
         Some(Value::String(words)) => words.split(' ').collect(),
         Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),

@@ -3,7 +3,7 @@
 //! Used by `auth::backends`. In the order of a login: `jwt` takes the token apart, `keyring` has the
 //! key (`keys`) of its signature, `claims` understands it, `scopes` says what is permitted, and
 //! `rights` is what a connection asks. Semantics are RabbitMQ's (<https://www.rabbitmq.com/docs/oauth2>).
-//! Stays true: nothing of a token counts before its signature was verified.
+//! Stays true: nothing of a token lets anybody in before its signature was verified.
 
 mod claims;
 mod jwt;
@@ -18,6 +18,7 @@ pub(crate) use claims::Token;
 pub(crate) use keyring::KeyringError;
 pub(crate) use rights::{NoScope, TokenRights};
 
+use self::claims::assert_audience;
 use self::jwt::Jwt;
 use self::keyring::Keyring;
 use self::keys::shown;
@@ -32,6 +33,25 @@ pub(crate) struct OAuth2 {
     keyring: Keyring,
 }
 
+/// A token does not let its bearer in. A sentence that repeats no token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Rejected {
+    /// It is none, or for others.
+    #[error("the token is refused: {0}")]
+    Unread(String),
+    /// Its signature, or what it says, is not good.
+    #[error("the token is refused: {0}")]
+    Refused(String),
+    /// Its time is up.
+    #[error("the token is refused: {why}")]
+    Over {
+        /// Why.
+        why: String,
+        /// RabbitMQ's words for it.
+        told: String,
+    },
+}
+
 impl OAuth2 {
     /// A backend with the keys of files.
     ///
@@ -44,10 +64,13 @@ impl OAuth2 {
     /// The token, if it is good.
     ///
     /// # Errors
-    /// It is not: a sentence that repeats no token.
-    pub(crate) async fn verify(&self, token: &[u8]) -> Result<Token, String> {
-        let refused = |why: &dyn fmt::Display| format!("the token is refused: {why}");
-        let jwt = Jwt::parse(token).map_err(|why| refused(&why))?;
+    /// It is not.
+    pub(crate) async fn verify(&self, token: &[u8]) -> Result<Token, Rejected> {
+        let of_others = |why: &dyn fmt::Display| Rejected::Unread(why.to_string());
+        let refused = |why: &dyn fmt::Display| Rejected::Refused(why.to_string());
+        let jwt = Jwt::parse(token).map_err(|why| of_others(&why))?;
+        // Of a token for others no key is looked for.
+        assert_audience(&jwt.claims, &self.settings).map_err(|why| of_others(&why))?;
         let accepted = &self.settings.algorithms;
         if !accepted.is_empty() && !accepted.contains(&jwt.algorithm) {
             let why = format!("its algorithm {} is not accepted", shown(&jwt.algorithm));
@@ -58,7 +81,10 @@ impl OAuth2 {
         let verified = key.verify(&jwt.algorithm, &jwt.signed, &jwt.signature);
         verified.map_err(|why| refused(&why))?;
         let now = clock::unix_millis() / 1000;
-        Token::of(jwt.claims, &self.settings, now).map_err(|why| refused(&why))
+        Token::of(jwt.claims, &self.settings, now).map_err(|why| match why.over() {
+            Some(told) => Rejected::Over { why: why.to_string(), told },
+            None => refused(&why),
+        })
     }
 
     /// What a token permits in a vhost.

@@ -11,9 +11,9 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::OAuth2;
 use super::claims::Token;
 use super::scopes::Grant;
+use super::{OAuth2, Rejected};
 use crate::auth::explain::{Because, Wish};
 use crate::auth::rights::Permission;
 
@@ -32,6 +32,9 @@ pub(crate) struct TokenRights {
     renewal: Mutex<Renewal>,
     renewed: Notify,
 }
+
+/// What RabbitMQ says of a new token that is not good.
+const REFUSED: &str = "New secret was refused by one of the backends";
 
 /// A new token in the place of the old one.
 #[derive(Debug, Default)]
@@ -126,21 +129,33 @@ impl TokenRights {
     }
 
     async fn replace(&self, token: &[u8]) -> Result<(), String> {
-        let refused = |why: &dyn fmt::Display| {
+        let user = &*self.user;
+        let log = |why: &dyn fmt::Display| {
             tracing::error!(
                 event = "token.renewal_refused",
-                user = self.user,
-                "the new token of user '{}' is refused: {why}",
-                self.user
+                user,
+                "the new token of user '{user}' is refused: {why}"
             );
-            "New secret was refused by one of the backends".to_owned()
         };
-        let token = self.backend.verify(token).await.map_err(|why| refused(&why))?;
+        let no_entry = || format!("access to vhost '{}' refused for user '{user}'", self.vhost);
+        let token = self.backend.verify(token).await.map_err(|why| {
+            log(&why);
+            match why {
+                Rejected::Unread(_) => "Secret update failed".to_owned(),
+                Rejected::Refused(_) => REFUSED.to_owned(),
+                Rejected::Over { told, .. } => format!(
+                    "{}, backend rabbit_auth_backend_oauth2 returned an error: \"{told}\"",
+                    no_entry()
+                ),
+            }
+        })?;
         if token.name != self.user {
-            return Err(refused(&"it is another user's"));
+            log(&"it is another user's");
+            return Err(REFUSED.to_owned());
         }
-        let grants = self.backend.grants(&token, &self.vhost).map_err(|_| {
-            format!("access to vhost '{}' refused for user '{}'", self.vhost, self.user)
+        let grants = self.backend.grants(&token, &self.vhost).map_err(|NoScope| {
+            log(&self.backend.explain_entry(&token, &self.vhost).sentence);
+            no_entry()
         })?;
         self.grants.store(Arc::new(grants));
         self.may_impersonate.store(token.may_impersonate(), Ordering::Relaxed);
