@@ -99,7 +99,11 @@ impl Logins {
         claim: &Claim,
         peer: IpAddr,
     ) -> Result<Admitted, Refusal> {
-        let wait = self.slowdown.lock().wait(claim.user(), peer, self.started.elapsed());
+        let guesses = !self.backends.is_token(claim);
+        let wait = match guesses {
+            true => self.slowdown.lock().wait(claim.user(), peer, self.started.elapsed()),
+            false => Duration::ZERO,
+        };
         if wait > Duration::ZERO {
             self.slowed.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(wait).await;
@@ -112,13 +116,13 @@ impl Logins {
                 false => Ok(admitted),
             }
         });
-        self.noted(claim, peer, admitted)
+        self.noted(claim, (peer, guesses), admitted)
     }
 
     fn noted<T>(
         &self,
         claim: &Claim,
-        peer: IpAddr,
+        (peer, guesses): (IpAddr, bool),
         admitted: Result<T, LoginRefused>,
     ) -> Result<T, Refusal> {
         let mut slowdown = self.slowdown.lock();
@@ -130,7 +134,11 @@ impl Logins {
             }
             Err(why) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
-                let line = slowdown.failed(claim.user(), peer, self.started.elapsed());
+                let now = self.started.elapsed();
+                let line = match guesses {
+                    true => slowdown.failed(claim.user(), peer, now),
+                    false => slowdown.failed_without_guessing(peer, now),
+                };
                 Err(Refusal { why, line })
             }
         }

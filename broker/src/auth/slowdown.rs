@@ -5,7 +5,8 @@
 //! the first two, and with the third only for an address from which something failed lately: so
 //! whoever guesses at a user's password slows nobody down who comes from elsewhere, not even that
 //! user. Waits come before the answer, whether it is yes or no, because else a quick answer would
-//! tell that the password was right. Addresses of IPv6 count by their /64.
+//! tell that the password was right. Tokens cannot be guessed: whoever has an old one waits for
+//! nothing, and nobody waits for it. Addresses of IPv6 count by their /64.
 //!
 //! Stays true: tables are bounded, a wait is at most [`WAIT_MAX`].
 
@@ -91,6 +92,11 @@ impl Slowdown {
         self.addresses.add(address, now);
         self.users.add(user, now);
         self.line(address, now)
+    }
+
+    /// A login failed that was no guess: nobody waits for it.
+    pub(super) fn failed_without_guessing(&mut self, address: IpAddr, now: Duration) -> Line {
+        self.line(network(address), now)
     }
 
     /// A login succeeded: what failed before, of this user and from there, were mistakes.

@@ -161,6 +161,22 @@ async fn who_has_no_good_token_is_refused() {
 }
 
 #[tokio::test]
+async fn tokens_cannot_be_guessed_and_nobody_waits_for_an_old_one() {
+    let rig = Rig::start("").await;
+    let attempts = || rig.started.broker.logins().attempts();
+    for _ in 0..30 {
+        let old = token("k1", &claims("rabbitmq.read:*/*", -1));
+        assert_eq!(rig.open(&old).await.unwrap_err(), REFUSED);
+    }
+    assert_eq!((attempts().failed, attempts().slowed), (30, 0));
+    assert!(rig.bob("rabbitmq.read:*/*").await.is_ok());
+    for _ in 0..5 {
+        assert_eq!(rig.open("guess").await.unwrap_err(), REFUSED);
+    }
+    assert_eq!(attempts().slowed, 1, "a password may be guessed");
+}
+
+#[tokio::test]
 async fn a_connection_ends_with_its_token() {
     let rig = Rig::start("").await;
     let mut bob = rig.open(&token("k1", &claims("rabbitmq.read:*/*", 2))).await.unwrap();

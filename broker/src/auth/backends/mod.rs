@@ -13,7 +13,7 @@ use std::time::Duration;
 use self::internal::{Internal, invalid};
 use super::authority::{Admitted, Authority};
 use super::http::{Http, Login};
-use super::oauth2::{KeyringError, OAuth2};
+use super::oauth2::{KeyringError, OAuth2, is_token};
 use super::sasl::Claim;
 use super::users::Users;
 use crate::config::{AuthBackends, Authentication, Backend, Link};
@@ -66,6 +66,11 @@ impl Backends {
             oauth2: oauth2.transpose()?.map(Arc::new),
             lifetime: cache.lifetime,
         })
+    }
+
+    /// Whether what the client says is a token, and tokens are taken here.
+    pub(super) fn is_token(&self, claim: &Claim) -> bool {
+        self.oauth2.is_some() && claim.password().is_some_and(is_token)
     }
 
     /// Asks one after the other.

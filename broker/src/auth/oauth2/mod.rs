@@ -33,6 +33,11 @@ pub(crate) struct OAuth2 {
     keyring: Keyring,
 }
 
+/// Whether these bytes are a token, whoever made it.
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
+    Jwt::parse(bytes).is_ok()
+}
+
 /// A token does not let its bearer in. A sentence that repeats no token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Rejected {
