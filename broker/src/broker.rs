@@ -256,6 +256,12 @@ impl Broker {
         self.vhosts.get(name)
     }
 
+    /// All vhosts, in no order.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
+    pub(crate) fn all_vhosts(&self) -> Vec<Arc<Vhost>> {
+        self.vhosts.all()
+    }
+
     /// How many vhosts there may be, if there is a limit.
     pub(crate) fn vhost_max(&self) -> Option<usize> {
         self.vhosts.max().get()

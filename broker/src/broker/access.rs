@@ -38,6 +38,12 @@ impl By<'_> {
             Self::CommandLine => "rmq-cli",
         }
     }
+
+    /// Writes into the log what was done.
+    fn log(&self, event: &str, user: Option<&str>, vhost: Option<&str>, what: &str) {
+        let by = self.name();
+        tracing::info!(event, by, user, vhost, "{what} by '{by}'");
+    }
 }
 
 /// Why a command was not carried out. Texts are RabbitMQ's where it has them.

@@ -164,7 +164,6 @@ impl Broker {
         drop(leaving);
         vhost.close();
         self.close_those(&vhost.reason_to_leave(), |client| *client.vhost == *vhost.name());
-        tracing::info!("vhost '{}' is being deleted by '{by}'", vhost.name());
         let durable = Durable::from(marked.clone()).and_rest(gone(Some(watched)));
         tokio::spawn(Arc::clone(self).delete(Arc::clone(vhost), marked, by.to_owned()));
         Some(durable)
@@ -174,14 +173,15 @@ impl Broker {
         let all_of_it = self.delete_all_of(&vhost, marked, &by);
         match self.stopping().run_until_cancelled(all_of_it).await {
             Some(Ok(())) => {
-                tracing::info!("vhost '{}' is deleted", vhost.name());
+                let name = vhost.name();
+                tracing::info!(event = "vhost.deleted", by, vhost = name, "vhost '{name}' is gone");
                 self.vhosts.forget(&vhost);
             }
             // The process ends, and the next start goes on.
-            Some(Err(error)) => {
+            Some(Err(error)) if !self.stopping().is_cancelled() => {
                 tracing::error!("vhost '{}' is not deleted yet: {error}", vhost.name());
             }
-            None => {}
+            Some(Err(_)) | None => {}
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::test_client::{TestClient, start};
 use crate::broker::Broker;
@@ -215,4 +216,51 @@ async fn users_are_made_changed_and_protected_and_stay_so() {
     assert_eq!(broker.users().user("ann").unwrap().password_hash, "");
     drop(broker.delete_user(By::CommandLine, "ann").unwrap());
     assert!(broker.users().user("ann").is_none());
+}
+
+/// Whoever logs in while its user goes is turned away, or sent away: nobody stays of a user that is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_user_goes_and_comes_under_those_who_log_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let started = start(directory.path(), "");
+    let broker = Arc::clone(&started.broker);
+    let stop = CancellationToken::new();
+    let log_in = |broker: Arc<Broker>, stop: CancellationToken| async move {
+        let mut times = 0;
+        while !stop.is_cancelled() {
+            // Who guesses is slowed down: only who there is logs in, as far as that can be known.
+            let opened = match broker.users().user("bob") {
+                Some(_) => TestClient::open(&broker, ("bob", "secret"), "/").await.ok(),
+                None => None,
+            };
+            let Some(mut client) = opened else {
+                tokio::task::yield_now().await;
+                continue;
+            };
+            times += 1;
+            let (_, text) = client.closed().await;
+            let reasons = ["CONNECTION_FORCED - user 'bob' is deleted", "closed without a word"];
+            assert!(reasons.contains(&&*text), "{text}");
+        }
+        times
+    };
+    let clients: Vec<_> =
+        (0..4).map(|_| tokio::spawn(log_in(Arc::clone(&broker), stop.clone()))).collect();
+    for _ in 0..20 {
+        add_bob(&broker).await;
+        while broker.connection_count() == 0 {
+            tokio::task::yield_now().await;
+        }
+        broker.delete_user(ADMIN, "bob").unwrap().wait().await.unwrap();
+        while broker.connection_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    stop.cancel();
+    let mut times = 0;
+    for client in clients {
+        // It waits for its end, which comes.
+        times += client.await.unwrap();
+    }
+    assert!(times >= 20, "{times}");
 }

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use leveret_storage::metadata::Collection;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::test_client::{TestClient, start};
 use crate::broker::Broker;
 use crate::broker::access::{By, VhostDraft};
 use crate::events::Events;
 use crate::policy::Definition;
+use crate::vhost::Vhost;
 
 const ADMIN: By<'_> = By::User("guest");
 const GUEST: (&str, &str) = ("guest", "guest");
@@ -124,7 +127,9 @@ async fn what_is_made_at_run_time_is_whole_and_stays() {
     let (is_new, durable) = broker.put_vhost(ADMIN, "v", &open_again).unwrap();
     durable.wait().await.unwrap();
     assert!(!is_new && !vhost.is_traced() && vhost.about().description == "of tests");
+    assert_eq!(broker.all_vhosts().len(), 2);
     broker.delete_vhost(ADMIN, "v").unwrap().wait().await.unwrap();
+    assert_eq!(broker.all_vhosts()[0].name(), "/");
 }
 
 #[tokio::test]
@@ -227,4 +232,72 @@ async fn the_default_vhost_may_go_and_come_again() {
     started.close().unwrap();
     let started = start(directory.path(), "");
     assert_eq!(started.broker.vhost("/").unwrap().queues().len(), 1);
+}
+
+/// Opens the vhost and declares queues there until it is told to stop, whatever it is told meanwhile.
+/// How often it came in.
+async fn come_and_go(broker: Arc<Broker>, number: usize, stop: CancellationToken) -> usize {
+    let mut times = 0;
+    while !stop.is_cancelled() {
+        let Ok(mut client) = TestClient::open(&broker, GUEST, "v").await else { continue };
+        if client.open_channel(1).await.is_err() {
+            continue;
+        }
+        times += 1;
+        for queue in 0..20 {
+            match client.declare(&format!("q{number}-{times}-{queue}")).await {
+                Ok(()) => {}
+                Err((code, text)) => {
+                    let reasons =
+                        ["CONNECTION_FORCED - vhost 'v' is deleted", "closed without a word"];
+                    assert!(reasons.contains(&&*text), "{code} {text}");
+                    break;
+                }
+            }
+        }
+    }
+    times
+}
+
+/// Whoever comes while a vhost goes is in the old one or in the new one, and told so; what is there in
+/// the end is there after a restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_vhost_goes_and_comes_under_those_who_use_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let started = start(directory.path(), "");
+    let broker = Arc::clone(&started.broker);
+    make(&broker, "v").await;
+    let stop = CancellationToken::new();
+    let clients: Vec<_> = (0..4)
+        .map(|number| tokio::spawn(come_and_go(Arc::clone(&broker), number, stop.clone())))
+        .collect();
+    for _ in 0..12 {
+        let full = || broker.vhost("v").is_some_and(|vhost| vhost.queues().len() > 10);
+        while !full() {
+            tokio::task::yield_now().await;
+        }
+        broker.delete_vhost(ADMIN, "v").unwrap().wait().await.unwrap();
+        make(&broker, "v").await;
+    }
+    stop.cancel();
+    let mut times = 0;
+    for client in clients {
+        times += client.await.unwrap();
+    }
+    assert!(times >= 12, "{times}");
+    let vhost = broker.vhost("v").unwrap();
+    let names = |vhost: &Vhost| {
+        let mut names: Vec<_> =
+            vhost.queues().iter().map(|queue| queue.name().to_owned()).collect();
+        names.sort();
+        names
+    };
+    let there = names(&vhost);
+    broker.definitions().settled().await.unwrap();
+    let snapshot = broker.definitions().read().unwrap();
+    assert_eq!(snapshot.collection(Collection::Queue).count(), there.len());
+    drop((vhost, broker));
+    started.close().unwrap();
+    let started = start(directory.path(), "");
+    assert_eq!(names(&started.broker.vhost("v").unwrap()), there);
 }

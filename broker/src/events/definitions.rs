@@ -356,3 +356,46 @@ fn parameter(key: &'static str, component: &str, name: &str, value: Option<Field
     }
     .by_whoever_acts()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(event: &Event) -> String {
+        let headers = event.headers();
+        let names = headers.iter().map(|(name, _)| name).filter(|name| *name != "timestamp_in_ms");
+        names.collect::<Vec<_>>().join(" ")
+    }
+
+    /// As RabbitMQ 4.3 tells them.
+    #[test]
+    fn what_is_told_of_vhosts_and_limits() {
+        let vhost = VhostRecord { protected_from_deletion: true, ..VhostRecord::plain("v") };
+        let about = "cluster_state default_queue_type description metadata name \
+                     protected_from_deletion tags tracing user_who_performed_action";
+        assert_eq!(names(&vhost_created(&vhost)), about);
+        let updated = vhost_updated(&vhost);
+        let about =
+            about.replace("description metadata", "deletion_protection description metadata");
+        assert_eq!(names(&updated), about);
+        let metadata = "#{description => <<>>,tags => [],default_queue_type => <<\"classic\">>,\
+                        protected_from_deletion => true}";
+        assert_eq!(updated.headers().get("metadata"), Some(&metadata.into()));
+        assert_eq!(names(&vhost_down("v")), "name node user_who_performed_action");
+        let limits = UserLimits { max_connections: None, max_channels: Some(5) };
+        let set = user_limits_set("bob", limits);
+        assert_eq!(names(&set), "max-channels name user_who_performed_action username");
+        assert_eq!(set.headers().get("max-channels"), Some(&FieldValue::I64(5)));
+        let cleared = user_limits_cleared("bob");
+        assert_eq!(names(&cleared), "name user_who_performed_action username");
+        let record = ParameterRecord {
+            vhost: "v".to_owned(),
+            component: VHOST_LIMITS.to_owned(),
+            name: "limits".to_owned(),
+            value: json!({"max-queues": 4, "max-connections": 3}),
+        };
+        let set = vhost_limits_set(&record);
+        let said = "max-connections max-queues name user_who_performed_action vhost";
+        assert_eq!(names(&set), said);
+    }
+}

@@ -178,6 +178,7 @@ const TARGETS: &[(&str, LogCategory)] = &[
     ("leveret::queue", LogCategory::Queue),
     ("leveret::vhost::dead_letters", LogCategory::Queue),
     ("leveret::auth", LogCategory::User),
+    ("leveret::broker::access", LogCategory::User),
 ];
 
 /// The category of a line by the module that wrote it.

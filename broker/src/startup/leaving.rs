@@ -41,7 +41,8 @@ pub(super) fn finish(
         let name = vhost.name.clone();
         definitions.propose(&[Command::Access(Access::DeleteVhost(VhostKey { name }))]);
         definitions.settled().wait()?;
-        info!("vhost '{}' is deleted, which was begun before", vhost.name);
+        let name = &vhost.name;
+        info!(event = "vhost.deleted", vhost = %name, "vhost '{name}' is gone: that was begun before");
     }
     let snapshot = definitions.read()?;
     let left = records::load(&snapshot)?;

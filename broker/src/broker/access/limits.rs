@@ -85,7 +85,10 @@ impl Broker {
         }
         self.assert_room()?;
         let _acting = self.events().acting(by.name(), "");
-        Ok(vhost.limit(limits))
+        let durable = vhost.limit(limits);
+        let line = format!("the limits of vhost '{name}' were set");
+        by.log("limits.changed", None, Some(name), &line);
+        Ok(durable)
     }
 }
 

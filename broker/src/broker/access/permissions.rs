@@ -27,7 +27,8 @@ impl Broker {
         }
         self.assert_user(&given.user)?;
         self.assert_room()?;
-        self.change_access(by, Access::SetPermissions(given.clone()), &given.vhost)
+        let (user, vhost) = (given.user.clone(), given.vhost.clone());
+        self.change_access(by, Access::SetPermissions(given), (&user, &vhost))
     }
 
     /// Takes all rights in a vhost from a user. None to take are no error.
@@ -41,7 +42,7 @@ impl Broker {
         vhost: &str,
     ) -> Result<Durable, Refused> {
         let key = PermissionKey { user: user.to_owned(), vhost: vhost.to_owned() };
-        self.change_access(by, Access::ClearPermissions(key), vhost)
+        self.change_access(by, Access::ClearPermissions(key), (user, vhost))
     }
 
     /// Says which routing keys of an exchange a user may use.
@@ -61,7 +62,8 @@ impl Broker {
             return Err(Refused::NoSuchExchange(given.exchange));
         }
         self.assert_room()?;
-        self.change_access(by, Access::SetTopicPermission(given.clone()), &given.vhost)
+        let (user, vhost) = (given.user.clone(), given.vhost.clone());
+        self.change_access(by, Access::SetTopicPermission(given), (&user, &vhost))
     }
 
     /// Lets a user use all routing keys of an exchange, or of all exchanges of a vhost.
@@ -74,18 +76,27 @@ impl Broker {
         (user, vhost): (&str, &str),
         exchange: Option<&str>,
     ) -> Result<Durable, Refused> {
-        let [user, of_vhost] = [user, vhost].map(str::to_owned);
         let Some(exchange) = exchange.map(str::to_owned) else {
             let _acting = self.events().acting(by.name(), "");
-            return self.in_vhost(vhost, || Ok(durable(self.users().clear_topics(&user, vhost)?)));
+            let cleared =
+                self.in_vhost(vhost, || Ok(durable(self.users().clear_topics(user, vhost)?)))?;
+            log(by, user, vhost);
+            return Ok(cleared);
         };
-        let key = TopicPermissionKey { user, vhost: of_vhost, exchange };
-        self.change_access(by, Access::ClearTopicPermission(key), vhost)
+        let key = TopicPermissionKey { user: user.to_owned(), vhost: vhost.to_owned(), exchange };
+        self.change_access(by, Access::ClearTopicPermission(key), (user, vhost))
     }
 
-    fn change_access(&self, by: By<'_>, change: Access, vhost: &str) -> Result<Durable, Refused> {
+    fn change_access(
+        &self,
+        by: By<'_>,
+        change: Access,
+        (user, vhost): (&str, &str),
+    ) -> Result<Durable, Refused> {
         let _acting = self.events().acting(by.name(), "");
-        self.in_vhost(vhost, || Ok(durable(self.users().change(vec![change])?)))
+        let changed = self.in_vhost(vhost, || Ok(durable(self.users().change(vec![change])?)))?;
+        log(by, user, vhost);
+        Ok(changed)
     }
 
     fn assert_user(&self, name: &str) -> Result<(), Refused> {
@@ -104,4 +115,9 @@ impl Broker {
             None => Err(Refused::NoSuchVhost(name.to_owned())),
         }
     }
+}
+
+fn log(by: By<'_>, user: &str, vhost: &str) {
+    let line = format!("the permissions of user '{user}' in vhost '{vhost}' were set");
+    by.log("permission.changed", Some(user), Some(vhost), &line);
 }

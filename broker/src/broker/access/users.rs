@@ -99,7 +99,7 @@ impl Broker {
             there.map_or(Ok(()), |there| assert_open(by, there))?;
             Ok::<_, Refused>(vec![Access::PutUser(change(there)?)])
         })?;
-        tracing::info!("user '{name}' is as '{}' says", by.name());
+        by.log("user.changed", Some(name), None, &format!("user '{name}' was set"));
         Ok(durable(proposal))
     }
 
@@ -114,7 +114,7 @@ impl Broker {
             Ok::<_, Refused>(vec![Access::DeleteUser(UserKey { name: name.to_owned() })])
         })?;
         drop(acting);
-        tracing::info!("user '{name}' is deleted by '{}'", by.name());
+        by.log("user.deleted", Some(name), None, &format!("user '{name}' was deleted"));
         let reason = format!("user '{name}' is deleted");
         self.close_those(&reason, |client| *client.user == *name);
         Ok(durable(proposal))
@@ -188,6 +188,8 @@ impl Broker {
             let limits = limits(there.limits);
             Ok::<_, Refused>(vec![Access::PutUser(UserRecord { limits, ..there.clone() })])
         })?;
+        let line = format!("the limits of user '{name}' were set");
+        by.log("limits.changed", Some(name), None, &line);
         Ok(durable(proposal))
     }
 }

@@ -55,7 +55,7 @@ impl Broker {
             Ok::<_, Refused>(self.users().change(changes)?)
         })?;
         if let Some(durable) = made {
-            tracing::info!("vhost '{name}' is made by '{}'", by.name());
+            by.log("vhost.created", None, Some(name), &format!("vhost '{name}' was made"));
             return Ok((true, durable));
         }
         let described = self.update_vhost(by, name, draft)?;
@@ -76,6 +76,7 @@ impl Broker {
         self.assert_room()?;
         let _acting = self.events().acting(by.name(), "");
         let described = vhost.redescribe(|about| edit(about, draft))?;
+        by.log("vhost.changed", None, Some(name), &format!("vhost '{name}' was set"));
         match draft.tracing {
             Some(traced) => Ok(described.and_rest(std::future::ready(vhost.set_tracing(traced)))),
             None => Ok(described),
@@ -94,7 +95,9 @@ impl Broker {
     ) -> Result<Durable, Refused> {
         let vhost = self.known_vhost(name)?;
         let begun = self.begin_to_delete(&vhost, by.name());
-        begun.ok_or_else(|| Refused::ProtectedVhost(name.to_owned()))
+        let begun = begun.ok_or_else(|| Refused::ProtectedVhost(name.to_owned()))?;
+        by.log("vhost.deleting", None, Some(name), &format!("vhost '{name}' is being deleted"));
+        Ok(begun)
     }
 
     pub(super) fn known_vhost(&self, name: &str) -> Result<Arc<Vhost>, Refused> {
