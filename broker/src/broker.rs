@@ -7,6 +7,7 @@
 #[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
 pub(crate) mod access;
 pub(crate) mod admission;
+mod defaults;
 pub(crate) mod incidents;
 mod tuning;
 mod vhosts;
@@ -20,6 +21,7 @@ use rustc_hash::FxBuildHasher;
 use tokio_util::sync::CancellationToken;
 
 use self::admission::Admissions;
+use self::defaults::VhostDefaults;
 use self::incidents::{IncidentCounts, Incidents};
 use self::vhosts::Vhosts;
 use crate::alarms::Alarms;
@@ -133,6 +135,7 @@ pub(crate) struct Broker {
     /// The encoded table of connection.start, without its length.
     server_properties: Vec<u8>,
     vhosts: Vhosts,
+    vhost_defaults: VhostDefaults,
     connections: DashMap<ConnectionId, Arc<ConnectionHandle>, FxBuildHasher>,
     definitions: Arc<DefinitionStore>,
     messages: Arc<Messages>,
@@ -168,6 +171,7 @@ impl Broker {
             mechanisms: Mechanisms::new(config),
             server_properties: server_properties(&config.identity),
             vhosts: Vhosts::new(config.limits.vhosts),
+            vhost_defaults: VhostDefaults::new(config),
             connections: DashMap::default(),
             definitions,
             messages,

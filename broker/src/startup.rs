@@ -122,6 +122,9 @@ pub(crate) fn start(config: &Config) -> Result<Started, Error> {
             vhost.set_own_limits(limits);
         }
     }
+    if let Some(vhost) = &seeded {
+        drop(broker.give_defaults(&vhost.name));
+    }
     restore_policies(&broker, policies)?;
     restore(&broker, &stored, recovered, doubted_ms)?;
     import::load(&config.load_definitions, &broker, &snapshot)?;

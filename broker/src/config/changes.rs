@@ -25,6 +25,7 @@ pub enum Reach {
 /// Keys, and all below them, that count without a restart.
 const REACHES: &[(&str, Reach)] = &[
     ("channel_max", Reach::NewConnections),
+    ("channel_max_per_node", Reach::NewConnections),
     ("cluster_exchange_limit", Reach::Now),
     ("cluster_queue_limit", Reach::Now),
     ("consumer_max_per_channel", Reach::NewConnections),

@@ -59,7 +59,6 @@ const PREFIXES: &[&str] = &[
     "collect_statistics_interval",
     "consumer_disconnected_timeout",
     "credential_validator",
-    "default_limits",
     "default_policies",
     "default_queue_type",
     "default_worker_pool_size",

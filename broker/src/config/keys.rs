@@ -218,6 +218,16 @@ keys! {
     MAX_MESSAGE_SIZE: usize = "max_message_size", MESSAGE_SIZE, Default("134217728");
     /// How many vhosts there may be.
     VHOST_MAX: Option<usize> = "vhost_max", LIMIT, Default("infinity");
+    /// Which vhosts are limited like this when they are made: a regular expression. Of several the
+    /// first by id counts, and every vhost matches where it is not set.
+    VHOST_LIMITS_PATTERN: String =
+        "default_limits.vhosts.<id>.pattern", PATTERN, Example("^tenant-");
+    /// How many connections they may have.
+    VHOST_LIMITS_CONNECTIONS: Option<usize> =
+        "default_limits.vhosts.<id>.max_connections", LIMIT, Example("1000");
+    /// How many queues they may have.
+    VHOST_LIMITS_QUEUES: Option<usize> =
+        "default_limits.vhosts.<id>.max_queues", LIMIT, Example("500");
     /// How many queues there may be in all vhosts together.
     CLUSTER_QUEUE_LIMIT: Option<usize> = "cluster_queue_limit", LIMIT, Default("infinity");
     /// How many exchanges there may be in all vhosts together.

@@ -29,6 +29,7 @@ mod syntax;
 mod tests;
 mod tls;
 mod types;
+mod vhost_defaults;
 mod types_auth;
 mod types_log;
 mod types_tls;
@@ -51,6 +52,7 @@ pub(crate) use types::level;
 pub use types_auth::{HttpMethod, ScopeSyntax};
 pub use types_log::{LogCategory, LogFormat, TimeFormat};
 pub use types_tls::{CrlCheck, LoginFrom, SanType, TlsVersion};
+pub use vhost_defaults::DefaultVhostLimits;
 
 use settings::Settings;
 
@@ -68,6 +70,8 @@ pub struct Config {
     pub negotiation: Negotiation,
     /// How much of everything there may be.
     pub limits: Limits,
+    /// What new vhosts are limited to: the first that matches counts.
+    pub vhost_limits: Vec<DefaultVhostLimits>,
     /// Who may log in, and how.
     pub authentication: Authentication,
     /// What an empty data directory is filled with.
@@ -205,6 +209,7 @@ impl Config {
             tls: TlsListeners::build(&settings)?,
             negotiation: Negotiation::build(&settings)?,
             limits: Limits::build(&settings)?,
+            vhost_limits: vhost_defaults::build(&settings)?,
             authentication: Authentication::build(&settings)?,
             seed: Seed::build(&settings)?,
             load_definitions: LoadDefinitions::build(&settings)?,

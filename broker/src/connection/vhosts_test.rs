@@ -301,3 +301,41 @@ async fn a_vhost_goes_and_comes_under_those_who_use_it() {
     let started = start(directory.path(), "");
     assert_eq!(names(&started.broker.vhost("v").unwrap()), there);
 }
+
+#[tokio::test]
+async fn new_vhosts_get_what_the_configuration_says() {
+    let lines = "default_limits.vhosts.b.max_queues = 3\n\
+                 default_limits.vhosts.a.pattern = ^tenant-\n\
+                 default_limits.vhosts.a.max_connections = 1\n\
+                 default_users.ann.password = secret\n\
+                 default_users.ann.vhost_pattern = ^tenant-\n\
+                 default_users.ann.configure = ^own-\n";
+    let directory = tempfile::tempdir().unwrap();
+    let started = start(directory.path(), lines);
+    let broker = Arc::clone(&started.broker);
+    make(&broker, "tenant-1").await;
+    make(&broker, "other").await;
+    let limits = |broker: &Broker, vhost: &str| {
+        let limits = broker.vhost(vhost).unwrap().own_limits();
+        (limits.max_connections, limits.max_queues)
+    };
+    assert_eq!(limits(&broker, "tenant-1"), (Some(1), None));
+    assert_eq!(
+        (limits(&broker, "other"), limits(&broker, "/")),
+        ((None, Some(3)), (None, Some(3)))
+    );
+    let mut ann = TestClient::open(&broker, ("ann", "secret"), "tenant-1").await.unwrap();
+    ann.open_channel(1).await.unwrap();
+    ann.declare("own-q").await.unwrap();
+    assert_eq!(ann.declare("q").await.unwrap_err().0, 403);
+    for vhost in ["other", "/"] {
+        let refused = TestClient::open(&broker, ("ann", "secret"), vhost).await.map(drop);
+        assert_eq!(refused.unwrap_err().0, 530, "{vhost}");
+    }
+    broker.clear_vhost_limits(ADMIN, "other").unwrap().wait().await.unwrap();
+    drop((ann, broker));
+    started.close().unwrap();
+    let started = start(directory.path(), lines);
+    assert_eq!(limits(&started.broker, "other"), (None, None), "it is not new");
+    assert_eq!(limits(&started.broker, "tenant-1"), (Some(1), None));
+}

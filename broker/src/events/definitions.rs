@@ -382,7 +382,7 @@ mod tests {
                         protected_from_deletion => true}";
         assert_eq!(updated.headers().get("metadata"), Some(&metadata.into()));
         assert_eq!(names(&vhost_down("v")), "name node user_who_performed_action");
-        let limits = UserLimits { max_connections: None, max_channels: Some(5) };
+        let limits = UserLimits { max_channels: Some(5), ..UserLimits::default() };
         let set = user_limits_set("bob", limits);
         assert_eq!(names(&set), "max-channels name user_who_performed_action username");
         assert_eq!(set.headers().get("max-channels"), Some(&FieldValue::I64(5)));

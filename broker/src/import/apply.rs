@@ -91,7 +91,10 @@ fn apply_access(
     for vhost in &document.vhosts {
         match broker.vhost(&vhost.name) {
             Some(there) => there.describe(vhost),
-            None => drop(broker.add_vhost(vhost)),
+            None => {
+                broker.add_vhost(vhost);
+                drop(broker.give_defaults(&vhost.name));
+            }
         }
     }
     for (name, is_traced) in &document.tracing {

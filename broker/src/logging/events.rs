@@ -24,10 +24,18 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("connection.panicked", "a connection met a fault of the broker, and was closed"),
     ("connection.refused", "a client did not come so far as to open a vhost"),
     ("connection.send_timeout", "a client did not read what it was sent"),
+    ("limits.changed", "somebody limited a user or a vhost"),
     ("login.refused", "a user was not let in"),
+    ("permission.changed", "somebody gave a user rights in a vhost, or took them"),
     ("permission.refused", "a user wanted what it has no permission for"),
     ("token.keys_unreadable", "the issuer of tokens cannot be asked for its keys"),
     ("token.renewal_refused", "a client brought a new token that is not good"),
+    ("user.changed", "somebody made or changed a user"),
+    ("user.deleted", "somebody deleted a user"),
+    ("vhost.changed", "somebody described a vhost otherwise"),
+    ("vhost.created", "somebody made a vhost"),
+    ("vhost.deleted", "nothing is left of a vhost"),
+    ("vhost.deleting", "a vhost is being deleted"),
 ];
 
 #[cfg(test)]

@@ -38,8 +38,9 @@ impl Vhost {
             return Ok(Durable::now());
         }
         let proposal = self.propose_about(&edited);
+        about.clone_from(&edited);
+        drop(about);
         self.events.tell(|| definitions::vhost_updated(&edited));
-        *about = edited;
         Ok(proposal.map(Durable::from).unwrap_or_default())
     }
 
@@ -79,6 +80,7 @@ impl Vhost {
         };
         let proposal = self.definitions.propose(&[Command::Parameter(change.clone())]);
         self.set_own_limits(limits.unwrap_or_default());
+        drop(about);
         definitions::tell_of_parameter(&self.events, &change);
         proposal.map(Durable::from).unwrap_or_default()
     }

@@ -56,7 +56,7 @@ impl Broker {
         })?;
         if let Some(durable) = made {
             by.log("vhost.created", None, Some(name), &format!("vhost '{name}' was made"));
-            return Ok((true, durable));
+            return Ok((true, durable.and_rest(std::future::ready(self.give_defaults(name)))));
         }
         let described = self.update_vhost(by, name, draft)?;
         Ok((false, described))
