@@ -207,7 +207,8 @@ async fn accept(
     let mut refuses = false;
     loop {
         let accept = async {
-            let place = Arc::clone(&places).acquire_owned().await;
+            // Nobody closes it.
+            let place = Arc::clone(&places).acquire_owned().await.ok();
             half_open.room().await;
             (place, listener.accept().await)
         };
@@ -235,11 +236,7 @@ async fn accept(
                 let (arrivals, broker) = (Arc::clone(&arrivals), Arc::clone(&broker));
                 let peer = canonical(peer);
                 let entry = a_place(&half_open, &broker, peer, arrivals.proxy_protocol);
-                let served = connection::serve(socket, peer, arrivals, broker, entry);
-                connections.spawn(async move {
-                    served.await;
-                    drop(place);
-                });
+                connections.spawn(connection::serve(socket, peer, arrivals, broker, entry, place));
             }
             Err(error) => {
                 error!("cannot accept connections: {error}");

@@ -18,7 +18,8 @@ use crate::session::REPLY_BYTES_MAX;
 /// Waits until a queue that holds too much has room again; for ever if there is none.
 pub(super) async fn relief(queue: Option<&Queue>) {
     match queue {
-        Some(queue) => queue.relieved().await,
+        // Boxed: rarely there, and no part of every connection.
+        Some(queue) => Box::pin(queue.relieved()).await,
         None => std::future::pending().await,
     }
 }

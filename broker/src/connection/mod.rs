@@ -42,7 +42,7 @@ use leveret_protocol::encoder::write_heartbeat;
 use leveret_storage::StorageError;
 use leveret_storage::messages::Ticket;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info};
@@ -80,8 +80,9 @@ pub(crate) async fn serve(
     arrivals: Arc<Arrivals>,
     broker: Arc<Broker>,
     place: Place,
+    seat: Option<OwnedSemaphorePermit>,
 ) {
-    let _watch = Watch { broker: Arc::clone(&broker), peer };
+    let _watch = Watch { broker: Arc::clone(&broker), peer, _seat: seat };
     // Boxed: the state of what comes before is no part of a living connection.
     let arrival = Box::pin(arrivals.receive(socket, peer));
     let Some(Some(mut arrived)) = place.unless_taken(&broker, arrival).await else { return };
@@ -130,6 +131,8 @@ pub(crate) async fn serve(
 struct Watch {
     broker: Arc<Broker>,
     peer: SocketAddr,
+    /// Its place among the connections of its listener.
+    _seat: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Watch {

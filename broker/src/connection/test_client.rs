@@ -64,7 +64,7 @@ impl TestClient {
         let arrivals = Arrivals { patience: PATIENCE, ..Arrivals::default() };
         let unlimited = HalfOpenLimits { all: usize::MAX, of_address: usize::MAX };
         let (place, _) = HalfOpen::new(unlimited).enter(None, Instant::now());
-        tokio::spawn(serve(accepted, peer, Arc::new(arrivals), Arc::clone(broker), place));
+        tokio::spawn(serve(accepted, peer, Arc::new(arrivals), Arc::clone(broker), place, None));
         let mut client = Self { socket, input: BytesMut::new() };
         // Whether it was taken says what is read next.
         let _ = client.socket.write_all(&PROTOCOL_HEADER).await;

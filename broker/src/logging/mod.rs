@@ -162,12 +162,21 @@ fn layer(writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) -> (BoxedL
 fn filter(output: Option<&LogOutput>, logging: &Logging) -> Result<EnvFilter, LoggingError> {
     let Some(output) = output else { return Ok(EnvFilter::new("off")) };
     let mut directives = output.filter.clone();
-    for (category, level) in &logging.categories {
-        for (target, _) in TARGETS.iter().filter(|(_, of)| of == category) {
+    for (target, category) in TARGETS {
+        let own = logging.categories.iter().find(|(other, _)| other == category);
+        // One target may lie in another, of another category: each is named, if there is a level.
+        let level =
+            own.map(|(_, level)| level).or_else(|| is_level(output).then_some(&output.filter));
+        if let Some(level) = level {
             directives.push_str(&format!(",{target}={level}"));
         }
     }
     EnvFilter::try_new(directives).map_err(|error| LoggingError(error.to_string()))
+}
+
+/// Whether the output's filter is one level, and not directives of somebody's own.
+fn is_level(output: &LogOutput) -> bool {
+    !output.filter.contains(['=', ','])
 }
 
 /// Which modules write lines of which category; the rest is `default`.
@@ -177,6 +186,7 @@ const TARGETS: &[(&str, LogCategory)] = &[
     ("leveret::session", LogCategory::Channel),
     ("leveret::queue", LogCategory::Queue),
     ("leveret::vhost::dead_letters", LogCategory::Queue),
+    ("leveret::auth::login", LogCategory::Connection),
     ("leveret::auth", LogCategory::User),
     ("leveret::broker::access", LogCategory::User),
 ];
@@ -320,10 +330,13 @@ mod tests {
             told();
             control.set_level(None, "critical").unwrap();
             told();
+            control.set_level(Some(LogCategory::User), "debug").unwrap();
+            tracing::debug!(target: "leveret::auth::users", "a user");
+            tracing::debug!(target: "leveret::auth::login", "a login is about its connection");
             assert!(control.set_level(None, "loud").is_err());
             tracing::error!("still");
         });
-        let expected = ["a connection", "a queue", "a queue", "the rest", "still"];
+        let expected = ["a connection", "a queue", "a queue", "the rest", "a user", "still"];
         let lines: Vec<&str> = lines.iter().filter_map(|line| line.split("] ").nth(1)).collect();
         assert_eq!(lines, expected);
     }
