@@ -29,6 +29,19 @@ deny:
     cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
     cargo deny check
 
+# Fuzzes what reads octets of strangers, each target so many seconds, and conversations over real
+# sockets. Wants a nightly toolchain; installs cargo-fuzz once.
+fuzz seconds='60' targets='decode_frame method properties field_table sasl_response web_token proxy_header configuration definitions log_segment log_record':
+    #!/usr/bin/env bash
+    set -euo pipefail
+    cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
+    for target in {{targets}}; do
+        mkdir -p "tests/fuzz/corpus/$target"
+        cargo +nightly fuzz run --fuzz-dir tests/fuzz --sanitizer none "$target" \
+            "tests/fuzz/corpus/$target" "tests/fuzz/seeds/$target" -- -max_total_time={{seconds}}
+    done
+    LEVERET_FUZZ_SECONDS={{seconds}} cargo test -p leveret-tests --test robustness fuzz
+
 # Builds the image, runs it, and talks to it with pika.
 docker-smoke:
     ./config/docker/smoke

@@ -8,6 +8,8 @@
 
 pub mod cli;
 pub mod config;
+#[cfg(fuzzing)]
+pub mod fuzzed;
 pub mod logging;
 pub mod healthcheck;
 pub mod explain;

@@ -37,5 +37,8 @@ pub use error::StorageError;
 
 mod clock;
 
+#[cfg(fuzzing)]
+pub mod fuzzed;
+
 mod panics;
 mod threads;

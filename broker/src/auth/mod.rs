@@ -18,6 +18,8 @@ pub(crate) use http::{Http, Login, Question, Verdict, Who};
 
 pub(crate) mod authority;
 mod oauth2;
+#[cfg(fuzzing)]
+pub(crate) use oauth2::fuzzed as fuzzed_token;
 pub(crate) use oauth2::{OAuth2, Token, TokenRights};
 mod remote;
 

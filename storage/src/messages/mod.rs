@@ -34,6 +34,8 @@ use std::ops::Range;
 mod batch;
 mod contents;
 mod log;
+#[cfg(fuzzing)]
+pub use log::fuzzed_record;
 mod memory;
 mod options;
 mod progress;

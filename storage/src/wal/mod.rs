@@ -60,6 +60,11 @@ mod survey;
 mod repair;
 mod salvage;
 
+#[cfg(fuzzing)]
+mod fuzzed;
+#[cfg(fuzzing)]
+pub use self::fuzzed::segment as fuzzed_segment;
+
 #[cfg(test)]
 pub(crate) mod faults;
 #[cfg(test)]

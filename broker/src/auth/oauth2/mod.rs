@@ -149,3 +149,25 @@ impl fmt::Debug for OAuth2 {
         f.debug_struct("OAuth2").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
+
+/// For the fuzzer: a token, and three lines that are a scope, a vhost and a name in it.
+#[cfg(fuzzing)]
+pub(crate) fn fuzzed(octets: &[u8]) {
+    use self::{jwt::Jwt, scopes::Grant};
+    use crate::config::ScopeSyntax;
+
+    let parsed = Jwt::parse(octets);
+    assert!(parsed.is_ok() || parsed.is_err_and(|error| !error.to_string().is_empty()));
+    let text = String::from_utf8_lossy(octets);
+    let mut lines = text.lines();
+    let mut line = || lines.next().unwrap_or_default();
+    let (scope, vhost, name) = (line(), line(), line());
+    for syntax in [ScopeSyntax::Wildcard, ScopeSyntax::Regex] {
+        let grant = Grant::parse(scope, syntax, &serde_json::Map::new(), vhost);
+        if let Some(grant) = grant {
+            let permits = grant.permits(crate::auth::rights::Permission::Read, name);
+            let topic = grant.permits_topic(crate::auth::rights::Permission::Read, name, name);
+            assert!(permits || !topic, "a routing key alone permits nothing");
+        }
+    }
+}
