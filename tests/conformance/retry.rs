@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use leveret_tests::broker_under_test::BrokerUnderTest;
-use leveret_tests::deadline::let_pass;
+use leveret_tests::deadline::{has_waited, let_pass};
 use leveret_tests::now;
 use leveret_tests::raw_client::method::{basic, channel, queue};
 use leveret_tests::raw_client::{Flag, Message, Value};
@@ -26,7 +26,7 @@ pub(crate) const ROWS: &[Row] = &[
             scene.client.send(basic::reject(tag).with(Flag::Requeue));
             let delivery = scene.client.expect_delivery();
             assert!(delivery.redelivered);
-            assert!(now() - begun >= ms(waits_ms));
+            assert!(has_waited(begun, ms(waits_ms)));
             tag = delivery.delivery_tag;
         }
     }),
@@ -49,7 +49,7 @@ pub(crate) const ROWS: &[Row] = &[
             let begun = now();
             scene.client.send(basic::nack(tag).with(Flag::Requeue));
             tag = scene.client.expect_delivery().delivery_tag;
-            assert!(now() - begun >= ms(MIN_MS), "it never failed: always the shortest time");
+            assert!(has_waited(begun, ms(MIN_MS)), "it never failed: always the shortest time");
         }
         let begun = now();
         scene.client.send(basic::reject(tag).with(Flag::Requeue));
@@ -77,7 +77,7 @@ pub(crate) const ROWS: &[Row] = &[
         let begun = now();
         scene.client.consume(&name);
         scene.client.expect_delivery();
-        assert!(now() - begun >= ms(MIN_MS / 2));
+        assert!(has_waited(begun, ms(MIN_MS / 2)));
     }),
     Row::new("101", "what waits is not among the messages, and goes with a purge", |scene| {
         let name = retrying(scene, "quorum", "all", 600_000);
@@ -110,7 +110,7 @@ pub(crate) const ROWS: &[Row] = &[
         let begun = now();
         scene.client.send(basic::reject(tag).with(Flag::Requeue));
         scene.client.expect_delivery();
-        assert!(now() - begun >= ms(MIN_MS));
+        assert!(has_waited(begun, ms(MIN_MS)));
     }),
     Row::ours("waiting can double each time", |scene| {
         let name = scene.name("q");
@@ -125,7 +125,7 @@ pub(crate) const ROWS: &[Row] = &[
             let begun = now();
             scene.client.send(basic::reject(tag).with(Flag::Requeue));
             tag = scene.client.expect_delivery().delivery_tag;
-            assert!(now() - begun >= ms(waits_ms));
+            assert!(has_waited(begun, ms(waits_ms)));
         }
     }),
     Row::ours("of a group what comes after waits as well", |scene| {
@@ -145,7 +145,7 @@ pub(crate) const ROWS: &[Row] = &[
         let tag = scene.client.expect_deliveries(&["b1"])[0];
         scene.client.send(basic::ack(tag));
         let tag = scene.client.expect_deliveries(&["a1"])[0];
-        assert!(now() - begun >= ms(MIN_MS));
+        assert!(has_waited(begun, ms(MIN_MS)));
         scene.client.send(basic::ack(tag));
         scene.client.expect_deliveries(&["a2"]);
     }),

@@ -89,6 +89,13 @@ pub fn wait_at_most(within: Duration, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Whether so much time has passed, but for the millisecond that a broker may lose that counts in
+/// them.
+#[must_use]
+pub fn has_waited(since: Instant, least: Duration) -> bool {
+    since.elapsed() + Duration::from_millis(1) >= least
+}
+
 /// Lets time pass: only for what is about time itself, such as a moment at random.
 pub fn let_pass(time: Duration) {
     sleep(time);

@@ -4,7 +4,8 @@
 //!
 //! Carried by `definitions::command`, read back by [`policies()`] and [`last_import`]. They share a
 //! collection of the metadata store; the first part of a key says what an entry is, and what this
-//! version does not know is left alone. Parameters have no effect yet: they are kept for those who bring it.
+//! version does not know is left alone. Of the parameters
+//! the limits of vhosts have an effect; others are kept for those who bring it.
 
 use leveret_storage::metadata::{Collection, Key, Snapshot};
 use serde::{Deserialize, Serialize};

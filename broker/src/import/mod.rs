@@ -22,7 +22,7 @@ use crate::broker::Broker;
 use crate::config::LoadDefinitions;
 use crate::definitions::command::{Command, Parameter};
 use crate::definitions::document::{Document, DocumentError};
-use crate::definitions::parameters::{self, ImportRecord};
+use crate::definitions::parameters::{self, ImportRecord, VHOST_LIMITS};
 use crate::definitions::records::DefinitionError;
 
 /// Why definitions were not loaded. One line.
@@ -101,11 +101,8 @@ fn tell(path: &Path, document: &Document) {
     let mut components: Vec<_> = document.parameters.iter().map(|kept| &*kept.component).collect();
     components.sort_unstable();
     components.dedup();
-    for component in components {
+    for component in components.into_iter().filter(|component| *component != VHOST_LIMITS) {
         warn!("{path}: parameters of component '{component}' are kept and have no effect");
-    }
-    if !document.topic_permissions.is_empty() {
-        warn!("{path}: topic permissions are kept and have no effect");
     }
     let Document { vhosts, users, permissions, policies, exchanges, queues, bindings, .. } =
         document;
