@@ -14,6 +14,7 @@ use crate::clock;
 use crate::outgoing::pressure::{Cause, State};
 use crate::queue::Queue;
 use crate::session::REPLY_BYTES_MAX;
+use crate::stores::Messages;
 
 /// Waits until a queue that holds too much has room again; for ever if there is none.
 pub(super) async fn relief(queue: Option<&Queue>) {
@@ -24,10 +25,17 @@ pub(super) async fn relief(queue: Option<&Queue>) {
     }
 }
 
+/// Waits until the message stores have room.
+pub(super) async fn room(messages: &Messages) {
+    // Boxed, as above.
+    Box::pin(messages.room()).await;
+}
+
 /// Waits until then; for ever if it is never.
 pub(super) async fn resumption(at: Option<Instant>) {
     match at {
-        Some(at) => tokio::time::sleep_until(at).await,
+        // Boxed: hardly ever there, it would be a part of every connection.
+        Some(at) => Box::pin(tokio::time::sleep_until(at)).await,
         None => std::future::pending().await,
     }
 }

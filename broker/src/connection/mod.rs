@@ -90,7 +90,10 @@ pub(crate) async fn serve(
     info!(event = "connection.accepted", connection = label, "accepting AMQP connection {label}");
     // Boxed: the handshake's state would otherwise stay part of the task for its whole life.
     let limit = broker.limits().handshake_timeout;
-    let handshake = Box::pin(handshake::run(&mut arrived, &broker));
+    let handshake = Box::pin(async {
+        // What it comes to as well.
+        handshake::run(&mut arrived, &broker).await.map(Box::new)
+    });
     let negotiated = place.unless_taken(&broker, timeout(limit, handshake)).await;
     let Arrived { socket, input, .. } = arrived;
     let negotiated = match negotiated {
@@ -120,7 +123,7 @@ pub(crate) async fn serve(
         vhost,
         "connection {label}{name}: user '{user}' authenticated and granted access to vhost '{vhost}'"
     );
-    let mut connection = Connection::new(socket, negotiated, &broker, label, input);
+    let mut connection = Connection::new(socket, *negotiated, &broker, label, input);
     let end = connection.run().await;
     // Boxed, as the handshake: the state of an end is no part of a living connection.
     Box::pin(connection.finish(end)).await;
@@ -355,7 +358,7 @@ impl Connection {
                 }
                 () = self.waiting.over(), if self.waiting.is_on() => None,
                 answers = self.dispatch.next_answers(), if answering => self.on_answers(answers),
-                () = self.broker.messages().room(), if makes_room => None,
+                () = holding::room(self.broker.messages()), if makes_room => None,
                 () = holding::relief(over_budget.as_deref()), if over_budget.is_some() => {
                     self.dispatch.session.note_relief();
                     self.on_alarms();
