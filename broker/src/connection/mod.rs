@@ -19,6 +19,7 @@ pub(crate) mod handshake;
 mod heartbeat;
 mod holding;
 mod input;
+mod refusing;
 mod waiting;
 
 #[cfg(test)]
@@ -49,9 +50,10 @@ use tracing::{error, info};
 
 use self::arrival::{Arrivals, Arrived};
 use self::half_open::Place;
-use self::handshake::{Negotiated, Refused};
+use self::handshake::Negotiated;
 use self::heartbeat::Heartbeat;
 use self::input::{Input, READ_BUFFER_MAX};
+use self::refusing::{refuse, wait_for_end};
 use self::waiting::Waiting;
 use crate::broker::Broker;
 use crate::clock;
@@ -62,12 +64,10 @@ use crate::session::Dispatch;
 use crate::session::context::Session;
 use crate::session::step::Step;
 use crate::stores::end_process;
-use crate::transport::{ReadHalf, Socket, Source};
+use crate::transport::{ReadHalf, Socket};
 
 /// What clients are told at the end of the broker, in RabbitMQ's words.
 pub(crate) const SHUTDOWN_REASON: &str = "broker forced connection closure with reason 'shutdown'";
-/// How long a client whose login failed waits for the end of its connection.
-const SILENCE: Duration = Duration::from_secs(3);
 /// How long the client may take to answer connection.close.
 const CLOSE_OK_WAIT: Duration = Duration::from_secs(3);
 /// How often an idle connection looks for memory to give back, when it has no heartbeat.
@@ -150,64 +150,6 @@ impl Drop for Watch {
             );
         }
     }
-}
-
-async fn refuse(mut socket: Socket, label: &str, refused: Refused) {
-    // Whoever goes without a word may have looked whether somebody listens.
-    if matches!(refused, Refused::Gone) {
-        info!(
-            event = "connection.refused",
-            connection = label,
-            "closing AMQP connection {label}: client closed the socket"
-        );
-        return;
-    }
-    let told = match &refused {
-        Refused::Told(error, method) => handshake::tell(&mut socket, error, *method).await,
-        Refused::Silent(error) => error.logged(),
-        Refused::BadHeader([0x16, 0x03, ..]) => {
-            "the client speaks TLS to a port without: let it connect without TLS (amqp://), or to a \
-             port of listeners.ssl"
-                .to_owned()
-        }
-        Refused::BadHeader(header) => format!("bad_header {header:02x?}"),
-        Refused::Gone => String::new(),
-    };
-    let what = match refused {
-        Refused::BadHeader(_) => "closing",
-        Refused::Told(..) | Refused::Silent(_) | Refused::Gone => "error on",
-    };
-    // Of a login that failed the log has a line already, if it is to have one.
-    let is_login = matches!(
-        refused,
-        Refused::Told(ConnectionError::AccessRefused(_), _)
-            | Refused::Silent(ConnectionError::AccessRefused(_))
-    );
-    if !is_login {
-        error!(
-            event = "connection.refused",
-            connection = label,
-            "{what} AMQP connection {label}: {told}"
-        );
-    }
-    match refused {
-        Refused::Told(..) => wait_for_end(&mut socket, CLOSE_OK_WAIT).await,
-        // No frame: clients without the capability take silence and the end for a refusal.
-        Refused::Silent(_) => wait_for_end(&mut socket, SILENCE).await,
-        Refused::BadHeader(_) | Refused::Gone => {}
-    }
-}
-
-/// Reads and drops until the client closes or the time is over, so that the close frame is not lost
-/// to a reset.
-async fn wait_for_end(socket: &mut impl Source, limit: Duration) {
-    let mut scratch = BytesMut::with_capacity(512);
-    let drain = async {
-        while matches!(socket.read_buf(&mut scratch).await, Ok(count) if count > 0) {
-            scratch.clear();
-        }
-    };
-    let _ = timeout(limit, drain).await;
 }
 
 /// Why a connection's loop ended.
