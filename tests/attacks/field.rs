@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use leveret_tests::broker_under_test::{Broker, BrokerUnderTest};
 use leveret_tests::deadline::{Deadline, let_pass};
+use leveret_tests::metrics;
 use leveret_tests::raw_client::Flag;
 use leveret_tests::raw_client::method::queue;
 
@@ -48,8 +49,7 @@ pub(crate) struct Attack<'a> {
 impl Attack<'_> {
     /// Attacks, and holds the broker to what must hold. What is started with TLS is started so.
     pub(crate) fn run(&self, attack: impl FnOnce(&BrokerUnderTest, &Broker)) {
-        let config =
-            format!("prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = 0\n{}", self.config);
+        let config = format!("{}{}", metrics::CONFIG, self.config);
         let mut under_test = BrokerUnderTest::start_with(&config);
         let broker = under_test.broker();
         fill(&broker);

@@ -6,6 +6,8 @@ use leveret_tests::raw_client::content::{FRAME_HEADER, FRAME_METHOD, frame};
 use leveret_tests::raw_client::handshake::PROTOCOL_HEADER;
 use leveret_tests::raw_client::method::{Method, basic, connection, exchange, queue};
 use leveret_tests::raw_client::wire::ArgumentWriter;
+use rand::rngs::StdRng;
+use rand::{RngCore, SeedableRng};
 
 use crate::field::{Attack, sized, while_it_lasts};
 
@@ -93,25 +95,16 @@ fn assert_refused(client: &mut RawClient) {
     assert!([501, 502, 541].contains(&close.code), "{close:?}");
 }
 
-/// Bytes that repeat after a very long while.
-struct Anything(u64);
-
-impl Anything {
-    fn byte(&mut self) -> u8 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.0.to_be_bytes()[0]
-    }
-
-    /// A short string of 255 bytes.
-    fn name(&mut self) -> Vec<u8> {
-        std::iter::once(255).chain((0..255).map(|_| self.byte())).collect()
-    }
+/// A short string of 255 bytes of anything.
+fn name(numbers: &mut StdRng) -> Vec<u8> {
+    let mut name = vec![255; 256];
+    numbers.fill_bytes(&mut name[1..]);
+    name
 }
 
 /// The methods that take names, each with other ones.
-fn named(anything: &mut Anything) -> [Vec<u8>; 4] {
-    let mut name = || anything.name();
+fn named(numbers: &mut StdRng) -> [Vec<u8>; 4] {
+    let mut name = || name(numbers);
     let start = |id: (u16, u16)| ArgumentWriter::default().short(id.0).short(id.1);
     let declare = start(queue::DECLARE).short(0).raw(&name()).octet(0).long(0);
     let exchange = start(exchange::DECLARE).short(0).raw(&name()).raw(&name()).octet(0).long(0);
@@ -126,7 +119,7 @@ fn named(anything: &mut Anything) -> [Vec<u8>; 4] {
 fn names_of_anything() {
     let attack = Attack { name: "names of anything", config: "", memory_mib: 256 };
     attack.run(|_, broker| {
-        let mut anything = Anything(1);
+        let mut anything = StdRng::seed_from_u64(1);
         let deadline = while_it_lasts("names");
         let mut rounds = 0;
         while !deadline.has_passed() && rounds < sized(200, 20_000) {

@@ -8,6 +8,8 @@ use leveret_tests::broker_under_test::{Broker, BrokerUnderTest};
 use leveret_tests::deadline::{Deadline, join_scoped, let_pass, wait_within};
 use leveret_tests::raw_client::method::{basic, channel, confirm, exchange, queue, tx};
 use leveret_tests::raw_client::{Flag, Message, RawClient};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use crate::field::{Attack, sized};
 
@@ -20,17 +22,15 @@ const DESCRIPTORS_MAX: usize = 8;
 /// Shared queues that all of them publish to.
 const SHARED: u64 = 5;
 
-/// Numbers that look random, the same every time.
+/// Numbers that look random, the same every time, of one client.
 struct Dice {
     of: u64,
-    state: u64,
+    numbers: StdRng,
 }
 
 impl Dice {
     fn below(&mut self, bound: u64) -> u64 {
-        let state = self.state.wrapping_mul(6_364_136_223_846_793_005);
-        self.state = state.wrapping_add(1_442_695_040_888_963_407);
-        (self.state >> 33) % bound
+        self.numbers.random_range(0..bound)
     }
 }
 
@@ -99,7 +99,7 @@ fn descriptors(broker: &BrokerUnderTest) -> usize {
 /// Clients live until the time is over.
 fn churn(broker: &Broker, deadline: &Deadline, seed: u64) -> usize {
     let one = |client: u64| {
-        let mut dice = Dice { of: client, state: seed + client };
+        let mut dice = Dice { of: client, numbers: StdRng::seed_from_u64(seed + client) };
         let mut lives = 0;
         while !deadline.has_passed() {
             live(broker, &mut dice);

@@ -1,11 +1,9 @@
 //! Budgets of bytes: publishers of a queue or a vhost that holds too much wait, nothing is lost, and
 //! nobody else notices. The alarms themselves are in `memory_alarm` and `parked`.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
 use leveret_tests::broker_under_test::BrokerUnderTest;
-use leveret_tests::deadline::{Deadline, PATIENCE, wait_until};
+use leveret_tests::deadline::{PATIENCE, wait_until};
+use leveret_tests::metrics;
 use leveret_tests::raw_client::method::{basic, connection, queue};
 use leveret_tests::raw_client::{Flag, Message, RawClient};
 
@@ -53,43 +51,16 @@ fn drain(consumer: &mut RawClient, count: u32) {
     consumer.call(basic::cancel("drains"));
 }
 
-/// What a scrape says.
-fn metrics(port: u16) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("somebody listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    stream
-        .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        .expect("it reads");
-    let (mut text, deadline) = (Vec::new(), Deadline::of("a scrape"));
-    let mut part = [0; 65_536];
-    loop {
-        deadline.check();
-        match stream.read(&mut part).expect("it answers") {
-            0 => return String::from_utf8(text).expect("text"),
-            count => text.extend_from_slice(part.get(..count).unwrap_or_default()),
-        }
-    }
-}
-
-fn metrics_port(broker: &BrokerUnderTest) -> u16 {
-    let printed = broker.printed();
-    let line = printed.lines().find(|line| line.contains("started Prometheus listener on"));
-    let port = line.and_then(|line| line.rsplit_once(':')).and_then(|(_, port)| port.parse().ok());
-    port.expect("a line told the port")
-}
-
 #[test]
 fn publishers_of_a_queue_that_holds_too_much_wait_until_there_is_room() {
-    let mut broker =
-        BrokerUnderTest::start_with("prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = 0\n");
-    let port = metrics_port(&broker);
+    let mut broker = BrokerUnderTest::start_with(metrics::CONFIG);
     let mut bystander = Bystander::new(&broker);
     let mut publisher = broker.broker().connect();
     publisher.call(queue::declare(FULL).arg("x-max-held-bytes", BUDGET as i64));
     fill(&mut publisher, SENT);
     assert_eq!(why(&mut publisher), "queue 'full' in vhost '/' is over its max-held-bytes");
     let blocked = "leveret_connections{state=\"blocked\",cause=\"max_held_bytes\"} 1";
-    wait_until("the metric", || metrics(port).contains(blocked));
+    wait_until("the metric", || metrics::scrape(&broker).contains(blocked));
     bystander.goes_on();
     let held = bystander.0.queue_state(FULL).message_count;
     assert!((100..=HELD_MAX).contains(&held), "{held} are held");
@@ -98,7 +69,7 @@ fn publishers_of_a_queue_that_holds_too_much_wait_until_there_is_room() {
     publisher.publish(&Message::to_queue(FULL).body("z"));
     bystander.0.expect_count(FULL, 1);
     let running = "leveret_connections{state=\"running\",cause=\"none\"} 2";
-    wait_until("the metric", || metrics(port).contains(running));
+    wait_until("the metric", || metrics::scrape(&broker).contains(running));
     broker.assert_sound();
 }
 

@@ -17,6 +17,7 @@ pub mod deadline;
 pub mod raw_client;
 pub mod broker_under_test;
 pub mod certificates;
+pub mod metrics;
 pub mod program;
 
 use std::time::Instant;

@@ -40,6 +40,16 @@ pub(crate) fn large(given: &Definition, name: &str) -> Option<u64> {
     given.get(name)?.as_u64()
 }
 
+/// What is given under this name, by one of the two above; what was there before, where nothing is.
+pub(crate) fn given_or<T>(
+    given: &Definition,
+    name: &str,
+    before: Option<T>,
+    read: impl FnOnce(&Definition, &str) -> Option<T>,
+) -> Option<T> {
+    if given.contains_key(name) { read(given, name) } else { before }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -93,14 +93,8 @@ impl Broker {
 }
 
 fn limited(given: &Definition, there: VhostLimits) -> VhostLimits {
-    let limit = |name: &str, before| match given.contains_key(name) {
-        true => limits::limit(given, name),
-        false => before,
-    };
-    let large = |name: &str, before| match given.contains_key(name) {
-        true => limits::large(given, name),
-        false => before,
-    };
+    let limit = |name, before| limits::given_or(given, name, before, limits::limit);
+    let large = |name, before| limits::given_or(given, name, before, limits::large);
     VhostLimits {
         max_connections: limit("max-connections", there.max_connections),
         max_queues: limit("max-queues", there.max_queues),

@@ -137,14 +137,8 @@ impl Broker {
             return Err(Refused::Limits(faults.join("; ")));
         }
         self.limit_user(by, name, |there| {
-            let limit = |name: &str, before| match given.contains_key(name) {
-                true => limits::limit(given, name),
-                false => before,
-            };
-            let large = |name: &str, before| match given.contains_key(name) {
-                true => limits::large(given, name),
-                false => before,
-            };
+            let limit = |name, before| limits::given_or(given, name, before, limits::limit);
+            let large = |name, before| limits::given_or(given, name, before, limits::large);
             UserLimits {
                 max_connections: limit("max-connections", there.max_connections),
                 max_channels: limit("max-channels", there.max_channels),
