@@ -5,6 +5,7 @@
 //! here waits longer than `CLOSE_OK_WAIT`.
 //! Specification: AMQP 0-9-1 §2.2.4, connection.close.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
@@ -20,14 +21,23 @@ use crate::error::ConnectionError;
 use crate::session::close;
 use crate::transport::Source;
 
+/// How long a writer that was told why the socket failed has to pass it on. A client that merely
+/// closed its half of the socket, with something still to be sent to it, takes as long.
+const WRITER_WAIT: Duration = Duration::from_secs(1);
+
 impl Connection {
     /// Ends the connection: its channels, its queues, the last frames, the log line.
-    pub(super) async fn finish(mut self, end: End) {
+    pub(super) async fn finish(mut self, mut end: End) {
         while !self.dispatch.end_step() {
             tokio::task::yield_now().await;
         }
         self.finished = true;
         self.dispatch.session.leave();
+        if matches!(end, End::SocketClosed)
+            && let Some(kind) = self.told_by_writer().await
+        {
+            end = self.socket_failed(kind);
+        }
         match end {
             End::ClientClosed => {
                 write_method(self.handle.outbox().frames(), 0, &connection::CloseOk {});
@@ -48,6 +58,27 @@ impl Connection {
                 self.say(&end, &text);
                 self.drain().await;
                 self.await_close_ok().await;
+            }
+        }
+    }
+
+    /// What the writer was told of the socket, if it still had something to write. The system says
+    /// once why it gave a socket up, and to whoever asks next that it has ended.
+    fn told_by_writer(&self) -> impl Future<Output = Option<io::ErrorKind>> + use<> {
+        let handle = Arc::clone(&self.handle);
+        let is_at_work = handle.outbox().is_closed() || handle.outbox().unsent() > 0;
+        let told = async move {
+            loop {
+                if let Some(kind) = handle.take_mail().socket_failed {
+                    return kind;
+                }
+                handle.mail().await;
+            }
+        };
+        async move {
+            match is_at_work {
+                true => timeout(WRITER_WAIT, told).await.ok(),
+                false => None,
             }
         }
     }

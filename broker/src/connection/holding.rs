@@ -50,9 +50,20 @@ impl Connection {
     /// Whether the message stores have to write before more is published. A client that consumes
     /// is read on: its acks make room.
     pub(super) fn is_crowded(&self) -> bool {
-        self.dispatch.session.has_published()
-            && self.broker.messages().is_crowded()
-            && !self.dispatch.consumes()
+        self.crowds() && !self.dispatch.consumes()
+    }
+
+    /// Whether the message stores have more to write than they should, of this client's too: who
+    /// publishes what never reaches a disk does not wait for those who fill it.
+    pub(super) fn crowds(&self) -> bool {
+        self.dispatch.session.effects.has_filled() && self.broker.messages().is_crowded()
+    }
+
+    /// What it filled counts until the stores have room.
+    pub(super) fn forget_filling(&mut self) {
+        if self.dispatch.session.effects.has_filled() && !self.broker.messages().is_crowded() {
+            self.dispatch.session.effects.forget_filling();
+        }
     }
 
     /// Lets others know how it is held back, if that changed.

@@ -267,6 +267,7 @@ impl Connection {
     async fn run(&mut self) -> End {
         loop {
             self.unpark();
+            self.forget_filling();
             let owes = self.owes_too_much();
             let crowded = self.is_crowded();
             self.note_hold(owes, crowded);
@@ -460,7 +461,7 @@ impl Connection {
         let gated = self.dispatch.take_gated();
         if self.dispatch.consumes() {
             // Whoever does not consume waits in the loop, until there is room.
-            if self.broker.messages().is_crowded() {
+            if self.crowds() {
                 self.waiting.room(Arc::clone(self.broker.messages()));
             } else if let Some(queue) = self.dispatch.session.waits_for() {
                 self.waiting.slowed_by(Arc::clone(queue));
@@ -672,5 +673,24 @@ mod tests {
         connection.handle.fail(std::io::ErrorKind::BrokenPipe);
         let end = timeout(Duration::from_secs(10), connection.run()).await;
         assert!(matches!(end, Ok(End::SocketClosed)));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_was_given_up_is_told_from_one_that_left_by_whoever_was_told() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let lines = "tcp_listen_options.send_timeout = 60000\n";
+        let broker = test_client::start(directory.path(), lines).broker;
+        let (mut connection, client) = connection(&broker).await;
+        // A writer at work has been told, and the reader sees an end before it can say so.
+        connection.handle.outbox().close();
+        drop(client);
+        let end = timeout(Duration::from_secs(10), connection.run()).await.expect("an end");
+        assert!(matches!(end, End::SocketClosed));
+        let handle = Arc::clone(&connection.handle);
+        let finished = tokio::spawn(connection.finish(end));
+        tokio::task::yield_now().await;
+        handle.fail(std::io::ErrorKind::TimedOut);
+        assert!(timeout(Duration::from_secs(10), finished).await.is_ok_and(|done| done.is_ok()));
+        assert_eq!(broker.incidents().counts().unread, 1);
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Effects {
     pub durable: Batch,
     /// For the store of bodies that are out of the way.
     pub(super) scratch: Batch,
+    /// Whether it gave a store something to write, since that was last forgotten.
+    has_filled: bool,
 }
 
 impl Effects {
@@ -89,6 +91,8 @@ impl Effects {
         let ticket =
             (!self.durable.is_empty()).then(|| messages.durable().append(&mut self.durable));
         self.durable.awaited = false;
+        self.has_filled |=
+            has_messages || !self.moves.is_empty() || !self.scratch.publishes.is_empty();
         for mut moved in self.moves.drain(..) {
             moved.atomic = true;
             messages.durable().append(&mut moved);
@@ -97,6 +101,16 @@ impl Effects {
             messages.scratch().append(&mut self.scratch);
         }
         ticket.filter(|_| has_messages)
+    }
+
+    /// Whether what waits for the disk is there because of these effects, too.
+    pub(crate) fn has_filled(&self) -> bool {
+        self.has_filled
+    }
+
+    /// The stores have had room since.
+    pub(crate) fn forget_filling(&mut self) {
+        self.has_filled = false;
     }
 
     /// The firehose is told of this once no lock is held.
@@ -167,6 +181,7 @@ impl Effects {
         }
         self.durable.atomic = true;
         self.durable.awaited = true;
+        self.has_filled = true;
         let ticket = messages.durable().append(&mut self.durable);
         self.durable.atomic = false;
         self.durable.awaited = false;
@@ -176,5 +191,40 @@ impl Effects {
     /// Lets the connections that got something write it.
     pub(super) fn flush(&mut self) {
         self.touched.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use smallvec::smallvec;
+
+    use super::*;
+    use crate::message::tests::message;
+    use crate::stores;
+
+    #[test]
+    fn only_who_gives_the_stores_something_to_write_fills_them() {
+        let messages = stores::tests::in_memory();
+        let mut effects = Effects::default();
+        let place = Place { queue: 1, sequence: 1 };
+        let body = message("a", b"body");
+        effects.store_message(&body, SmallVec::new(), false);
+        effects.durable.leave_out(place);
+        effects.scratch.settle(place);
+        effects.store(&messages);
+        assert!(!effects.has_filled(), "nothing of that is a body");
+        effects.store_message(&body, smallvec![place], false);
+        assert!(!effects.has_filled(), "not yet");
+        effects.store(&messages);
+        assert!(effects.has_filled());
+        effects.forget_filling();
+        let publish = Publish { content: body.content(), places: smallvec![place] };
+        effects.scratch.publishes.push(publish);
+        effects.store(&messages);
+        assert!(effects.has_filled(), "a transient body that is out of the way");
+        effects.forget_filling();
+        effects.store_message(&message("a", b"body"), smallvec![place], false);
+        effects.commit(&messages);
+        assert!(effects.has_filled(), "a transaction");
     }
 }

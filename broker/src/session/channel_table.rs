@@ -95,12 +95,11 @@ impl ChannelTable {
     }
 
     /// Takes all open channels: the connection ends.
-    pub(crate) fn drain(&mut self) -> Vec<Channel> {
-        let open = |(_, slot)| match slot {
-            Slot::Open(channel) => Some(*channel),
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Box<Channel>> {
+        self.slots.drain().filter_map(|(_, slot)| match slot {
+            Slot::Open(channel) => Some(channel),
             Slot::Closing => None,
-        };
-        self.slots.drain().filter_map(open).collect()
+        })
     }
 
     /// All open channels.

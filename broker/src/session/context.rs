@@ -105,6 +105,8 @@ pub(crate) struct Session {
     /// It consumes, and is only slowed down for budgets.
     pub(super) is_spared: bool,
     lets_all_in: bool,
+    /// Each of its consumers has one more.
+    consumers: Arc<()>,
 }
 
 /// Queues deleted in one step of a connection's end.
@@ -147,6 +149,7 @@ impl Session {
             tapped: Vec::new(),
             told_as: None,
             published_under_alarm: 0,
+            consumers: Arc::default(),
             over_budget: None,
             is_spared: false,
             lets_all_in: false,
@@ -482,6 +485,16 @@ impl Session {
     /// Whether the connection holds unsettled deliveries.
     pub(crate) fn has_unacked(&self) -> bool {
         self.handle.outbox().has_unacked()
+    }
+
+    /// What a consumer keeps for as long as it is there.
+    pub(super) fn counted(&self) -> Arc<()> {
+        Arc::clone(&self.consumers)
+    }
+
+    /// Whether the connection has consumers, on any channel.
+    pub(crate) fn has_consumers(&self) -> bool {
+        Arc::strong_count(&self.consumers) > 1
     }
 
     /// Whether the client ever published.

@@ -90,7 +90,7 @@ pub(crate) struct Dispatch {
 /// A channel on its way out.
 #[derive(Debug)]
 struct EndingChannel {
-    channel: Channel,
+    channel: Box<Channel>,
     /// The consumers that it had.
     consumers: usize,
     /// What tells of it.
@@ -98,7 +98,7 @@ struct EndingChannel {
 }
 
 impl EndingChannel {
-    fn new(channel: Channel, frames: Vec<u8>) -> Self {
+    fn new(channel: Box<Channel>, frames: Vec<u8>) -> Self {
         Self { consumers: channel.consumer_count(), channel, frames }
     }
 }
@@ -345,7 +345,7 @@ impl Dispatch {
 
     /// Whether waiting for a queue could wait for this very connection.
     pub(crate) fn consumes(&self) -> bool {
-        self.channels.iter().any(Channel::has_consumers) || self.session.has_unacked()
+        self.session.has_consumers() || self.session.has_unacked()
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the rest goes its usual way")]
@@ -419,7 +419,7 @@ impl Dispatch {
         let mut frames = Vec::new();
         let text = close::close_channel(&mut frames, failure.channel, error, failure.method);
         match self.channels.start_closing(failure.channel) {
-            Some(channel) => self.ending.push_back(EndingChannel::new(*channel, frames)),
+            Some(channel) => self.ending.push_back(EndingChannel::new(channel, frames)),
             None => self.session.send(&frames),
         }
         self.end_channels();

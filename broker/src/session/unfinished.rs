@@ -10,6 +10,9 @@ use super::step::Step;
 use super::{Dispatch, EndingChannel, PUBLISH, Session};
 use crate::error::{AmqpError, Failure};
 
+/// Channels that end in one step.
+const CHANNELS_A_STEP: usize = 256;
+
 impl Dispatch {
     /// Whether something the client sent was too much for one step.
     pub(crate) fn is_unfinished(&self) -> bool {
@@ -54,10 +57,12 @@ impl Dispatch {
 
     /// Goes on with the ends of channels. False while there is more to be done.
     pub(super) fn end_channels(&mut self) -> bool {
+        let mut ended = 0;
         while let Some(EndingChannel { channel, consumers, frames }) = self.ending.front_mut() {
-            if !channel.end_step(&mut self.session) {
+            if ended == CHANNELS_A_STEP || !channel.end_step(&mut self.session) {
                 return false;
             }
+            ended += 1;
             self.session.send(frames);
             self.session.tell_of_channels_end(channel.number(), *consumers);
             self.ending.pop_front();
@@ -75,7 +80,7 @@ impl Dispatch {
     /// more to be done.
     pub(crate) fn end_step(&mut self) -> bool {
         self.hand_over();
-        let open = self.channels.drain().into_iter();
+        let open = self.channels.drain();
         self.ending.extend(open.map(|channel| EndingChannel::new(channel, Vec::new())));
         let done = self.end_channels() && self.session.end_changes_of_connection();
         let Session { effects, broker, .. } = &mut self.session;

@@ -31,6 +31,8 @@ pub(crate) struct Consumer {
     queue: Arc<Queue>,
     key: ConsumerKey,
     source: SourceKey,
+    /// Lets the connection know that it has consumers.
+    _counted: Arc<()>,
 }
 
 impl Consumer {
@@ -126,8 +128,8 @@ impl Channel {
             })?;
         debug!(queue = queue.name(), consumer_tag, "consumer started");
         self.sources.add(source, Arc::clone(queue), key);
-        let queue = Arc::clone(queue);
-        self.consumers.insert(consumer_tag, Consumer { queue, key, source });
+        let (queue, _counted) = (Arc::clone(queue), session.counted());
+        self.consumers.insert(consumer_tag, Consumer { queue, key, source, _counted });
         Ok(())
     }
 
@@ -191,7 +193,7 @@ impl Channel {
         let Some(consumer) = self.consumers.swap_remove(consumer_tag) else {
             return Durable::now();
         };
-        let Consumer { queue, key, source } = consumer;
+        let Consumer { queue, key, source, .. } = consumer;
         let abandoned = queue.cancel(key, &mut session.effects);
         self.end_source(session, source);
         if self.reply_queue.as_deref() == Some(queue.name()) {

@@ -130,11 +130,6 @@ impl Channel {
         &self.assembly
     }
 
-    /// Whether it has consumers.
-    pub(crate) fn has_consumers(&self) -> bool {
-        !self.consumers.is_empty()
-    }
-
     /// How many consumers it has.
     pub(crate) fn consumer_count(&self) -> usize {
         self.consumers.len()
