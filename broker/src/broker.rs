@@ -261,7 +261,6 @@ impl Broker {
     }
 
     /// All vhosts, in no order.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
     pub(crate) fn all_vhosts(&self) -> Vec<Arc<Vhost>> {
         self.vhosts.all()
     }

@@ -96,7 +96,6 @@ impl Users {
     }
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
 impl Users {
     /// All users, in the order of their names.
     pub(crate) fn all(&self) -> Vec<UserRecord> {

@@ -1,18 +1,18 @@
 //! The commands over users, permissions, vhosts and limits, for management and the command line.
 //!
 //! `users` and `permissions` have those over who may do what, `vhosts` and `limits` those over where and
-//! how much. Each is checked against what there is, proposed, and in effect when it returns, also for
+//! how much, `parameters` those over the rest. Each is checked against what there is, proposed, and in effect when it returns, also for
 //! connections that are open; whoever asked is told once the `Durable` is. Stays true: a command that is
 //! refused changes nothing. See RabbitMQ's pages on access control and virtual hosts.
 
 mod limits;
+mod parameters;
 mod permissions;
 mod users;
 mod vhosts;
 
 #[cfg_attr(not(test), expect(unused_imports, reason = "for management, which is above"))]
 pub(crate) use users::{Credential, UserDraft};
-#[cfg_attr(not(test), expect(unused_imports, reason = "for management, which is above"))]
 pub(crate) use vhosts::VhostDraft;
 
 use leveret_storage::metadata::Proposal;

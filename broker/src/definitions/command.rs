@@ -8,8 +8,8 @@ use leveret_storage::metadata::Change;
 use serde::{Deserialize, Serialize};
 
 use super::parameters::{
-    GlobalParameterRecord, ImportRecord, ParameterKey, ParameterRecord, PolicyKey,
-    TopicPermissionKey, TopicPermissionRecord,
+    GlobalParameterKey, GlobalParameterRecord, ImportRecord, ParameterKey, ParameterRecord,
+    PolicyKey, TopicPermissionKey, TopicPermissionRecord,
 };
 use super::records::{
     BindingRecord, ExchangeKey, ExchangeRecord, PermissionKey, PermissionRecord, QueueKey,
@@ -86,6 +86,8 @@ pub(crate) enum Parameter {
     Delete(ParameterKey),
     /// A parameter of the whole broker says this.
     PutGlobal(GlobalParameterRecord),
+    /// A parameter of the whole broker says nothing any more.
+    DeleteGlobal(GlobalParameterKey),
     /// These definitions were loaded from files.
     Imported(ImportRecord),
 }
@@ -145,6 +147,7 @@ impl Parameter {
             Self::Put(parameter) => parameter.put(),
             Self::Delete(parameter) => parameter.delete(),
             Self::PutGlobal(parameter) => parameter.put(),
+            Self::DeleteGlobal(parameter) => parameter.delete(),
             Self::Imported(import) => import.put(),
         }
     }

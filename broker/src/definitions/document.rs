@@ -1,18 +1,21 @@
 //! Definitions as RabbitMQ exports them, versions 3.x and 4.x: one JSON document.
 //!
 //! Called by `import`. Stays true: a document is read whole or not at all, and the first thing in it
-//! that cannot be read is named; members that nobody here knows are passed over, as RabbitMQ does.
-//! See <https://www.rabbitmq.com/docs/definitions>.
+//! that cannot be read is named; members that nobody here knows are passed over, as RabbitMQ does; what
+//! is `written` reads back as it was. See <https://www.rabbitmq.com/docs/definitions>.
 
 mod object;
 mod users;
+pub(crate) mod written;
+
+use std::collections::BTreeSet;
 
 use leveret_protocol::types::FieldTable;
 use serde_json::Value;
 
 use self::object::Object;
 use super::parameters::{
-    GlobalParameterRecord, ParameterRecord, TopicPermissionRecord, VHOST_LIMITS,
+    self, GlobalParameterRecord, ParameterRecord, TopicPermissionRecord, VHOST_LIMITS,
 };
 use super::records::{
     BindingRecord, DestinationKind, ExchangeRecord, PermissionRecord, UserRecord, VhostRecord,
@@ -20,6 +23,7 @@ use super::records::{
 use crate::exchange::ExchangeKind;
 use crate::password::HashingAlgorithm;
 use crate::policy::{Draft, Invalid, Policy, PolicyKind};
+use crate::secret::Secret;
 
 /// Everything that a document defines, of each kind in its order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,6 +34,10 @@ pub(crate) struct Document {
     pub tracing: Vec<(String, bool)>,
     /// The users.
     pub users: Vec<UserRecord>,
+    /// The passwords of those that came with one, which `users` has anew hashes of.
+    pub passwords: Vec<(String, Secret)>,
+    /// Those of whose limits nothing is said.
+    pub unlimited: Vec<String>,
     /// What they may do.
     pub permissions: Vec<PermissionRecord>,
     /// Which topics they may use.
@@ -46,8 +54,20 @@ pub(crate) struct Document {
     pub queues: Vec<QueueDefinition>,
     /// The bindings that clients may make.
     pub bindings: Vec<BindingRecord>,
+    /// The categories that it has, empty or not.
+    pub categories: BTreeSet<String>,
     /// What was passed over, a sentence each.
     pub notes: Vec<String>,
+}
+
+/// What a document speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope<'a> {
+    /// The whole broker: each object says in which vhost it is.
+    Whole,
+    /// This vhost: whatever objects say.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
+    Vhost(&'a str),
 }
 
 /// A queue that is to be there.
@@ -67,17 +87,50 @@ pub(crate) struct QueueDefinition {
 
 /// A document cannot be used: which object of it, and why. One line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{object}: {reason}")]
+#[error("{object}: {}", fault.reason)]
 pub(crate) struct DocumentError {
     object: String,
+    fault: Fault,
+}
+
+/// What is wrong with an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
     reason: String,
+    /// What RabbitMQ's management answers, where it has words for it.
+    told: Option<String>,
+}
+
+impl Fault {
+    /// In our words and in RabbitMQ's.
+    pub(crate) fn told(reason: impl Into<String>, told: impl Into<String>) -> Self {
+        let reason: String = reason.into();
+        let reason = reason.trim_end().replace('\n', " ");
+        Self { reason, told: Some(told.into()) }
+    }
+}
+
+impl From<String> for Fault {
+    fn from(reason: String) -> Self {
+        Self { reason: reason.trim_end().replace('\n', " "), told: None }
+    }
 }
 
 impl DocumentError {
     /// What is wrong with what.
     pub(crate) fn new(object: impl Into<String>, reason: impl Into<String>) -> Self {
         let reason: String = reason.into();
-        Self { object: object.into(), reason: reason.trim_end().replace('\n', " ") }
+        Self::of(object, reason)
+    }
+
+    /// The same, which RabbitMQ may have words for.
+    pub(crate) fn of(object: impl Into<String>, fault: impl Into<Fault>) -> Self {
+        Self { object: object.into(), fault: fault.into() }
+    }
+
+    /// What RabbitMQ's management answers, or, where it has no words for it, the line.
+    pub(crate) fn reason(&self) -> String {
+        self.fault.told.clone().unwrap_or_else(|| self.to_string())
     }
 }
 
@@ -87,22 +140,48 @@ impl Document {
     /// # Errors
     /// It is no JSON object, or something in it cannot be read.
     pub(crate) fn read(text: &[u8], hashing: HashingAlgorithm) -> Result<Self, DocumentError> {
+        Self::read_of(Scope::Whole, text, hashing)
+    }
+
+    /// The same of a document that may be about one vhost, of which only what is in a vhost counts.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn read_of(
+        scope: Scope<'_>,
+        text: &[u8],
+        hashing: HashingAlgorithm,
+    ) -> Result<Self, DocumentError> {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         if text.is_empty() {
             return Ok(Self::default());
         }
-        let whole = |reason: String| DocumentError::new("the document", reason);
+        let whole = |reason: String| {
+            DocumentError::of("the document", Fault::told(reason, "failed_to_parse_json"))
+        };
         let parsed: Value = serde_json::from_slice(text)
             .map_err(|error| whole(format!("it is not JSON: {error}")))?;
         let Value::Object(categories) = parsed else {
             return Err(whole("it is not a JSON object".to_owned()));
         };
-        let root = Object::new(&categories);
-        let mut document = Self::default();
-        document.read_access(&root, hashing)?;
+        let root = Object::new(&categories, scope);
+        let mut document = Self { categories: named(&categories), ..Self::default() };
+        match scope {
+            Scope::Whole => document.read_access(&root, hashing)?,
+            Scope::Vhost(vhost) => document.pass_over_access(vhost),
+        }
         document.read_parameters(&root)?;
         document.read_topology(&root)?;
         Ok(document)
+    }
+
+    /// What is not in a vhost, where it is one alone that counts. RabbitMQ passes over it, too.
+    fn pass_over_access(&mut self, vhost: &str) {
+        for category in OF_THE_BROKER {
+            if self.categories.remove(category) {
+                self.notes.push(format!("{category}: only vhost '{vhost}' is meant"));
+            }
+        }
     }
 
     fn read_access(
@@ -113,10 +192,12 @@ impl Document {
         let version = root.find("rabbitmq_version").or_else(|| root.find("rabbit_version"));
         let version = version.and_then(Value::as_str);
         self.users = root.each("users", |user| users::user(user, version, hashing))?;
+        self.unlimited = root.each("users", users::unlimited)?.into_iter().flatten().collect();
+        self.passwords = root.each("users", users::password)?.into_iter().flatten().collect();
         self.vhosts = root.each("vhosts", vhost)?;
         let tracing = root.each("vhosts", |vhost| {
             let told = vhost.find("tracing").map(|_| vhost.flag("tracing", false));
-            Ok((vhost.short("name")?, told.transpose()?))
+            Ok::<_, String>((vhost.short("name")?, told.transpose()?))
         })?;
         let limits = root.each("vhosts", vhost_limits)?;
         self.parameters.extend(limits.into_iter().flatten());
@@ -126,7 +207,7 @@ impl Document {
             self.notes.extend(notes.into_iter().flatten());
         }
         self.permissions = root.each("permissions", |permission| {
-            Ok(PermissionRecord {
+            Ok::<_, String>(PermissionRecord {
                 user: permission.text("user")?,
                 vhost: permission.text("vhost")?,
                 configure: permission.text("configure")?,
@@ -135,7 +216,7 @@ impl Document {
             })
         })?;
         self.topic_permissions = root.each("topic_permissions", |permission| {
-            Ok(TopicPermissionRecord {
+            Ok::<_, String>(TopicPermissionRecord {
                 user: permission.text("user")?,
                 vhost: permission.text("vhost")?,
                 exchange: permission.text("exchange")?,
@@ -147,12 +228,14 @@ impl Document {
     }
 
     fn read_parameters(&mut self, root: &Object<'_>) -> Result<(), DocumentError> {
-        self.global_parameters = root.each("global_parameters", |parameter| {
-            Ok(GlobalParameterRecord {
-                name: parameter.text("name")?,
-                value: parameter.find("value").cloned().unwrap_or(Value::Null),
-            })
-        })?;
+        if root.scope() == Scope::Whole {
+            self.global_parameters = root.each("global_parameters", |parameter| {
+                Ok::<_, String>(GlobalParameterRecord {
+                    name: parameter.text("name")?,
+                    value: parameter.find("value").cloned().unwrap_or(Value::Null),
+                })
+            })?;
+        }
         for (policy, note) in root.each("policies", policy)? {
             self.policies.extend(policy);
             self.notes.extend(note);
@@ -195,8 +278,18 @@ impl Document {
     }
 }
 
+/// Categories of what is not in a vhost, and members of a vhost's document that say nothing new.
+const OF_THE_BROKER: [&str; 5] =
+    ["users", "vhosts", "permissions", "topic_permissions", "global_parameters"];
+
+/// Those members that are there.
+fn named(categories: &serde_json::Map<String, Value>) -> BTreeSet<String> {
+    let there = categories.iter().filter(|(_, value)| value.is_array());
+    there.map(|(name, _)| name.clone()).collect()
+}
+
 /// Description and tags stand beside the name in old versions, in `metadata` in new ones, or both.
-fn vhost(vhost: &Object<'_>) -> Result<VhostRecord, String> {
+fn vhost(vhost: &Object<'_>) -> Result<VhostRecord, Fault> {
     let metadata = vhost.object("metadata")?;
     let description = match vhost.find("description") {
         Some(_) => vhost.text("description")?,
@@ -214,8 +307,9 @@ fn vhost(vhost: &Object<'_>) -> Result<VhostRecord, String> {
     })
 }
 
-fn default_queue_type(metadata: &Object<'_>) -> Result<Option<String>, String> {
-    queue_type(&metadata.text_or("default_queue_type", "")?)
+fn default_queue_type(metadata: &Object<'_>) -> Result<Option<String>, Fault> {
+    let named = metadata.text_or("default_queue_type", "")?;
+    queue_type(&named).map_err(|reason| Fault::told(reason.clone(), reason))
 }
 
 /// A default queue type in RabbitMQ's words. What is undefined is classic.
@@ -245,7 +339,7 @@ const MIRRORING: [&str; 7] = [
 /// A policy, if it says something but how to mirror, and what of it was passed over.
 type Read = (Option<Policy>, Option<String>);
 
-fn policy(policy: &Object<'_>) -> Result<Read, String> {
+fn policy(policy: &Object<'_>) -> Result<Read, Fault> {
     let (vhost, name) = (policy.vhost()?, policy.short("name")?);
     let mut definition = policy.find("definition").cloned();
     let mut note = None;
@@ -265,7 +359,9 @@ fn policy(policy: &Object<'_>) -> Result<Read, String> {
         priority: policy.find("priority"),
         apply_to: policy.find("apply-to"),
     };
-    let policy = Policy::new(PolicyKind::Policy, &vhost, &name, draft).map_err(in_one_line)?;
+    let policy = Policy::new(PolicyKind::Policy, &vhost, &name, draft);
+    let policy = policy
+        .map_err(|invalid| faulty(&invalid, format!("vhost: \"{vhost}\" key: \"{name}\"")))?;
     Ok((Some(policy), note))
 }
 
@@ -294,8 +390,9 @@ fn without_effect(kind: &str, object: &Object<'_>) -> Result<Option<String>, Str
     }
 }
 
-fn in_one_line(invalid: Invalid) -> String {
-    invalid.reasons.join("; ")
+/// What is wrong with a policy or a parameter, which RabbitMQ tells together with its `place`.
+fn faulty(invalid: &Invalid, place: String) -> Fault {
+    Fault::told(invalid.reasons.join("; "), format!("{invalid} ({place})"))
 }
 
 enum Parameter {
@@ -303,27 +400,39 @@ enum Parameter {
     Other(ParameterRecord),
 }
 
-fn parameter(parameter: &Object<'_>) -> Result<Parameter, String> {
+fn parameter(parameter: &Object<'_>) -> Result<Parameter, Fault> {
     let (vhost, name) = (parameter.vhost()?, parameter.short("name")?);
     let component = parameter.text("component")?;
     let value = parameter.find("value").cloned().unwrap_or(Value::Null);
+    let place = format!("vhost: \"{vhost}\" / component: \"{component}\" / key: \"{name}\"");
     match component.as_str() {
         "operator_policy" => Policy::from_parameter(PolicyKind::Operator, &vhost, &name, &value)
             .map(Parameter::OperatorPolicy)
-            .map_err(in_one_line),
-        "policy" => Err("policies may not be set using this method".to_owned()),
+            .map_err(|invalid| faulty(&invalid, place)),
+        "policy" => {
+            let reason = "policies may not be set using this method";
+            Err(Fault::told(reason, format!("{reason} ({place})")))
+        }
+        VHOST_LIMITS => match parameters::limit_faults(&value) {
+            faults if faults.is_empty() => {
+                Ok(Parameter::Other(ParameterRecord { vhost, component, name, value }))
+            }
+            reasons => Err(faulty(&Invalid { reasons }, place)),
+        },
         _ => Ok(Parameter::Other(ParameterRecord { vhost, component, name, value })),
     }
 }
 
-fn exchange(exchange: &Object<'_>) -> Result<ExchangeRecord, String> {
+fn exchange(exchange: &Object<'_>) -> Result<ExchangeRecord, Fault> {
     let kind = exchange.text("type")?;
     let (vhost, name) = (exchange.vhost()?, exchange.short("name")?);
     Ok(ExchangeRecord {
         vhost,
         name,
-        kind: ExchangeKind::parse(&kind)
-            .ok_or_else(|| format!("invalid exchange type '{kind}'"))?,
+        kind: ExchangeKind::parse(&kind).ok_or_else(|| {
+            let told = format!("precondition_failed: unknown exchange type '{kind}'");
+            Fault::told(format!("invalid exchange type '{kind}'"), told)
+        })?,
         durable: exchange.flag("durable", true)?,
         auto_delete: exchange.flag("auto_delete", false)?,
         internal: exchange.flag("internal", false)?,

@@ -1,7 +1,7 @@
 //! Arguments of queues, exchanges and bindings as JSON has them, which knows fewer types than AMQP.
 //!
-//! Called by `definitions::document`. As RabbitMQ: whole numbers are `long`, others `double`, texts
-//! `longstr`; null stands for nothing that can be declared.
+//! Called by `definitions::document`, both ways. As RabbitMQ: whole numbers are `long`, others `double`,
+//! texts `longstr`; null stands for nothing that can be declared.
 
 use leveret_protocol::types::{FieldTable, FieldValue};
 use serde_json::{Map, Value};
@@ -39,6 +39,38 @@ pub(crate) fn field_value(value: &Value) -> Result<FieldValue, String> {
     }
 }
 
+/// What JSON has of arguments, in the order of their names: a number is a number, whatever its type; text
+/// that is not UTF-8 loses what is not.
+pub(crate) fn to_json(table: &FieldTable) -> Map<String, Value> {
+    table.iter().map(|(name, value)| (name.to_owned(), to_value(value))).collect()
+}
+
+/// The same of one of them.
+pub(crate) fn to_value(value: &FieldValue) -> Value {
+    match value {
+        FieldValue::Bool(flag) => (*flag).into(),
+        FieldValue::I8(number) => (*number).into(),
+        FieldValue::U8(number) => (*number).into(),
+        FieldValue::I16(number) => (*number).into(),
+        FieldValue::U16(number) => (*number).into(),
+        FieldValue::I32(number) => (*number).into(),
+        FieldValue::U32(number) => (*number).into(),
+        FieldValue::I64(number) => (*number).into(),
+        FieldValue::Timestamp(seconds) => (*seconds).into(),
+        FieldValue::F32(number) => f64::from(*number).into(),
+        FieldValue::F64(number) => (*number).into(),
+        FieldValue::Decimal { scale, value } => {
+            (f64::from(*value) / 10_f64.powi(i32::from(*scale))).into()
+        }
+        FieldValue::LongString(bytes) | FieldValue::Bytes(bytes) => {
+            String::from_utf8_lossy(bytes).into()
+        }
+        FieldValue::Array(values) => values.iter().map(to_value).collect(),
+        FieldValue::Table(fields) => Value::Object(to_json(fields)),
+        FieldValue::Void => Value::Null,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -67,6 +99,23 @@ mod tests {
             ("table", FieldValue::Table(table(json!({"a": []})).unwrap())),
         ] {
             assert_eq!(found.get(name), Some(&expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_json_says_of_arguments_reads_back() {
+        let value = json!({
+            "number": 5, "float": 1.5, "text": "ü", "flag": true, "list": [1, "a"], "table": {"a": []}
+        });
+        assert_eq!(Value::Object(to_json(&table(value.clone()).unwrap())), value);
+        for (value, expected) in [
+            (FieldValue::I8(-5), json!(-5)),
+            (FieldValue::Timestamp(7), json!(7)),
+            (FieldValue::Decimal { scale: 2, value: 150 }, json!(1.5)),
+            (FieldValue::F64(f64::NAN), Value::Null),
+            (FieldValue::Bytes(b"a\xff".to_vec()), json!("a\u{fffd}")),
+        ] {
+            assert_eq!(to_value(&value), expected);
         }
     }
 

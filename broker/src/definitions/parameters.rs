@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::records::{DefinitionError, RecordKey, read};
-use crate::policy::{Policy, PolicyKind};
+use crate::policy::{Policy, PolicyKind, limits};
 use crate::publish_rate::PublishLimits;
 
 /// Names a policy.
@@ -110,6 +110,21 @@ impl VhostLimits {
     }
 }
 
+/// What may be limited of a vhost; the last three are ours.
+pub(crate) const LIMITS: [&str; 5] = [
+    "max-connections",
+    "max-queues",
+    "max-held-bytes",
+    "max-publish-rate",
+    "max-publish-byte-rate",
+];
+
+/// What is wrong with the limits of a vhost as a parameter says them. Some versions wrote pairs, or a
+/// list of none.
+pub(super) fn limit_faults(value: &Value) -> Vec<String> {
+    value.as_object().map(|given| limits::faults("limits", &LIMITS, given)).unwrap_or_default()
+}
+
 /// The component whose parameter `limits` has the limits of its vhost.
 pub(crate) const VHOST_LIMITS: &str = "vhost-limits";
 
@@ -120,6 +135,13 @@ pub(crate) struct GlobalParameterRecord {
     pub name: String,
     /// What it says.
     pub value: Value,
+}
+
+/// Names a parameter of the whole broker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct GlobalParameterKey {
+    /// Its name.
+    pub name: String,
 }
 
 /// Which routing keys a user may use with an exchange: regular expressions.
@@ -185,6 +207,7 @@ named_by!(PolicyKey, |this| this.kind.component(), this.vhost, this.name);
 named_by!(ParameterRecord, |this| PARAMETER, this.vhost, this.component, this.name);
 named_by!(ParameterKey, |this| PARAMETER, this.vhost, this.component, this.name);
 named_by!(GlobalParameterRecord, |this| GLOBAL_PARAMETER, this.name);
+named_by!(GlobalParameterKey, |this| GLOBAL_PARAMETER, this.name);
 named_by!(TopicPermissionRecord, |this| TOPIC_PERMISSION, this.vhost, this.user, this.exchange);
 named_by!(TopicPermissionKey, |this| TOPIC_PERMISSION, this.vhost, this.user, this.exchange);
 named_by!(ImportRecord, |_this| IMPORT,);
@@ -209,6 +232,34 @@ pub(crate) fn topic_permissions(
 ) -> Result<Vec<TopicPermissionRecord>, DefinitionError> {
     let entries = snapshot.collection(Collection::Parameter);
     entries.filter(|(key, _)| is(key, TOPIC_PERMISSION)).map(read).collect()
+}
+
+/// Reads what parts of the broker go by in vhosts, without policies: in the order of vhosts, components
+/// and names.
+///
+/// # Errors
+/// One cannot be read.
+pub(crate) fn of_vhosts(snapshot: &Snapshot) -> Result<Vec<ParameterRecord>, DefinitionError> {
+    let entries = snapshot.collection(Collection::Parameter);
+    let entries = entries.filter(|(key, _)| is(key, PARAMETER)).map(read::<ParameterRecord>);
+    let mut all: Vec<_> = entries.collect::<Result<_, _>>()?;
+    all.sort_by(|one, other| {
+        let [one, other] = [one, other].map(|kept| (&kept.vhost, &kept.component, &kept.name));
+        one.cmp(&other)
+    });
+    Ok(all)
+}
+
+/// Reads what they go by in the whole broker, in the order of the names.
+///
+/// # Errors
+/// One cannot be read.
+pub(crate) fn global(snapshot: &Snapshot) -> Result<Vec<GlobalParameterRecord>, DefinitionError> {
+    let entries = snapshot.collection(Collection::Parameter);
+    let entries = entries.filter(|(key, _)| is(key, GLOBAL_PARAMETER));
+    let mut all: Vec<_> = entries.map(read::<GlobalParameterRecord>).collect::<Result<_, _>>()?;
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(all)
 }
 
 /// Reads the limits of vhosts, with their names.

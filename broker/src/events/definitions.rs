@@ -309,6 +309,9 @@ pub(crate) fn tell_of_parameter(events: &Events, change: &Parameter) {
             }
         }
         Parameter::PutGlobal(given) => events.tell(|| global_parameter_set(given)),
+        Parameter::DeleteGlobal(key) => {
+            events.tell(|| parameter("parameter.cleared", "global", &key.name, None))
+        }
         Parameter::Imported(_) => {}
     }
 }

@@ -177,8 +177,8 @@ impl Events {
     /// listens, unless something is bound to this exchange now.
     pub(crate) fn acting(&self, user: &str, bound_to: &str) -> Option<Acting> {
         self.may_be_wanted(bound_to).then(|| {
-            ACTING.set(Some(user.into()));
-            Acting { not_sent: PhantomData }
+            let before = ACTING.replace(Some(user.into()));
+            Acting { before, not_sent: PhantomData }
         })
     }
 }
@@ -192,13 +192,15 @@ thread_local! {
 #[derive(Debug)]
 #[must_use = "until it is dropped"]
 pub(crate) struct Acting {
+    /// Who did before, for whom this one acts.
+    before: Option<Box<str>>,
     /// It stays on its thread.
     not_sent: PhantomData<*const ()>,
 }
 
 impl Drop for Acting {
     fn drop(&mut self) {
-        ACTING.set(None);
+        ACTING.set(self.before.take());
     }
 }
 

@@ -1,27 +1,31 @@
 //! Makes a broker have what a document defines.
 //!
 //! A room of `import`; `check` has let the document pass. Everything goes the way that clients and
-//! management take, so all that is durable is proposed, with ids and names decided here. What is
-//! stored as it stands in the document is not proposed again: a start on a full disk writes nothing.
+//! management take, so all that is durable is proposed, with ids and names decided here, and counts at
+//! once for what runs. What is stored as it stands in the document is not proposed again: a start on a
+//! full disk writes nothing.
 
 use std::collections::BTreeMap;
 
 use leveret_storage::metadata::{Change, Snapshot};
 
 use crate::broker::Broker;
+use crate::broker::access::{By, Refused, VhostDraft};
 use crate::definitions::command::{Access, Command, Parameter, PolicyChange};
 use crate::definitions::document::{Document, DocumentError, QueueDefinition};
+use crate::definitions::parameters::{GlobalParameterRecord, ParameterRecord};
 use crate::definitions::records::{BindingRecord, ExchangeRecord, Record, VhostRecord};
 use crate::error::ResourceName;
 use crate::events::definitions;
 use crate::keys::ConnectionId;
 use crate::policy::Policy;
 use crate::queue::{QueueSettings, arguments};
+use crate::vhost::Vhost;
 use crate::vhost::bindings::Ends;
 use crate::vhost::destination::ExchangeSettings;
 use crate::vhost::topology::{Changed, Refusal};
 
-/// See the module documentation.
+/// See the module documentation. `by` is who asks while the broker runs; there is nobody at its start.
 ///
 /// # Errors
 /// What could not be made, and why: a limit, or a full disk. What came before it in the document is
@@ -30,28 +34,63 @@ pub(super) fn apply(
     document: Document,
     broker: &Broker,
     stored: &Snapshot,
+    by: Option<By<'_>>,
 ) -> Result<(), DocumentError> {
-    apply_access(&document, broker, stored)?;
+    let _acting = by.map(|by| broker.events().acting(by.name(), ""));
+    apply_access(&document, broker, stored, by)?;
     for exchange in document.exchanges {
         declare_exchange(exchange, broker)?;
     }
-    let mut parameters: Vec<Command> = Vec::new();
-    let mut keep = |parameter: Parameter| parameters.push(parameter.into());
     let global = document.global_parameters.into_iter().filter(|given| is_new(given, stored));
-    global.map(Parameter::PutGlobal).for_each(&mut keep);
     let given = document.parameters.into_iter().filter(|given| is_new(given, stored));
-    given.map(Parameter::Put).for_each(&mut keep);
-    if !parameters.is_empty() && !broker.definitions().has_room() {
-        return Err(DocumentError::new("parameters", "the disk is full"));
+    match by {
+        Some(by) => set_parameters(global, given, broker, by)?,
+        None => {
+            let global = global.map(Parameter::PutGlobal);
+            keep_parameters(global.chain(given.map(Parameter::Put)), broker)?;
+        }
     }
-    broker.definitions().propose(&parameters);
-    parameters.iter().for_each(|command| take_effect(command, broker));
     apply_policies(document.policies, broker)?;
     for queue in document.queues {
         declare_queue(queue, broker)?;
     }
     for binding in document.bindings {
         bind(binding, broker)?;
+    }
+    Ok(())
+}
+
+/// At the start: all of them at once.
+fn keep_parameters(
+    parameters: impl Iterator<Item = Parameter>,
+    broker: &Broker,
+) -> Result<(), DocumentError> {
+    let parameters: Vec<Command> = parameters.map(Command::from).collect();
+    if !parameters.is_empty() && !broker.definitions().has_room() {
+        return Err(DocumentError::new("parameters", "the disk is full"));
+    }
+    broker.definitions().propose(&parameters);
+    parameters.iter().for_each(|command| take_effect(command, broker));
+    Ok(())
+}
+
+/// While others may change them as well.
+fn set_parameters(
+    global: impl Iterator<Item = GlobalParameterRecord>,
+    given: impl Iterator<Item = ParameterRecord>,
+    broker: &Broker,
+    by: By<'_>,
+) -> Result<(), DocumentError> {
+    let refused = |refused: Refused| DocumentError::new("parameters", refused.to_string());
+    for parameter in global {
+        drop(broker.set_global_parameter(by, parameter).map_err(refused)?);
+    }
+    for parameter in given {
+        let set = match parameter.value.as_object().filter(|_| parameter.vhost_limits().is_some()) {
+            Some(limits) => broker.set_vhost_limits(by, &parameter.vhost, limits),
+            None => broker.set_parameter(by, parameter),
+        };
+        drop(set.map_err(refused)?);
     }
     Ok(())
 }
@@ -79,22 +118,24 @@ fn apply_access(
     document: &Document,
     broker: &Broker,
     stored: &Snapshot,
+    by: Option<By<'_>>,
 ) -> Result<(), DocumentError> {
     let users = document.users.iter().filter(|user| is_new(*user, stored));
-    let kept = document.vhosts.iter().map(|vhost| as_traced(vhost, broker));
-    let vhosts = kept.filter(|vhost| is_new(vhost, stored));
-    let permissions = document.permissions.iter().filter(|given| is_new(*given, stored));
     let users = users.cloned().map(Access::PutUser);
-    let vhosts = vhosts.map(Access::PutVhost);
+    let permissions = document.permissions.iter().filter(|given| is_new(*given, stored));
     let permissions = permissions.cloned().map(Access::SetPermissions);
-    change_access(users.chain(vhosts).chain(permissions).collect(), broker)?;
-    for vhost in &document.vhosts {
-        match broker.vhost(&vhost.name) {
-            Some(there) => there.describe(vhost),
-            None => {
-                broker.add_vhost(vhost);
-                drop(broker.give_defaults(&vhost.name));
-            }
+    match by {
+        Some(by) => {
+            change_access(users.collect(), broker)?;
+            document.vhosts.iter().try_for_each(|vhost| put_vhost(vhost, broker, by))?;
+            // Whoever makes a vhost may do everything in it, unless the document says otherwise.
+            change_access(permissions.collect(), broker)?;
+        }
+        None => {
+            let kept = document.vhosts.iter().map(|vhost| as_traced(vhost, broker));
+            let vhosts = kept.filter(|vhost| is_new(vhost, stored)).map(Access::PutVhost);
+            change_access(users.chain(vhosts).chain(permissions).collect(), broker)?;
+            document.vhosts.iter().for_each(|vhost| add_vhost(vhost, broker));
         }
     }
     for (name, is_traced) in &document.tracing {
@@ -104,6 +145,32 @@ fn apply_access(
     }
     let topics = document.topic_permissions.iter().filter(|given| is_new(*given, stored));
     change_access(topics.cloned().map(Access::SetTopicPermission).collect(), broker)
+}
+
+/// At the start, where it is defined already.
+fn add_vhost(vhost: &VhostRecord, broker: &Broker) {
+    match broker.vhost(&vhost.name) {
+        Some(there) => there.describe(vhost),
+        None => {
+            broker.add_vhost(vhost);
+            drop(broker.give_defaults(&vhost.name));
+        }
+    }
+}
+
+/// While others may make or delete it as well.
+fn put_vhost(vhost: &VhostRecord, broker: &Broker, by: By<'_>) -> Result<(), DocumentError> {
+    let draft = VhostDraft {
+        description: Some(vhost.description.clone()),
+        tags: Some(vhost.tags.clone()),
+        default_queue_type: Some(vhost.default_queue_type.clone().unwrap_or_default()),
+        protected_from_deletion: Some(vhost.protected_from_deletion),
+        tracing: None,
+    };
+    let put = broker.put_vhost(by, &vhost.name, &draft);
+    put.map(drop).map_err(|refused| {
+        DocumentError::new(format!("vhost '{}'", vhost.name), refused.to_string())
+    })
 }
 
 fn change_access(changes: Vec<Access>, broker: &Broker) -> Result<(), DocumentError> {
@@ -155,7 +222,7 @@ fn declare_exchange(exchange: ExchangeRecord, broker: &Broker) -> Result<(), Doc
         arguments: exchange.arguments,
         window: None,
     };
-    let declared = vhost.declare_exchange(&exchange.name, settings);
+    let declared = patiently(&vhost, || vhost.declare_exchange(&exchange.name, settings.clone()));
     done(declared, || ResourceName::exchange(&exchange.vhost, &exchange.name).to_string())
 }
 
@@ -175,7 +242,7 @@ fn declare_queue(queue: QueueDefinition, broker: &Broker) -> Result<(), Document
         parsed,
         window: None,
     };
-    let declared = vhost.declare_queue(&queue.name, settings, NOBODY);
+    let declared = patiently(&vhost, || vhost.declare_queue(&queue.name, settings.clone(), NOBODY));
     done(declared, || resource.to_string())
 }
 
@@ -184,15 +251,28 @@ fn bind(binding: BindingRecord, broker: &Broker) -> Result<(), DocumentError> {
     let Some(vhost) = broker.vhost(&name) else { return Ok(()) };
     let kind = binding.destination_kind;
     let ends = Ends { source: &source, kind, destination: &destination };
-    let bound = vhost.bind(ends, &routing_key, arguments, NOBODY);
+    let bound = patiently(&vhost, || vhost.bind(ends, &routing_key, arguments.clone(), NOBODY));
     done(bound, || format!("binding from '{source}' to '{destination}' in vhost '{name}'"))
 }
 
 /// No client's connection has this number.
-const NOBODY: ConnectionId = ConnectionId(0);
+pub(super) const NOBODY: ConnectionId = ConnectionId(0);
+
+/// Makes a change, after what is being removed meanwhile.
+pub(super) fn patiently<T>(vhost: &Vhost, mut change: impl FnMut() -> Changed<T>) -> Changed<T> {
+    loop {
+        match change() {
+            Err(Refusal::Later) => vhost.settle(),
+            changed => return changed,
+        }
+    }
+}
 
 /// Whoever loads waits for everything at once.
-fn done<T>(changed: Changed<T>, object: impl Fn() -> String) -> Result<(), DocumentError> {
+pub(super) fn done<T>(
+    changed: Changed<T>,
+    object: impl Fn() -> String,
+) -> Result<(), DocumentError> {
     match changed {
         Ok((_, durable)) => {
             drop(durable);

@@ -11,7 +11,7 @@ use crate::auth::assert_topic_rules;
 use crate::auth::rights::assert_pattern;
 use crate::broker::Broker;
 use crate::deduplication;
-use crate::definitions::document::{Document, DocumentError, QueueDefinition};
+use crate::definitions::document::{Document, DocumentError, Fault, QueueDefinition};
 use crate::definitions::records::{BindingRecord, DestinationKind, ExchangeRecord};
 use crate::error::ResourceName;
 use crate::exchange::{Binding, ExchangeKind, Router};
@@ -57,7 +57,8 @@ impl Known {
             self.vhosts.insert(vhost.name.clone());
         }
         self.users.extend(document.users.iter().map(|user| user.name.clone()));
-        self.check_access(document, broker)?;
+        self.check_room(document, broker)?;
+        self.check_permissions(document, broker)?;
         for policy in &document.policies {
             let what = policy.kind.component().replace('_', " ");
             let object = || format!("{what} '{}' in vhost '{}'", policy.name, policy.vhost);
@@ -71,6 +72,7 @@ impl Known {
         for exchange in &document.exchanges {
             self.check_exchange(exchange, broker)?;
         }
+        self.check_topic_permissions(document, broker)?;
         for queue in &document.queues {
             self.check_queue(queue, broker)?;
         }
@@ -80,18 +82,63 @@ impl Known {
         Ok(())
     }
 
-    fn check_access(&self, document: &Document, broker: &Broker) -> Result<(), DocumentError> {
+    /// Whether the queues that are new fit into the limits that their vhosts have, or get by this
+    /// document. RabbitMQ goes by the former alone, and leaves out of the new vhosts what does not fit.
+    fn check_room(&self, document: &Document, broker: &Broker) -> Result<(), DocumentError> {
+        let mut added = HashMap::<&str, usize>::new();
+        for queue in &document.queues {
+            if !self.has_queue(&queue.vhost, &queue.name, broker) {
+                *added.entry(&queue.vhost).or_default() += 1;
+            }
+        }
+        let given = document.parameters.iter();
+        let given = given.filter_map(|given| Some((&*given.vhost, given.vhost_limits()?)));
+        let given: HashMap<_, _> = given.collect();
+        for (name, count) in added {
+            let vhost = broker.vhost(name);
+            let own = || vhost.as_ref().map(|vhost| vhost.own_limits()).unwrap_or_default();
+            let limits = given.get(name).copied().unwrap_or_else(own);
+            let there = vhost.as_ref().map_or(0, |vhost| vhost.queues().len());
+            if let Some(max) = limits.max_queues.filter(|max| there + count > *max as usize) {
+                let told = format!(
+                    "Adding {count} queue(s) to virtual host \"{name}\" would exceed the limit of \
+                     {max} queue(s).\n\nThis virtual host currently has {there} queue(s) \
+                     defined.\n\nImport aborted!"
+                );
+                let reason =
+                    format!("{count} more would exceed the limit of vhost '{name}', {max}");
+                return Err(DocumentError::of("queues", Fault::told(reason, told)));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_permissions(&self, document: &Document, broker: &Broker) -> Result<(), DocumentError> {
         for given in &document.permissions {
             let object = || format!("permissions of '{}' in vhost '{}'", given.user, given.vhost);
             self.assert_user(&given.user, broker, object)?;
             self.assert_vhost(&given.vhost, broker, object)?;
             assert_patterns(&[&given.configure, &given.write, &given.read], object)?;
         }
+        Ok(())
+    }
+
+    fn check_topic_permissions(
+        &self,
+        document: &Document,
+        broker: &Broker,
+    ) -> Result<(), DocumentError> {
         for given in &document.topic_permissions {
             let object =
                 || format!("topic permissions of '{}' in vhost '{}'", given.user, given.vhost);
             self.assert_user(&given.user, broker, object)?;
             self.assert_vhost(&given.vhost, broker, object)?;
+            let name = &given.exchange;
+            if !name.is_empty() && self.exchange(&given.vhost, name, broker).is_none() {
+                let told = format!("{{no_such_exchange,<<\"{name}\">>}}");
+                let fault = Fault::told(format!("there is no exchange '{name}'"), told);
+                return Err(DocumentError::of(object(), fault));
+            }
             let checked = assert_topic_rules(given);
             checked.map_err(|error| DocumentError::new(object(), error.to_string()))?;
         }
@@ -128,7 +175,7 @@ impl Known {
         self.assert_vhost(vhost, broker, || resource.clone())?;
         if broker.vhost(vhost).is_none_or(|vhost| vhost.exchange(name).is_none()) {
             let valid = exchange.kind.validate(&exchange.arguments);
-            valid.map_err(|error| DocumentError::new(&*resource, error.to_string()))?;
+            valid.map_err(|error| DocumentError::of(&*resource, refused(&error)))?;
             let checked = deduplication::check_all(&exchange.arguments);
             checked.map_err(|(key, reason)| {
                 DocumentError::new(resource, format!("invalid arg '{key}': {reason}"))
@@ -147,8 +194,8 @@ impl Known {
         let resource = ResourceName::queue(&queue.vhost, &queue.name);
         self.assert_vhost(&queue.vhost, broker, || resource.to_string())?;
         if !self.has_queue(&queue.vhost, &queue.name, broker) {
-            arguments::parse(&queue.arguments, &resource)
-                .map_err(|error| DocumentError::new(resource.to_string(), error.to_string()))?;
+            let parsed = arguments::parse(&queue.arguments, &resource);
+            parsed.map_err(|error| DocumentError::of(resource.to_string(), refused(&error)))?;
             assert_properties(queue)
                 .map_err(|reason| DocumentError::new(resource.to_string(), reason))?;
         }
@@ -160,21 +207,16 @@ impl Known {
         let BindingRecord { vhost, source, destination, .. } = binding;
         let object = || format!("binding from '{source}' to '{destination}' in vhost '{vhost}'");
         self.assert_vhost(vhost, broker, object)?;
-        let missing = |what: &str, name: &str| {
-            DocumentError::new(object(), format!("there is no {what} '{name}'"))
+        let kind = self.exchange(vhost, source, broker);
+        let has_destination = match binding.destination_kind {
+            DestinationKind::Exchange => self.exchange(vhost, destination, broker).is_some(),
+            DestinationKind::Queue => self.has_queue(vhost, destination, broker),
         };
-        let Some(kind) = self.exchange(vhost, source, broker) else {
-            return Err(missing("exchange", source));
+        let (Some(kind), true) = (kind, has_destination) else {
+            let missing = ends(binding).into_iter().zip([kind.is_some(), has_destination]);
+            let missing = missing.filter(|(_, is_there)| !is_there).map(|(end, _)| end);
+            return Err(DocumentError::of(object(), missing_ends(vhost, missing.collect())));
         };
-        match binding.destination_kind {
-            DestinationKind::Exchange if self.exchange(vhost, destination, broker).is_none() => {
-                return Err(missing("exchange", destination));
-            }
-            DestinationKind::Queue if !self.has_queue(vhost, destination, broker) => {
-                return Err(missing("queue", destination));
-            }
-            DestinationKind::Exchange | DestinationKind::Queue => {}
-        }
         // As good as any other destination: only key and arguments are looked at.
         let (routing_key, arguments) = (binding.routing_key.clone(), binding.arguments.clone());
         let like = Binding { destination: 0_u32, routing_key, arguments };
@@ -204,7 +246,8 @@ impl Known {
         if self.vhosts.contains(name) || broker.vhost(name).is_some() {
             return Ok(());
         }
-        Err(DocumentError::new(object(), format!("there is no vhost '{name}'")))
+        let told = format!("Please create virtual host \"{name}\" prior to importing definitions.");
+        Err(DocumentError::of(object(), Fault::told(format!("there is no vhost '{name}'"), told)))
     }
 
     fn assert_user(
@@ -216,8 +259,34 @@ impl Known {
         if self.users.contains(name) || broker.users().user(name).is_some() {
             return Ok(());
         }
-        Err(DocumentError::new(object(), format!("there is no user '{name}'")))
+        let told = format!("{{no_such_user,<<\"{name}\">>}}");
+        Err(DocumentError::of(object(), Fault::told(format!("there is no user '{name}'"), told)))
     }
+}
+
+/// What a client would be refused with.
+fn refused(error: &impl ToString) -> Fault {
+    let reason = error.to_string();
+    Fault::told(reason.clone(), format!("precondition_failed: {reason}"))
+}
+
+/// Both ends of a binding, the source first.
+fn ends(binding: &BindingRecord) -> [(&'static str, &str); 2] {
+    let kind = match binding.destination_kind {
+        DestinationKind::Exchange => "exchange",
+        DestinationKind::Queue => "queue",
+    };
+    [("exchange", &binding.source), (kind, &binding.destination)]
+}
+
+fn missing_ends(vhost: &str, missing: Vec<(&'static str, &str)>) -> Fault {
+    let term = |(kind, name): &(&str, &str)| {
+        format!("{{not_found,{{resource,<<\"{vhost}\">>,{kind},<<\"{name}\">>}}}}")
+    };
+    let reasons = missing.iter().map(|(kind, name)| format!("there is no {kind} '{name}'"));
+    let terms: Vec<_> = missing.iter().map(term).collect();
+    let told = format!("{{resources_missing,[{}]}}", terms.join(",\n                    "));
+    Fault::told(reasons.collect::<Vec<_>>().join(", "), told)
 }
 
 fn assert_patterns(patterns: &[&String], object: impl Fn() -> String) -> Result<(), DocumentError> {

@@ -1,13 +1,20 @@
-//! Definitions from RabbitMQ's files into a broker.
+//! Definitions in RabbitMQ's format, into a broker and out of it.
 //!
-//! Called by `startup`, before anything listens. `files` finds and reads what the configuration
-//! names, `definitions::document` understands it, `check` holds it against what there is, `apply`
-//! makes it so. Stays true: nothing of a file is applied that cannot be applied as a whole, as far as
-//! that can be known before; what is loaded again changes nothing and writes nothing.
+//! At the start `startup` has loaded what the configuration names, which `files` finds; while the broker
+//! runs, management exports and imports (`running`). `definitions::document` understands and writes the
+//! format, `gather` says what a broker has, `check` holds a document against it, `difference` says what
+//! it would change, `apply` makes it so and `prune` takes away what is not wanted. Stays true: nothing of
+//! a document is applied that cannot be applied as a whole, as far as that can be known before; what is
+//! loaded again changes nothing and writes nothing.
 
 mod apply;
 mod check;
 mod files;
+mod gather;
+mod difference;
+mod prune;
+#[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
+pub(crate) mod running;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,6 +31,8 @@ use crate::definitions::command::{Command, Parameter};
 use crate::definitions::document::{Document, DocumentError};
 use crate::definitions::parameters::{self, ImportRecord, VHOST_LIMITS};
 use crate::definitions::records::DefinitionError;
+use crate::password;
+use crate::secret::Secret;
 
 /// Why definitions were not loaded. One line.
 #[derive(Debug, Error)]
@@ -77,13 +86,14 @@ pub(crate) fn load(
     for (path, text) in &files {
         let failed = |source| ImportError::Document { path: path.clone(), source };
         let mut document = Document::read(text, broker.logins().hashing()).map_err(failed)?;
+        keep_as_there(&mut document, broker);
         known.give_types(&mut document, broker);
         known.check(&document, broker).map_err(failed)?;
         documents.push((path, document));
     }
     for (path, document) in documents {
         tell(path, &document);
-        apply::apply(document, broker, stored)
+        apply::apply(document, broker, stored, None)
             .map_err(|source| ImportError::Document { path: path.clone(), source })?;
     }
     if !is_last {
@@ -91,6 +101,27 @@ pub(crate) fn load(
     }
     broker.definitions().settled().wait()?;
     Ok(())
+}
+
+/// Passwords that are right as they are keep their hashes, and users of whose limits nothing is said their
+/// limits.
+fn keep_as_there(document: &mut Document, broker: &Broker) {
+    let Document { users, passwords, unlimited, .. } = document;
+    for user in users {
+        let Some(there) = broker.users().user(&user.name) else { continue };
+        if unlimited.contains(&user.name) {
+            user.limits = there.limits;
+        }
+        let given = passwords.iter().find(|(name, _)| *name == user.name);
+        let is_right = |password: &Secret| {
+            let password = password.expose().as_bytes();
+            password::verify(there.hashing_algorithm, &there.password_hash, password)
+        };
+        if given.is_some_and(|(_, password)| is_right(password)) {
+            user.password_hash.clone_from(&there.password_hash);
+            user.hashing_algorithm = there.hashing_algorithm;
+        }
+    }
 }
 
 fn tell(path: &Path, document: &Document) {

@@ -1,9 +1,11 @@
 //! Files into a broker: what is there afterwards, what stays, and what is refused as a whole.
 
+mod running;
+
 use std::fs;
 use std::sync::Arc;
 
-use leveret_protocol::types::FieldValue;
+use leveret_protocol::types::{FieldTable, FieldValue};
 use leveret_storage::metadata::{MemoryMetadata, MetadataStore};
 use serde_json::{Value, json};
 
@@ -11,17 +13,19 @@ use super::*;
 use crate::auth::{Logins, Users};
 use crate::config::{Config, ServeOptions};
 use crate::definitions::held::HeldMetadata;
-use crate::definitions::records;
+use crate::definitions::records::{self, DestinationKind};
 use crate::definitions::store::DefinitionStore;
 use crate::keys::ConnectionId;
 use crate::password::{self, HashingAlgorithm};
+use crate::queue::QueueSettings;
 use crate::stores::tests::in_memory;
+use crate::vhost::bindings::Ends;
 
 const ME: ConnectionId = ConnectionId(1);
 
 struct Rig<S> {
     store: Arc<S>,
-    broker: Broker,
+    broker: Arc<Broker>,
     directory: tempfile::TempDir,
 }
 
@@ -39,7 +43,7 @@ fn rig_with<S: MetadataStore + 'static>(lines: &str, store: Arc<S>) -> Rig<S> {
     let stored = records::load(&store.read().unwrap()).unwrap();
     let users = Users::new(Arc::clone(&definitions), &stored, &[], &[]);
     let logins = Logins::new(&config.authentication).unwrap();
-    let broker = Broker::new(&config, users, logins, definitions, in_memory());
+    let broker = Arc::new(Broker::new(&config, users, logins, definitions, in_memory()));
     Rig { store, broker, directory }
 }
 
@@ -267,14 +271,14 @@ fn a_document_that_is_there_already_is_not_written_again() {
     let read =
         || Document::read(document.to_string().as_bytes(), HashingAlgorithm::Sha256).unwrap();
     let rig = rig_on(HeldMetadata::new());
-    apply::apply(read(), &rig.broker, &rig.store.read().unwrap()).unwrap();
+    apply::apply(read(), &rig.broker, &rig.store.read().unwrap(), None).unwrap();
     assert_ne!(rig.store.sync(), 0);
     rig.store.set_full(true);
-    apply::apply(read(), &rig.broker, &rig.store.read().unwrap()).unwrap();
+    apply::apply(read(), &rig.broker, &rig.store.read().unwrap(), None).unwrap();
     assert_eq!(rig.store.waiting(), [0; 0]);
     document["queues"][0]["name"] = json!("another");
     let read = Document::read(document.to_string().as_bytes(), HashingAlgorithm::Sha256).unwrap();
-    let error = apply::apply(read, &rig.broker, &rig.store.read().unwrap()).unwrap_err();
+    let error = apply::apply(read, &rig.broker, &rig.store.read().unwrap(), None).unwrap_err();
     let text = error.to_string();
     assert!(text.starts_with("queue 'another' in vhost 'v': ") && text.contains("disk is full"));
 }

@@ -24,6 +24,8 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("connection.panicked", "a connection met a fault of the broker, and was closed"),
     ("connection.refused", "a client did not come so far as to open a vhost"),
     ("connection.send_timeout", "a client did not read what it was sent"),
+    ("definitions.imported", "somebody imported definitions"),
+    ("definitions.passed_over", "something that was imported has no effect"),
     ("limits.changed", "somebody limited a user or a vhost"),
     ("login.refused", "a user was not let in"),
     ("permission.changed", "somebody gave a user rights in a vhost, or took them"),

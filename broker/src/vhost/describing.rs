@@ -18,7 +18,6 @@ const LIMITS: &str = "limits";
 
 impl Vhost {
     /// How it is described.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
     pub(crate) fn about(&self) -> VhostRecord {
         self.about.lock().clone()
     }

@@ -16,6 +16,7 @@ mod death_history;
 pub(crate) mod deduplicating;
 mod delayed;
 mod describing;
+mod listing;
 pub(crate) mod destination;
 mod newest;
 #[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]

@@ -3,18 +3,9 @@
 //! Stays true: limits count at once for what is opened and declared from now on; what there is stays.
 
 use super::{Broker, By, Refused};
-use crate::definitions::parameters::VhostLimits;
+use crate::definitions::parameters::{LIMITS, VhostLimits};
 use crate::definitions::store::Durable;
 use crate::policy::{Definition, limits};
-
-/// What may be limited of a vhost; the last three are ours.
-const LIMITS: [&str; 5] = [
-    "max-connections",
-    "max-queues",
-    "max-held-bytes",
-    "max-publish-rate",
-    "max-publish-byte-rate",
-];
 
 impl Broker {
     /// Limits a vhost, in place of the limits that it has: an object with `max-connections`,

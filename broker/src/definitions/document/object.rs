@@ -6,7 +6,7 @@
 use leveret_protocol::types::FieldTable;
 use serde_json::{Map, Value};
 
-use super::DocumentError;
+use super::{DocumentError, Fault, Scope};
 use crate::definitions::json_arguments;
 
 /// The longest name or routing key, in bytes (AMQP 0-9-1 §4.2.5.3).
@@ -16,11 +16,17 @@ const SHORT_MAX: usize = 255;
 pub(super) struct Object<'a> {
     /// `None` for an object that is not there: it has none.
     members: Option<&'a Map<String, Value>>,
+    scope: Scope<'a>,
 }
 
 impl<'a> Object<'a> {
-    pub(super) fn new(members: &'a Map<String, Value>) -> Self {
-        Self { members: Some(members) }
+    pub(super) fn new(members: &'a Map<String, Value>, scope: Scope<'a>) -> Self {
+        Self { members: Some(members), scope }
+    }
+
+    /// What the document speaks of.
+    pub(super) fn scope(&self) -> Scope<'a> {
+        self.scope
     }
 
     /// A member that is there and not null.
@@ -29,10 +35,10 @@ impl<'a> Object<'a> {
     }
 
     /// Reads every object of a category, which may be missing.
-    pub(super) fn each<T>(
+    pub(super) fn each<T, E: Into<Fault>>(
         &self,
         category: &str,
-        read: impl Fn(&Object<'_>) -> Result<T, String>,
+        read: impl Fn(&Object<'_>) -> Result<T, E>,
     ) -> Result<Vec<T>, DocumentError> {
         let Some(list) = self.find(category) else { return Ok(Vec::new()) };
         let Some(list) = list.as_array() else {
@@ -45,9 +51,9 @@ impl<'a> Object<'a> {
                 let Some(members) = item.as_object() else {
                     return Err(DocumentError::new(place(), "it is not an object"));
                 };
-                let object = Object::new(members);
-                read(&object).map_err(|reason| {
-                    DocumentError::new(format!("{}{}", place(), object.title()), reason)
+                let object = Object::new(members, self.scope);
+                read(&object).map_err(|fault| {
+                    DocumentError::of(format!("{}{}", place(), object.title()), fault)
                 })
             })
             .collect()
@@ -98,11 +104,14 @@ impl<'a> Object<'a> {
 
     /// The vhost it is in. Files that were exported for a single vhost do not name it.
     pub(super) fn vhost(&self) -> Result<String, String> {
-        match self.find("vhost") {
-            Some(_) => self.text("vhost"),
-            None => Err("'vhost' is missing: definitions that were exported for a single vhost \
-                         cannot be loaded at start"
-                .to_owned()),
+        match (self.scope, self.find("vhost")) {
+            (Scope::Vhost(name), _) => Ok(name.to_owned()),
+            (Scope::Whole, Some(_)) => self.text("vhost"),
+            (Scope::Whole, None) => {
+                Err("'vhost' is missing: definitions that were exported for a single vhost \
+                         are loaded into one"
+                    .to_owned())
+            }
         }
     }
 
@@ -129,9 +138,11 @@ impl<'a> Object<'a> {
     /// An object, empty where there is none; an empty list stands for one in some versions.
     pub(super) fn object(&self, name: &str) -> Result<Self, String> {
         match self.find(name) {
-            None => Ok(Self { members: None }),
-            Some(Value::Array(list)) if list.is_empty() => Ok(Self { members: None }),
-            Some(Value::Object(members)) => Ok(Self::new(members)),
+            None => Ok(Self { members: None, scope: self.scope }),
+            Some(Value::Array(list)) if list.is_empty() => {
+                Ok(Self { members: None, scope: self.scope })
+            }
+            Some(Value::Object(members)) => Ok(Self::new(members, self.scope)),
             Some(_) => Err(format!("'{name}' is not an object")),
         }
     }

@@ -3,6 +3,7 @@
 use leveret_protocol::types::FieldValue;
 use serde_json::json;
 
+use super::written::Author;
 use super::*;
 use crate::password;
 
@@ -198,7 +199,7 @@ fn the_first_object_that_cannot_be_read_is_named() {
         (
             json!({"queues": [{"name": "q"}]}),
             "queues, entry 1 ('q'): 'vhost' is missing: definitions that were exported for a single \
-             vhost cannot be loaded at start",
+             vhost are loaded into one",
         ),
         (
             json!({"queues": [{"name": "q".repeat(256), "vhost": ""}]}),
@@ -275,4 +276,54 @@ fn users_and_policies_are_refused_in_words_that_help() {
     ] {
         assert_eq!(fault(&document), expected);
     }
+}
+
+/// The answer of RabbitMQ 4.3.6 to `GET /api/definitions/wdx`, octet for octet.
+const OF_A_VHOST: &str = concat!(
+    r#"{"description":"d","metadata":{"description":"d","tags":["a","b"],"default_queue_type":"quorum"},"#,
+    r#""rabbitmq_version":"4.3.6","product_name":"RabbitMQ","product_version":"4.3.6","#,
+    r#""rabbit_version":"4.3.6","exchanges":[{"arguments":{},"auto_delete":false,"durable":false,"#,
+    r#""name":"x2","type":"headers"}],"parameters":[{"component":"operator_policy","name":"o1","value":"#,
+    r#"{"apply-to":"queues","definition":{"max-length":5},"pattern":"^q","priority":3}},"#,
+    r#"{"component":"vhost-limits","name":"limits","value":{"max-queues":50}}],"policies":["#,
+    r#"{"apply-to":"queues","definition":{"max-length":5},"name":"p1","pattern":"^q","priority":3}],"#,
+    r#""limits":{"max-queues":50},"explanation":"Definitions of virtual host 'wdx'","#,
+    r#""original_vhost_name":"wdx","rabbitmq_definition_format":"single_virtual_host","queues":["#,
+    r#"{"arguments":{"x-message-ttl":5,"x-queue-type":"quorum"},"auto_delete":false,"durable":true,"#,
+    r#""name":"q1","type":"quorum"},{"arguments":{"x-queue-type":"classic"},"auto_delete":true,"#,
+    r#""durable":false,"name":"qc","type":"classic"}],"bindings":[{"arguments":{},"destination":"qc","#,
+    r#""destination_type":"queue","routing_key":"","source":"amq.fanout"},{"arguments":{},"#,
+    r#""destination":"x2","destination_type":"exchange","routing_key":"rk","source":"x1"},"#,
+    r#"{"arguments":{"a":1,"b":[1,2]},"destination":"q1","destination_type":"queue","#,
+    r#""routing_key":"rk","source":"x1"}]}"#,
+);
+
+/// Parts of its answer to `GET /api/definitions`, in their order.
+const OF_ALL: &str = concat!(
+    r#"{"permissions":[{"configure":"a","read":"c","user":"wdu","vhost":"wdx","write":"b"}],"#,
+    r#""rabbitmq_version":"4.3.6","product_name":"RabbitMQ","product_version":"4.3.6","#,
+    r#""rabbit_version":"4.3.6","vhosts":[{"limits":{"max-queues":50},"metadata":{"description":"d","#,
+    r#""tags":["a","b"],"default_queue_type":"quorum"},"name":"wdx"}],"users":["#,
+    r#"{"hashing_algorithm":"rabbit_password_hashing_sha256","limits":{"max-channels":5},"#,
+    r#""name":"wdu","password_hash":"m0rzlcF3CNzWX3X/f/N5on/1ml6URraYL4MeQ3K6Zj4vu8+d","#,
+    r#""tags":["monitoring"]}],"exchanges":[],"global_parameters":[{"name":"cluster_tags","value":[]}],"#,
+    r#""parameters":[{"component":"vhost-limits","name":"limits","value":{"max-queues":50},"#,
+    r#""vhost":"wdx"}],"policies":[{"apply-to":"queues","definition":{"max-length":5},"name":"p1","#,
+    r#""pattern":"^q","priority":3,"vhost":"wdx"}],"topic_permissions":[{"exchange":"amq.topic","#,
+    r#""read":"c","user":"wdu","vhost":"wdx","write":"b"}],"#,
+    r#""explanation":"Definitions of cluster 'peer5683@vm'","rabbitmq_definition_format":"cluster","#,
+    r#""original_cluster_name":"peer5683@vm","queues":[],"bindings":[]}"#,
+);
+
+#[test]
+fn what_rabbitmq_exports_is_written_as_it_writes_it() {
+    let [product, version, cluster_name] = ["RabbitMQ", "4.3.6", "peer5683@vm"].map(str::to_owned);
+    let author = Author { product, version, cluster_name };
+    let hashing = HashingAlgorithm::Sha256;
+    let whole = Document::read(OF_ALL.as_bytes(), hashing).unwrap();
+    assert_eq!(String::from_utf8(whole.written(Scope::Whole, &author)).unwrap(), OF_ALL);
+    let scope = Scope::Vhost("wdx");
+    let mut of_vhost = Document::read_of(scope, OF_A_VHOST.as_bytes(), hashing).unwrap();
+    of_vhost.vhosts = whole.vhosts;
+    assert_eq!(String::from_utf8(of_vhost.written(scope, &author)).unwrap(), OF_A_VHOST);
 }

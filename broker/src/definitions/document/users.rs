@@ -4,9 +4,11 @@
 
 use serde_json::Value;
 
+use super::Fault;
 use super::object::Object;
 use crate::definitions::records::{UserLimits, UserRecord};
 use crate::password::{self, HashingAlgorithm};
+use crate::secret::Secret;
 
 /// RabbitMQ: more tags than these are refused.
 const TAGS_MAX: usize = 32;
@@ -16,11 +18,12 @@ pub(super) fn user(
     user: &Object<'_>,
     version: Option<&str>,
     hashing: HashingAlgorithm,
-) -> Result<UserRecord, String> {
+) -> Result<UserRecord, Fault> {
     let (password_hash, hashing_algorithm) =
         match (user.find("password"), user.find("password_hash")) {
             (Some(_), Some(_)) => {
-                return Err("it has both 'password' and 'password_hash'".to_owned());
+                let told = "both_password_and_password_hash_are_provided";
+                return Err(Fault::told("it has both 'password' and 'password_hash'", told));
             }
             (Some(_), None) => {
                 let password = user.text("password")?;
@@ -39,6 +42,18 @@ pub(super) fn user(
         tags: tags(user)?,
         limits: limits(user)?,
     })
+}
+
+/// The name of a user of whose limits nothing is said.
+pub(super) fn unlimited(user: &Object<'_>) -> Result<Option<String>, String> {
+    let is_silent = user.find("limits").is_none();
+    is_silent.then(|| user.short("name")).transpose()
+}
+
+/// The name and the password of a user that comes with one.
+pub(super) fn password(user: &Object<'_>) -> Result<Option<(String, Secret)>, String> {
+    let given = user.find("password").map(|_| user.text("password")).transpose()?;
+    given.map(|given| Ok((user.short("name")?, Secret::new(given)))).transpose()
 }
 
 /// Below zero is no limit.
@@ -60,11 +75,14 @@ fn limits(user: &Object<'_>) -> Result<UserLimits, String> {
     })
 }
 
-fn hash(user: &Object<'_>, made_by: HashingAlgorithm) -> Result<String, String> {
+fn hash(user: &Object<'_>, made_by: HashingAlgorithm) -> Result<String, Fault> {
     let hash = user.text("password_hash")?;
     match password::assert_hash(made_by, &hash) {
         Ok(()) => Ok(hash),
-        Err(reason) => Err(format!("'password_hash' {reason}")),
+        Err(reason) => {
+            let told = format!("{{not_base64,<<\"{hash}\">>}}");
+            Err(Fault::told(format!("'password_hash' {reason}"), told))
+        }
     }
 }
 
@@ -85,15 +103,15 @@ fn hashing_algorithm(
 }
 
 /// The tags have to be there, empty or not; in 2.x there was one flag instead.
-fn tags(user: &Object<'_>) -> Result<Vec<String>, String> {
+fn tags(user: &Object<'_>) -> Result<Vec<String>, Fault> {
     let tags = match (user.find("tags"), user.find("administrator")) {
         (Some(_), _) => user.words("tags")?,
         (None, Some(Value::Bool(true))) => vec!["administrator".to_owned()],
         (None, Some(_)) => Vec::new(),
-        (None, None) => return Err("'tags' is missing".to_owned()),
+        (None, None) => return Err(Fault::told("'tags' is missing", "tags_not_present")),
     };
     if tags.len() > TAGS_MAX {
-        return Err(format!("it has more than {TAGS_MAX} tags"));
+        return Err(format!("it has more than {TAGS_MAX} tags").into());
     }
     Ok(tags)
 }
