@@ -121,8 +121,8 @@ impl Drop for Running {
     }
 }
 
-/// Starts the broker with nothing of our environment, out of reach of the terminal's Ctrl-C, which
-/// asks for an orderly end of the run.
+/// Starts the broker with nothing of our environment, without the port of its management, which others
+/// may have, and out of reach of the terminal's Ctrl-C, which asks for an orderly end of the run.
 fn spawn(binary: &Path, directory: &Path) -> io::Result<Child> {
     let config = directory.join("leveret.conf");
     File::create(&config)?;
@@ -133,6 +133,7 @@ fn spawn(binary: &Path, directory: &Path) -> io::Result<Child> {
         .arg("--config")
         .arg(config)
         .env_clear()
+        .env("LEVERET_MANAGEMENT_TCP_PORT", "none")
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output)

@@ -4,7 +4,7 @@
 //! alarms and the negotiable limits. Stays true: everything here can be reached from any task;
 //! registries are read by cloning the `Arc` out.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "some commands are for the command line"))]
 pub(crate) mod access;
 pub(crate) mod admission;
 mod defaults;

@@ -27,6 +27,7 @@ use crate::config::{Config, ConfigError, Listeners};
 use crate::connection::arrival::{Arrivals, canonical};
 use crate::connection::half_open::{HalfOpen, HalfOpenLimits, Place};
 use crate::connection::{self, SHUTDOWN_REASON};
+use crate::http::{self, Door, Listening, LocalSocket, Management};
 use crate::logging::LogControl;
 use crate::metrics;
 use crate::resources;
@@ -99,15 +100,21 @@ async fn serve(config: Config, log: LogControl, read_again: ReadAgain) -> Result
     let broker = Arc::clone(&started.broker);
     broker.has_log(log.clone());
     tell_of_watermarks(&broker);
+    let mut listening = Vec::new();
     if let Some(address) = config.prometheus {
         let listener = listen(address, &config.listeners)?;
-        info!("started Prometheus listener on {}", listener.local_addr()?);
+        let address = listener.local_addr()?;
+        info!("started Prometheus listener on {address}");
+        listening.push(Listening { protocol: "http/prometheus", address, with_tls: false });
         let name = config.identity.cluster_name.clone();
         let source = metrics::Source::new(Arc::clone(&broker), name);
         tokio::spawn(metrics::serve(listener, move || source.snapshot()));
     }
     let connections = TaskTracker::new();
-    listen_to_clients(&config, tls.as_ref(), &broker, &connections)?;
+    listening.extend(listen_to_clients(&config, tls.as_ref(), &broker, &connections)?);
+    let (management, certificates) = manage(&config, tls.as_ref(), &broker, listening)?;
+    // Until the end: its file goes with it.
+    let _local_socket = manage_locally(&config, &management);
     tokio::spawn(Arc::clone(broker.timer()).run());
     tokio::spawn(Arc::clone(&broker).publish_events());
     let messages = Arc::clone(broker.messages());
@@ -118,8 +125,11 @@ async fn serve(config: Config, log: LogControl, read_again: ReadAgain) -> Result
         Arc::clone(broker.messages()),
         Arc::clone(broker.watermarks()),
     ));
+    management.is_ready_now();
     info!("Server startup complete; 0 plugins started.");
-    let mut reloading = Reloading { config, log, read_again, broker: Arc::clone(&broker), tls };
+    let broker_too = Arc::clone(&broker);
+    let mut reloading =
+        Reloading { config, log, read_again, broker: broker_too, tls, certificates };
     signals.wait(&mut reloading).await;
     let patience = reloading.config.shutdown_timeout;
     broker.stopping().cancel();
@@ -129,13 +139,61 @@ async fn serve(config: Config, log: LogControl, read_again: ReadAgain) -> Result
     Ok(())
 }
 
-/// Opens every listener of AMQP.
+/// Opens the doors of the management API. With what TLS is spoken there, if it is.
+fn manage(
+    config: &Config,
+    amqp_tls: Option<&Arc<Tls>>,
+    broker: &Arc<Broker>,
+    mut listening: Vec<Listening>,
+) -> Result<(Arc<Management>, Option<Arc<Tls>>), Error> {
+    let (settings, mut doors, mut own_tls) = (&config.management, Vec::new(), None);
+    let mut open = |address, with_tls: bool| {
+        let listener = listen(address, &config.listeners)?;
+        let address = listener.local_addr()?;
+        let (protocol, kind) = if with_tls { ("https", "HTTPS") } else { ("http", "HTTP") };
+        info!("started management listener ({kind}) on {address}");
+        listening.push(Listening { protocol, address, with_tls });
+        Ok::<_, Error>(listener)
+    };
+    if let Some(address) = settings.tcp {
+        doors.push(Door::Tcp(open(address, false)?));
+    }
+    if let Some((address, options)) = &settings.tls {
+        let tls = Arc::new(Tls::new(options)?);
+        doors.push(Door::Tls(open(*address, true)?, Arc::clone(&tls)));
+        own_tls = Some(tls);
+    }
+    let certificates = amqp_tls.into_iter().chain(&own_tls).map(Arc::clone).collect();
+    let management = Management::new(Arc::clone(broker), config, listening, certificates);
+    for door in doors {
+        tokio::spawn(http::serve(door, Arc::clone(&management)));
+    }
+    Ok((management, own_tls))
+}
+
+/// Opens the socket of this machine's command line. The broker does without it where it cannot be.
+fn manage_locally(config: &Config, management: &Arc<Management>) -> Option<LocalSocket> {
+    match LocalSocket::bind(&config.data_dir) {
+        Ok((listener, bound)) => {
+            info!("started management listener on {}", bound.path().display());
+            tokio::spawn(http::serve(Door::Local(listener), Arc::clone(management)));
+            Some(bound)
+        }
+        Err(error) => {
+            warn!("there is no socket for the command line in the data directory: {error}");
+            None
+        }
+    }
+}
+
+/// Opens every listener of AMQP, and says where they are.
 fn listen_to_clients(
     config: &Config,
     tls: Option<&Arc<Tls>>,
     broker: &Arc<Broker>,
     connections: &TaskTracker,
-) -> Result<(), Error> {
+) -> Result<Vec<Listening>, Error> {
+    let mut listening = Vec::new();
     let Listeners { nodelay, proxy_protocol, handshake_timeout: patience, .. } = config.listeners;
     let max = config.limits.listener_connections;
     let arrivals = |tls| Arc::new(Arrivals { tls, proxy_protocol, patience });
@@ -145,13 +203,17 @@ fn listen_to_clients(
     let encrypted = config.tls.addresses.iter().map(|address| (address, "TLS (SSL)", &encrypted));
     for (address, kind, arrivals) in plain.chain(encrypted) {
         let listener = listen(*address, &config.listeners)?;
-        info!("started {kind} listener on {}", listener.local_addr()?);
+        let address = listener.local_addr()?;
+        info!("started {kind} listener on {address}");
+        let with_tls = arrivals.tls.is_some();
+        let protocol = if with_tls { "amqp/ssl" } else { "amqp" };
+        listening.push(Listening { protocol, address, with_tls });
         let broker = Arc::clone(broker);
         let (arrivals, half_open) = (Arc::clone(arrivals), Arc::clone(&half_open));
         let (connections, options) = (connections.clone(), (nodelay, max));
         tokio::spawn(accept(listener, arrivals, broker, connections, half_open, options));
     }
-    Ok(())
+    Ok(listening)
 }
 
 /// The first lines: what runs here, and by which files. Values may be secrets.

@@ -165,14 +165,29 @@ impl fmt::Display for LoginRefused {
 }
 
 impl Refusal {
+    /// Whether the password was right, and the address was not.
+    pub(crate) fn is_of_address(&self) -> bool {
+        matches!(self.why, LoginRefused::NotLoopback(_))
+    }
+
+    /// Tells the log of a login over HTTP, unless this address has had lines enough.
+    pub(crate) fn log_http(&self, peer: &str, user: &str) {
+        let Self { why, line } = self;
+        if let Some(more) = line.more() {
+            tracing::error!(
+                event = "login.refused",
+                connection = peer,
+                user,
+                mechanism = "HTTP",
+                "login refused on the management API from {peer}: {why}{more}"
+            );
+        }
+    }
+
     /// Tells the log, unless this address has had lines enough.
     pub(crate) fn log(&self, connection: &str, user: &str, mechanism: &str) {
         let Self { why, line } = self;
-        let more = match line {
-            Line::None => return,
-            Line::Written { unwritten: 0 } => String::new(),
-            Line::Written { unwritten } => format!(" ({unwritten} more from there before it)"),
-        };
+        let Some(more) = line.more() else { return };
         tracing::error!(
             event = "login.refused",
             connection,

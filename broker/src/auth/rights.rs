@@ -36,6 +36,13 @@ pub(crate) struct PatternError {
     reason: String,
 }
 
+impl PatternError {
+    /// The expression, and what is wrong with it.
+    pub(crate) fn parts(self) -> (String, String) {
+        (self.expression, self.reason)
+    }
+}
+
 /// A right's extent, compiled.
 #[derive(Debug, Clone)]
 pub(super) enum Pattern {

@@ -54,6 +54,19 @@ pub(super) enum Line {
     None,
 }
 
+impl Line {
+    /// What the line ends with, if there is one.
+    pub(super) fn more(self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Written { unwritten: 0 } => Some(String::new()),
+            Self::Written { unwritten } => {
+                Some(format!(" ({unwritten} more from there before it)"))
+            }
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Failures {
     count: u32,

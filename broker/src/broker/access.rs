@@ -11,7 +11,6 @@ mod permissions;
 mod users;
 mod vhosts;
 
-#[cfg_attr(not(test), expect(unused_imports, reason = "for management, which is above"))]
 pub(crate) use users::{Credential, UserDraft};
 pub(crate) use vhosts::VhostDraft;
 

@@ -112,6 +112,18 @@ impl Admissions {
         }
     }
 
+    /// How many channels there are.
+    pub(crate) fn channels(&self) -> usize {
+        self.channels.load(Ordering::Relaxed)
+    }
+
+    /// How many connections and channels a user has.
+    pub(crate) fn of_user(&self, user: &str) -> (usize, usize) {
+        let open = self.open.lock();
+        let of = open.users.get(user);
+        of.map_or((0, 0), |of| (of.connections, of.channels.load(Ordering::Relaxed)))
+    }
+
     /// How many connections a vhost has.
     pub(crate) fn in_vhost(&self, vhost: &str) -> usize {
         self.open.lock().vhosts.get(vhost).copied().unwrap_or_default()

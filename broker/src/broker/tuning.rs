@@ -59,6 +59,17 @@ impl Broker {
     }
 }
 
+impl Broker {
+    /// Where the log goes, as RabbitMQ names it.
+    pub(crate) fn log_files(&self) -> Vec<String> {
+        let Some(log) = self.log.get() else { return Vec::new() };
+        let settings = log.settings();
+        let file = settings.file.map(|file| file.path.display().to_string());
+        let console = if settings.is_stderr { "<stderr>" } else { "<stdout>" };
+        file.into_iter().chain(settings.console.map(|_| console.to_owned())).collect()
+    }
+}
+
 #[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
 impl Broker {
     /// Every open connection by its name, with what holds it back and since when.

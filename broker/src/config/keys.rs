@@ -14,8 +14,8 @@ use leveret_storage::messages::{Engine, FsyncPolicy};
 use super::types::{
     ADDRESS, BACKLOG, BOOLEAN, CHANNELS, COUNT, DIRECTORY, ENGINE, FRAME_MAX, FSYNC_POLICY,
     HASHING, IMPORT_BACKEND, INITIAL_FRAME_MAX, LIMIT, LISTENER, LOG_FILTER, MECHANISM,
-    MESSAGE_SIZE, MILLISECONDS, MULTIPLE, Mechanism, NAME, NAMES, NONE, PATTERN, PORT, RATIO,
-    SECONDS, SIZE, TEXT, Type,
+    MESSAGE_SIZE, MILLISECONDS, MULTIPLE, Mechanism, NAME, NAMES, NONE, PATTERN, PORT,
+    PORT_OR_NONE, RATIO, SECONDS, SIZE, TEXT, Type,
 };
 use super::types_auth::{
     BACKEND, HTTP_METHOD, HttpMethod, NamedBackend, SCOPE_SYNTAX, SECURE_URL, SIGNATURE,
@@ -82,6 +82,8 @@ pub(super) fn is_wildcard(pattern: &str) -> bool {
 /// Other names that RabbitMQ has for a key.
 pub(super) const ALIASES: &[(&str, &str)] = &[
     ("connection_max", "max_connections"),
+    ("management.listener.ip", "management.tcp.ip"),
+    ("management.listener.port", "management.tcp.port"),
     ("management.load_definitions", "load_definitions"),
     ("max_channels_per_connection", "channel_max"),
 ];
@@ -432,6 +434,59 @@ keys! {
     PROMETHEUS_PORT: u16 = "prometheus.tcp.port", PORT, Example("15692");
     /// The address of that port. Every address if it is not set.
     PROMETHEUS_IP: IpAddr = "prometheus.tcp.ip", ADDRESS, Example("127.0.0.1");
+    /// The port of the management API, under /api. 'none' turns it off; the socket leveret.sock in the
+    /// data directory, which is for this machine's command line, stays.
+    MANAGEMENT_PORT: Option<u16> = "management.tcp.port", PORT_OR_NONE, Default("15672");
+    /// The address of that port. Every address if it is not set.
+    MANAGEMENT_IP: IpAddr = "management.tcp.ip", ADDRESS, Example("127.0.0.1");
+    /// The port of the same with TLS, usually 15671. None if it is not set.
+    MANAGEMENT_SSL_PORT: Option<u16> = "management.ssl.port", PORT_OR_NONE, Example("15671");
+    /// The address of that port. Every address if it is not set.
+    MANAGEMENT_SSL_IP: IpAddr = "management.ssl.ip", ADDRESS, Example("127.0.0.1");
+    /// As ssl_options.cacertfile, which counts if this is not set; so it is with the others.
+    MANAGEMENT_CACERTFILE: PathBuf =
+        "management.ssl.cacertfile", DIRECTORY, Example("/etc/leveret/ca_certificate.pem");
+    /// As ssl_options.certfile.
+    MANAGEMENT_CERTFILE: PathBuf =
+        "management.ssl.certfile", DIRECTORY, Example("/etc/leveret/server_certificate.pem");
+    /// As ssl_options.keyfile.
+    MANAGEMENT_KEYFILE: PathBuf =
+        "management.ssl.keyfile", DIRECTORY, Example("/etc/leveret/server_key.pem");
+    /// As ssl_options.verify.
+    MANAGEMENT_VERIFY: bool = "management.ssl.verify", VERIFY, Example("verify_none");
+    /// As ssl_options.fail_if_no_peer_cert.
+    MANAGEMENT_FAIL_IF_NO_PEER_CERT: bool =
+        "management.ssl.fail_if_no_peer_cert", BOOLEAN, Example("false");
+    /// As ssl_options.depth.
+    MANAGEMENT_DEPTH: usize = "management.ssl.depth", CHAIN_DEPTH, Example("10");
+    /// As ssl_options.versions.
+    MANAGEMENT_VERSIONS: TlsVersion =
+        "management.ssl.versions.<n>", TLS_VERSION, Example("tlsv1.3");
+    /// As ssl_options.ciphers.
+    MANAGEMENT_CIPHERS: String =
+        "management.ssl.ciphers.<n>", CIPHER, Example("ECDHE-RSA-AES256-GCM-SHA384");
+    /// As ssl_options.honor_cipher_order.
+    MANAGEMENT_HONOR_CIPHER_ORDER: bool =
+        "management.ssl.honor_cipher_order", BOOLEAN, Example("false");
+    /// What stands before /api in every path.
+    MANAGEMENT_PATH_PREFIX: String = "management.path_prefix", TEXT, Example("/rabbit");
+    /// The largest body of a request, in bytes. Files of definitions are the largest.
+    MANAGEMENT_BODY_MAX: usize = "management.http.max_body_size", MESSAGE_SIZE, Default("20000000");
+    /// Leaves out how much is going on, and has only what there is.
+    MANAGEMENT_DISABLE_STATS: bool = "management.disable_stats", BOOLEAN, Default("false");
+    /// With management.disable_stats, still tells how many messages queues have.
+    MANAGEMENT_QUEUE_TOTALS: bool = "management.enable_queue_totals", BOOLEAN, Default("false");
+    /// From which sites browsers may ask, with numbers for <n>; '*' is any.
+    MANAGEMENT_CORS_ORIGIN: String =
+        "management.cors.allow_origins.<n>", TEXT, Example("https://example.com");
+    /// How long browsers may remember that, in seconds.
+    MANAGEMENT_CORS_MAX_AGE: u16 = "management.cors.max_age", SECONDS, Default("1800");
+    /// The header content-security-policy of every answer.
+    MANAGEMENT_CSP: String =
+        "management.csp.policy", TEXT, Default("script-src 'self'; object-src 'self'");
+    /// The header strict-transport-security of every answer. None if it is not set.
+    MANAGEMENT_HSTS: String =
+        "management.hsts.policy", TEXT, Example("max-age=31536000; includeSubDomains");
     /// Whether to log to standard output.
     LOG_CONSOLE: bool = "log.console", BOOLEAN, Default("true");
     /// Whether the console is standard output or standard error. Read at the start alone.

@@ -17,6 +17,7 @@ mod error;
 mod inapplicable;
 mod keys;
 mod logging;
+mod management;
 mod message_storage;
 mod oauth2;
 mod reference;
@@ -40,6 +41,7 @@ pub use check::{Report, main_file};
 pub use definitions::LoadDefinitions;
 pub use error::{ConfigError, Origin};
 pub use logging::{LogFile, LogOutput, Logging};
+pub use management::Management;
 pub use message_storage::MessageStorage;
 pub use oauth2::OAuth2;
 pub use options::ServeOptions;
@@ -88,6 +90,8 @@ pub struct Config {
     pub identity: Identity,
     /// Where metrics can be read, if anywhere. `[::]` stands for every address of both families.
     pub prometheus: Option<SocketAddr>,
+    /// Where the management API is.
+    pub management: Management,
     /// What is logged.
     pub logging: Logging,
     /// Where definitions and messages are kept.
@@ -218,6 +222,7 @@ impl Config {
             disk_free_limit: DiskFreeLimit::build(&settings)?,
             identity: Identity::build(&settings)?,
             prometheus: prometheus(&settings)?,
+            management: Management::build(&settings)?,
             logging: Logging::build(&settings)?,
             data_dir: settings.get(&keys::DATA_DIR)?,
             message_storage: MessageStorage::build(&settings)?,

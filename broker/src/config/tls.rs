@@ -77,6 +77,37 @@ impl TlsListeners {
 }
 
 impl TlsOptions {
+    /// Those of the management API: what it does not say itself is as for AMQP.
+    pub(super) fn of_management(settings: &Settings) -> Result<Self, ConfigError> {
+        let amqp = Self::build(settings)?;
+        let or = |own: Option<bool>, other| own.unwrap_or(other);
+        let of_list = |own: Vec<_>, others| match own.is_empty() {
+            true => others,
+            false => own.into_iter().map(|(_, name)| name).collect(),
+        };
+        let versions = settings.each(&keys::MANAGEMENT_VERSIONS)?.into_iter();
+        let versions: Vec<TlsVersion> = versions.map(|(_, version)| version).collect();
+        Ok(Self {
+            cacertfile: settings.find(&keys::MANAGEMENT_CACERTFILE)?.or(amqp.cacertfile),
+            certfile: settings.find(&keys::MANAGEMENT_CERTFILE)?.or(amqp.certfile),
+            keyfile: settings.find(&keys::MANAGEMENT_KEYFILE)?.or(amqp.keyfile),
+            // Browsers and tools have no certificate, whatever clients of AMQP have.
+            verify_peer: or(settings.find(&keys::MANAGEMENT_VERIFY)?, false),
+            fail_if_no_peer_cert: or(settings.find(&keys::MANAGEMENT_FAIL_IF_NO_PEER_CERT)?, false),
+            depth: settings.find(&keys::MANAGEMENT_DEPTH)?.unwrap_or(amqp.depth),
+            versions: if versions.is_empty() { amqp.versions } else { versions },
+            ciphers: of_list(settings.each(&keys::MANAGEMENT_CIPHERS)?, amqp.ciphers),
+            honor_cipher_order: or(
+                settings.find(&keys::MANAGEMENT_HONOR_CIPHER_ORDER)?,
+                amqp.honor_cipher_order,
+            ),
+            crl_check: amqp.crl_check,
+            crl_directories: amqp.crl_directories,
+            handshake_timeout: amqp.handshake_timeout,
+            login: amqp.login,
+        })
+    }
+
     fn build(settings: &Settings) -> Result<Self, ConfigError> {
         // Both were checked when they were set: there is one source, and keys that have a password
         // are refused with their file.

@@ -99,6 +99,14 @@ pub(super) const MILLISECONDS: Type<Duration> = Type {
 
 pub(super) const PORT: Type<u16> = Type { name: "a port", parse: |text| text.parse().ok() };
 
+pub(super) const PORT_OR_NONE: Type<Option<u16>> = Type {
+    name: "a port, or none",
+    parse: |text| match text {
+        "none" => Some(None),
+        port => port.parse().ok().map(Some),
+    },
+};
+
 pub(super) const ADDRESS: Type<IpAddr> =
     Type { name: "an IP address", parse: |text| text.parse().ok() };
 

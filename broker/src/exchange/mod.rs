@@ -116,6 +116,22 @@ impl ExchangeKind {
         }
     }
 
+    /// What management says of it.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Direct => "AMQP direct exchange, as per the AMQP specification",
+            Self::Fanout => "AMQP fanout exchange, as per the AMQP specification",
+            Self::Topic => "AMQP topic exchange, as per the AMQP specification",
+            Self::Headers => "AMQP headers exchange, as per the AMQP specification",
+            Self::ConsistentHash => "Consistent Hashing Exchange",
+            Self::Random => "Random Exchange",
+            Self::ModulusHash => "Modulus Hashing Exchange",
+            Self::RecentHistory => "Recent History Exchange",
+            Self::Delayed => "Delayed Message Exchange",
+        }
+    }
+
     /// The kind that an exchange of this kind routes as: its own, or, of one that delays messages,
     /// the one that its arguments name.
     #[must_use]

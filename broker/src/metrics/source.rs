@@ -34,7 +34,7 @@ impl Source {
             cluster_name: self.cluster_name.clone(),
             process: ProcessState {
                 resident_bytes: resources::resident_bytes(),
-                open_fds: open_fds(),
+                open_fds: resources::open_descriptors(),
                 max_fds: rustix::process::getrlimit(rustix::process::Resource::Nofile).current,
                 cpu: cpu(),
                 started: self.started,
@@ -50,12 +50,6 @@ impl Source {
             store: StoreState::of(&**self.broker.messages().durable()),
         }
     }
-}
-
-fn open_fds() -> Option<u64> {
-    let listed = std::fs::read_dir("/proc/self/fd").ok()?.count() as u64;
-    // The list itself was open.
-    Some(listed.saturating_sub(1))
 }
 
 /// User and system time of this process.
@@ -149,7 +143,7 @@ mod tests {
 
     #[test]
     fn this_process_can_be_read() {
-        assert!(open_fds().is_some_and(|count| count > 2));
+        assert!(resources::open_descriptors().is_some_and(|count| count > 2));
         assert!(cpu().is_some());
     }
 

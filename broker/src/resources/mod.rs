@@ -166,6 +166,13 @@ pub(crate) fn resident_bytes() -> Option<u64> {
     Some(pages * rustix::param::page_size() as u64)
 }
 
+/// Open file descriptors of the process, sockets among them.
+pub(crate) fn open_descriptors() -> Option<u64> {
+    let listed = std::fs::read_dir("/proc/self/fd").ok()?.count() as u64;
+    // The list itself was open.
+    Some(listed.saturating_sub(1))
+}
+
 /// The process's resident memory in bytes, without pages that hold nothing any more.
 fn used_bytes() -> Option<u64> {
     resident_bytes().map(|resident| resident.saturating_sub(allocator::purgeable_bytes()))

@@ -23,6 +23,8 @@ pub(super) struct Reloading {
     pub read_again: ReadAgain,
     pub broker: Arc<Broker>,
     pub tls: Option<Arc<Tls>>,
+    /// What the management API is served with.
+    pub certificates: Option<Arc<Tls>>,
 }
 
 impl Reloading {
@@ -32,14 +34,14 @@ impl Reloading {
             Ok(config) => self.adopt(config),
             Err(error) => refuse(&error),
         }
-        if let Some(tls) = &self.tls {
+        for tls in self.tls.iter().chain(&self.certificates) {
             tls.refresh(true);
         }
     }
 
     /// Reads the files of TLS again if they have changed.
     pub(super) fn look_at_certificates(&self) {
-        if let Some(tls) = &self.tls {
+        for tls in self.tls.iter().chain(&self.certificates) {
             tls.refresh(false);
         }
     }
@@ -52,6 +54,9 @@ impl Reloading {
         self.broker.adopt(&read);
         if let Some(tls) = &self.tls {
             tls.adopt(&read.tls.options);
+        }
+        if let (Some(tls), Some((_, options))) = (&self.certificates, &read.management.tls) {
+            tls.adopt(options);
         }
         let changed = read.settled.changed_since(&self.config.settled);
         info!(

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
 use parking_lot::Mutex;
-use rustls::{ProtocolVersion, ServerConnection};
+use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -125,6 +125,21 @@ impl Tls {
             }
             Err(error) => error!("TLS goes on with the certificate it had: {error}"),
         }
+    }
+
+    /// What is served with now, for whoever shakes hands by itself.
+    pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.served.load().config)
+    }
+
+    /// Our certificate in a few words.
+    pub(crate) fn about(&self) -> String {
+        self.served.load().about.clone()
+    }
+
+    /// Until when it is good, in seconds since 1970.
+    pub(crate) fn expires_seconds(&self) -> u64 {
+        self.served.load().expires_seconds
     }
 
     /// Shakes hands with a client. `input` gets what it sent along with the end of its handshake.

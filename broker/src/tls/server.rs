@@ -28,6 +28,8 @@ pub(super) struct Loaded {
     pub(super) config: Arc<ServerConfig>,
     /// Our certificate in a few words.
     pub(super) about: String,
+    /// Until when it is good, in seconds since 1970; for ever if it does not say.
+    pub(super) expires_seconds: u64,
     /// The names our certificate is good for.
     pub(super) names: String,
     pub(super) warnings: Vec<String>,
@@ -48,6 +50,12 @@ pub(super) fn load(options: &TlsOptions) -> Result<Loaded, TlsError> {
         None => Vec::new(),
     };
     complete(&mut chain, &authorities);
+    let expires_seconds = chain
+        .iter()
+        .filter_map(|der| Certificate::parse(der))
+        .map(|certificate| certificate.validity.not_after)
+        .min()
+        .unwrap_or(u64::MAX);
     let (about, names) = describe(&chain, &mut warnings);
     let provider = Arc::new(provider(options, &mut warnings)?);
     let versions = versions(options, &mut warnings)?;
@@ -65,7 +73,7 @@ pub(super) fn load(options: &TlsOptions) -> Result<Loaded, TlsError> {
         TlsError::file("ssl_options.keyfile", keyfile, detail)
     })?;
     config.ignore_client_order = options.honor_cipher_order;
-    Ok(Loaded { config: Arc::new(config), about, names, warnings })
+    Ok(Loaded { config: Arc::new(config), about, expires_seconds, names, warnings })
 }
 
 /// Adds what stands between our certificate and its root, where the authorities' file has it: so

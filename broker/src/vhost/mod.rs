@@ -289,6 +289,11 @@ impl Vhost {
         self.queues.get(name).map(|entry| Arc::clone(entry.value()))
     }
 
+    /// How many exchanges there are, the default one among them.
+    pub(crate) fn exchange_count(&self) -> usize {
+        self.exchanges.len() + 1
+    }
+
     /// All queues, in no order.
     pub(crate) fn queues(&self) -> Vec<Arc<Queue>> {
         self.queues.iter().map(|entry| Arc::clone(entry.value())).collect()

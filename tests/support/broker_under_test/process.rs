@@ -42,7 +42,13 @@ impl RunningBroker {
     /// Starts `binary` and does not wait until it is ready.
     pub(super) fn launch(binary: &Path, places: Places<'_>) -> Self {
         let stderr = File::create(places.directory.join("stderr")).expect("a writable file");
-        let mut process = Command::new(binary)
+        let mut command = Command::new(binary);
+        let config = std::fs::read_to_string(places.directory.join("leveret.conf"));
+        if !config.is_ok_and(|config| config.contains("management.tcp.port")) {
+            // Brokers that run at the same time cannot all have its port.
+            command.env("LEVERET_MANAGEMENT_TCP_PORT", "none");
+        }
+        let mut process = command
             .args(["--port", "0", "--data-dir"])
             .arg(places.data)
             .arg("--config")

@@ -1,0 +1,117 @@
+//! What is asked of the broker as a whole: its version, who is asking it, its name, and what RabbitMQ
+//! has switches for.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use serde_json::{Map, Value, json};
+
+use super::Management;
+use super::answer::{Answer, blocking, done, json};
+use super::authorization::{Administrator, Monitor, Visitor};
+use super::listing::{Listing, Rendered, by};
+use super::nodes::assert_node;
+use super::request::Query;
+use crate::password;
+
+/// The features that clients of RabbitMQ's look for before they use them; all are there.
+const FEATURES: [(&str, &str); 6] = [
+    ("detailed_queues_endpoint", "Queues can be listed with all that is known of them"),
+    ("direct_exchange_routing_v2", "Direct exchanges find queues without looking at each binding"),
+    ("maintenance_mode_status", "Whether a node is being drained is told"),
+    ("quorum_queue", "Quorum queues"),
+    ("stream_queue", "Queues of type stream are known by name"),
+    ("virtual_host_metadata", "Vhosts have descriptions and tags"),
+];
+
+/// `GET /api/version`, for everybody.
+pub(super) async fn version(State(management): State<Arc<Management>>) -> Answer {
+    Ok(json(&management.identity.version))
+}
+
+/// `GET /api/whoami`.
+pub(super) async fn whoami(visitor: Visitor) -> Answer {
+    Ok(json(&json!({
+        "name": visitor.name(),
+        "tags": visitor.tags(),
+        "is_internal_user": visitor.is_internal(),
+    })))
+}
+
+/// `GET /api/cluster-name`.
+pub(super) async fn cluster_name(State(management): State<Arc<Management>>, _: Visitor) -> Answer {
+    Ok(json(&json!({"name": management.identity.cluster_name})))
+}
+
+/// `GET /api/extensions`: pages that a web interface would load.
+pub(super) async fn extensions(_: Visitor) -> Answer {
+    Ok(json(&json!([])))
+}
+
+/// `GET /api/feature-flags`.
+pub(super) async fn feature_flags(_: Visitor, query: Query) -> Answer {
+    let flag = |(name, description): (&str, &str)| {
+        Rendered(json!({
+            "name": name,
+            "desc": description,
+            "doc_url": "",
+            "state": "enabled",
+            "stability": "required",
+            "require_level": "hard",
+            "experiment_level": "supported",
+            "callbacks": [],
+            "provided_by": "rabbit",
+        }))
+    };
+    let flags = FEATURES.into_iter().map(flag).collect();
+    Ok(json(&Listing::of(&query)?.list(flags, by(&["name"]))?))
+}
+
+/// `PUT /api/feature-flags/NAME/enable`: they all are.
+pub(super) async fn enable_feature_flag(_: Administrator, Path(_name): Path<String>) -> Answer {
+    Ok(done())
+}
+
+/// `GET /api/deprecated-features`: there are none that will go.
+pub(super) async fn deprecated_features(_: Visitor) -> Answer {
+    Ok(json(&json!([])))
+}
+
+/// `POST /api/rebalance/queues`: all leaders are on the one node there is.
+pub(super) async fn rebalance(_: Administrator) -> Answer {
+    Ok(done())
+}
+
+/// `GET /api/auth/attempts/NODE`. Logins over AMQP and HTTP are counted together.
+pub(super) async fn attempts(
+    State(management): State<Arc<Management>>,
+    _: Monitor,
+    Path(node): Path<String>,
+) -> Answer {
+    assert_node(&node)?;
+    let attempts = management.broker.logins().attempts();
+    Ok(json(&json!([{
+        "protocol": "amqp091",
+        "auth_attempts": attempts.succeeded + attempts.failed,
+        "auth_attempts_failed": attempts.failed,
+        "auth_attempts_succeeded": attempts.succeeded,
+    }])))
+}
+
+/// `GET /api/auth/attempts/NODE/source`: who tried is in the log.
+pub(super) async fn attempts_by_source(_: Monitor, Path(node): Path<String>) -> Answer {
+    assert_node(&node)?;
+    Ok(json(&json!([])))
+}
+
+/// `GET /api/auth/hash_password/PASSWORD`.
+pub(super) async fn hash_password(
+    State(management): State<Arc<Management>>,
+    _: Administrator,
+    Path(password): Path<String>,
+) -> Answer {
+    let hashing = management.broker.logins().hashing();
+    let hash = blocking(move || password::hash(hashing, password.as_bytes())).await?;
+    let answer = Map::from_iter([("ok".to_owned(), Value::String(hash))]);
+    Ok(json(&answer))
+}

@@ -1,0 +1,210 @@
+//! The management API over HTTP: what RabbitMQ's management plugin answers under `/api`
+//! (<https://www.rabbitmq.com/docs/http-api-reference>), and what this broker has beside it.
+//!
+//! Started by `server`, which gives it the doors that requests come through: TCP, TLS, and the socket
+//! `leveret.sock` in the data directory for whoever may use the command line. A request goes
+//! `listener` → [`Management::answer`] → `routes` → one file a resource. Shared by the resources:
+//! `authorization` (who asks, and what it may see), `request` (paths, queries, bodies), `lenient` (what
+//! bodies say), `listing` (paging, sorting, columns), `answer` (statuses, errors).
+//!
+//! Stays true: nothing is done twice, since handlers call what AMQP's own handlers call; what takes
+//! locks or time runs where blocking is allowed; no lock is held while an answer is rendered. Bodies are
+//! read leniently, answers are strict: RabbitMQ's statuses, texts and types.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of values of JSON, and of refusals, those that are not meant are passed on as they are"
+)]
+
+mod listener;
+mod local_socket;
+
+mod routes;
+
+#[expect(dead_code, reason = "bindings have a place of their own")]
+mod answer;
+#[expect(dead_code, reason = "queues and connections are somebody's")]
+mod authorization;
+mod lenient;
+mod listing;
+mod request;
+
+mod broker_itself;
+mod health;
+mod limits;
+mod nodes;
+mod overview;
+mod permissions;
+#[expect(dead_code, reason = "queues are counted one by one")]
+mod statistics;
+mod users;
+mod vhosts;
+
+pub(crate) use listener::{Door, serve};
+pub(crate) use local_socket::LocalSocket;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY,
+    HeaderMap, HeaderName, HeaderValue, ORIGIN, STRICT_TRANSPORT_SECURITY, VARY,
+};
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+
+use crate::broker::Broker;
+use crate::clock;
+use crate::config::{Config, Identity, Management as Settings};
+use crate::tls::Tls;
+
+/// Where requests of somebody come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// From this address.
+    Network(SocketAddr),
+    /// From whoever may open the socket in the data directory.
+    Local,
+}
+
+/// A port on which the broker listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Listening {
+    /// RabbitMQ's name for what is spoken there.
+    pub protocol: &'static str,
+    /// Where.
+    pub address: SocketAddr,
+    /// Whether with TLS.
+    pub with_tls: bool,
+}
+
+/// See the module documentation.
+pub(crate) struct Management {
+    broker: Arc<Broker>,
+    settings: Settings,
+    identity: Identity,
+    /// The name of the cluster, which may be given another.
+    data_dir: PathBuf,
+    config_files: Vec<PathBuf>,
+    listening: Vec<Listening>,
+    tls: Vec<Arc<Tls>>,
+    /// When the broker was started, in milliseconds since the epoch.
+    started_ms: u64,
+    is_ready: AtomicBool,
+}
+
+impl Management {
+    /// Of a broker that listens there, with these certificates.
+    pub(crate) fn new(
+        broker: Arc<Broker>,
+        config: &Config,
+        listening: Vec<Listening>,
+        tls: Vec<Arc<Tls>>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            broker,
+            settings: config.management.clone(),
+            identity: config.identity.clone(),
+            data_dir: config.data_dir.clone(),
+            config_files: config.files.clone(),
+            listening,
+            tls,
+            started_ms: clock::unix_millis(),
+            is_ready: AtomicBool::new(false),
+        })
+    }
+
+    /// The start is complete.
+    pub(crate) fn is_ready_now(&self) {
+        self.is_ready.store(true, Ordering::Release);
+    }
+
+    /// Whether clients can be served: the start is complete, and the end has not begun.
+    fn is_ready(&self) -> bool {
+        self.is_ready.load(Ordering::Acquire) && !self.broker.stopping().is_cancelled()
+    }
+
+    /// Everything there is to ask.
+    fn service(self: &Arc<Self>) -> Service {
+        TowerToHyperService::new(routes::all().with_state(Arc::clone(self)))
+    }
+
+    /// Answers a request.
+    async fn answer(
+        self: Arc<Self>,
+        service: Service,
+        peer: Peer,
+        mut request: hyper::Request<Incoming>,
+    ) -> Response {
+        let origin = request.headers().get(ORIGIN).cloned();
+        let is_asking = request.method() == Method::OPTIONS;
+        let mut response = match request::normalise(request.uri(), &self.settings.path_prefix) {
+            Some(_) if is_asking => Response::new(Body::empty()),
+            Some(uri) => {
+                *request.uri_mut() = uri;
+                request.extensions_mut().insert(peer);
+                // A router cannot fail.
+                let request: Request<Incoming> = request;
+                service.call(request).await.unwrap_or_else(|never| match never {})
+            }
+            None => answer::not_found(),
+        };
+        self.add_headers(response.headers_mut(), origin.as_ref(), is_asking);
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            *response.body_mut() = Body::empty();
+        }
+        response
+    }
+
+    fn add_headers(&self, headers: &mut HeaderMap, origin: Option<&HeaderValue>, asking: bool) {
+        let mut add = |name: HeaderName, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        };
+        add(VARY, "accept, accept-encoding, origin");
+        if !self.settings.content_security_policy.is_empty() {
+            add(CONTENT_SECURITY_POLICY, &self.settings.content_security_policy);
+        }
+        if let Some(policy) = &self.settings.strict_transport_security {
+            add(STRICT_TRANSPORT_SECURITY, policy);
+        }
+        let allowed = &self.settings.allowed_origins;
+        let is_allowed = |origin: &&str| allowed.iter().any(|one| one == "*" || one == origin);
+        let origin = origin.and_then(|origin| origin.to_str().ok()).filter(is_allowed);
+        if let Some(origin) = origin {
+            add(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            add(ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
+            if asking {
+                let age = self.settings.origins_max_age_seconds.to_string();
+                add(ACCESS_CONTROL_MAX_AGE, &age);
+                add(ACCESS_CONTROL_ALLOW_METHODS, "HEAD, GET, PUT, POST, DELETE, OPTIONS");
+                add(ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, x-reason");
+            }
+        }
+        if !headers.contains_key(CACHE_CONTROL) {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        }
+    }
+}
+
+type Service = TowerToHyperService<Router>;
+
+impl Peer {
+    /// The address, or this machine's own.
+    fn address(self) -> IpAddr {
+        match self {
+            Self::Network(address) => address.ip().to_canonical(),
+            Self::Local => IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! `GET /api/overview`: the broker at a glance, of vhosts that the visitor may see.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde_json::{Map, Value, json};
+
+use super::answer::{Answer, blocking, json};
+use super::authorization::Visitor;
+use super::listing::Columns;
+use super::request::Query;
+use super::statistics::{self, QueueTotals};
+use super::{Listening, Management};
+use crate::exchange::ExchangeKind;
+use crate::names;
+use crate::vhost::Vhost;
+
+/// What stands for versions of Erlang, which tools show and do not compare.
+pub(super) const NO_ERLANG: &str = "n/a";
+
+/// `GET /api/overview`.
+pub(super) async fn overview(
+    State(management): State<Arc<Management>>,
+    visitor: Visitor,
+    query: Query,
+) -> Answer {
+    let vhosts = visitor.visible_vhosts(&management).await;
+    let columns = Columns::of(&query);
+    let rendered = blocking(move || {
+        let mut fields = management.about();
+        let has_totals = !management.settings.disable_stats;
+        fields.extend(management.totals(&visitor, &vhosts, has_totals));
+        if visitor.is_monitor() {
+            fields.extend(management.about_node());
+        }
+        columns.of_value(fields.into())
+    });
+    Ok(json(&rendered.await?))
+}
+
+impl Management {
+    /// Who it is.
+    fn about(&self) -> Map<String, Value> {
+        let version = &self.identity.version;
+        let fields = json!({
+            "management_version": version,
+            "rabbitmq_version": version,
+            "product_name": self.identity.product,
+            "product_version": version,
+            "leveret_version": env!("CARGO_PKG_VERSION"),
+            "cluster_name": self.identity.cluster_name,
+            "cluster_tags": {},
+            "node_tags": {},
+            "node": names::node(),
+            "erlang_version": NO_ERLANG,
+            "erlang_full_version": NO_ERLANG,
+            "crypto_lib_version": "rustls with ring",
+            "rates_mode": "basic",
+            "sample_retention_policies": {
+                "global": [600, 3600, 28800, 86400],
+                "basic": [600, 3600],
+                "detailed": [600],
+            },
+            "exchange_types": exchange_types(),
+            "default_queue_type": "classic",
+            "disable_stats": self.settings.disable_stats,
+            "enable_queue_totals": self.settings.enable_queue_totals,
+            "is_op_policy_updating_enabled": true,
+            "require_definition_json_extension": false,
+            "statistics_db_event_queue": 0,
+        });
+        object(fields)
+    }
+
+    /// How much there is in these vhosts. Locks one queue after the other.
+    fn totals(
+        &self,
+        visitor: &Visitor,
+        vhosts: &[Arc<Vhost>],
+        has_totals: bool,
+    ) -> Map<String, Value> {
+        let (mut queues, mut exchanges) = (QueueTotals::default(), 0);
+        let mut acknowledged = 0;
+        for vhost in vhosts {
+            exchanges += vhost.exchange_count();
+            acknowledged += vhost.consumed_before().ack_times.total();
+            for queue in vhost.queues() {
+                queues.add(&queue);
+                acknowledged += queue.truth().consumed.ack_times.total();
+            }
+        }
+        let (connections, channels) = match visitor.is_monitor() {
+            true => (self.broker.connection_count(), self.broker.admissions().channels()),
+            false => self.broker.admissions().of_user(visitor.name()),
+        };
+        let mut fields = object(json!({
+            "object_totals": {
+                "channels": channels,
+                "connections": connections,
+                "consumers": queues.consumers,
+                "exchanges": exchanges,
+                "queues": queues.queues,
+            },
+            "churn_rates": statistics::churn(),
+            "message_stats": statistics::of_broker(acknowledged),
+        }));
+        if has_totals || self.settings.enable_queue_totals {
+            fields.insert("queue_totals".to_owned(), queues.fields().into());
+        }
+        fields
+    }
+
+    /// Where it listens.
+    fn about_node(&self) -> Map<String, Value> {
+        let listeners: Vec<Value> = self.listening.iter().map(listener).collect();
+        let mut contexts = self.contexts();
+        for context in &mut contexts {
+            if let Value::Object(fields) = context {
+                fields.insert("node".to_owned(), names::node().into());
+            }
+        }
+        object(json!({"listeners": listeners, "contexts": contexts}))
+    }
+
+    /// The API itself, as RabbitMQ lists what answers over HTTP.
+    pub(super) fn contexts(&self) -> Vec<Value> {
+        let prefix = &self.settings.path_prefix;
+        let path = if prefix.is_empty() { "/" } else { prefix };
+        let own = self.listening.iter().filter(|one| one.protocol.starts_with("http"));
+        let own = own.filter(|one| !one.protocol.ends_with("prometheus"));
+        let context = |one: &Listening| {
+            json!({
+                "description": "RabbitMQ Management",
+                "path": path,
+                "ip": one.address.ip().to_string(),
+                "port": one.address.port().to_string(),
+                "ssl_opts": [],
+                "cowboy_opts": "[]",
+            })
+        };
+        own.map(context).collect()
+    }
+}
+
+fn listener(listening: &Listening) -> Value {
+    json!({
+        "node": names::node(),
+        "protocol": listening.protocol,
+        "ip_address": listening.address.ip().to_string(),
+        "port": listening.address.port(),
+        "socket_opts": {},
+        "tls": listening.with_tls,
+    })
+}
+
+/// Every type of exchange there is.
+pub(super) fn exchange_types() -> Vec<Value> {
+    let described = |kind: ExchangeKind| json!({"name": kind.name(), "description": kind.description(), "enabled": true});
+    ExchangeKind::ALL.into_iter().map(described).collect()
+}
+
+/// The fields of an object.
+pub(super) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Map::new()
+        }
+    }
+}

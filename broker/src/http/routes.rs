@@ -1,0 +1,129 @@
+//! Which path is whose: the table of everything that can be asked.
+//!
+//! Made once by `Management::service`. Paths have a vhost's name, and every other name, as one part,
+//! percent-encoded. See <https://www.rabbitmq.com/docs/http-api-reference>.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{MethodRouter, get, post, put};
+
+use super::{
+    Management, answer, broker_itself, health, limits, nodes, overview, permissions, users, vhosts,
+};
+
+type Routes = Router<Arc<Management>>;
+type Methods = MethodRouter<Arc<Management>>;
+
+/// All of them.
+pub(super) fn all() -> Routes {
+    let api = Router::new()
+        .merge(of_the_broker())
+        .merge(of_users())
+        .merge(of_vhosts())
+        .nest("/health/checks", health_checks());
+    Router::new()
+        .nest("/api", api)
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .fallback(|| async { answer::not_found() })
+}
+
+/// Reads what is read only.
+fn reads<H, T>(handler: H) -> Methods
+where
+    H: axum::handler::Handler<T, Arc<Management>>,
+    T: 'static,
+{
+    get(handler)
+}
+
+fn of_the_broker() -> Routes {
+    Router::new()
+        .route("/version", reads(broker_itself::version))
+        .route("/whoami", reads(broker_itself::whoami))
+        .route("/overview", reads(overview::overview))
+        .route("/cluster-name", reads(broker_itself::cluster_name))
+        .route("/extensions", reads(broker_itself::extensions))
+        .route("/feature-flags", reads(broker_itself::feature_flags))
+        .route("/feature-flags/{name}/enable", put(broker_itself::enable_feature_flag))
+        .route("/deprecated-features", reads(broker_itself::deprecated_features))
+        .route("/deprecated-features/used", reads(broker_itself::deprecated_features))
+        .route("/auth/attempts/{node}", reads(broker_itself::attempts))
+        .route("/auth/attempts/{node}/source", reads(broker_itself::attempts_by_source))
+        .route("/auth/hash_password/{password}", reads(broker_itself::hash_password))
+        .route("/nodes", reads(nodes::all))
+        .route("/nodes/{node}", reads(nodes::one))
+        .route("/nodes/{node}/memory", reads(nodes::memory))
+        .route("/rebalance/queues", post(broker_itself::rebalance))
+}
+
+fn of_users() -> Routes {
+    Router::new()
+        .route("/users", reads(users::all))
+        .route("/users/without-permissions", reads(users::without_permissions))
+        .route("/users/bulk-delete", post(users::delete_many))
+        .route("/users/{user}", get(users::one).put(users::put).delete(users::delete))
+        .route("/users/{user}/permissions", reads(permissions::of_user))
+        .route("/users/{user}/topic-permissions", reads(permissions::topics_of_user))
+        .route("/user-limits", reads(limits::of_users))
+        .route("/user-limits/{user}", reads(limits::of_user))
+        .route("/user-limits/{user}/{name}", put(limits::limit_user).delete(limits::free_user))
+        .route("/permissions", reads(permissions::all))
+        .route(
+            "/permissions/{vhost}/{user}",
+            get(permissions::one).put(permissions::put).delete(permissions::delete),
+        )
+        .route("/topic-permissions", reads(permissions::topics))
+        .route(
+            "/topic-permissions/{vhost}/{user}",
+            get(permissions::topics_of)
+                .put(permissions::put_topic)
+                .delete(permissions::delete_topics),
+        )
+        .route(
+            "/topic-permissions/{vhost}/{user}/{exchange}",
+            get(permissions::topic_of).delete(permissions::delete_topic),
+        )
+}
+
+fn of_vhosts() -> Routes {
+    Router::new()
+        .route("/vhosts", reads(vhosts::all))
+        .route("/vhosts/{vhost}", get(vhosts::one).put(vhosts::put).delete(vhosts::delete))
+        .route("/vhosts/{vhost}/permissions", reads(permissions::of_vhost))
+        .route("/vhosts/{vhost}/topic-permissions", reads(permissions::topics_of_vhost))
+        .route(
+            "/vhosts/{vhost}/deletion/protection",
+            post(vhosts::protect).delete(vhosts::unprotect),
+        )
+        .route("/vhosts/{vhost}/start/{node}", post(vhosts::start))
+        .route("/vhost-limits", reads(limits::of_vhosts))
+        .route("/vhost-limits/{vhost}", reads(limits::of_vhost))
+        .route("/vhost-limits/{vhost}/{name}", put(limits::limit_vhost).delete(limits::free_vhost))
+        .route("/aliveness-test/{vhost}", reads(health::aliveness))
+        .route("/healthchecks/node", reads(health::node))
+        .route("/healthchecks/node/{node}", reads(health::node))
+}
+
+fn health_checks() -> Routes {
+    let leaders = "/quorum-queues-without-elected-leaders";
+    Router::new()
+        .route("/alarms", reads(health::alarms))
+        .route("/local-alarms", reads(health::alarms))
+        .route("/virtual-hosts", reads(health::fine))
+        .route("/node-is-quorum-critical", reads(health::quorum))
+        .route("/metadata-store/initialized", reads(health::fine))
+        .route("/metadata-store/initialized/with-data", reads(health::fine))
+        .route(&format!("{leaders}/all-vhosts"), reads(health::fine))
+        .route(&format!("{leaders}/all-vhosts/pattern/{{pattern}}"), reads(health::fine))
+        .route(&format!("{leaders}/vhost/{{vhost}}"), reads(health::fine_in_vhost))
+        .route(&format!("{leaders}/vhost/{{vhost}}/pattern/{{pattern}}"), reads(health::fine))
+        .route("/port-listener/{port}", reads(health::port))
+        .route("/protocol-listener/{protocols}", reads(health::protocols))
+        .route("/certificate-expiration/{within}/{unit}", reads(health::certificates))
+        .route("/is-in-service", reads(health::in_service))
+        .route("/ready-to-serve-clients", reads(health::in_service))
+        .route("/below-node-connection-limit", reads(health::below_connection_limit))
+        .route("/reached-target-cluster-size", reads(health::cluster_size))
+}

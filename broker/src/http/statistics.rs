@@ -1,0 +1,79 @@
+//! How much is going on: counts and rates as RabbitMQ's management has them beside what there is.
+//!
+//! Called by every resource that tells of it. Stays true: what is not counted is told as zero where
+//! tools need the field, and left out where they do not; nothing here touches the way of a message.
+
+use serde_json::{Map, Value, json};
+
+use crate::queue::Queue;
+use crate::queue::truth::QueueTruth;
+
+/// A count with the rate that belongs to it: `name` and `name_details`.
+pub(super) fn counted(fields: &mut Map<String, Value>, name: &str, count: u64) {
+    fields.insert(name.to_owned(), count.into());
+    fields.insert(format!("{name}_details"), json!({"rate": 0.0}));
+}
+
+/// Messages of some queues together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct QueueTotals {
+    pub ready: u64,
+    pub unacked: u64,
+    pub queues: u64,
+    pub consumers: u64,
+}
+
+impl QueueTotals {
+    /// One more queue.
+    pub(super) fn add(&mut self, queue: &Queue) {
+        let counts = queue.counts();
+        // What waits for its time is in the queue, and neither ready nor handed out.
+        self.ready += counts.ready as u64;
+        self.unacked += counts.unacked as u64;
+        self.queues += 1;
+        self.consumers += counts.consumers as u64;
+    }
+
+    /// The fields of `queue_totals`, and of a vhost.
+    pub(super) fn fields(&self) -> Map<String, Value> {
+        let mut fields = Map::new();
+        counted(&mut fields, "messages", self.ready + self.unacked);
+        counted(&mut fields, "messages_ready", self.ready);
+        counted(&mut fields, "messages_unacknowledged", self.unacked);
+        fields
+    }
+}
+
+/// `message_stats` of a queue: what its consumers acknowledged is what is known of it.
+pub(super) fn of_queue(truth: &QueueTruth) -> Value {
+    let mut fields = Map::new();
+    counted(&mut fields, "ack", truth.consumed.ack_times.total());
+    fields.into()
+}
+
+/// `message_stats` of everything.
+pub(super) fn of_broker(acknowledged: u64) -> Value {
+    let mut fields = Map::new();
+    counted(&mut fields, "ack", acknowledged);
+    for name in ["confirm", "deliver", "deliver_get", "publish", "redeliver", "return_unroutable"] {
+        counted(&mut fields, name, 0);
+    }
+    fields.into()
+}
+
+/// `churn_rates`, which are not counted yet.
+pub(super) fn churn() -> Map<String, Value> {
+    let mut fields = Map::new();
+    for name in [
+        "channel_closed",
+        "channel_created",
+        "connection_closed",
+        "connection_created",
+        "queue_created",
+        "queue_declared",
+        "queue_deleted",
+    ] {
+        counted(&mut fields, name, 0);
+    }
+    fields
+}

@@ -1,0 +1,57 @@
+//! The management API: what it answers, a row a claim, a file a concept.
+//!
+//! `cargo test -p leveret-tests --test management` starts a broker and puts every row to it. With
+//! `LEVERET_PEER_HTTP=http://guest:guest@127.0.0.1:15672` the rows are put to a RabbitMQ instead, save
+//! those about what only Leveret has. Rows name what they make after themselves, so that they can be
+//! put to a broker all at once, and take it away again.
+
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod scene;
+
+mod access;
+mod health;
+mod limits;
+mod lists;
+mod local;
+mod permissions;
+mod users;
+mod vhosts;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+use scene::{Api, Needs, Row};
+
+/// Every concept and its rows, in reading order.
+const CONCEPTS: &[(&str, &[Row])] = &[
+    ("access", access::ROWS),
+    ("lists", lists::ROWS),
+    ("users", users::ROWS),
+    ("vhosts", vhosts::ROWS),
+    ("permissions", permissions::ROWS),
+    ("limits", limits::ROWS),
+    ("health", health::ROWS),
+    ("local", local::ROWS),
+];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    for (concept, rows) in CONCEPTS {
+        for (name, needs, script) in *rows {
+            if *needs == Needs::Leveret && Api::peer().is_some() {
+                continue;
+            }
+            let script = *script;
+            trials.push(Trial::test(format!("{concept}::{name}"), move || {
+                script(&scene::shared());
+                Ok(())
+            }));
+        }
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    scene::stop();
+    conclusion.exit_code()
+}
