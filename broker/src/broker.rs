@@ -39,6 +39,7 @@ use crate::outgoing::pressure::Holds;
 use crate::outgoing::{Client, ConnectionHandle};
 use crate::queue::death_counts::DeathsByType;
 use crate::queue::timer::Timer;
+use crate::queue::traffic::TrafficByType;
 use crate::queue::truth::{Ages, Consumed};
 use crate::resources::{Marks, Watermarks};
 use crate::stores::Messages;
@@ -116,6 +117,8 @@ pub(crate) struct Totals {
     pub ages: Ages,
     /// What consumers did since the broker started.
     pub consumed: Consumed,
+    /// What went through queues since then.
+    pub traffic: TrafficByType,
     /// How connections are held back.
     pub holds: Holds,
     /// Logins since then.
@@ -314,7 +317,10 @@ impl Broker {
         totals.incidents = self.incidents.counts();
         totals.delayed = vhosts.iter().map(|vhost| vhost.delayed_count() as u64).sum();
         vhosts.iter().for_each(|vhost| totals.deaths.add_all(vhost.deaths()));
-        vhosts.iter().for_each(|vhost| totals.consumed.add_all(&vhost.consumed_before()));
+        for (consumed, traffic) in vhosts.iter().map(|vhost| vhost.consumed_before()) {
+            totals.consumed.add_all(&consumed);
+            totals.traffic.add_all(&traffic);
+        }
         let now_ms = clock::unix_millis();
         let holds = self.connections.iter().map(|entry| entry.value().pressure().hold(now_ms));
         holds.for_each(|hold| totals.holds.add(&hold));
@@ -329,6 +335,7 @@ impl Broker {
             let truth = queue.truth();
             totals.ages.see(&truth, now_ms);
             totals.consumed.add_all(&truth.consumed);
+            totals.traffic.add(queue.is_quorum(), &truth.traffic);
         }
         totals
     }

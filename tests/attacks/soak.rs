@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use leveret_tests::broker_under_test::{Broker, BrokerUnderTest};
 use leveret_tests::deadline::{Deadline, join_scoped, let_pass, wait_within};
+use leveret_tests::now;
 use leveret_tests::raw_client::method::{basic, channel, confirm, exchange, queue, tx};
 use leveret_tests::raw_client::{Flag, Message, RawClient};
 use rand::rngs::StdRng;
@@ -109,6 +110,8 @@ fn churn(broker: &Broker, deadline: &Deadline, seed: u64) -> usize {
     };
     thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS).map(|client| scope.spawn(move || one(client))).collect();
+        // Who is waited for has a while from now on, and the churn may last longer.
+        let_pass(deadline.end().saturating_duration_since(now()));
         clients.into_iter().map(|client| join_scoped("a client's last life", client)).sum()
     })
 }

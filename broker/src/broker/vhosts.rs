@@ -95,7 +95,9 @@ impl Vhosts {
         let mut leaving = self.leaving.lock();
         let mut gone = self.gone.lock();
         gone.deaths.add_all(vhost.deaths());
-        gone.consumed.add_all(&vhost.consumed_before());
+        let (consumed, traffic) = vhost.consumed_before();
+        gone.consumed.add_all(&consumed);
+        gone.traffic.add_all(&traffic);
         leaving.remove(vhost.name());
     }
 

@@ -13,6 +13,7 @@ use super::statistics::{self, QueueTotals};
 use super::{Listening, Management};
 use crate::exchange::ExchangeKind;
 use crate::names;
+use crate::queue::traffic::TrafficByType;
 use crate::vhost::Vhost;
 
 /// What stands for versions of Erlang, which tools show and do not compare.
@@ -80,13 +81,13 @@ impl Management {
         has_totals: bool,
     ) -> Map<String, Value> {
         let (mut queues, mut exchanges) = (QueueTotals::default(), 0);
-        let mut acknowledged = 0;
+        let mut traffic = TrafficByType::default();
         for vhost in vhosts {
             exchanges += vhost.exchange_count();
-            acknowledged += vhost.consumed_before().ack_times.total();
+            traffic.add_all(&vhost.consumed_before().1);
             for queue in vhost.queues() {
                 queues.add(&queue);
-                acknowledged += queue.truth().consumed.ack_times.total();
+                traffic.add(queue.is_quorum(), &queue.traffic());
             }
         }
         let (connections, channels) = match visitor.is_monitor() {
@@ -102,7 +103,7 @@ impl Management {
                 "queues": queues.queues,
             },
             "churn_rates": statistics::churn(),
-            "message_stats": statistics::of_broker(acknowledged),
+            "message_stats": statistics::of_broker(&traffic.all()),
         }));
         if has_totals || self.settings.enable_queue_totals {
             fields.insert("queue_totals".to_owned(), queues.fields().into());

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::queue::Queue;
+use crate::queue::traffic::Traffic;
 use crate::queue::truth::QueueTruth;
 
 /// A count with the rate that belongs to it: `name` and `name_details`.
@@ -44,18 +45,34 @@ impl QueueTotals {
     }
 }
 
-/// `message_stats` of a queue: what its consumers acknowledged is what is known of it.
-pub(super) fn of_queue(truth: &QueueTruth) -> Value {
+/// What went through queues, as `message_stats` has it.
+fn moved(traffic: &Traffic) -> Map<String, Value> {
     let mut fields = Map::new();
-    counted(&mut fields, "ack", truth.consumed.ack_times.total());
-    fields.into()
+    for (name, count) in [
+        ("ack", traffic.acknowledged),
+        ("deliver", traffic.delivered),
+        ("deliver_get", traffic.handed_out()),
+        ("deliver_no_ack", traffic.delivered_no_ack),
+        ("get", traffic.got),
+        ("get_empty", traffic.get_empty),
+        ("get_no_ack", traffic.got_no_ack),
+        ("publish", traffic.published),
+        ("redeliver", traffic.redelivered),
+    ] {
+        counted(&mut fields, name, count);
+    }
+    fields
+}
+
+/// `message_stats` of a queue.
+pub(super) fn of_queue(truth: &QueueTruth) -> Value {
+    moved(&truth.traffic).into()
 }
 
 /// `message_stats` of everything.
-pub(super) fn of_broker(acknowledged: u64) -> Value {
-    let mut fields = Map::new();
-    counted(&mut fields, "ack", acknowledged);
-    for name in ["confirm", "deliver", "deliver_get", "publish", "redeliver", "return_unroutable"] {
+pub(super) fn of_broker(traffic: &Traffic) -> Value {
+    let mut fields = moved(traffic);
+    for name in ["confirm", "return_unroutable"] {
         counted(&mut fields, name, 0);
     }
     fields.into()

@@ -27,6 +27,7 @@ use crate::broker::Totals;
 use crate::broker::incidents::IncidentCounts;
 use crate::queue::death_counts::{CAUSES, DeathCounts, DeathsByType};
 use crate::queue::deaths::Reason;
+use crate::queue::traffic::{Traffic, TrafficByType};
 use crate::queue::truth::AckTimes;
 use exposition::{Kind, Text};
 
@@ -113,6 +114,7 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     resources(&mut text, &snapshot.resources);
     totals(&mut text, &snapshot.totals);
     incidents(&mut text, snapshot.totals.incidents);
+    traffic(&mut text, &snapshot.totals.traffic);
     deaths(&mut text, &snapshot.totals.deaths);
     consumers(&mut text, &snapshot.totals);
     logins(&mut text, snapshot.totals.logins);
@@ -226,6 +228,40 @@ fn incidents(text: &mut Text, counts: IncidentCounts) {
     ] {
         text.number(name, Kind::Counter, help, value);
     }
+}
+
+/// RabbitMQ's names and labels; what it counts for every protocol is AMQP 0-9-1 here.
+fn traffic(text: &mut Text, traffic: &TrafficByType) {
+    let figures = moved(&traffic.classic).into_iter().zip(moved(&traffic.quorum));
+    for ((name, help, classic), (.., quorum)) in figures {
+        let types = [("rabbit_classic_queue", classic), ("rabbit_quorum_queue", quorum)];
+        let samples = types.map(|(queue_type, count)| {
+            ([("protocol", "amqp091"), ("queue_type", queue_type)], count)
+        });
+        let name = format!("rabbitmq_global_messages_{name}_total");
+        text.samples(&name, Kind::Counter, help, &samples);
+    }
+}
+
+fn moved(traffic: &Traffic) -> [(&'static str, &'static str, u64); 8] {
+    [
+        ("delivered", "Messages handed to consumers or fetched.", traffic.handed_out()),
+        (
+            "delivered_consume_auto_ack",
+            "Messages handed to consumers that do not settle them.",
+            traffic.delivered_no_ack,
+        ),
+        (
+            "delivered_consume_manual_ack",
+            "Messages handed to consumers that settle them.",
+            traffic.delivered,
+        ),
+        ("delivered_get_auto_ack", "Messages fetched and done with.", traffic.got_no_ack),
+        ("delivered_get_manual_ack", "Messages fetched, to be settled.", traffic.got),
+        ("get_empty", "Fetches from empty queues.", traffic.get_empty),
+        ("redelivered", "Messages handed out not for the first time.", traffic.redelivered),
+        ("acknowledged", "Messages acknowledged.", traffic.acknowledged),
+    ]
 }
 
 /// RabbitMQ's names and labels: `disabled` is a queue without dead letters.
@@ -365,7 +401,6 @@ mod tests {
     use leveret_storage::messages::{Batch, Progress, ReadBack, Ticket};
 
     use super::*;
-    use crate::outgoing::pressure::Holds;
     use crate::queue::truth::{Ages, Consumed};
 
     fn lines<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
@@ -410,13 +445,11 @@ mod tests {
                 unacked: 5,
                 bytes: 6,
                 delayed: 7,
-                deaths: DeathsByType::default(),
                 kept: 8,
                 ages: Ages { ready_ms: 1500, unacked_ms: 20 },
                 consumed: Consumed { timeouts: 9, ..Consumed::default() },
-                holds: Holds::default(),
                 logins: Attempts { succeeded: 10, failed: 11, slowed: 12 },
-                incidents: IncidentCounts::default(),
+                ..Totals::default()
             },
             store: StoreState::default(),
         };
@@ -454,6 +487,32 @@ mod tests {
             "rabbitmq_global_messages_dead_lettered_maxlen_total{queue_type=\"rabbit_quorum_queue\",\
              dead_letter_strategy=\"disabled\"} 0",
         ] {
+            assert!(text.lines().any(|other| other == line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_goes_through_queues_is_counted_by_their_type() {
+        let classic = Traffic { delivered: 1, delivered_no_ack: 2, got: 3, ..Traffic::default() };
+        let quorum = Traffic { redelivered: 4, acknowledged: 5, ..Traffic::default() };
+        let traffic = TrafficByType { classic, quorum };
+        let totals = Totals { traffic, ..Totals::default() };
+        let text = render(&Snapshot { totals, ..Snapshot::default() });
+        for (name, queue_type, count) in [
+            ("delivered", "classic", 6),
+            ("delivered", "quorum", 0),
+            ("delivered_consume_auto_ack", "classic", 2),
+            ("delivered_consume_manual_ack", "classic", 1),
+            ("delivered_get_manual_ack", "classic", 3),
+            ("delivered_get_auto_ack", "classic", 0),
+            ("get_empty", "quorum", 0),
+            ("redelivered", "quorum", 4),
+            ("acknowledged", "quorum", 5),
+        ] {
+            let line = format!(
+                "rabbitmq_global_messages_{name}_total{{protocol=\"amqp091\",\
+                 queue_type=\"rabbit_{queue_type}_queue\"}} {count}"
+            );
             assert!(text.lines().any(|other| other == line), "{line} in\n{text}");
         }
     }

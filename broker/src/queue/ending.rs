@@ -78,7 +78,8 @@ impl Queue {
     /// Returns what the queue had.
     fn end(&self, inner: &mut Inner) -> QueueState {
         inner.deleted = true;
-        self.around.gone.add(inner.state.consumed());
+        let (consumed, traffic) = (inner.state.consumed(), inner.state.traffic());
+        self.around.gone.add(self.is_quorum(), consumed, traffic);
         let moved = inner.state.ready_count();
         let empty = QueueState::new(QueueKind::default());
         let gone = std::mem::replace(&mut inner.state, empty);

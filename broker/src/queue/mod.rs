@@ -41,6 +41,7 @@ mod state;
 mod store_changes;
 pub(crate) mod taps;
 pub(crate) mod timer;
+pub(crate) mod traffic;
 pub(crate) mod truth;
 pub(crate) mod waiting;
 
@@ -380,6 +381,11 @@ impl Queue {
         self.in_force().dead_letters.clone()
     }
 
+    /// Whether it is a quorum queue by its arguments.
+    pub(crate) fn is_quorum(&self) -> bool {
+        is_quorum(&self.settings.arguments)
+    }
+
     /// Its publishers' gate.
     pub(crate) fn gate(&self) -> &Gate {
         &self.gate
@@ -505,8 +511,7 @@ impl Queue {
         *in_scratch |= state.changes().pages_out();
         state.changes().drain_into(self.id, &mut effects.durable, &mut effects.scratch);
         if let Some(died) = state.tally().take() {
-            let is_quorum = is_quorum(&self.settings.arguments);
-            self.around.deaths.add(is_quorum, self.keeps_dead_letters(), died);
+            self.around.deaths.add(self.is_quorum(), self.keeps_dead_letters(), died);
         }
         if let Some(window) = self.settings.window {
             state.changes().drain_keys(window, &mut effects.keys, &mut effects.durable);

@@ -63,6 +63,7 @@ pub(super) struct Delivery {
     key: DeliveryKey,
     /// Whether the consumer settles what it gets.
     acknowledges: bool,
+    redelivered: bool,
 }
 
 impl Delivery {
@@ -350,6 +351,7 @@ impl QueueState {
         if self.deduplicating.is_some() {
             self.remember(&message);
         }
+        self.watching.traffic.published += 1;
         let sequence = self.next_sequence;
         self.next_sequence += 1;
         let level = self.ready.level_of(self.priority_of(&message));
@@ -467,12 +469,16 @@ impl QueueState {
         let mut queued = match self.ready.pop() {
             Popped::Message(queued) => queued,
             Popped::NotResident => return Fetched::NotResident,
-            Popped::Nothing => return Fetched::Empty,
+            Popped::Nothing => {
+                self.watching.traffic.get_empty += 1;
+                return Fetched::Empty;
+            }
         };
         self.tell_returns(&mut queued);
         let Held::Resident(message) = &queued.held else { return Fetched::NotResident };
         self.watching.last_delivery_ms = Some(self.facts.now_ms);
         let (message, redelivered) = (message.clone(), queued.redelivered);
+        self.watching.traffic.note_get(no_ack, redelivered);
         let (key, holder) = if no_ack {
             self.ready.settled(queued.sequence);
             self.drop_message(queued.sequence, &queued.held);

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use super::Queue;
+use super::traffic::{Traffic, TrafficByType};
 use crate::keys::ConsumerKey;
 
 /// Times are counted in so many buckets.
@@ -80,18 +81,20 @@ impl Consumed {
     }
 }
 
-/// What was consumed from queues of a vhost that are gone.
+/// What was consumed from queues of a vhost that are gone, and what went through them.
 #[derive(Debug, Default)]
-pub(crate) struct Gone(Mutex<Consumed>);
+pub(crate) struct Gone(Mutex<(Consumed, TrafficByType)>);
 
 impl Gone {
     /// A queue is gone.
-    pub(super) fn add(&self, consumed: &Consumed) {
-        self.0.lock().add_all(consumed);
+    pub(super) fn add(&self, is_quorum: bool, consumed: &Consumed, traffic: &Traffic) {
+        let (all_consumed, all_traffic) = &mut *self.0.lock();
+        all_consumed.add_all(consumed);
+        all_traffic.add(is_quorum, traffic);
     }
 
     /// What it is now.
-    pub(crate) fn read(&self) -> Consumed {
+    pub(crate) fn read(&self) -> (Consumed, TrafficByType) {
         *self.0.lock()
     }
 }
@@ -107,6 +110,8 @@ pub(crate) struct QueueTruth {
     pub last_delivery_ms: Option<u64>,
     /// What its consumers did.
     pub consumed: Consumed,
+    /// What went through it.
+    pub traffic: Traffic,
 }
 
 /// A consumer at one moment. Times are in milliseconds since the epoch.
@@ -153,7 +158,13 @@ impl Queue {
             oldest_unacked_ms,
             last_delivery_ms: inner.state.last_delivery_ms(),
             consumed: *inner.state.consumed(),
+            traffic: *inner.state.traffic(),
         }
+    }
+
+    /// What went through it.
+    pub(crate) fn traffic(&self) -> Traffic {
+        *self.inner.lock().state.traffic()
     }
 
     /// Its consumers as they are now.
@@ -264,9 +275,11 @@ mod tests {
         assert_eq!((consumer.consumer_tag.as_str(), consumer.channel), ("tag", 1));
         assert_eq!((consumer.unacked, consumer.acks, consumer.history.deliveries), (1, 1, 2));
         assert_eq!(consumer.oldest_unacked_ms, truth.oldest_unacked_ms);
-        assert_eq!(gone.read(), Consumed::default());
+        assert_eq!(gone.read(), <(Consumed, TrafficByType)>::default());
+        assert_eq!((truth.traffic.delivered, truth.traffic.acknowledged), (2, 1));
         assert!(queue.delete(false, false).is_ok());
-        assert_eq!(gone.read(), truth.consumed);
+        let traffic = TrafficByType { classic: truth.traffic, ..TrafficByType::default() };
+        assert_eq!(gone.read(), (truth.consumed, traffic));
         assert_eq!(queue.truth(), QueueTruth::default());
     }
 

@@ -69,6 +69,7 @@ use crate::queue::death_counts::{DeathCounters, DeathsByType};
 use crate::queue::exit::Exit;
 use crate::queue::taps::TRACE_EXCHANGE;
 use crate::queue::timer::Timer;
+use crate::queue::traffic::TrafficByType;
 use crate::queue::truth::{Consumed, Gone};
 use crate::queue::{Budget, Queue, Surroundings};
 use crate::stores::Messages;
@@ -234,8 +235,9 @@ impl Vhost {
         self.deaths.read()
     }
 
-    /// What was consumed from its queues that are gone, since the broker started.
-    pub(crate) fn consumed_before(&self) -> Consumed {
+    /// What was consumed from its queues that are gone, and what went through them, since the broker
+    /// started.
+    pub(crate) fn consumed_before(&self) -> (Consumed, TrafficByType) {
         self.gone.read()
     }
 

@@ -61,9 +61,10 @@ impl QueueState {
         mut message: QueuedMessage,
     ) {
         self.tell_returns(&mut message);
+        let redelivered = message.redelivered;
         let key = self.hold(message, consumer);
         self.timeouts.delivered(consumer, key, self.facts.now_ms);
-        self.under_way.push(Delivery { consumer, key, acknowledges });
+        self.under_way.push(Delivery { consumer, key, acknowledges, redelivered });
     }
 
     #[inline]
@@ -128,6 +129,7 @@ impl QueueState {
     #[inline]
     pub(super) fn accepted(&mut self, delivery: &Delivery) {
         self.consumers.delivered(delivery.consumer, self.facts.now_ms);
+        self.watching.traffic.note_delivery(delivery.acknowledges, delivery.redelivered);
         if !delivery.acknowledges {
             if let Some(Unacked { message, .. }) = self.take_unacked(delivery.key) {
                 self.ready.settled(message.sequence);

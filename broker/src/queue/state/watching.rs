@@ -4,6 +4,7 @@
 //! costs 8 bytes a delivery, and no look at a clock. Stays true: what was fetched by `basic.get` is in
 //! nobody's times; who asks sees at most `STEP` deliveries at once.
 
+use super::super::traffic::Traffic;
 use super::super::truth::Consumed;
 use super::{QueueState, Slot};
 use crate::keys::ConsumerKey;
@@ -15,13 +16,15 @@ const STEP: usize = 4096;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watching {
     pub consumed: Consumed,
+    pub traffic: Traffic,
     pub last_delivery_ms: Option<u64>,
 }
 
 impl QueueState {
-    /// A consumer acknowledges a delivery that was made at this time.
+    /// A delivery that was made at this time is acknowledged.
     #[inline]
     pub(super) fn note_ack(&mut self, consumer: ConsumerKey, delivered_ms: u64) {
+        self.watching.traffic.acknowledged += 1;
         if consumer.slot == ConsumerKey::NONE.slot {
             return;
         }
@@ -43,6 +46,11 @@ impl QueueState {
     /// What its consumers did.
     pub(in crate::queue) fn consumed(&self) -> &Consumed {
         &self.watching.consumed
+    }
+
+    /// What went through it.
+    pub(in crate::queue) fn traffic(&self) -> &Traffic {
+        &self.watching.traffic
     }
 
     /// Shows a step of the deliveries that are not settled, with their holders and when they were made.
@@ -161,6 +169,35 @@ mod tests {
         let times = queue.consumed().ack_times;
         assert_eq!((times.total(), times.sum().as_millis()), (3, 105), "after it went, too");
         assert_eq!((times.counts()[0], times.counts()[3], times.counts()[7]), (1, 1, 1));
+    }
+
+    #[test]
+    fn what_goes_through_is_counted_by_what_becomes_of_it() {
+        let mut queue = QueueState::new(QueueKind { rejects: true, ..QueueKind::default() });
+        queue.kind.limit.messages = Some(5);
+        publish(&mut queue, 1000, 6);
+        queue.apply(Command::Get(true), at(1000));
+        queue.apply(Command::Get(false), at(1000));
+        queue.apply(Command::Settle(vec![(DeliveryKey(0), Outcome::Requeue)]), at(1000));
+        let slow = consume(&mut queue, false);
+        deliver(&mut queue, 1000, 2);
+        queue.apply(Command::Settle(vec![(DeliveryKey(0), Outcome::Ack)]), at(1000));
+        queue.apply(Command::Settle(vec![(DeliveryKey(1), Outcome::Discard)]), at(1000));
+        queue.apply(Command::Cancel(slow), at(1000));
+        consume(&mut queue, true);
+        deliver(&mut queue, 1000, 9);
+        queue.apply(Command::Get(true), at(1000));
+        let expected = Traffic {
+            published: 5,
+            delivered: 2,
+            delivered_no_ack: 2,
+            got: 1,
+            got_no_ack: 1,
+            get_empty: 1,
+            redelivered: 1,
+            acknowledged: 1,
+        };
+        assert_eq!(*queue.traffic(), expected);
     }
 
     #[test]
