@@ -304,6 +304,16 @@ impl Broker {
         self.connections.remove(&connection.id());
     }
 
+    /// The open connections, in no order.
+    pub(crate) fn open_connections(&self) -> Vec<Arc<ConnectionHandle>> {
+        self.connections.iter().map(|entry| Arc::clone(entry.value())).collect()
+    }
+
+    /// The open connection with this number.
+    pub(crate) fn open_connection(&self, id: ConnectionId) -> Option<Arc<ConnectionHandle>> {
+        self.connections.get(&id).map(|entry| Arc::clone(entry.value()))
+    }
+
     /// How many connections are open.
     pub(crate) fn connection_count(&self) -> usize {
         self.connections.len()

@@ -10,11 +10,18 @@
 mod scene;
 
 mod access;
+mod bindings;
+mod clients;
+mod definitions;
+mod exchanges;
 mod health;
 mod limits;
 mod lists;
 mod local;
+mod messages;
 mod permissions;
+mod policies;
+mod queues;
 mod users;
 mod vhosts;
 
@@ -31,6 +38,13 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("users", users::ROWS),
     ("vhosts", vhosts::ROWS),
     ("permissions", permissions::ROWS),
+    ("exchanges", exchanges::ROWS),
+    ("queues", queues::ROWS),
+    ("bindings", bindings::ROWS),
+    ("messages", messages::ROWS),
+    ("clients", clients::ROWS),
+    ("policies", policies::ROWS),
+    ("definitions", definitions::ROWS),
     ("limits", limits::ROWS),
     ("health", health::ROWS),
     ("local", local::ROWS),

@@ -115,7 +115,6 @@ impl Api {
     }
 
     /// The broker's AMQP.
-    #[expect(dead_code, reason = "rows about connections use it")]
     pub(crate) fn amqp(&self) -> Broker {
         let own = self.own.as_ref().map(|(broker, _)| broker.clone());
         own.or_else(Broker::peer).expect("LEVERET_PEER says where the peer's AMQP is")
@@ -162,6 +161,14 @@ impl Api {
         let status = self.put(&format!("users/{name}"), &body).status;
         assert!(status == 201 || status == 204, "{status}");
         self.by(name, "p")
+    }
+
+    /// A user who may enter a vhost, with this expression for all it does there.
+    pub(crate) fn user_in(&self, name: &str, vhost: &str, rights: &str) -> Self {
+        let user = self.user(name, "management");
+        let body = format!(r#"{{"configure":"{rights}","write":"{rights}","read":"{rights}"}}"#);
+        self.put(&format!("permissions/{vhost}/{name}"), &body).expect(201);
+        user
     }
 
     /// A vhost of this name, empty.

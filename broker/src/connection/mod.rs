@@ -210,10 +210,17 @@ impl Connection {
     ) -> Self {
         let (read_half, write_half) = socket.into_split();
         let handle = ConnectionHandle::new(write_half, negotiated.frame_max);
+        let Negotiated { channel_max, frame_max, heartbeat_seconds, .. } = negotiated;
+        let (tuned, connected_at_ms) =
+            ((channel_max, frame_max, heartbeat_seconds), clock::unix_millis());
+        let about = Arc::new(negotiated.about.clone());
         handle.introduce(Client {
             name: label.as_str().into(),
             user: negotiated.login.user.as_str().into(),
             vhost: negotiated.vhost.name().into(),
+            about: Arc::clone(&about),
+            tuned,
+            connected_at_ms,
         });
         broker.register(&handle);
         // All others were told before this one was registered.
@@ -224,15 +231,13 @@ impl Connection {
             handle.force_close(&reason);
         }
         let writer = tokio::spawn(writer::run(Arc::clone(&handle)));
-        let Negotiated { vhost, login, capabilities, channel_max, frame_max, about, .. } =
-            negotiated;
+        let Negotiated { vhost, login, capabilities, .. } = negotiated;
         let mut session =
             Session::new(Arc::clone(broker), vhost, Arc::clone(&handle), capabilities, login);
-        let tuned = (channel_max, frame_max, negotiated.heartbeat_seconds);
-        session.tell_of_opening(about, tuned, clock::unix_millis());
+        session.tell_of_opening(about, tuned, connected_at_ms);
         let token = session.rights().token();
         let expiry = token.map(|token| expiry::watch(token, Arc::downgrade(&handle)));
-        let tick = Heartbeat::tick_interval(negotiated.heartbeat_seconds);
+        let tick = Heartbeat::tick_interval(heartbeat_seconds);
         let every = tick.unwrap_or(IDLE_TICK);
         let mut ticker = interval_at(Instant::now() + every, every);
         // A tick that was missed proves nothing of the client.
@@ -490,6 +495,10 @@ impl Connection {
         }
         mail.lapsed.iter().for_each(|lapsed| self.dispatch.deliveries_lapsed(lapsed));
         self.dispatch.flush();
+        for asked in mail.asked.into_iter().flat_map(|asked| *asked) {
+            // Who asked may be gone.
+            let _ = asked.0.send(self.dispatch.channels_truth());
+        }
         if let Some(kind) = mail.socket_failed {
             return Some(self.socket_failed(kind));
         }

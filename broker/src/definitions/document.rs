@@ -66,7 +66,6 @@ pub(crate) enum Scope<'a> {
     /// The whole broker: each object says in which vhost it is.
     Whole,
     /// This vhost: whatever objects say.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
     Vhost(&'a str),
 }
 

@@ -26,18 +26,22 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    fn new(status: StatusCode, error: &'static str, reason: impl Into<Value>) -> Self {
+    pub(super) fn with_status(
+        status: StatusCode,
+        error: &'static str,
+        reason: impl Into<Value>,
+    ) -> Self {
         Self { status, said: Some((error, reason.into())), challenges: false }
     }
 
     /// 400.
     pub(super) fn bad_request(reason: impl Into<Value>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad_request", reason)
+        Self::with_status(StatusCode::BAD_REQUEST, "bad_request", reason)
     }
 
     /// 400 with a word of its own.
     pub(super) fn bad(error: &'static str, reason: impl Into<Value>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, error, reason)
+        Self::with_status(StatusCode::BAD_REQUEST, error, reason)
     }
 
     /// 400 for a request that is no HTTP.
@@ -52,17 +56,17 @@ impl Fault {
 
     /// 401: not who it claims to be.
     pub(super) fn unauthenticated() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "not_authorized", "Not_Authorized")
+        Self::with_status(StatusCode::UNAUTHORIZED, "not_authorized", "Not_Authorized")
     }
 
     /// 401: known, and not allowed to.
     pub(super) fn not_authorised(reason: &str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "not_authorised", reason)
+        Self::with_status(StatusCode::UNAUTHORIZED, "not_authorised", reason)
     }
 
     /// 404: there is no such thing.
     pub(super) fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "Object Not Found", "Not Found")
+        Self::with_status(StatusCode::NOT_FOUND, "Object Not Found", "Not Found")
     }
 
     /// 404: whether there is such a thing is not for this user to know.
@@ -72,12 +76,12 @@ impl Fault {
 
     /// 404 with a reason.
     pub(super) fn missing(reason: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", reason)
+        Self::with_status(StatusCode::NOT_FOUND, "not_found", reason)
     }
 
     /// 412.
     pub(super) fn precondition(reason: &str) -> Self {
-        Self::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", reason)
+        Self::with_status(StatusCode::PRECONDITION_FAILED, "precondition_failed", reason)
     }
 
     /// 413: the body is larger than it may be.
@@ -87,7 +91,7 @@ impl Fault {
 
     /// 500: something went wrong here.
     pub(super) fn internal(reason: &str) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", reason)
+        Self::with_status(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", reason)
     }
 
     /// 503: what was looked at is not well.

@@ -100,10 +100,6 @@ impl Visitor {
         self.has_one_of(&["administrator", "monitoring"])
     }
 
-    pub(super) fn is_policymaker(&self) -> bool {
-        self.has_one_of(&["administrator", "policymaker"])
-    }
-
     /// What it may do in a vhost; `None` if it may not enter.
     pub(super) async fn rights(&self, management: &Management, vhost: &str) -> Option<Allowed> {
         match &self.who {
@@ -180,6 +176,10 @@ impl Visitor {
             Who::User(admitted) if matches!(admitted.authority, Authority::Http(..)) => 0,
             Who::User(_) | Who::CommandLine => usize::MAX,
         }
+    }
+
+    pub(super) fn is_policymaker(&self) -> bool {
+        self.has_one_of(&["administrator", "policymaker"])
     }
 
     /// Refused unless the visitor is an administrator, or a policymaker who may enter the vhost.

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 
 use super::answer::Fault;
 
+/// The longest line of what is missing.
+const LINE_MAX: usize = 60;
+
 /// Fields that have to be there, in RabbitMQ's order.
 ///
 /// # Errors
@@ -20,7 +23,13 @@ pub(super) fn require(body: &Map<String, Value>, names: &[&str]) -> Result<(), F
         .collect();
     match missing.is_empty() {
         true => Ok(()),
-        false => Err(Fault::bad_request(format!("[{}]", missing.join(",")))),
+        // RabbitMQ writes it over several lines where it is long.
+        false => {
+            let line = format!("[{}]", missing.join(","));
+            let lines = || format!("[{}]", missing.join(",\n "));
+            let said = if line.len() > LINE_MAX { lines() } else { line };
+            Err(Fault::bad_request(said))
+        }
     }
 }
 
@@ -101,6 +110,14 @@ pub(super) fn object(
         Value::Object(fields) => Ok(Some(fields.clone())),
         Value::Array(values) if values.is_empty() => Ok(Some(Map::new())),
         other => Err(no("map", other)),
+    }
+}
+
+/// RabbitMQ's words for arguments that AMQP has no value for.
+pub(super) fn null_not_allowed(reason: String) -> Fault {
+    match reason.ends_with("null is no value") {
+        true => Fault::bad_request("null_not_allowed"),
+        false => Fault::bad_request(reason),
     }
 }
 

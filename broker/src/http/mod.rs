@@ -21,21 +21,29 @@ mod local_socket;
 
 mod routes;
 
-#[expect(dead_code, reason = "bindings have a place of their own")]
 mod answer;
-#[expect(dead_code, reason = "queues and connections are somebody's")]
 mod authorization;
+mod acting;
 mod lenient;
 mod listing;
 mod request;
 
+mod bindings;
 mod broker_itself;
+mod clients;
+mod channels;
+mod connections;
+mod consumers;
+mod definitions;
+mod exchanges;
 mod health;
 mod limits;
+mod messages;
 mod nodes;
 mod overview;
 mod permissions;
-#[expect(dead_code, reason = "queues are counted one by one")]
+mod policies;
+mod queues;
 mod statistics;
 mod users;
 mod vhosts;

@@ -34,6 +34,14 @@ pub(super) fn normalise(uri: &Uri, prefix: &str) -> Option<Uri> {
     format!("/{}{query}", parts.join("/")).parse().ok()
 }
 
+/// In paths the default exchange has this name.
+const DEFAULT: &str = "amq.default";
+
+/// The name of an exchange that a path names.
+pub(super) fn named(exchange: &str) -> &str {
+    if exchange == DEFAULT { "" } else { exchange }
+}
+
 /// The parts behind `?`, decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Query(Vec<(String, String)>);

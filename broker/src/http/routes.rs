@@ -6,10 +6,12 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::{
-    Management, answer, broker_itself, health, limits, nodes, overview, permissions, users, vhosts,
+    Management, answer, bindings, broker_itself, channels, connections, consumers, definitions,
+    exchanges, health, limits, messages, nodes, overview, permissions, policies, queues, users,
+    vhosts,
 };
 
 type Routes = Router<Arc<Management>>;
@@ -21,6 +23,9 @@ pub(super) fn all() -> Routes {
         .merge(of_the_broker())
         .merge(of_users())
         .merge(of_vhosts())
+        .merge(of_clients())
+        .merge(of_topology())
+        .merge(of_policies())
         .nest("/health/checks", health_checks());
     Router::new()
         .nest("/api", api)
@@ -104,6 +109,64 @@ fn of_vhosts() -> Routes {
         .route("/aliveness-test/{vhost}", reads(health::aliveness))
         .route("/healthchecks/node", reads(health::node))
         .route("/healthchecks/node/{node}", reads(health::node))
+}
+
+fn of_clients() -> Routes {
+    let of_user = get(connections::of_user).delete(connections::close_of_user);
+    Router::new()
+        .route("/connections", reads(connections::all))
+        .route("/connections/username/{user}", of_user)
+        .route("/connections/{name}", get(connections::one).delete(connections::close))
+        .route("/connections/{name}/channels", reads(channels::of_connection))
+        .route("/vhosts/{vhost}/connections", reads(connections::of_vhost))
+        .route("/vhosts/{vhost}/channels", reads(channels::of_vhost))
+        .route("/channels", reads(channels::all))
+        .route("/channels/{name}", reads(channels::one))
+        .route("/consumers", reads(consumers::all))
+        .route("/consumers/{vhost}", reads(consumers::of_vhost))
+}
+
+fn of_topology() -> Routes {
+    let exchange = get(exchanges::one).put(exchanges::put).delete(exchanges::delete);
+    let queue = get(queues::one).put(queues::put).delete(queues::delete);
+    let between = "/bindings/{vhost}/e/{source}/{kind}/{destination}";
+    Router::new()
+        .route("/exchanges", reads(exchanges::all))
+        .route("/exchanges/{vhost}", reads(exchanges::of_vhost))
+        .route("/exchanges/{vhost}/{exchange}", exchange)
+        .route("/exchanges/{vhost}/{exchange}/publish", post(messages::publish))
+        .route("/exchanges/{vhost}/{exchange}/bindings/source", reads(exchanges::sources))
+        .route("/exchanges/{vhost}/{exchange}/bindings/destination", reads(exchanges::destinations))
+        .route("/queues", reads(queues::all))
+        .route("/queues/detailed", reads(queues::all))
+        .route("/queues/{vhost}", reads(queues::of_vhost))
+        .route("/queues/{vhost}/{queue}", queue)
+        .route("/queues/{vhost}/{queue}/bindings", reads(bindings::of_queue))
+        .route("/queues/{vhost}/{queue}/contents", delete(queues::purge))
+        .route("/queues/{vhost}/{queue}/get", post(messages::get))
+        .route("/queues/{vhost}/{queue}/actions", post(queues::act))
+        .route("/users/{user}/queues", reads(queues::of_user))
+        .route("/bindings", reads(bindings::all))
+        .route("/bindings/{vhost}", reads(bindings::of_vhost))
+        .route(between, get(bindings::between).post(bindings::bind))
+        .route(&format!("{between}/{{key}}"), get(bindings::one).delete(bindings::unbind))
+}
+
+fn of_policies() -> Routes {
+    let policy = get(policies::one).put(policies::put).delete(policies::delete);
+    let of_operators = get(policies::one_of_operators)
+        .put(policies::put_of_operators)
+        .delete(policies::delete_of_operators);
+    Router::new()
+        .route("/policies", reads(policies::all))
+        .route("/policies/{vhost}", reads(policies::of_vhost))
+        .route("/policies/{vhost}/{name}", policy)
+        .route("/operator-policies", reads(policies::all_of_operators))
+        .route("/operator-policies/{vhost}", reads(policies::of_operators))
+        .route("/operator-policies/{vhost}/{name}", of_operators)
+        .route("/definitions", get(definitions::all).post(definitions::load))
+        .route("/all-configuration", get(definitions::all).post(definitions::load))
+        .route("/definitions/{vhost}", get(definitions::of_vhost).post(definitions::load_vhost))
 }
 
 fn health_checks() -> Routes {

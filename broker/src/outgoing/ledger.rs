@@ -77,6 +77,11 @@ impl Ledger {
         self.unacked.len()
     }
 
+    /// The limit of all its consumers together; 0 is none.
+    pub(crate) fn prefetch_count_global(&self) -> u32 {
+        self.prefetch_count_global
+    }
+
     /// Limits the unsettled deliveries of the whole channel; 0 is no limit
     /// (`basic.qos` with `global`, as RabbitMQ up to 4.2 has it).
     pub(crate) fn set_prefetch_count_global(&mut self, count: u16) {

@@ -7,7 +7,7 @@
 use std::{fmt, io};
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::keys::{ConsumerKey, QueueId};
 
@@ -47,6 +47,42 @@ pub(crate) struct LapsedDeliveries {
     pub timeout_ms: u64,
 }
 
+/// A channel at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ChannelTruth {
+    /// Its number.
+    pub number: u16,
+    /// Its consumers.
+    pub consumers: usize,
+    /// What consumers get that are started from now on.
+    pub prefetch_count: u16,
+    /// What all its consumers get together; 0 is no limit.
+    pub prefetch_count_global: u32,
+    /// Whether publishes are confirmed.
+    pub confirms: bool,
+    /// Whether it is in a transaction.
+    pub is_transactional: bool,
+    /// Deliveries that are not settled.
+    pub unacked: usize,
+    /// Publishes that are not confirmed.
+    pub unconfirmed: u64,
+    /// Publishes, and settlements, that wait for the commit.
+    pub uncommitted: (usize, usize),
+}
+
+/// Who asked for the channels of a connection.
+#[derive(Debug)]
+pub(crate) struct Asked(pub oneshot::Sender<Vec<ChannelTruth>>);
+
+impl PartialEq for Asked {
+    /// Nobody asks twice.
+    fn eq(&self, _: &Self) -> bool {
+        false
+    }
+}
+
+impl Eq for Asked {}
+
 /// A consumer whose queue was deleted.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CancelledConsumer {
@@ -67,6 +103,9 @@ pub(crate) struct Mail {
     pub lapsed: Vec<LapsedDeliveries>,
     /// The socket cannot be written to.
     pub socket_failed: Option<io::ErrorKind>,
+    /// Who wants to know its channels: as many as management answers at a time.
+    #[expect(clippy::box_collection, reason = "hardly ever there: a pointer in each connection")]
+    pub asked: Option<Box<Vec<Asked>>>,
     /// The broker ends the connection (320), for this reason. The first one counts.
     pub force_close: Option<String>,
 }

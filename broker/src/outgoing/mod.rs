@@ -31,10 +31,11 @@ use smallvec::SmallVec;
 use tokio::sync::Notify;
 
 use self::batch::Batch;
-use self::mailbox::{CancelledConsumer, LapsedDeliveries, Mail, Mailbox};
+use self::mailbox::{Asked, CancelledConsumer, LapsedDeliveries, Mail, Mailbox};
 use self::outbox::{Outbox, Writing};
 use self::pressure::Pressure;
 use crate::clock;
+use crate::events::clients::Connection as About;
 use crate::keys::ConnectionId;
 use crate::transport;
 
@@ -87,6 +88,13 @@ pub(crate) struct Client {
     pub user: Box<str>,
     /// The vhost's name.
     pub vhost: Box<str>,
+    /// What there is to say of it beside that.
+    pub about: Arc<About>,
+    /// What was negotiated: most channels, the largest frame in bytes, the heartbeat interval in
+    /// seconds.
+    pub tuned: (u16, u32, u16),
+    /// When it was opened, in milliseconds since the epoch.
+    pub connected_at_ms: u64,
 }
 
 impl<W: WriteHalf> ConnectionHandle<W> {
@@ -145,6 +153,11 @@ impl<W: WriteHalf> ConnectionHandle<W> {
     /// What it holds of a queue was not settled in time.
     pub(crate) fn post_lapsed(&self, deliveries: LapsedDeliveries) {
         self.mailbox.post(|mail| mail.lapsed.push(deliveries));
+    }
+
+    /// Somebody wants to know its channels.
+    pub(crate) fn ask_for_channels(&self, asked: Asked) {
+        self.mailbox.post(|mail| mail.asked.get_or_insert_default().push(asked));
     }
 
     /// The broker ends the connection (320).

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::keys::{About, Choice, KEYS, Key, integer};
 use super::matching::Applied;
-use super::{Policy, PolicyKind, QueueType};
+use super::{Definition, Policy, PolicyKind, QueueType};
 
 /// The longest time an argument may give, ten years; a policy may give a longer one, which counts as
 /// this.
@@ -94,6 +94,11 @@ pub(crate) fn effective(declared: &FieldTable, applied: Applied<'_>) -> Effectiv
         effective.remove("x-dead-letter-routing-key");
     }
     effective
+}
+
+/// What the policies that count say together, by their own names.
+pub(crate) fn definition_of(applied: Applied<'_>) -> Definition {
+    merged(applied).map(|(key, value, _)| (key.name.to_owned(), value.clone())).collect()
 }
 
 /// The arguments that count for an exchange. What it was declared with goes first.

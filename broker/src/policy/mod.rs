@@ -25,7 +25,7 @@ mod effective;
 #[cfg(test)]
 mod naive;
 
-pub(crate) use effective::{Effective, Origin, effective, effective_of_exchange};
+pub(crate) use effective::{Effective, Origin, definition_of, effective, effective_of_exchange};
 pub(crate) use keys::DELAYED_MESSAGE;
 pub(crate) use matching::Policies;
 pub(crate) use validation::{Draft, Invalid};

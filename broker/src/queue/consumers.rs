@@ -18,7 +18,7 @@ use super::truth::ConsumerHistory;
 use crate::keys::ConsumerKey;
 
 /// What `basic.consume` asked for.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ConsumerSettings {
     /// `x-priority`: higher first.
     pub priority: i64,
@@ -349,6 +349,13 @@ impl Consumers {
             let key = ConsumerKey { slot, generation: consumer.generation };
             (key, consumer.in_flight, &consumer.history)
         })
+    }
+
+    /// What a consumer asked for, and whether it gets messages.
+    pub(super) fn standing(&self, key: ConsumerKey) -> Option<(ConsumerSettings, bool)> {
+        let consumer = self.slots.get(key.slot as usize)?;
+        let is_active = self.single_active.as_ref().is_none_or(|single| single.active == Some(key));
+        Some((consumer.settings, is_active))
     }
 
     /// Stops deliveries to a consumer whose connection or channel cannot take more.

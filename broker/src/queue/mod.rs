@@ -176,6 +176,10 @@ pub(crate) struct QueueCounts {
     pub kept: usize,
     /// Content of all its messages, in bytes.
     pub bytes: usize,
+    /// Content of what is handed out and not settled, in bytes.
+    pub unacked_bytes: usize,
+    /// What of all content is in memory, in bytes.
+    pub resident_bytes: usize,
     /// What died in it since the broker started.
     pub deaths: DeathCounts,
 }
@@ -401,6 +405,8 @@ impl Queue {
             delayed: inner.state.delayed_count(),
             kept: inner.state.kept_count(),
             bytes: inner.state.bytes(),
+            unacked_bytes: inner.state.unacked_bytes(),
+            resident_bytes: inner.state.resident_bytes(),
             deaths: inner.state.tally().all,
         }
     }

@@ -279,6 +279,11 @@ impl QueueState {
         &mut self.changes
     }
 
+    /// Content of what is handed out and not settled, in bytes.
+    pub(super) fn unacked_bytes(&self) -> usize {
+        self.unacked_bytes
+    }
+
     /// Memory that its messages take, in bytes.
     pub(super) fn resident_bytes(&self) -> usize {
         let apart = self.apart().iter().map(|weight| weight.resident_bytes).sum::<usize>();

@@ -123,6 +123,18 @@ pub(crate) struct ConsumerTruth {
     pub channel: u16,
     /// Its tag.
     pub consumer_tag: String,
+    /// Its priority.
+    pub priority: i64,
+    /// How many deliveries it may hold; 0 is no limit.
+    pub prefetch_count: u16,
+    /// Whether it does without acknowledgements.
+    pub no_ack: bool,
+    /// Whether it is the only one.
+    pub exclusive: bool,
+    /// How long it may take for a delivery, if it says so itself, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// Whether it gets messages, and does not wait for another consumer to go.
+    pub is_active: bool,
     /// How many deliveries it has not settled.
     pub unacked: u32,
     /// When the oldest of these was made.
@@ -168,7 +180,6 @@ impl Queue {
     }
 
     /// Its consumers as they are now.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for whoever shows a queue"))]
     pub(crate) fn consumers_truth(&self) -> Vec<ConsumerTruth> {
         let mut oldest: FxHashMap<ConsumerKey, u64> = FxHashMap::default();
         self.see_deliveries(|holder, delivered_ms| {
@@ -179,7 +190,14 @@ impl Queue {
         let consumers = inner.state.consumers().each();
         let known = consumers.filter_map(|(key, unacked, history)| {
             let sink = inner.sinks.get(key.slot as usize)?.as_ref()?;
+            let (settings, is_active) = inner.state.consumers().standing(key)?;
             Some(ConsumerTruth {
+                priority: settings.priority,
+                prefetch_count: settings.prefetch_count,
+                no_ack: settings.no_ack,
+                exclusive: settings.exclusive,
+                timeout_ms: settings.timeout_ms,
+                is_active,
                 connection: sink.connection.id().0,
                 channel: sink.channel_number,
                 consumer_tag: sink.consumer_tag.clone(),
@@ -190,6 +208,31 @@ impl Queue {
             })
         });
         known.collect()
+    }
+
+    /// The tags of its exclusive consumer, and of the one that gets messages where only one does.
+    pub(crate) fn only_consumer(&self) -> [Option<String>; 2] {
+        let inner = self.inner.lock();
+        let consumers = inner.state.consumers();
+        if !consumers.has_exclusive() && !consumers.is_single_active() {
+            return [None, None];
+        }
+        let tag = |key: ConsumerKey| {
+            let sink = inner.sinks.get(key.slot as usize)?.as_ref()?;
+            Some(sink.consumer_tag.clone())
+        };
+        let is_single_active = consumers.is_single_active();
+        let all = consumers.each().filter_map(|(key, ..)| Some((key, consumers.standing(key)?)));
+        let (mut exclusive, mut single) = (None, None);
+        for (key, (settings, is_active)) in all {
+            if settings.exclusive {
+                exclusive = tag(key);
+            }
+            if is_single_active && is_active {
+                single = tag(key);
+            }
+        }
+        [exclusive, single]
     }
 
     /// Shows all deliveries that are not settled, a step at a time, and lets others in between.

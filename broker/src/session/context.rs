@@ -96,7 +96,7 @@ pub(crate) struct Session {
     /// What was published, and where it went, until the firehose is told.
     tapped: Vec<(Tap, Vec<Arc<Queue>>)>,
     /// What is told of the connection, until it was told of its end.
-    pub(super) told_as: Option<Box<Connection>>,
+    pub(super) told_as: Option<Arc<Connection>>,
     published_under_alarm: u32,
     /// It published to this queue, which holds more than it may, or whose vhost does.
     pub(super) over_budget: Option<Arc<Queue>>,
@@ -285,16 +285,6 @@ impl Session {
             self.vhost.exchange_name(exchange),
             self.login.user,
         )))
-    }
-
-    /// The same for a binding to an exchange, if that is a topic exchange.
-    pub(crate) fn check_bound_topic(&self, source: &str, key: &str) -> Result<(), ChannelError> {
-        match self.vhost.exchange(source) {
-            Some(exchange) if exchange.is_topic() => {
-                self.check_topic(Permission::Read, source, key)
-            }
-            Some(_) | None => Ok(()),
-        }
     }
 
     /// Forgets the routes that were found with rights that have changed since.

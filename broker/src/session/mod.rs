@@ -1,7 +1,8 @@
 //! From frames to channels: what each frame is, whose it is, and what is collected before it.
 //!
 //! Files in the order of a frame's way: this dispatch, `channel_table`, `channel` (one file a
-//! concern), what the channels share (`context`, with `routes` and `settlements`), and what is left
+//! concern), what the channels share (`context`, with `routes` and `settlements`), what management
+//! does with the same checks (`declaring`), and what is left
 //! to be done (`step`) or went wrong (`close`, the only place that writes close frames).
 //!
 //! Called by the connection's task for every whole frame. Publishes and settlements are collected
@@ -15,6 +16,7 @@ mod collected;
 pub(crate) mod channel_table;
 pub(crate) mod close;
 pub(crate) mod context;
+pub(crate) mod declaring;
 pub(crate) mod pacing;
 pub(crate) mod resume;
 pub(crate) mod routes;
@@ -48,7 +50,7 @@ use self::channel_table::{ChannelTable, Lookup};
 use self::context::Session;
 use self::step::Step;
 use crate::error::{AmqpError, ChannelError, ConnectionError, FailingMethod, Failure};
-use crate::outgoing::mailbox::LapsedDeliveries;
+use crate::outgoing::mailbox::{ChannelTruth, LapsedDeliveries};
 use crate::queue::Queue;
 
 /// What became of a publish of which all frames are there.
@@ -104,6 +106,14 @@ impl EndingChannel {
 }
 
 impl Dispatch {
+    /// Its open channels as they are now, by their numbers.
+    pub(crate) fn channels_truth(&self) -> Vec<ChannelTruth> {
+        let mut all: Vec<_> =
+            self.channels.iter().map(|channel| channel.truth(&self.session)).collect();
+        all.sort_by_key(|channel| channel.number);
+        all
+    }
+
     /// For a connection that negotiated `channel_max` channels.
     pub(crate) fn new(session: Session, channel_max: u16) -> Self {
         let channels = ChannelTable::new(channel_max);

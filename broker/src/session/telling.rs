@@ -3,6 +3,8 @@
 //! Called by the dispatch, by channels and by the connection's task. Stays true: nothing is made while
 //! nobody listens.
 
+use std::sync::Arc;
+
 use leveret_protocol::methods::{Method, basic};
 use leveret_protocol::types::FieldTable;
 
@@ -14,7 +16,7 @@ impl Session {
     /// The connection is open; what is told of it is known from now on.
     pub(crate) fn tell_of_opening(
         &mut self,
-        about: Connection,
+        about: Arc<Connection>,
         (channel_max, frame_max, heartbeat_seconds): (u16, u32, u16),
         connected_at_ms: u64,
     ) {
@@ -28,7 +30,7 @@ impl Session {
             connected_at_ms,
         };
         self.broker.events().tell(|| about.created(&opened));
-        self.told_as = Some(Box::new(about));
+        self.told_as = Some(about);
     }
 
     /// The connection's channels have ended: then so has it, as others see it.

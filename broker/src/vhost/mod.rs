@@ -16,6 +16,7 @@ mod death_history;
 pub(crate) mod deduplicating;
 mod delayed;
 mod describing;
+pub(crate) mod injecting;
 mod listing;
 pub(crate) mod destination;
 mod newest;

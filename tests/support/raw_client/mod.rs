@@ -61,6 +61,12 @@ pub struct RawClient {
 }
 
 impl RawClient {
+    /// The port of its own end.
+    #[must_use]
+    pub fn local_port(&self) -> u16 {
+        self.stream.socket().local_addr().expect("a connected socket").port()
+    }
+
     /// Opens a socket and says nothing.
     #[must_use]
     pub fn connect(address: SocketAddr) -> Self {

@@ -35,6 +35,11 @@ pub(crate) struct Confirm {
 }
 
 impl Confirms {
+    /// How many publishes wait for their confirm.
+    pub(crate) fn unconfirmed(&self) -> u64 {
+        self.published.saturating_sub(self.confirmed)
+    }
+
     /// Counts a publish: its sequence number is the count.
     pub(crate) fn published(&mut self) {
         self.published += 1;

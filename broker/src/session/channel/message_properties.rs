@@ -44,7 +44,8 @@ pub(crate) fn check_plain(
         check_expiration(&String::from_utf8_lossy(expiration))?;
     }
     if let Some(user_id) = properties.user_id {
-        check_user_id(&String::from_utf8_lossy(user_id), session)?;
+        let by = (session.user_name(), session.may_impersonate());
+        check_user_id(&String::from_utf8_lossy(user_id), by)?;
     }
     Ok(())
 }
@@ -59,6 +60,15 @@ pub(crate) fn check(
         Some(name) if name == PSEUDO_QUEUE.as_bytes() => Some(channel.reply_to()?),
         Some(_) | None => None,
     };
+    check_of(properties, reply_to, (session.user_name(), session.may_impersonate()))
+}
+
+/// The same of somebody who may publish in others' names, or not, and where answers are to go instead.
+pub(crate) fn check_of(
+    properties: &BasicProperties<'_>,
+    reply_to: Option<&str>,
+    by: (&str, bool),
+) -> Result<Checked, AmqpError> {
     if let Some(expiration) = properties.expiration {
         check_expiration(&String::from_utf8_lossy(expiration))?;
     }
@@ -66,7 +76,7 @@ pub(crate) fn check(
     let hidden_keys = header_keys(BCC, properties.headers)?;
     extra_keys.extend_from_slice(&hidden_keys);
     if let Some(user_id) = properties.user_id {
-        check_user_id(&String::from_utf8_lossy(user_id), session)?;
+        check_user_id(&String::from_utf8_lossy(user_id), by)?;
     }
     let rewritten = rewritten(properties, reply_to)?;
     Ok(Checked { extra_keys, hidden_keys, rewritten })
@@ -139,9 +149,8 @@ fn rewritten(
     Ok(Some(out))
 }
 
-fn check_user_id(user_id: &str, session: &Session) -> Result<(), ChannelError> {
-    let user = session.user_name();
-    if user_id == user || session.may_impersonate() {
+fn check_user_id(user_id: &str, (user, impersonates): (&str, bool)) -> Result<(), ChannelError> {
+    if user_id == user || impersonates {
         return Ok(());
     }
     Err(ChannelError::Precondition(format!(

@@ -38,6 +38,7 @@ use super::step::Step;
 use crate::broker::admission::Seat;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
 use crate::keys::{ChannelSlot, Outcome, QueueId};
+use crate::outgoing::mailbox::ChannelTruth;
 use crate::queue::Queue;
 use crate::session::context::Session;
 
@@ -128,6 +129,25 @@ impl Channel {
     /// The content being received, if any.
     pub(crate) fn assembly(&self) -> &Assembly {
         &self.assembly
+    }
+
+    /// It as it is now.
+    pub(crate) fn truth(&self, session: &Session) -> ChannelTruth {
+        let mut outbox = session.handle.outbox();
+        let ledger = outbox.channel(self.slot);
+        let counts = ledger.map(|ledger| (ledger.unacked_count(), ledger.prefetch_count_global()));
+        let (unacked, prefetch_count_global) = counts.unwrap_or_default();
+        ChannelTruth {
+            number: self.number,
+            consumers: self.consumers.len(),
+            prefetch_count: self.prefetch_count,
+            prefetch_count_global,
+            confirms: self.confirms.is_some(),
+            is_transactional: self.transaction.is_some(),
+            unacked,
+            unconfirmed: self.confirms.as_ref().map_or(0, Confirms::unconfirmed),
+            uncommitted: self.transaction.as_ref().map_or((0, 0), Transaction::held),
+        }
     }
 
     /// How many consumers it has.

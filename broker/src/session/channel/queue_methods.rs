@@ -1,23 +1,21 @@
 //! The queue class: declare, bind, unbind, purge, delete.
 //!
-//! Called by `Channel::handle`. Order of checks and texts are RabbitMQ's. Specification: AMQP 0-9-1
-//! queue class; RabbitMQ's queues page.
+//! Called by `Channel::handle`; what is checked, and in which order, is in `session::declaring`.
+//! Specification: AMQP 0-9-1 queue class; RabbitMQ's queues page.
 
 use std::sync::Arc;
 
 use leveret_protocol::methods::queue;
-use leveret_protocol::types::{FieldTable, FieldValue};
 
 use super::Channel;
-use super::exchange_methods::assert_not_default;
-use super::reply_to::{assert_bindable, is_reply_address, is_reply_queue};
+use super::reply_to::{is_reply_address, is_reply_queue};
 use crate::auth::rights::Permission;
 use crate::definitions::records::DestinationKind;
-use crate::error::{AmqpError, ChannelError, ConnectionError};
-use crate::keys::ConnectionId;
-use crate::names::{self, cleaned};
-use crate::queue::{Queue, QueueSettings, arguments};
+use crate::error::{AmqpError, ChannelError};
+use crate::names::cleaned;
+use crate::queue::Queue;
 use crate::session::context::Session;
+use crate::session::declaring;
 use crate::session::step::Step;
 use crate::vhost::bindings::Ends;
 use crate::vhost::topology::{Changed, Refusal};
@@ -60,12 +58,9 @@ impl Channel {
     ) -> Result<Step, Refusal> {
         let source = &*cleaned(bind.exchange);
         let (queue, routing_key) = self.binding_ends(bind.queue, bind.routing_key)?;
-        check_queue_ends(session, queue, source)?;
-        session.check_bound_topic(source, routing_key)?;
         let arguments = bind.arguments.parse()?;
         let ends = Ends { source, kind: DestinationKind::Queue, destination: queue };
-        let connection = session.handle.id();
-        let (missed, durable) = session.vhost.bind(ends, routing_key, arguments, connection)?;
+        let (missed, durable) = declaring::bind(session, ends, routing_key, arguments)?;
         self.catch_up(session, missed);
         Ok(Step::unless_nowait(bind.no_wait, durable, self.number, &queue::BindOk {}))
     }
@@ -77,12 +72,9 @@ impl Channel {
     ) -> Result<Step, Refusal> {
         let source = &*cleaned(unbind.exchange);
         let (queue, routing_key) = self.binding_ends(unbind.queue, unbind.routing_key)?;
-        check_queue_ends(session, queue, source)?;
-        session.check_bound_topic(source, routing_key)?;
         let arguments = unbind.arguments.parse()?;
         let ends = Ends { source, kind: DestinationKind::Queue, destination: queue };
-        let connection = session.handle.id();
-        let ((), durable) = session.vhost.unbind(ends, routing_key, &arguments, connection)?;
+        let ((), durable) = declaring::unbind(session, ends, routing_key, &arguments)?;
         Ok(Step::method_once(durable, self.number, &queue::UnbindOk {}))
     }
 
@@ -122,11 +114,8 @@ impl Channel {
         delete: &queue::Delete<'_>,
     ) -> Result<Step, Refusal> {
         let name = self.queue_or_last(delete.queue)?;
-        session.check(Permission::Configure, &session.vhost.queue_name(name), name)?;
         let conditions = (delete.if_unused, delete.if_empty);
-        assert_deletable(session, name, conditions)?;
-        let connection = session.handle.id();
-        let (ready, durable) = session.vhost.delete_queue(name, conditions, connection)?;
+        let (ready, durable) = declaring::delete_queue(session, name, conditions)?;
         let message_count = u32::try_from(ready).unwrap_or(u32::MAX);
         let reply = queue::DeleteOk { message_count };
         Ok(Step::unless_nowait(delete.no_wait, durable, self.number, &reply))
@@ -138,112 +127,9 @@ fn declare_queue(
     declare: &queue::Declare<'_>,
     name: &str,
 ) -> Changed<Arc<Queue>> {
-    if name.starts_with("amq.") {
-        let text = format!("queue name '{name}' contains reserved prefix 'amq.*'");
-        return Err(ChannelError::Refused(text).into());
-    }
-    let generated = names::generated("amq.gen-");
-    let name = if name.is_empty() { &generated } else { name };
-    let resource = session.vhost.queue_name(name);
-    session.check(Permission::Configure, &resource, name)?;
-    let settings = queue_settings(session, declare, name)?;
-    let exclusive = settings.owner.is_some();
-    let declared = session.vhost.declare_queue(name, settings, session.handle.id())?;
-    if exclusive {
+    let declared = declaring::declare_queue(session, declare, name)?;
+    if declare.exclusive {
         session.owns(&declared.0);
     }
     Ok(declared)
-}
-
-fn queue_settings(
-    session: &Session,
-    declare: &queue::Declare<'_>,
-    name: &str,
-) -> Result<QueueSettings, AmqpError> {
-    let resource = session.vhost.queue_name(name);
-    let stays = declare.durable && !declare.exclusive && !declare.auto_delete;
-    let arguments = session.vhost.with_queue_type(declare.arguments.parse()?, stays);
-    let parsed = arguments::parse(&arguments, &resource)?;
-    check_quorum(declare, &arguments, name, &resource)?;
-    check_dead_letter_exchange(session, &arguments, name)?;
-    let owner: Option<ConnectionId> = declare.exclusive.then(|| session.handle.id());
-    Ok(QueueSettings {
-        // An exclusive queue goes with its connection: there is nothing to bring back.
-        durable: declare.durable && !declare.exclusive,
-        auto_delete: declare.auto_delete,
-        owner,
-        arguments,
-        parsed,
-        window: None,
-    })
-}
-
-/// A quorum queue is durable, shared and named by the client, as on RabbitMQ.
-fn check_quorum(
-    declare: &queue::Declare<'_>,
-    arguments: &FieldTable,
-    name: &str,
-    resource: &crate::error::ResourceName,
-) -> Result<(), ChannelError> {
-    if !arguments::is_quorum(arguments) {
-        return Ok(());
-    }
-    if declare.queue.is_empty() {
-        let text = "Cannot declare a server-named queue for type rabbit_quorum_queue".to_owned();
-        return Err(ChannelError::Precondition(text));
-    }
-    debug_assert!(!name.is_empty());
-    let offending = match declare {
-        declare if declare.auto_delete => "auto-delete",
-        declare if declare.exclusive => "exclusive-owner",
-        declare if !declare.durable => "non-durable",
-        _ => return Ok(()),
-    };
-    Err(ChannelError::Precondition(format!("invalid property '{offending}' for {resource}")))
-}
-
-/// A quorum queue goes without conditions, as on RabbitMQ.
-fn assert_deletable(
-    session: &Session,
-    name: &str,
-    (if_unused, if_empty): (bool, bool),
-) -> Result<(), ConnectionError> {
-    let is_quorum = |queue: Arc<Queue>| arguments::is_quorum(&queue.settings().arguments);
-    let flag = match (if_unused, if_empty) {
-        (true, _) => "if-unused",
-        (false, true) => "if-empty",
-        (false, false) => return Ok(()),
-    };
-    if !session.vhost.queue(name).is_some_and(is_quorum) {
-        return Ok(());
-    }
-    Err(ConnectionError::NotImplemented(format!(
-        "cannot delete {}. queue.delete operations with {flag} flag set are not supported by quorum \
-         queues",
-        session.vhost.queue_name(name)
-    )))
-}
-
-/// A dead letter exchange is written to and the queue read from on behalf of the declarer, who is not
-/// asked when the queue is there: RabbitMQ's order.
-fn check_dead_letter_exchange(
-    session: &Session,
-    arguments: &FieldTable,
-    name: &str,
-) -> Result<(), AmqpError> {
-    let target = arguments.get("x-dead-letter-exchange").and_then(FieldValue::as_str);
-    let Some(target) = target.filter(|_| session.vhost.queue(name).is_none()) else {
-        return Ok(());
-    };
-    session.check(Permission::Read, &session.vhost.queue_name(name), name)?;
-    session.check(Permission::Write, &session.vhost.exchange_name(target), target)?;
-    Ok(())
-}
-
-fn check_queue_ends(session: &Session, queue: &str, source: &str) -> Result<(), AmqpError> {
-    assert_bindable(queue)?;
-    session.check(Permission::Write, &session.vhost.queue_name(queue), queue)?;
-    assert_not_default(source)?;
-    session.check(Permission::Read, &session.vhost.exchange_name(source), source)?;
-    Ok(())
 }

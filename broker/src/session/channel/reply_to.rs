@@ -14,18 +14,13 @@ use crate::error::{AmqpError, ChannelError, ConnectionError};
 use crate::names;
 use crate::queue::ConsumerSettings;
 use crate::session::context::Session;
+pub(crate) use crate::session::declaring::PSEUDO_QUEUE;
+use crate::session::declaring::is_behind;
 use crate::session::step::Step;
-
-/// The name a client consumes from and sets as `reply_to`.
-pub(crate) const PSEUDO_QUEUE: &str = "amq.rabbitmq.reply-to";
 
 /// Whether a name is the pseudo queue's or begins as that of a place for answers does.
 pub(crate) fn is_reply_queue(name: &str) -> bool {
     name == PSEUDO_QUEUE || is_behind(name)
-}
-
-fn is_behind(name: &str) -> bool {
-    name.strip_prefix(PSEUDO_QUEUE).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// Whether a name is such as is given to a place for answers: what is published to it is taken for
@@ -34,15 +29,6 @@ pub(crate) fn is_reply_address(name: &[u8]) -> bool {
     let rest = name.strip_prefix(PSEUDO_QUEUE.as_bytes()).and_then(|rest| rest.strip_prefix(b"."));
     let is_drawn = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     rest.is_some_and(|rest| rest.len() == names::DRAWN && rest.iter().all(is_drawn))
-}
-
-/// 403: such a queue has no bindings.
-pub(crate) fn assert_bindable(name: &str) -> Result<(), ChannelError> {
-    if is_behind(name) {
-        let text = "cannot bind or unbind to a volatile (direct reply-to) queue".to_owned();
-        return Err(ChannelError::Refused(text));
-    }
-    Ok(())
 }
 
 /// 540: nothing can be fetched from a place for answers.

@@ -62,6 +62,11 @@ pub(crate) struct Transaction {
 const PUBLISHED_BYTES_MAX: usize = 256 << 20;
 
 impl Transaction {
+    /// How many publishes and settlements it holds.
+    pub(crate) fn held(&self) -> (usize, usize) {
+        (self.publishes.len(), self.settled.len())
+    }
+
     /// Holds a routed message.
     ///
     /// # Errors

@@ -1,0 +1,110 @@
+//! A message that nobody's connection published: management's.
+//!
+//! Called by `http`, which has checked it as `channel::publish` checks what clients publish. Goes the
+//! same ways: exchanges that keep, deduplicate or delay see it, and the firehose is not told, since there
+//! is no connection. Stays true: who asked is told once what of it is to be stored is on disk.
+
+use std::sync::Arc;
+
+use leveret_protocol::properties::BasicProperties;
+use leveret_storage::messages::Batch;
+
+use super::Vhost;
+use super::deduplicating::{Sight, Sighting};
+use super::destination::{Destination, Exchange, Missed};
+use super::routing::Routed;
+use super::runs::{Runs, deliver_all, note_way};
+use crate::clock;
+use crate::definitions::store::Durable;
+use crate::message::Message;
+use crate::queue::{Effects, Queue};
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Injected {
+    /// Some queue is on its way.
+    Routed,
+    /// None is.
+    Unroutable,
+    /// Every queue on its way is full.
+    Refused,
+}
+
+impl Vhost {
+    /// Publishes a message to an exchange, with all its routing keys.
+    pub(crate) fn inject(
+        self: &Arc<Self>,
+        exchange: &Arc<Exchange>,
+        message: &Message,
+        routing_keys: &[&str],
+    ) -> (Injected, Durable) {
+        let properties = BasicProperties::parse(message.properties()).unwrap_or_default();
+        if let Some((place, marks)) = self.waiting_place(exchange, &properties) {
+            let routed = Routed { routing_keys, properties: &properties };
+            let found = self.route(exchange, &routed, Sight::As(&[]));
+            // RabbitMQ says of what waits that it is routed, unless there is nowhere to by now.
+            if !found.queues.is_empty() || !found.later.is_empty() {
+                return self.put(vec![(message.clone().marked(marks), vec![place])], None);
+            }
+        }
+        let route = self.route_made(exchange, message, routing_keys, Sight::Now);
+        if route.queues.is_empty() && route.later.is_empty() {
+            return (Injected::Unroutable, Durable::now());
+        }
+        let mut ways = Vec::new();
+        for later in &route.later {
+            let place = self.delayed_queue().into_iter().collect();
+            ways.push((message.waiting_for(later.name()), place));
+        }
+        if !route.queues.is_empty() {
+            ways.push((message.clone(), route.queues));
+        }
+        self.put(ways, route.sighting.as_deref())
+    }
+
+    /// Hands over what the destination of a new binding missed, as `channel::catch_up` does for clients.
+    /// When that is on disk as well.
+    pub(crate) fn catch_up(self: &Arc<Self>, missed: Option<Missed>, bound: Durable) -> Durable {
+        let Some(Missed { destination, messages }) = missed else { return bound };
+        for message in &messages {
+            let queues = match &destination {
+                Destination::Queue(queue) => vec![Arc::clone(queue)],
+                Destination::Exchange(exchange) => {
+                    let mut keys = message.shown_keys();
+                    keys.extend(message.hidden_keys());
+                    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+                    self.route_made(exchange, message, &keys, Sight::Now).queues
+                }
+            };
+            drop(self.put(vec![(message.clone(), queues)], None));
+        }
+        bound.and_stored(&self.messages, Some(self.messages.last()))
+    }
+
+    /// What became of it, and when it is on disk.
+    fn put(
+        &self,
+        ways: Vec<(Message, Vec<Arc<Queue>>)>,
+        sighting: Option<&Sighting>,
+    ) -> (Injected, Durable) {
+        let (mut effects, mut batch) = (Effects::default(), Batch::default());
+        let (mut runs, mut taken) = (Runs::default(), false);
+        let now_ms = clock::unix_millis();
+        // What is in a queue of which there is no definition would be lost with it.
+        let all: Vec<Arc<Queue>> = ways.iter().flat_map(|(_, queues)| queues.clone()).collect();
+        for (of, (message, queues)) in ways.into_iter().enumerate() {
+            let message = message.arrived_at(now_ms);
+            note_way(of, &message, queues, &mut batch.publishes, &mut runs);
+        }
+        deliver_all(runs, &mut batch, &mut effects, |_, _, is_taken| taken |= is_taken);
+        let is_stored = !batch.publishes.is_empty();
+        if let Some(sighting) = sighting {
+            sighting.conclude(taken, is_stored, &mut batch);
+        }
+        effects.move_as_one(batch);
+        effects.carry_out(&self.messages);
+        let stored = is_stored.then(|| self.messages.last());
+        let became = if taken { Injected::Routed } else { Injected::Refused };
+        (became, self.defined(&all).and_stored(&self.messages, stored))
+    }
+}
