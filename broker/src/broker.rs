@@ -31,6 +31,7 @@ use crate::config::{Config, Mechanism};
 use crate::definitions::records::VhostRecord;
 use crate::definitions::store::DefinitionStore;
 use crate::events::Events;
+use crate::events::churn::ChurnCounts;
 use crate::events::definitions::vhost_created;
 use crate::identity::server_properties;
 use crate::keys::ConnectionId;
@@ -119,6 +120,8 @@ pub(crate) struct Totals {
     pub consumed: Consumed,
     /// What went through queues since then.
     pub traffic: TrafficByType,
+    /// What came and went since then.
+    pub churn: ChurnCounts,
     /// How connections are held back.
     pub holds: Holds,
     /// Logins since then.
@@ -325,6 +328,7 @@ impl Broker {
         let mut totals = Totals { connections: self.connections.len() as u64, ..gone };
         totals.logins = self.logins.attempts();
         totals.incidents = self.incidents.counts();
+        totals.churn = self.events.churn().counts();
         totals.delayed = vhosts.iter().map(|vhost| vhost.delayed_count() as u64).sum();
         vhosts.iter().for_each(|vhost| totals.deaths.add_all(vhost.deaths()));
         for (consumed, traffic) in vhosts.iter().map(|vhost| vhost.consumed_before()) {

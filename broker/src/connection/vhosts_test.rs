@@ -10,6 +10,7 @@ use super::test_client::{TestClient, start};
 use crate::broker::Broker;
 use crate::broker::access::{By, VhostDraft};
 use crate::events::Events;
+use crate::events::churn::Turn;
 use crate::policy::Definition;
 use crate::vhost::Vhost;
 
@@ -53,6 +54,11 @@ async fn a_deleted_vhosts_connections_end_and_no_others() {
     for other in &mut others {
         other.declare("q").await.unwrap();
     }
+    others[0].declare("q").await.unwrap();
+    let churn = broker.events().churn().counts();
+    let happened = Turn::ALL.map(|(turn, ..)| churn.of(turn));
+    // Channels and connections closed and opened; queues created, declared and deleted.
+    assert_eq!(happened, [2, 4, 2, 4, 3, 4, 1]);
     let none = broker.delete_vhost(ADMIN, "v").map(drop).unwrap_err();
     assert_eq!(none.to_string(), "vhost 'v' does not exist");
     make(&broker, "v").await;

@@ -8,6 +8,7 @@
 //!
 //! See <https://www.rabbitmq.com/docs/event-exchange>.
 
+pub(crate) mod churn;
 pub(crate) mod clients;
 pub(crate) mod definitions;
 mod terms;
@@ -23,6 +24,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::warn;
 
+use self::churn::Churn;
 use crate::clock;
 
 /// Where events are published, in the default vhost.
@@ -87,6 +89,7 @@ pub(crate) struct Events {
     wanted: Arc<AtomicBool>,
     waiting: Mutex<Waiting>,
     news: Notify,
+    churn: Churn,
 }
 
 #[derive(Debug, Default)]
@@ -103,12 +106,18 @@ impl Events {
             wanted: Arc::default(),
             waiting: Mutex::default(),
             news: Notify::new(),
+            churn: Churn::default(),
         })
     }
 
     /// The vhost where they are told.
     pub(crate) fn vhost(&self) -> &str {
         &self.vhost
+    }
+
+    /// How often what comes and goes did so.
+    pub(crate) fn churn(&self) -> &Churn {
+        &self.churn
     }
 
     /// Where the exchange says whether something is bound to it.

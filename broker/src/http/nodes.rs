@@ -66,7 +66,7 @@ async fn described(management: Arc<Management>) -> Result<Value, Fault> {
         fields.insert("run_queue".to_owned(), waiting.into());
         fields.insert("processors".to_owned(), workers.into());
         fields.extend(management.usage(tasks as u64));
-        fields.extend(churn());
+        fields.extend(churn(&management.broker.events().churn().counts()));
         fields.into()
     })
     .await

@@ -102,7 +102,7 @@ impl Management {
                 "exchanges": exchanges,
                 "queues": queues.queues,
             },
-            "churn_rates": statistics::churn(),
+            "churn_rates": statistics::churn(&self.broker.events().churn().counts()),
             "message_stats": statistics::of_broker(&traffic.all()),
         }));
         if has_totals || self.settings.enable_queue_totals {

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::events::churn::{ChurnCounts, Turn};
 use crate::queue::Queue;
 use crate::queue::traffic::Traffic;
 use crate::queue::truth::QueueTruth;
@@ -78,19 +79,11 @@ pub(super) fn of_broker(traffic: &Traffic) -> Value {
     fields.into()
 }
 
-/// `churn_rates`, which are not counted yet.
-pub(super) fn churn() -> Map<String, Value> {
+/// `churn_rates`.
+pub(super) fn churn(counts: &ChurnCounts) -> Map<String, Value> {
     let mut fields = Map::new();
-    for name in [
-        "channel_closed",
-        "channel_created",
-        "connection_closed",
-        "connection_created",
-        "queue_created",
-        "queue_declared",
-        "queue_deleted",
-    ] {
-        counted(&mut fields, name, 0);
+    for (turn, name, _) in Turn::ALL {
+        counted(&mut fields, name, counts.of(turn));
     }
     fields
 }

@@ -25,6 +25,7 @@ use leveret_storage::messages::{FSYNC_BUCKETS_MICROS, Health, MessageStore, Stat
 use crate::auth::Attempts;
 use crate::broker::Totals;
 use crate::broker::incidents::IncidentCounts;
+use crate::events::churn::{ChurnCounts, Turn};
 use crate::queue::death_counts::{CAUSES, DeathCounts, DeathsByType};
 use crate::queue::deaths::Reason;
 use crate::queue::traffic::{Traffic, TrafficByType};
@@ -114,6 +115,7 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     resources(&mut text, &snapshot.resources);
     totals(&mut text, &snapshot.totals);
     incidents(&mut text, snapshot.totals.incidents);
+    churn(&mut text, &snapshot.totals.churn);
     traffic(&mut text, &snapshot.totals.traffic);
     deaths(&mut text, &snapshot.totals.deaths);
     consumers(&mut text, &snapshot.totals);
@@ -227,6 +229,14 @@ fn incidents(text: &mut Text, counts: IncidentCounts) {
         ),
     ] {
         text.number(name, Kind::Counter, help, value);
+    }
+}
+
+fn churn(text: &mut Text, counts: &ChurnCounts) {
+    for (turn, _, name) in Turn::ALL {
+        let (what, happened) = name.split_once('_').unwrap_or((name, ""));
+        let help = format!("How many {what} were {happened} since the broker started.");
+        text.number(&format!("rabbitmq_{name}_total"), Kind::Counter, &help, counts.of(turn));
     }
 }
 
@@ -401,6 +411,7 @@ mod tests {
     use leveret_storage::messages::{Batch, Progress, ReadBack, Ticket};
 
     use super::*;
+    use crate::events::churn::Churn;
     use crate::queue::truth::{Ages, Consumed};
 
     fn lines<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
@@ -410,7 +421,7 @@ mod tests {
     #[test]
     fn an_empty_broker_has_all_that_is_known() {
         let text = render(&Snapshot::default());
-        assert_eq!(lines(&text, "rabbitmq_connections"), ["rabbitmq_connections 0"]);
+        assert_eq!(lines(&text, "rabbitmq_connections "), ["rabbitmq_connections 0"]);
         assert_eq!(lines(&text, "rabbitmq_queue_messages "), ["rabbitmq_queue_messages 0"]);
         assert_eq!(lines(&text, "process_start_time"), ["process_start_time_seconds 0"]);
         assert_eq!(lines(&text, "leveret_store_segments"), ["leveret_store_segments 0"]);
@@ -487,6 +498,27 @@ mod tests {
             "rabbitmq_global_messages_dead_lettered_maxlen_total{queue_type=\"rabbit_quorum_queue\",\
              dead_letter_strategy=\"disabled\"} 0",
         ] {
+            assert!(text.lines().any(|other| other == line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_counted() {
+        let churn = Churn::default();
+        churn.note(Turn::ChannelOpened);
+        churn.note(Turn::QueueDeclared);
+        let totals = Totals { churn: churn.counts(), ..Totals::default() };
+        let text = render(&Snapshot { totals, ..Snapshot::default() });
+        for (name, count) in [
+            ("connections_opened", 0),
+            ("connections_closed", 0),
+            ("channels_opened", 1),
+            ("channels_closed", 0),
+            ("queues_declared", 1),
+            ("queues_created", 0),
+            ("queues_deleted", 0),
+        ] {
+            let line = format!("rabbitmq_{name}_total {count}");
             assert!(text.lines().any(|other| other == line), "{line} in\n{text}");
         }
     }

@@ -1,7 +1,7 @@
 //! What a client does that is an event: `amq.rabbitmq.event` tells of it.
 //!
 //! Called by the dispatch, by channels and by the connection's task. Stays true: nothing is made while
-//! nobody listens.
+//! nobody listens; what comes and goes is counted all the same.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use leveret_protocol::types::FieldTable;
 
 use super::context::Session;
 use crate::events::Acting;
+use crate::events::churn::Turn;
 use crate::events::clients::{Connection, Consumer, Opened, Owner};
 
 impl Session {
@@ -29,6 +30,7 @@ impl Session {
             heartbeat_seconds,
             connected_at_ms,
         };
+        self.broker.events().churn().note(Turn::ConnectionOpened);
         self.broker.events().tell(|| about.created(&opened));
         self.told_as = Some(about);
     }
@@ -36,6 +38,7 @@ impl Session {
     /// The connection's channels have ended: then so has it, as others see it.
     pub(super) fn end_changes_of_connection(&mut self) -> bool {
         if let Some(about) = self.told_as.take() {
+            self.broker.events().churn().note(Turn::ConnectionClosed);
             self.broker.events().tell(|| about.closed(self.handle.id()));
         }
         self.end_changes()
@@ -60,11 +63,13 @@ impl Session {
     /// A channel is open.
     pub(super) fn tell_of_channel(&self, channel: u16) {
         let name = self.told_as.as_ref().map_or("", |about| &*about.name);
+        self.broker.events().churn().note(Turn::ChannelOpened);
         self.broker.events().tell(|| self.owner(channel).channel_created(name));
     }
 
     /// A channel that had so many consumers has ended.
     pub(super) fn tell_of_channels_end(&self, channel: u16, consumers: usize) {
+        self.broker.events().churn().note(Turn::ChannelClosed);
         self.broker.events().tell(|| self.owner(channel).channel_closed(consumers));
     }
 

@@ -20,6 +20,7 @@ use rustc_hash::FxBuildHasher;
 use super::Vhost;
 use super::destination::{Destination, DestinationId, Exchange};
 use super::records::{TopologyChanges, binding_record};
+use crate::events::churn::Turn;
 use crate::events::definitions::{binding_deleted, exchange_deleted, queue_deleted};
 use crate::exchange::Binding;
 use crate::queue::Queue;
@@ -196,6 +197,7 @@ impl Vhost {
             }
             Some(Destination::Queue(queue)) => {
                 let arguments = &queue.settings().arguments;
+                self.events.churn().note(Turn::QueueDeleted);
                 self.events.tell(|| queue_deleted(&self.name, queue.name(), arguments));
                 changes.queue_deleted(&queue);
             }

@@ -24,6 +24,7 @@ use super::removal::Topology;
 use crate::deduplication::{self, Deduplication};
 use crate::definitions::store::Durable;
 use crate::error::{AmqpError, ChannelError, ConnectionError, ResourceName};
+use crate::events::churn::Turn;
 use crate::events::definitions::{exchange_created, queue_created};
 use crate::exchange::DeclareError;
 use crate::keys::{ConnectionId, QueueId};
@@ -309,6 +310,9 @@ impl Vhost {
         let has_room = self.definitions.has_room();
         let topology = self.change()?;
         let declared = self.declare_queue_there(name, settings, connection, has_room);
+        if declared.is_ok() {
+            self.events.churn().note(Turn::QueueDeclared);
+        }
         self.told(topology, declared, &[(Subject::Queue, name)])
     }
 
@@ -334,6 +338,7 @@ impl Vhost {
         self.propose(changes);
         self.add_queue(name, Arc::clone(&queue));
         self.topology_changed();
+        self.events.churn().note(Turn::QueueCreated);
         self.events.tell(|| queue_created(&queue_record(&queue), queue.settings().owner));
         Ok(queue)
     }
