@@ -476,7 +476,7 @@ keys! {
     MANAGEMENT_DISABLE_STATS: bool = "management.disable_stats", BOOLEAN, Default("false");
     /// With management.disable_stats, still tells how many messages queues have.
     MANAGEMENT_QUEUE_TOTALS: bool = "management.enable_queue_totals", BOOLEAN, Default("false");
-    /// From which sites browsers may ask, with numbers for <n>; '*' is any.
+    /// From which sites browsers may ask, with numbers for `<n>`; '*' is any.
     MANAGEMENT_CORS_ORIGIN: String =
         "management.cors.allow_origins.<n>", TEXT, Example("https://example.com");
     /// How long browsers may remember that, in seconds.

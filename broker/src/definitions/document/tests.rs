@@ -211,6 +211,10 @@ fn the_first_object_that_cannot_be_read_is_named() {
         ),
         (json!({"queues": [{"vhost": "v"}]}), "queues, entry 1 (in vhost 'v'): 'name' is missing"),
         (
+            json!({"queues": [{"name": "q\n\u{85}", "vhost": "v\r\u{1b}", "durable": 1}]}),
+            "queues, entry 1 ('q\\n\\u{85}' in vhost 'v\\r\\u{1b}'): 'durable' is neither true nor false",
+        ),
+        (
             json!({"queues": [{"name": "", "vhost": "v"}]}),
             "queues, entry 1 ('' in vhost 'v'): 'name' is empty",
         ),
