@@ -21,6 +21,7 @@ use super::records::{
     BindingRecord, DestinationKind, ExchangeRecord, PermissionRecord, UserRecord, VhostRecord,
 };
 use crate::exchange::ExchangeKind;
+use crate::logging::OneLine;
 use crate::password::HashingAlgorithm;
 use crate::policy::{Draft, Invalid, Policy, PolicyKind};
 use crate::secret::Secret;
@@ -86,7 +87,7 @@ pub(crate) struct QueueDefinition {
 
 /// A document cannot be used: which object of it, and why. One line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {}", one_line(object), one_line(&fault.reason))]
+#[error("{}: {}", OneLine(object), OneLine(&fault.reason))]
 pub(crate) struct DocumentError {
     object: String,
     fault: Fault,
@@ -113,15 +114,6 @@ impl From<String> for Fault {
     fn from(reason: String) -> Self {
         Self { reason: reason.trim_end().replace('\n', " "), told: None }
     }
-}
-
-/// Names are a stranger's: what would break the line, or forge another one, is escaped.
-fn one_line(text: &str) -> String {
-    let shown = |character: char| match character.is_control() {
-        true => character.escape_default().to_string(),
-        false => character.to_string(),
-    };
-    text.chars().map(shown).collect()
 }
 
 impl DocumentError {

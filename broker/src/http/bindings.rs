@@ -16,10 +16,10 @@ use sha2::{Digest, Sha256};
 use super::Management;
 use super::answer::{Answer, Fault, blocking, created_at, done, json};
 use super::authorization::Visitor;
-use super::lenient::{self, null_not_allowed};
+use super::lenient;
 use super::listing::{Listing, Row, pick};
 use super::request::{Document, Query, named};
-use crate::definitions::json_arguments::{from_json, to_json};
+use crate::definitions::json_arguments::to_json;
 use crate::definitions::records::{BindingRecord, DestinationKind};
 use crate::session::declaring::{self, Acting};
 use crate::vhost::Vhost;
@@ -260,8 +260,7 @@ pub(super) async fn bind(
     let Between { source, kind, destination, .. } =
         Between::of(&management, &visitor, path).await?;
     let routing_key = lenient::text(&body, "routing_key")?.unwrap_or_default();
-    let arguments = lenient::object(&body, "arguments")?.unwrap_or_default();
-    let arguments = from_json(&arguments).map_err(null_not_allowed)?;
+    let arguments = lenient::arguments(&body)?;
     let key = properties_key(&routing_key, &arguments);
     let location = format!("{}/{}", quoted(&destination), quoted(&key).replace("%7E", "~"));
     let bound = actor.change(move |actor| {

@@ -118,8 +118,7 @@ pub(super) async fn of_connection(
     Path(name): Path<String>,
     query: Query,
 ) -> Answer {
-    let handle = management.connection_named(&name)?;
-    visitor.may_see_of(client(&handle).map_or("", |client| &client.user))?;
+    let handle = management.visible_connection(&visitor, &name)?;
     listed(vec![handle], &query).await
 }
 
@@ -131,8 +130,7 @@ pub(super) async fn one(
     query: Query,
 ) -> Answer {
     let (connection, _) = name.rsplit_once(" (").ok_or_else(Fault::not_found)?;
-    let handle = management.connection_named(connection)?;
-    visitor.may_see_of(client(&handle).map_or("", |client| &client.user))?;
+    let handle = management.visible_connection(&visitor, connection)?;
     let row = rows(vec![handle]).await.into_iter().find(|row| row.name == name);
     let row = row.ok_or_else(Fault::not_found)?;
     let rendered = blocking(move || {

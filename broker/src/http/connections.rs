@@ -144,8 +144,19 @@ impl Management {
         .collect()
     }
 
+    /// The connection with this name, if the visitor may see it.
+    pub(super) fn visible_connection(
+        &self,
+        visitor: &Visitor,
+        name: &str,
+    ) -> Result<Arc<ConnectionHandle>, Fault> {
+        let handle = self.connection_named(name)?;
+        visitor.may_see_of(client(&handle).map_or("", |client| &client.user))?;
+        Ok(handle)
+    }
+
     /// The connection with this name.
-    pub(super) fn connection_named(&self, name: &str) -> Result<Arc<ConnectionHandle>, Fault> {
+    fn connection_named(&self, name: &str) -> Result<Arc<ConnectionHandle>, Fault> {
         let mut all = self.broker.open_connections().into_iter();
         let is_it = |handle: &Arc<ConnectionHandle>| {
             client(handle).is_some_and(|client| *client.name == *name)
@@ -202,8 +213,7 @@ pub(super) async fn one(
     Path(name): Path<String>,
     query: Query,
 ) -> Answer {
-    let handle = management.connection_named(&name)?;
-    visitor.may_see_of(client(&handle).map_or("", |client| &client.user))?;
+    let handle = management.visible_connection(&visitor, &name)?;
     let asked = asked(vec![handle]).await.into_iter().next();
     let (handle, channels) = asked.ok_or_else(Fault::not_found)?;
     let row = ConnectionRow { handle, channels: channels.len() };

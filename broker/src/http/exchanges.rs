@@ -11,10 +11,10 @@ use super::Management;
 use super::answer::{Answer, Fault, blocking, done, json, put as put_answer};
 use super::authorization::Visitor;
 use super::bindings::{incoming, outgoing};
-use super::lenient::{self, null_not_allowed};
+use super::lenient;
 use super::listing::{Columns, Listing, Row, pick};
 use super::request::{Document, Query, named};
-use crate::definitions::json_arguments::{from_json, to_json};
+use crate::definitions::json_arguments::to_json;
 use crate::exchange::ExchangeKind;
 use crate::session::declaring;
 use crate::vhost::Vhost;
@@ -136,8 +136,7 @@ pub(super) async fn put(
     let durable = lenient::flag(&body, "durable")?.unwrap_or(false);
     let auto_delete = lenient::flag(&body, "auto_delete")?.unwrap_or(false);
     let internal = lenient::flag(&body, "internal")?.unwrap_or(false);
-    let arguments = lenient::object(&body, "arguments")?.unwrap_or_default();
-    let arguments = from_json(&arguments).map_err(null_not_allowed)?.to_bytes();
+    let arguments = lenient::arguments(&body)?.to_bytes();
     let name = named(&name).to_owned();
     let is_new = management.broker.vhost(&vhost).is_some_and(|it| it.exchange(&name).is_none());
     let declared = actor.change(move |actor| {

@@ -4,9 +4,11 @@
 //! Called by every handler that takes a body. Pure. Stays true: what cannot be what it should be is
 //! refused, never taken for something else; the texts are RabbitMQ's.
 
+use leveret_protocol::types::FieldTable;
 use serde_json::{Map, Value};
 
 use super::answer::Fault;
+use crate::definitions::json_arguments::from_json;
 
 /// The longest line of what is missing.
 const LINE_MAX: usize = 60;
@@ -111,6 +113,15 @@ pub(super) fn object(
         Value::Array(values) if values.is_empty() => Ok(Some(Map::new())),
         other => Err(no("map", other)),
     }
+}
+
+/// The arguments of a declaration or a binding; none where they are not given.
+///
+/// # Errors
+/// They are no map, or something in them has no value in AMQP.
+pub(super) fn arguments(body: &Map<String, Value>) -> Result<FieldTable, Fault> {
+    let arguments = object(body, "arguments")?.unwrap_or_default();
+    from_json(&arguments).map_err(null_not_allowed)
 }
 
 /// RabbitMQ's words for arguments that AMQP has no value for.

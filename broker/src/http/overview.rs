@@ -13,7 +13,6 @@ use super::statistics::{self, QueueTotals};
 use super::{Listening, Management};
 use crate::exchange::ExchangeKind;
 use crate::names;
-use crate::queue::traffic::TrafficByType;
 use crate::vhost::Vhost;
 
 /// What stands for versions of Erlang, which tools show and do not compare.
@@ -81,13 +80,11 @@ impl Management {
         has_totals: bool,
     ) -> Map<String, Value> {
         let (mut queues, mut exchanges) = (QueueTotals::default(), 0);
-        let mut traffic = TrafficByType::default();
         for vhost in vhosts {
             exchanges += vhost.exchange_count();
-            traffic.add_all(&vhost.consumed_before().1);
+            queues.traffic.add_all(&vhost.consumed_before().1);
             for queue in vhost.queues() {
                 queues.add(&queue);
-                traffic.add(queue.is_quorum(), &queue.traffic());
             }
         }
         let (connections, channels) = match visitor.is_monitor() {
@@ -103,7 +100,7 @@ impl Management {
                 "queues": queues.queues,
             },
             "churn_rates": statistics::churn(&self.broker.events().churn().counts()),
-            "message_stats": statistics::of_broker(&traffic.all()),
+            "message_stats": statistics::of_broker(&queues.traffic.all()),
         }));
         if has_totals || self.settings.enable_queue_totals {
             fields.insert("queue_totals".to_owned(), queues.fields().into());

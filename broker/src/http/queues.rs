@@ -10,12 +10,12 @@ use serde_json::{Map, Value, json};
 use super::Management;
 use super::answer::{Answer, Fault, blocking, done, json, put as put_answer};
 use super::authorization::Visitor;
-use super::lenient::{self, null_not_allowed};
+use super::lenient;
 use super::listing::{Columns, Listing, Row, pick};
 use super::request::{Document, Query};
 use super::statistics::{self, counted};
 use crate::auth::rights::Permission;
-use crate::definitions::json_arguments::{from_json, to_json};
+use crate::definitions::json_arguments::to_json;
 use crate::definitions::store::Durable;
 use crate::names;
 use crate::policy::{QueueType, definition_of};
@@ -253,8 +253,7 @@ pub(super) async fn put(
         super::nodes::assert_node(&node)
             .map_err(|_| Fault::bad_request(format!("Node {node} is not a cluster member")))?;
     }
-    let arguments = lenient::object(&body, "arguments")?.unwrap_or_default();
-    let arguments = from_json(&arguments).map_err(null_not_allowed)?.to_bytes();
+    let arguments = lenient::arguments(&body)?.to_bytes();
     let is_new = management.broker.vhost(&vhost).is_some_and(|it| it.queue(&name).is_none());
     let declared = actor.change(move |actor| {
         let declare = Declare {

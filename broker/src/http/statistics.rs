@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::events::churn::{ChurnCounts, Turn};
 use crate::queue::Queue;
-use crate::queue::traffic::Traffic;
+use crate::queue::traffic::{Traffic, TrafficByType};
 use crate::queue::truth::QueueTruth;
 
 /// A count with the rate that belongs to it: `name` and `name_details`.
@@ -23,6 +23,8 @@ pub(super) struct QueueTotals {
     pub unacked: u64,
     pub queues: u64,
     pub consumers: u64,
+    /// What went through them.
+    pub traffic: TrafficByType,
 }
 
 impl QueueTotals {
@@ -34,6 +36,7 @@ impl QueueTotals {
         self.unacked += counts.unacked as u64;
         self.queues += 1;
         self.consumers += counts.consumers as u64;
+        self.traffic.add(queue.is_quorum(), &counts.traffic);
     }
 
     /// The fields of `queue_totals`, and of a vhost.

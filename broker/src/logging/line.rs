@@ -9,7 +9,7 @@
 //! are left out, in JSON they are there for programs. Stays true: text that came from a client may be
 //! part of any field, so control characters are escaped, and nobody can forge a line.
 
-use std::fmt::{self, Debug, Write};
+use std::fmt::{self, Debug, Display, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -80,11 +80,11 @@ impl Said {
         now: Duration,
     ) -> Result<String, fmt::Error> {
         let mut line = format!("{} [{}] ", time(format, now), level_name(*about.level()));
-        escape(&mut line, &self.message)?;
+        write!(line, "{}", OneLine(&self.message))?;
         let fields = self.fields.iter().filter(|_| self.event.is_none());
         for (name, text, _) in fields {
             write!(line, " {name}=")?;
-            escape(&mut line, text)?;
+            write!(line, "{}", OneLine(text))?;
         }
         Ok(line)
     }
@@ -164,15 +164,20 @@ fn quoted(text: &str) -> String {
     escaped
 }
 
-fn escape(line: &mut String, text: &str) -> fmt::Result {
-    for character in text.chars() {
-        if character.is_control() {
-            write!(line, "{}", character.escape_default())?;
-        } else {
-            line.push(character);
+/// Prints a text that may be a stranger's: what would break the line, or forge another one, is escaped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OneLine<'a>(pub &'a str);
+
+impl Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            match character.is_control() {
+                true => write!(f, "{}", character.escape_default())?,
+                false => f.write_char(character)?,
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 fn time(format: TimeFormat, now: Duration) -> String {

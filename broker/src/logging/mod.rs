@@ -20,6 +20,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt, reloa
 pub use self::events::EVENTS;
 use self::file::{FileWriter, Open};
 use self::line::Lines;
+pub(crate) use self::line::OneLine;
 use crate::config::{self, LogCategory, LogOutput, Logging};
 
 /// Changes a running log.

@@ -87,6 +87,7 @@ use self::paged::NEVER;
 use self::state::{Facts, QueueKind, QueueState};
 use self::taps::Delivered;
 use self::timer::Timer;
+use self::traffic::Traffic;
 use self::truth::Gone;
 use crate::clock;
 use crate::keys::{
@@ -182,6 +183,8 @@ pub(crate) struct QueueCounts {
     pub resident_bytes: usize,
     /// What died in it since the broker started.
     pub deaths: DeathCounts,
+    /// What went through it.
+    pub traffic: Traffic,
 }
 
 /// Messages handed over to the outgoing buffers between two looks at whether they are full.
@@ -408,6 +411,7 @@ impl Queue {
             unacked_bytes: inner.state.unacked_bytes(),
             resident_bytes: inner.state.resident_bytes(),
             deaths: inner.state.tally().all,
+            traffic: *inner.state.traffic(),
         }
     }
 

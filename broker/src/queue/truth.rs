@@ -174,11 +174,6 @@ impl Queue {
         }
     }
 
-    /// What went through it.
-    pub(crate) fn traffic(&self) -> Traffic {
-        *self.inner.lock().state.traffic()
-    }
-
     /// Its consumers as they are now.
     pub(crate) fn consumers_truth(&self) -> Vec<ConsumerTruth> {
         let mut oldest: FxHashMap<ConsumerKey, u64> = FxHashMap::default();
