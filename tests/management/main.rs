@@ -13,14 +13,17 @@ mod access;
 mod bindings;
 mod clients;
 mod definitions;
+mod delayed;
 mod exchanges;
 mod health;
 mod limits;
 mod lists;
 mod local;
 mod messages;
+mod pausing;
 mod permissions;
 mod policies;
+mod queue_messages;
 mod queues;
 mod users;
 mod vhosts;
@@ -42,6 +45,9 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("queues", queues::ROWS),
     ("bindings", bindings::ROWS),
     ("messages", messages::ROWS),
+    ("queue_messages", queue_messages::ROWS),
+    ("delayed", delayed::ROWS),
+    ("pausing", pausing::ROWS),
     ("clients", clients::ROWS),
     ("policies", policies::ROWS),
     ("definitions", definitions::ROWS),

@@ -243,11 +243,30 @@ fn outcome(mode: &str) -> Option<Outcome> {
 
 /// How bodies are shown.
 #[derive(Clone, Copy)]
-struct Shown {
+pub(super) struct Shown {
     /// All in base64, and not those alone that are no text.
     in_base64: bool,
     /// So many octets at most.
     truncate: usize,
+}
+
+impl Shown {
+    /// As `encoding` and `truncate` say it.
+    ///
+    /// # Errors
+    /// There is no such encoding.
+    pub(super) fn of(encoding: Option<&str>, truncate: Option<i64>) -> Result<Self, Fault> {
+        let in_base64 = match encoding {
+            Some("auto") => false,
+            Some("base64") => true,
+            _ => {
+                let text = "Unsupported encoding. Please use auto or base64.";
+                return Err(Fault::bad_request(text));
+            }
+        };
+        let truncate = truncate.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX);
+        Ok(Self { in_base64, truncate })
+    }
 }
 
 /// `POST /api/queues/VHOST/QUEUE/get`.
@@ -277,22 +296,13 @@ pub(super) async fn get(
              ack_requeue_false, reject_requeue_true, reject_requeue_false"
         ))
     })?;
-    let in_base64 = match lenient::text(&body, "encoding")?.as_deref() {
-        Some("auto") => false,
-        Some("base64") => true,
-        _ => {
-            let text = "Unsupported encoding. Please use auto or base64.";
-            return Err(Fault::bad_request(text));
-        }
-    };
-    let truncate = lenient::integer(&body, "truncate")?;
-    let truncate = truncate.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX);
+    let encoding = lenient::text(&body, "encoding")?;
+    let shown = Shown::of(encoding.as_deref(), lenient::integer(&body, "truncate")?)?;
     let actor = visitor.actor(&management, &vhost).await?;
     let queue = fetchable(&actor, &name).await?;
     // A task of its own: what was fetched is settled also when nobody waits for it any more.
     let fetched = tokio::spawn(fetch(queue, count, outcome));
     let fetched = fetched.await.map_err(|error| Fault::internal(&error.to_string()))?;
-    let shown = Shown { in_base64, truncate };
     let fetched: Vec<Value> = fetched.iter().map(|got| rendered(got, shown)).collect();
     Ok(json(&fetched))
 }
@@ -333,7 +343,14 @@ async fn fetch(queue: Arc<Queue>, count: usize, outcome: Outcome) -> Vec<Got> {
 }
 
 fn rendered(got: &Got, shown: Shown) -> Value {
-    let message = &got.message;
+    let mut fields = content(&got.message, shown);
+    fields.insert("redelivered".to_owned(), got.redelivered.into());
+    fields.insert("message_count".to_owned(), got.remaining.into());
+    fields.into()
+}
+
+/// What a message says.
+pub(super) fn content(message: &Message, shown: Shown) -> Map<String, Value> {
     let body = message.body();
     let part = body.get(..shown.truncate).unwrap_or(body);
     let text = str::from_utf8(part).ok().filter(|_| !shown.in_base64);
@@ -341,16 +358,14 @@ fn rendered(got: &Got, shown: Shown) -> Value {
         Some(text) => ("string", text.to_owned()),
         None => ("base64", STANDARD.encode(part)),
     };
-    json!({
+    super::overview::object(json!({
         "payload_bytes": body.len(),
-        "redelivered": got.redelivered,
         "exchange": String::from_utf8_lossy(message.exchange()),
         "routing_key": String::from_utf8_lossy(message.routing_key()),
-        "message_count": got.remaining,
         "properties": properties_of(message),
         "payload": payload,
         "payload_encoding": encoding,
-    })
+    }))
 }
 
 /// The properties that a message has.

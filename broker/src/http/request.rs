@@ -62,6 +62,11 @@ impl Query {
         self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
+    /// All of them, in their order.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Whether it says `true`.
     pub(super) fn is_true(&self, name: &str) -> bool {
         self.get(name) == Some("true")

@@ -10,8 +10,8 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::{
     Management, answer, bindings, broker_itself, channels, connections, consumers, definitions,
-    exchanges, health, limits, messages, nodes, overview, permissions, policies, queues, users,
-    vhosts,
+    delayed, exchanges, health, limits, messages, nodes, overview, pausing, permissions, policies,
+    queue_messages, queues, users, vhosts,
 };
 
 type Routes = Router<Arc<Management>>;
@@ -25,6 +25,7 @@ pub(super) fn all() -> Routes {
         .merge(of_vhosts())
         .merge(of_clients())
         .merge(of_topology())
+        .merge(of_messages())
         .merge(of_policies())
         .nest("/health/checks", health_checks());
     Router::new()
@@ -150,6 +151,34 @@ fn of_topology() -> Routes {
         .route("/bindings/{vhost}", reads(bindings::of_vhost))
         .route(between, get(bindings::between).post(bindings::bind))
         .route(&format!("{between}/{{key}}"), get(bindings::one).delete(bindings::unbind))
+}
+
+fn of_messages() -> Routes {
+    let messages = "/queues/{vhost}/{queue}/messages";
+    Router::new()
+        .route(messages, reads(queue_messages::peek))
+        .route(&format!("{messages}/count"), post(queue_messages::count))
+        .route(&format!("{messages}/delete"), post(queue_messages::delete))
+        .route(&format!("{messages}/copy"), post(queue_messages::copy))
+        .route(&format!("{messages}/move"), post(queue_messages::move_on))
+        .route(&format!("{messages}/redrive"), post(queue_messages::redrive))
+        .route(
+            "/queues/{vhost}/{queue}/pause",
+            get(pausing::show).put(pausing::pause).delete(pausing::resume),
+        )
+        .route(
+            "/queues/{vhost}/{queue}/delayed",
+            get(delayed::of_queue).delete(delayed::delete_of_queue),
+        )
+        .route("/queues/{vhost}/{queue}/delayed/{cursor}", delete(delayed::delete_one_of_queue))
+        .route(
+            "/exchanges/{vhost}/{exchange}/delayed",
+            get(delayed::of_exchange).delete(delayed::delete_of_exchange),
+        )
+        .route(
+            "/exchanges/{vhost}/{exchange}/delayed/{cursor}",
+            delete(delayed::delete_one_of_exchange),
+        )
 }
 
 fn of_policies() -> Routes {

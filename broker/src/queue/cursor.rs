@@ -3,6 +3,10 @@
 //! Made by `queue::state::looking`, handed on by `queue::looking`. Stays true: a place stays good while
 //! messages come and go: what was behind it still is.
 
+use std::fmt;
+use std::num::ParseIntError;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::held::{Held, Returns};
@@ -37,6 +41,22 @@ impl Place {
     }
 }
 
+/// As it is told to whoever will come back to it.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.0, self.1)
+    }
+}
+
+impl FromStr for Place {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        let (first, second) = text.split_once('-').unwrap_or((text, ""));
+        Ok(Self(first.parse()?, second.parse()?))
+    }
+}
+
 /// What is known of a message at its place.
 #[derive(Clone, Debug)]
 pub(super) struct Glimpse {
@@ -53,7 +73,6 @@ pub(super) struct Glimpse {
 
 /// A message that was seen.
 #[derive(Clone, Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
 pub(crate) struct Seen {
     /// Where it is.
     pub place: Place,
@@ -94,4 +113,18 @@ pub(super) fn page<T>(
         found.push(one);
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_told_and_understood() {
+        let place = Place::ready(3, u64::MAX);
+        assert_eq!(place.to_string().parse(), Ok(place));
+        for wrong in ["", "1", "1-", "-1", "1-x", "1-2-3", "1-18446744073709551616"] {
+            assert!(wrong.parse::<Place>().is_err(), "{wrong}");
+        }
+    }
 }

@@ -17,7 +17,6 @@ pub(crate) struct Waiting {
     /// When it is due, and what it is known by.
     pub place: WaitingPlace,
     /// Bytes of its content.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
     pub size: usize,
     /// The message; `None` if it cannot be read, or is due meanwhile.
     pub message: Option<Message>,

@@ -26,7 +26,7 @@ pub(crate) enum Injected {
     Routed,
     /// None is.
     Unroutable,
-    /// Every queue on its way is full.
+    /// Every queue on its way is full, or its publishers are paused.
     Refused,
 }
 
@@ -56,8 +56,10 @@ impl Vhost {
             let place = self.delayed_queue().into_iter().collect();
             ways.push((message.waiting_for(later.name()), place));
         }
-        if !route.queues.is_empty() {
-            ways.push((message.clone(), route.queues));
+        let open = route.queues.into_iter().filter(|queue| queue.paused().publishers.is_none());
+        let open: Vec<Arc<Queue>> = open.collect();
+        if !open.is_empty() {
+            ways.push((message.clone(), open));
         }
         self.put(ways, route.sighting.as_deref())
     }

@@ -20,11 +20,9 @@ pub(crate) mod injecting;
 mod listing;
 pub(crate) mod destination;
 mod newest;
-#[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
-mod operations;
+pub(crate) mod operations;
 #[cfg(test)]
 mod operations_test;
-#[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
 mod pausing;
 mod policies;
 mod records;
@@ -35,7 +33,7 @@ mod dissolving_test;
 mod reply_queues;
 pub(crate) mod routing;
 mod runs;
-mod selection;
+pub(crate) mod selection;
 mod telling;
 pub(crate) mod topology;
 mod trace;

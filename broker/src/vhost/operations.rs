@@ -16,6 +16,7 @@ use leveret_protocol::types::{FieldTable, FieldValue};
 use leveret_storage::StorageError;
 use leveret_storage::messages::{Batch, Place as StoredPlace};
 use smallvec::SmallVec;
+use tokio::time::Instant;
 
 use super::Vhost;
 use super::deduplicating::{Sight, Sighting};
@@ -63,6 +64,8 @@ pub(crate) struct Job {
     pub limit: Option<usize>,
     /// So many a second at most.
     pub per_second: Option<u32>,
+    /// It is given up after so long, between two steps.
+    pub within: Option<Duration>,
     /// Nothing is changed: it is only told what would be.
     pub dry_run: bool,
 }
@@ -98,6 +101,8 @@ pub(crate) struct Report {
     pub refused: usize,
     /// Those that could not be read. They stay.
     pub unreadable: usize,
+    /// It was given up before it had gone over all.
+    pub given_up: bool,
 }
 
 /// A message as it goes on, to whom, and what exchanges made of it.
@@ -215,14 +220,24 @@ impl Vhost {
         let until = queue.next_sequence();
         let most = job.limit.unwrap_or(usize::MAX);
         let step = job.per_second.map_or(STEP, |rate| (rate / STEPS_A_SECOND).max(1) as usize);
-        while report.meant < most {
+        let end = job.within.map(|within| Instant::now() + within);
+        let is_over = || end.is_some_and(|end| Instant::now() >= end);
+        while report.meant < most && !report.given_up {
             let page = page(queue, job.which, after, STEP).await;
             let Some(last) = page.last() else { break };
             after = Some(last.place);
             let mut meant = choose(page, until, &job.selection, &mut report);
             meant.truncate(most - report.meant);
-            report.meant += meant.len();
+            report.given_up = is_over();
+            if job.dry_run {
+                report.meant += meant.len();
+            }
             for some in meant.chunks(step).filter(|_| !job.dry_run) {
+                if report.given_up || is_over() {
+                    report.given_up = true;
+                    break;
+                }
+                report.meant += some.len();
                 act(some, &mut report);
                 if let Some(rate) = job.per_second {
                     let lasts = Duration::from_secs(1) * u32::try_from(some.len()).unwrap_or(1);

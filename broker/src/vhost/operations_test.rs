@@ -30,9 +30,13 @@ const ALL: Job = Job {
         headers: Vec::new(),
         properties: Vec::new(),
         body: None,
+        before_ms: None,
+        since_ms: None,
+        permitted: None,
     },
     limit: None,
     per_second: None,
+    within: None,
     dry_run: false,
 };
 

@@ -1,7 +1,10 @@
 //! Which messages somebody means: by what they were published with, and by what is in them.
 //!
-//! Used by `vhost::operations`; pure. Stays true: a selection that says nothing means every message, and
-//! every further word fewer.
+//! Used by `vhost::operations`, made by management; pure. Stays true: a selection that says nothing means
+//! every message, and every further word fewer.
+
+use std::fmt;
+use std::sync::Arc;
 
 use leveret_protocol::properties::BasicProperties;
 use leveret_protocol::types::FieldValue;
@@ -9,13 +12,14 @@ use leveret_protocol::types::FieldValue;
 use crate::message::Message;
 
 /// A word about a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
+#[derive(Clone, Debug)]
 pub(crate) enum Text {
     /// It is this.
     Is(String),
     /// This is somewhere in it.
     Contains(String),
+    /// Some part of it is like this.
+    Matches(regex::bytes::Regex),
 }
 
 impl Text {
@@ -26,13 +30,13 @@ impl Text {
                 let part = part.as_bytes();
                 part.is_empty() || text.windows(part.len()).any(|window| window == part)
             }
+            Self::Matches(regex) => regex.is_match(text),
         }
     }
 }
 
 /// A property that is text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
 pub(crate) enum Property {
     AppId,
     ContentType,
@@ -57,8 +61,18 @@ impl Property {
     }
 }
 
+/// Says of a message whether whoever asks may do with it what is to be done.
+#[derive(Clone)]
+pub(crate) struct Permitted(pub Arc<dyn Fn(&Message) -> bool + Send + Sync>);
+
+impl fmt::Debug for Permitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Permitted")
+    }
+}
+
 /// See the module documentation.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Selection {
     /// The exchange a message was published to.
     pub exchange: Option<Text>,
@@ -70,17 +84,37 @@ pub(crate) struct Selection {
     pub properties: Vec<(Property, Text)>,
     /// Its body.
     pub body: Option<Text>,
+    /// It came to its queue before this time, in milliseconds since the epoch.
+    pub before_ms: Option<u64>,
+    /// It came then or later.
+    pub since_ms: Option<u64>,
+    /// It is one of those that may be meant.
+    pub permitted: Option<Permitted>,
 }
 
 impl Selection {
     /// Whether it means a message.
     pub(crate) fn means(&self, message: &Message) -> bool {
-        let Self { exchange, routing_key, headers, properties, body } = self;
+        let Self { exchange, routing_key, headers, properties, body, permitted, .. } = self;
         let fits = |word: &Option<Text>, text| word.as_ref().is_none_or(|word| word.fits(text));
-        fits(exchange, message.exchange())
+        self.means_age(message.arrived_ms())
+            && fits(exchange, message.exchange())
             && fits(routing_key, message.routing_key())
             && (headers.is_empty() && properties.is_empty() || self.means_properties(message))
             && fits(body, message.body())
+            && permitted.as_ref().is_none_or(|permitted| (permitted.0)(message))
+    }
+
+    /// When a message came is not known of all: those have any age, and none that somebody asks for.
+    fn means_age(&self, arrived_ms: u64) -> bool {
+        match (self.before_ms, self.since_ms) {
+            (None, None) => true,
+            (before_ms, since_ms) => {
+                arrived_ms != 0
+                    && before_ms.is_none_or(|before_ms| arrived_ms < before_ms)
+                    && since_ms.is_none_or(|since_ms| arrived_ms >= since_ms)
+            }
+        }
     }
 
     fn means_properties(&self, message: &Message) -> bool {
@@ -162,6 +196,28 @@ mod tests {
         assert!(key(is("key")).means(&sample()) && !key(is("ke")).means(&sample()));
         let exchange = |word| Selection { exchange: Some(word), ..Selection::default() };
         assert!(exchange(is("x")).means(&sample()) && !exchange(is("")).means(&sample()));
+    }
+
+    #[test]
+    fn parts_may_be_described_and_the_age_counts() {
+        let like = |text: &str| Text::Matches(regex::bytes::Regex::new(text).unwrap());
+        let key = |word| Selection { routing_key: Some(word), ..Selection::default() };
+        assert!(key(like("^k.y$")).means(&sample()) && !key(like("^e")).means(&sample()));
+        let aged = |before_ms, since_ms| Selection { before_ms, since_ms, ..Selection::default() };
+        let message = sample().arrived_at(1000);
+        assert!(aged(Some(1001), Some(1000)).means(&message));
+        assert!(!aged(Some(1000), None).means(&message) && !aged(None, Some(1001)).means(&message));
+        assert!(!aged(Some(1000), None).means(&sample().arrived_at(0)), "nobody knows");
+    }
+
+    #[test]
+    fn what_may_not_be_touched_is_not_meant() {
+        let of_key = |own: &'static [u8]| {
+            let permitted =
+                Permitted(Arc::new(move |message: &Message| message.routing_key() == own));
+            Selection { permitted: Some(permitted), ..Selection::default() }
+        };
+        assert!(of_key(b"key").means(&sample()) && !of_key(b"other").means(&sample()));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use super::Vhost;
 use crate::definitions::store::Durable;
 use crate::keys::WaitingPlace;
+use crate::message::Message;
 use crate::queue::Effects;
 use crate::queue::waiting::Waiting;
 
@@ -14,7 +15,6 @@ const PAGE_MESSAGES: usize = 256;
 /// Bytes of the messages on a page, unless it is a single one.
 const PAGE_BYTES: usize = 16 << 20;
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
 impl Vhost {
     /// The first messages that wait after a place, those due first before all others: at most so many,
     /// and 256. The next page is after the last of them; an empty one is the end. Blocks.
@@ -33,9 +33,13 @@ impl Vhost {
         (count > 0, durable)
     }
 
-    /// The same for all that wait for an exchange now. Returns how many these were. Goes in steps, over
-    /// all that wait: blocks.
-    pub(crate) fn cancel_delayed_of(&self, exchange: &str) -> (usize, Durable) {
+    /// The same for all that wait for an exchange now and are meant. Returns how many these were. Goes in
+    /// steps, over all that wait: blocks.
+    pub(crate) fn cancel_delayed_of(
+        &self,
+        exchange: &str,
+        is_meant: impl Fn(&Message) -> bool,
+    ) -> (usize, Durable) {
         let (mut cancelled, mut last) = (0, Durable::now());
         let mut after = None;
         loop {
@@ -43,7 +47,9 @@ impl Vhost {
             let Some(end) = page.last() else { return (cancelled, last) };
             after = Some(end.place);
             let is_for_it = |waiting: &&Waiting| {
-                waiting.message.as_ref().is_some_and(|message| message.routed_by() == exchange)
+                let is_it =
+                    |message: &Message| message.routed_by() == exchange && is_meant(message);
+                waiting.message.as_ref().is_some_and(is_it)
             };
             let places: Vec<_> =
                 page.iter().filter(is_for_it).map(|waiting| waiting.place).collect();
@@ -76,8 +82,8 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, ServeOptions};
+    use crate::message::Marks;
     use crate::message::tests::{persistent, with_properties};
-    use crate::message::{Marks, Message};
     use crate::startup::{self, Started};
     use crate::vhost::records::TopologyChanges;
 
@@ -147,8 +153,9 @@ mod tests {
             started.close().unwrap();
         }
         let (started, vhost) = start(directory.path());
-        assert_eq!(vhost.cancel_delayed_of("nowhere").0, 0);
-        assert_eq!(vhost.cancel_delayed_of("x").0, 3);
+        assert_eq!(vhost.cancel_delayed_of("nowhere", |_| true).0, 0);
+        assert_eq!(vhost.cancel_delayed_of("x", |message| message.body() == b"1").0, 0);
+        assert_eq!(vhost.cancel_delayed_of("x", |_| true).0, 3);
         drop(vhost);
         started.close().unwrap();
         let (started, vhost) = start(directory.path());
