@@ -2,12 +2,13 @@
 //! it is called under. `main` acts on it, and may offer further commands beside
 //! these; a mistake in it exits with 2.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::ServeOptions;
+use crate::ctl::commands::Tool;
 use crate::explain::Explained;
 use crate::password::HashingAlgorithm;
 
@@ -42,6 +43,16 @@ pub enum Command {
         /// What to look at.
         #[command(subcommand)]
         command: AuthCommand,
+    },
+    /// Ask a running broker, or tell it something: the commands of `rabbitmqctl` and its like
+    #[command(disable_help_flag = true)]
+    Ctl {
+        /// The program of RabbitMQ whose name this one was called by, if it was.
+        #[arg(skip)]
+        program: Option<String>,
+        /// The command, and what it is called with; `help` says which there are
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
     },
     /// Check the stored messages of a broker that is not running
     Verify {
@@ -103,6 +114,11 @@ pub fn parse<C: Subcommand + From<Command>>(
         let matches = ServerCommandLine::command().try_get_matches_from(arguments)?;
         return ServerCommandLine::from_arg_matches(&matches)
             .map(|line| Command::Server(line.serve).into());
+    }
+    let program = name.and_then(OsStr::to_str).filter(|name| Tool::named(name).is_some());
+    if let Some(program) = program.map(str::to_owned) {
+        let arguments = arguments.into_iter().skip(1).collect();
+        return Ok(Command::Ctl { program: Some(program), arguments }.into());
     }
     let line = CommandLine::<C>::try_parse_from(arguments)?;
     Ok(line.command.unwrap_or_else(|| Command::Server(line.serve).into()))
@@ -171,6 +187,20 @@ mod tests {
         assert_eq!(parsed("leveret verify /d"), Ok(verify));
         let salvage = Command::Verify { directory, salvage: true };
         assert_eq!(parsed("leveret verify --salvage /d"), Ok(salvage));
+    }
+
+    #[test]
+    fn the_names_of_rabbitmqs_programs_stand_for_their_commands() {
+        let ctl = |program: Option<&str>, arguments: &[&str]| {
+            let arguments = arguments.iter().map(OsString::from).collect();
+            Ok(Command::Ctl { program: program.map(str::to_owned), arguments })
+        };
+        assert_eq!(parsed("leveret ctl -p / list_queues"), ctl(None, &["-p", "/", "list_queues"]));
+        assert_eq!(parsed("leveret ctl ping --help"), ctl(None, &["ping", "--help"]));
+        for program in ["rabbitmqctl", "rabbitmq-diagnostics", "rabbitmq-plugins"] {
+            let line = format!("/usr/bin/{program} -q ping");
+            assert_eq!(parsed(&line), ctl(Some(program), &["-q", "ping"]), "{program}");
+        }
     }
 
     #[test]

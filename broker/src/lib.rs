@@ -13,6 +13,7 @@ pub mod fuzzed;
 pub mod logging;
 pub mod healthcheck;
 pub mod explain;
+pub mod ctl;
 pub mod server;
 mod http;
 pub(crate) mod startup;

@@ -1,7 +1,7 @@
 //! The `leveret` binary: picks the subcommand, and turns its outcome into an exit code.
 //!
 //! 0 is success, 1 a failure that one line on standard error explains, 2 a mistake in the command
-//! line.
+//! line; the commands of `ctl` have RabbitMQ's codes.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use leveret::cli::{self, AuthCommand, ConfigCommand};
 use leveret::config::{self, Config, ServeOptions};
 use leveret::explain::{self, Explained};
 use leveret::password::{self, HashingAlgorithm};
-use leveret::{healthcheck, logging, server};
+use leveret::{ctl, healthcheck, logging, server};
 use leveret_bench::BenchArguments;
 use leveret_storage::messages;
 use tracing::warn;
@@ -36,6 +36,9 @@ impl From<cli::Command> for Command {
 
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
+        Ok(Command::Broker(cli::Command::Ctl { program, arguments })) => {
+            ExitCode::from(ctl::run(program.as_deref(), arguments, environment))
+        }
         Ok(Command::Broker(command)) => exit_code(act(command)),
         Ok(Command::Bench(arguments)) => leveret_bench::run_command(&arguments),
         Err(mistake) => mistake.exit(),
@@ -50,6 +53,8 @@ fn act(command: cli::Command) -> Outcome {
         cli::Command::HashPassword { password, algorithm } => hash_password(algorithm, password),
         cli::Command::Auth { command: AuthCommand::Explain(asked) } => explain(&asked),
         cli::Command::Verify { directory, salvage } => verify(&directory, salvage),
+        // Has exit codes of its own.
+        cli::Command::Ctl { .. } => Ok(()),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Questions to HTTP servers, one connection each: authentication services and issuers of tokens.
 //!
-//! Called by `auth::backends`. Knows HTTP/1.1, without and with TLS (`roots` says whose certificates
+//! Called by `auth::backends`, and by `ctl`, which asks a broker. Knows HTTP/1.1, without and with TLS (`roots` says whose certificates
 //! count). Stays true: an answer comes within [`Times::request`] or not at all, and is at most
-//! [`BODY_MAX`] long; redirections are not followed, since they would take what was asked elsewhere.
+//! [`BODY_MAX`] long, or as long as its asker says; redirections are not followed, since they would take what was asked elsewhere.
 
 mod roots;
 
@@ -44,7 +44,7 @@ pub(crate) struct Times {
 pub(crate) struct Response {
     /// 200 is success.
     pub status: u16,
-    /// At most a megabyte.
+    /// Whole.
     pub body: Vec<u8>,
 }
 
@@ -115,25 +115,40 @@ impl HttpClient {
             .header(ACCEPT, "*/*")
             .body(body)
             .map_err(|error| unreadable(&error))?;
-        let late = |_| HttpError::Late(url.authority(), self.times.request.as_millis());
-        timeout(self.times.request, self.exchange(url, request)).await.map_err(late)?
+        self.exchange(url, request, BODY_MAX).await
     }
 
-    async fn exchange(
+    /// Asks what somebody else has put together, whose answer is at most so long.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(crate) async fn exchange(
         &self,
         url: &Url,
         request: Request<Full<Bytes>>,
+        body_max: usize,
+    ) -> Result<Response, HttpError> {
+        let late = |_| HttpError::Late(url.authority(), self.times.request.as_millis());
+        let asked = self.connect_and_ask(url, request, body_max);
+        timeout(self.times.request, asked).await.map_err(late)?
+    }
+
+    async fn connect_and_ask(
+        &self,
+        url: &Url,
+        request: Request<Full<Bytes>>,
+        body_max: usize,
     ) -> Result<Response, HttpError> {
         let socket = self.connect(url).await?;
         if !url.with_tls() {
-            return converse(url, socket, request).await;
+            return converse(&url.authority(), socket, request, body_max).await;
         }
         let failed = |reason: String| HttpError::Tls(url.authority(), reason);
         let Some(tls) = &self.tls else { return Err(failed("it is not set up".to_owned())) };
         let name =
             ServerName::try_from(url.host().to_owned()).map_err(|e| failed(e.to_string()))?;
         let session = tls.connect(name, socket).await.map_err(|e| failed(e.to_string()))?;
-        converse(url, session, request).await
+        converse(&url.authority(), session, request, body_max).await
     }
 
     async fn connect(&self, url: &Url) -> Result<TcpStream, HttpError> {
@@ -146,19 +161,24 @@ impl HttpClient {
     }
 }
 
-async fn converse(
-    url: &Url,
+/// Asks over a connection that is there, with `server`, whose answer is at most so long.
+///
+/// # Errors
+/// There is no answer.
+pub(crate) async fn converse(
+    server: &str,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,
+    body_max: usize,
 ) -> Result<Response, HttpError> {
     let unreadable =
-        |error: &dyn fmt::Display| HttpError::Unreadable(url.authority(), error.to_string());
+        |error: &dyn fmt::Display| HttpError::Unreadable(server.to_owned(), error.to_string());
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreadable(&error))?;
     let answering = async {
         let answer = sender.send_request(request).await.map_err(|error| unreadable(&error))?;
         let status = answer.status().as_u16();
-        let body = Limited::new(answer.into_body(), BODY_MAX).collect().await;
+        let body = Limited::new(answer.into_body(), body_max).collect().await;
         let body = body.map_err(|error| unreadable(&error))?.to_bytes().to_vec();
         Ok(Response { status, body })
     };
