@@ -54,6 +54,13 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Make a running broker have what a file in YAML or JSON says, or say what that would change
+    #[command(disable_help_flag = true)]
+    Apply {
+        /// As `leveret ctl help apply` says
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Check the stored messages of a broker that is not running
     Verify {
         /// Its data directory

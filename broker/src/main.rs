@@ -39,6 +39,10 @@ fn main() -> ExitCode {
         Ok(Command::Broker(cli::Command::Ctl { program, arguments })) => {
             ExitCode::from(ctl::run(program.as_deref(), arguments, environment))
         }
+        Ok(Command::Broker(cli::Command::Apply { arguments })) => {
+            let words = std::iter::once("apply".into()).chain(arguments);
+            ExitCode::from(ctl::run(None, words, environment))
+        }
         Ok(Command::Broker(command)) => exit_code(act(command)),
         Ok(Command::Bench(arguments)) => leveret_bench::run_command(&arguments),
         Err(mistake) => mistake.exit(),
@@ -53,8 +57,8 @@ fn act(command: cli::Command) -> Outcome {
         cli::Command::HashPassword { password, algorithm } => hash_password(algorithm, password),
         cli::Command::Auth { command: AuthCommand::Explain(asked) } => explain(&asked),
         cli::Command::Verify { directory, salvage } => verify(&directory, salvage),
-        // Has exit codes of its own.
-        cli::Command::Ctl { .. } => Ok(()),
+        // These have exit codes of their own.
+        cli::Command::Ctl { .. } | cli::Command::Apply { .. } => Ok(()),
     }
 }
 

@@ -50,7 +50,7 @@ pub use resources::{DiskFreeLimit, MemoryHighWatermark};
 pub use seed::{Seed, SeedPermissions, SeedUser};
 pub use tls::{CertificateLogin, TlsListeners, TlsOptions};
 pub use types::Mechanism;
-pub(crate) use types::level;
+pub(crate) use types::{level, size};
 pub use types_auth::{HttpMethod, ScopeSyntax};
 pub use types_log::{LogCategory, LogFormat, TimeFormat};
 pub use types_tls::{CrlCheck, LoginFrom, SanType, TlsVersion};

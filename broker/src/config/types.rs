@@ -218,7 +218,7 @@ fn frame_size(text: &str) -> Option<u32> {
 }
 
 /// RabbitMQ: `kB MB GB TB` count in thousands; `k KiB M MiB G GiB T TiB` in 1024s.
-fn size(text: &str) -> Option<u64> {
+pub(crate) fn size(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits)?;
     let unit: u64 = match unit.trim_start().to_ascii_lowercase().as_str() {

@@ -107,7 +107,7 @@ impl Client {
         let server = self.server();
         let unreadable =
             |error: hyper::http::Error| HttpError::Unreadable(server.clone(), error.to_string());
-        let mut request = Request::builder().method(method).header(ACCEPT, "application/json");
+        let mut request = Request::builder().method(method).header(ACCEPT, "*/*");
         request = match &self.place {
             Place::Socket(_) => request.uri(format!("/api{path}")).header(HOST, "localhost"),
             Place::Url(url, login) => {

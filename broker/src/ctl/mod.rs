@@ -4,7 +4,7 @@
 //! Called by `main`. A command asks the management API of a broker, over the socket in its data directory
 //! or a URL (`client`). `grammar` reads what was typed, `table` has the commands, `commands` says what one
 //! is and does; those that are more than a question are in `users`, `operation`, `definitions`,
-//! `diagnostics` and `plugins`; `show` has the formats, `failure` the exit codes. Stays true: texts and
+//! `apply`, `diagnostics` and `plugins`; `show` has the formats, `failure` the exit codes. Stays true: texts and
 //! codes are RabbitMQ's, because scripts look at them; nothing of the broker is in this process.
 
 #![expect(
@@ -21,6 +21,7 @@ mod bodies;
 mod users;
 mod operation;
 mod definitions;
+mod apply;
 mod diagnostics;
 mod plugins;
 mod table;

@@ -12,11 +12,11 @@ use axum::response::Response;
 
 use super::Management;
 use super::answer::{Answer, Fault, blocking, done};
-use super::authorization::Administrator;
+use super::authorization::{Administrator, Visitor};
 use super::request::{Query, Whole};
 use crate::definitions::document::Scope;
 use crate::definitions::document::written::Author;
-use crate::import::running::{Import, export, import};
+use crate::import::running::{Import, Imported, export, import};
 
 /// `GET /api/definitions`.
 pub(super) async fn all(
@@ -69,36 +69,45 @@ fn scope(vhost: Option<&str>) -> Scope<'_> {
 /// `POST /api/definitions`.
 pub(super) async fn load(
     State(management): State<Arc<Management>>,
-    visitor: Administrator,
+    Administrator(visitor): Administrator,
     Whole(text): Whole,
 ) -> Answer {
-    imported(management, visitor, None, text).await
+    imported(management, visitor, None, text, How::default()).await.map(|_| done())
 }
 
 /// `POST /api/definitions/VHOST`.
 pub(super) async fn load_vhost(
     State(management): State<Arc<Management>>,
-    visitor: Administrator,
+    Administrator(visitor): Administrator,
     Path(vhost): Path<String>,
     Whole(text): Whole,
 ) -> Answer {
     if management.broker.vhost(&vhost).is_none() {
         return Err(Fault::missing("vhost_not_found"));
     }
-    imported(management, visitor, Some(vhost), text).await
+    imported(management, visitor, Some(vhost), text, How::default()).await.map(|_| done())
 }
 
-async fn imported(
+/// What an import does beside making what a document holds.
+#[derive(Clone, Copy, Default)]
+pub(super) struct How {
+    /// Whether what it does not hold is deleted.
+    pub prune: bool,
+    /// Whether nothing is changed, and only told what would be.
+    pub dry_run: bool,
+}
+
+/// A document imported, of one vhost or whole: what it changed, and what it says and could not be done.
+pub(super) async fn imported(
     management: Arc<Management>,
-    Administrator(visitor): Administrator,
+    visitor: Visitor,
     vhost: Option<String>,
     text: bytes::Bytes,
-) -> Answer {
-    let done_so = blocking(move || {
-        let scope = scope(vhost.as_deref());
-        let asked = Import { scope, text: &text, prune: false, dry_run: false };
-        import(&management.broker, visitor.by(), &asked).map(drop)
+    How { prune, dry_run }: How,
+) -> Result<Imported, Fault> {
+    let imported = blocking(move || {
+        let asked = Import { scope: scope(vhost.as_deref()), text: &text, prune, dry_run };
+        import(&management.broker, visitor.by(), &asked)
     });
-    done_so.await?.map_err(|refused| Fault::bad_request(refused.reason()))?;
-    Ok(done())
+    imported.await?.map_err(|refused| Fault::bad_request(refused.reason()))
 }

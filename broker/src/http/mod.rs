@@ -42,6 +42,7 @@ mod health;
 mod limits;
 mod messages;
 mod nodes;
+mod operation;
 mod overview;
 mod pausing;
 mod permissions;

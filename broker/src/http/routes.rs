@@ -10,8 +10,8 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::{
     Management, answer, bindings, broker_itself, channels, connections, consumers, definitions,
-    delayed, exchanges, health, limits, messages, nodes, overview, pausing, permissions, policies,
-    queue_messages, queues, users, vhosts,
+    delayed, exchanges, health, limits, messages, nodes, operation, overview, pausing, permissions,
+    policies, queue_messages, queues, users, vhosts,
 };
 
 type Routes = Router<Arc<Management>>;
@@ -27,6 +27,7 @@ pub(super) fn all() -> Routes {
         .merge(of_topology())
         .merge(of_messages())
         .merge(of_policies())
+        .merge(of_operation())
         .nest("/health/checks", health_checks());
     Router::new()
         .nest("/api", api)
@@ -62,6 +63,19 @@ fn of_the_broker() -> Routes {
         .route("/nodes/{node}", reads(nodes::one))
         .route("/nodes/{node}/memory", reads(nodes::memory))
         .route("/rebalance/queues", post(broker_itself::rebalance))
+}
+
+/// What is ours, for the command line.
+fn of_operation() -> Routes {
+    Router::new()
+        .route("/config/effective", reads(operation::effective))
+        .route("/operation/memory-watermark", put(operation::memory_watermark))
+        .route("/operation/disk-free-limit", put(operation::disk_free_limit))
+        .route("/operation/log-level", put(operation::log_level))
+        .route("/operation/stop", post(operation::stop))
+        .route("/operation/authenticate", post(operation::authenticate))
+        .route("/operation/definitions", post(operation::apply))
+        .route("/operation/definitions/{vhost}", post(operation::apply_to_vhost))
 }
 
 fn of_users() -> Routes {

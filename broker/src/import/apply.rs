@@ -86,11 +86,12 @@ fn set_parameters(
         drop(broker.set_global_parameter(by, parameter).map_err(refused)?);
     }
     for parameter in given {
-        let set = match parameter.value.as_object().filter(|_| parameter.vhost_limits().is_some()) {
-            Some(limits) => broker.set_vhost_limits(by, &parameter.vhost, limits),
-            None => broker.set_parameter(by, parameter),
-        };
-        drop(set.map_err(refused)?);
+        let limits = parameter.vhost_limits().zip(broker.vhost(&parameter.vhost));
+        // Kept as it is given, also what is no limit: `-1` is exported as `-1`.
+        drop(broker.set_parameter(by, parameter).map_err(refused)?);
+        if let Some((limits, vhost)) = limits {
+            vhost.set_own_limits(limits);
+        }
     }
     Ok(())
 }

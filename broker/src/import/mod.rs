@@ -13,7 +13,6 @@ mod files;
 mod gather;
 mod difference;
 mod prune;
-#[cfg_attr(not(test), expect(dead_code, reason = "for management, which is above"))]
 pub(crate) mod running;
 
 use std::io;

@@ -2,7 +2,7 @@
 
 use super::BOTH;
 use crate::ctl::commands::{Act, Command, MANY, Missing, Request, Tool};
-use crate::ctl::{bodies, completions, definitions, operation, users};
+use crate::ctl::{apply, bodies, completions, definitions, operation, users};
 
 pub(super) const TOPOLOGY: &[Command] = &[
     Command::new(
@@ -42,6 +42,14 @@ pub(super) const TOPOLOGY: &[Command] = &[
         Act::Own(definitions::export),
     )
     .options(&["format"]),
+    Command::new(
+        "apply",
+        "--file <file> [--dry-run] [--prune] [--vhost <vhost>]",
+        (0, 1),
+        "",
+        Act::Own(apply::apply),
+    )
+    .options(&["prune"]),
     Command::new(
         "import_definitions",
         "[<file_path>] [--vhost <vhost>] [--format json] [--skip-if-unchanged]",
