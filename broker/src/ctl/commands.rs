@@ -148,6 +148,8 @@ pub(super) struct Call<'a> {
     pub(super) command: &'a Command,
     pub(super) line: &'a Line,
     pub(super) client: &'a Client,
+    /// The names of all commands.
+    pub(super) names: fn() -> Vec<&'static str>,
 }
 
 impl Call<'_> {

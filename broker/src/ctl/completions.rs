@@ -6,11 +6,10 @@ use super::commands::{Call, Tool};
 use super::failure::Failed;
 use super::grammar;
 use super::show::Output;
-use super::table;
 
 /// The script for the shell that is named.
 pub(super) fn script(call: &Call<'_>) -> Result<Output, Failed> {
-    let commands = table::all().map(|command| command.name).collect::<Vec<_>>().join(" ");
+    let commands = (call.names)().join(" ");
     let options =
         grammar::long_names().map(|long| format!("--{long}")).collect::<Vec<_>>().join(" ");
     let programs = Tool::ALL.map(Tool::name).join(" ");

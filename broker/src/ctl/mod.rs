@@ -83,7 +83,8 @@ fn carry_out(
 ) -> u8 {
     match checked(command, line).and_then(|formatter| {
         let client = client(line, environment)?;
-        act(&Call { command, line, client: &client }, formatter)
+        let names = || table::all().map(|command| command.name).collect();
+        act(&Call { command, line, client: &client, names }, formatter)
     }) {
         Ok(()) => 0,
         Err(failed) => tell(tool, Some(command), line, &failed),
