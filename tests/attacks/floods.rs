@@ -13,14 +13,9 @@ use crate::field::{Attack, sized, while_it_lasts};
 
 /// Publishers at once.
 const PUBLISHERS: usize = 4;
-/// What stays for them is what nobody else wants.
-const FLOOD_NICE: i32 = 10;
 
 /// Publishes without confirms as fast as the socket takes it, and reads nothing.
 fn flood(broker: &Broker, queue: &str, deadline: &Deadline) -> usize {
-    // A flood comes from other machines: here it is not to take the processors from the broker and from
-    // who is measured. What is left of them is more than the broker can take.
-    rustix::process::nice(FLOOD_NICE).expect("less is always granted");
     let client = broker.connect();
     let mut socket = client.into_socket();
     socket.set_write_timeout(Some(Duration::from_millis(200))).expect("a socket option");

@@ -14,6 +14,9 @@ use crate::field::{Attack, sized, while_it_lasts};
 /// Messages that a hoarder takes before the next one may.
 const READ_IN_A_TURN: usize = 500;
 
+/// How long it waits for each of them.
+const A_MOMENT: Duration = Duration::from_millis(1);
+
 /// Bodies of a KiB in the queue.
 fn fill(broker: &Broker, queue: &str, thousands: u32) {
     let mut client = broker.connect();
@@ -65,12 +68,13 @@ fn consumers_that_never_acknowledge() {
         while other.queue_state("hoarded").message_count > 0 {
             for hoarder in &mut hoarders {
                 // What has come, and at most so much: each has its turn.
-                let mut come =
-                    (0..READ_IN_A_TURN).map(|_| hoarder.read_reply(leveret_tests::now()));
-                while come.next().is_some_and(|reply| reply.is_ok()) {}
+                let next = || hoarder.read_reply(leveret_tests::now() + A_MOMENT);
+                while_ok(next, READ_IN_A_TURN);
             }
             deadline.check();
         }
+        // And keep it.
+        let_pass(while_it_lasts("hoarding").end() - leveret_tests::now());
         hoarders.into_iter().for_each(leveret_tests::raw_client::RawClient::reset);
         wait_until("everything is back", || {
             other.queue_state("hoarded").message_count == thousands * 1000
@@ -78,6 +82,11 @@ fn consumers_that_never_acknowledge() {
         other.close();
         delete(broker, "hoarded");
     });
+}
+
+/// Asks for the next while there is one, and at most so often.
+fn while_ok<T, E>(mut next: impl FnMut() -> Result<T, E>, most: usize) {
+    (0..most).take_while(|_| next().is_ok()).for_each(drop);
 }
 
 fn delete(broker: &Broker, queue: &str) {
