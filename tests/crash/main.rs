@@ -43,4 +43,5 @@ mod feeder;
 mod disk_full;
 mod directory;
 mod newer;
+mod vhost_deleted;
 mod verify;
