@@ -36,6 +36,7 @@ use crate::events::definitions::vhost_created;
 use crate::identity::server_properties;
 use crate::keys::ConnectionId;
 use crate::logging::LogControl;
+use crate::meters::publishing::Published;
 use crate::outgoing::pressure::Holds;
 use crate::outgoing::{Client, ConnectionHandle};
 use crate::queue::death_counts::DeathsByType;
@@ -120,6 +121,10 @@ pub(crate) struct Totals {
     pub consumed: Consumed,
     /// What went through queues since then.
     pub traffic: TrafficByType,
+    /// What was published since then, and who publishes.
+    pub published: Published,
+    /// Channels.
+    pub channels: u64,
     /// What came and went since then.
     pub churn: ChurnCounts,
     /// How connections are held back.
@@ -329,6 +334,8 @@ impl Broker {
         totals.logins = self.logins.attempts();
         totals.incidents = self.incidents.counts();
         totals.churn = self.events.churn().counts();
+        totals.channels = self.admissions.channels() as u64;
+        vhosts.iter().for_each(|vhost| totals.published.add_all(&vhost.publishers().counts()));
         totals.delayed = vhosts.iter().map(|vhost| vhost.delayed_count() as u64).sum();
         vhosts.iter().for_each(|vhost| totals.deaths.add_all(vhost.deaths()));
         for (consumed, traffic) in vhosts.iter().map(|vhost| vhost.consumed_before()) {

@@ -44,6 +44,7 @@ pub(crate) mod identity;
 pub(crate) mod encryption;
 pub(crate) mod deduplication;
 pub(crate) mod message;
+pub(crate) mod meters;
 pub(crate) mod error;
 mod events;
 pub(crate) mod keys;

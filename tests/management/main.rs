@@ -25,6 +25,7 @@ mod permissions;
 mod policies;
 mod queue_messages;
 mod queues;
+mod statistics;
 mod users;
 mod vhosts;
 
@@ -49,6 +50,7 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("delayed", delayed::ROWS),
     ("pausing", pausing::ROWS),
     ("clients", clients::ROWS),
+    ("statistics", statistics::ROWS),
     ("policies", policies::ROWS),
     ("definitions", definitions::ROWS),
     ("limits", limits::ROWS),

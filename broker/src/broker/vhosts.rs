@@ -98,6 +98,7 @@ impl Vhosts {
         let (consumed, traffic) = vhost.consumed_before();
         gone.consumed.add_all(&consumed);
         gone.traffic.add_all(&traffic);
+        gone.published.add_all(&vhost.publishers().counts());
         leaving.remove(vhost.name());
     }
 

@@ -334,6 +334,7 @@ impl Connection {
             Ok(count) => count,
             Err(error) => return Some(self.socket_failed(error.kind())),
         };
+        self.handle.octets().note_read(count);
         if self.parked {
             self.on_listened();
             return None;

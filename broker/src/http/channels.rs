@@ -13,6 +13,7 @@ use super::authorization::Visitor;
 use super::clients::{asked, client, details};
 use super::listing::{Columns, Listing, Row, pick};
 use super::request::Query;
+use super::statistics;
 use crate::clock;
 use crate::names;
 use crate::outgoing::ConnectionHandle;
@@ -70,6 +71,7 @@ impl Row for ChannelRow {
             "messages_unconfirmed": channel.unconfirmed,
             "messages_uncommitted": channel.uncommitted.0,
             "acks_uncommitted": channel.uncommitted.1,
+            "message_stats": statistics::of_channel(&channel.counts),
             "pending_raft_commands": 0,
             "cached_segments": 0,
         })

@@ -55,6 +55,8 @@ impl Row for ConnectionRow {
         let hold = self.handle.pressure().hold(clock::unix_millis());
         let properties: FieldTable = RawTable::new(&about.properties).parse().unwrap_or_default();
         let properties = to_json(&properties);
+        let octets = self.handle.octets().counts();
+        let waiting = self.handle.outbox().unsent();
         let mut fields = object(json!({
             "name": client.name,
             "node": names::node(),
@@ -76,16 +78,16 @@ impl Row for ConnectionRow {
             "peer_host": about.peer.ip().to_string(),
             "peer_port": about.peer.port(),
             "ssl": about.encryption.is_some(),
-            "send_pend": 0,
-            "recv_cnt": 0,
-            "send_cnt": 0,
+            "send_pend": waiting,
+            "recv_cnt": octets.reads,
+            "send_cnt": octets.writes,
         }));
         if let Some(name) = properties.get("connection_name").cloned() {
             fields.insert("user_provided_name".to_owned(), name);
         }
         fields.insert("client_properties".to_owned(), properties.into());
-        for name in ["recv_oct", "send_oct"] {
-            counted(&mut fields, name, 0);
+        for (name, count) in [("recv_oct", octets.received), ("send_oct", octets.sent)] {
+            counted(&mut fields, name, count);
         }
         encryption(&mut fields, client);
         fields.into()

@@ -14,6 +14,7 @@ use super::bindings::{incoming, outgoing};
 use super::lenient;
 use super::listing::{Columns, Listing, Row, pick};
 use super::request::{Document, Query, named};
+use super::statistics;
 use crate::definitions::json_arguments::to_json;
 use crate::exchange::ExchangeKind;
 use crate::session::declaring;
@@ -56,6 +57,10 @@ impl Row for ExchangeRow {
         });
         if let (Value::Object(fields), Some(policy)) = (&mut value, applied.policy) {
             fields.insert("policy".to_owned(), policy.name.as_str().into());
+        }
+        if let Value::Object(fields) = &mut value {
+            let stats = statistics::of_exchange(self.exchange.meter());
+            fields.insert("message_stats".to_owned(), stats);
         }
         value
     }

@@ -83,6 +83,7 @@ impl Management {
         for vhost in vhosts {
             exchanges += vhost.exchange_count();
             queues.traffic.add_all(&vhost.consumed_before().1);
+            queues.published.add_all(&vhost.publishers().counts());
             for queue in vhost.queues() {
                 queues.add(&queue);
             }
@@ -100,7 +101,7 @@ impl Management {
                 "queues": queues.queues,
             },
             "churn_rates": statistics::churn(&self.broker.events().churn().counts()),
-            "message_stats": statistics::of_broker(&queues.traffic.all()),
+            "message_stats": statistics::of_all(&queues.published, &queues.traffic.all()),
         }));
         if has_totals || self.settings.enable_queue_totals {
             fields.insert("queue_totals".to_owned(), queues.fields().into());

@@ -6,6 +6,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::events::churn::{ChurnCounts, Turn};
+use crate::meters::channels::ChannelCounts;
+use crate::meters::publishing::{ExchangeMeter, Published};
 use crate::queue::Queue;
 use crate::queue::traffic::{Traffic, TrafficByType};
 use crate::queue::truth::QueueTruth;
@@ -25,6 +27,8 @@ pub(super) struct QueueTotals {
     pub consumers: u64,
     /// What went through them.
     pub traffic: TrafficByType,
+    /// What clients published.
+    pub published: Published,
 }
 
 impl QueueTotals {
@@ -50,9 +54,8 @@ impl QueueTotals {
 }
 
 /// What went through queues, as `message_stats` has it.
-fn moved(traffic: &Traffic) -> Map<String, Value> {
-    let mut fields = Map::new();
-    for (name, count) in [
+fn consumed(traffic: &Traffic) -> [(&'static str, u64); 8] {
+    [
         ("ack", traffic.acknowledged),
         ("deliver", traffic.delivered),
         ("deliver_get", traffic.handed_out()),
@@ -60,26 +63,57 @@ fn moved(traffic: &Traffic) -> Map<String, Value> {
         ("get", traffic.got),
         ("get_empty", traffic.get_empty),
         ("get_no_ack", traffic.got_no_ack),
-        ("publish", traffic.published),
         ("redeliver", traffic.redelivered),
-    ] {
-        counted(&mut fields, name, count);
-    }
+    ]
+}
+
+fn all_counted(counts: impl IntoIterator<Item = (&'static str, u64)>) -> Map<String, Value> {
+    let mut fields = Map::new();
+    counts.into_iter().for_each(|(name, count)| counted(&mut fields, name, count));
     fields
 }
 
 /// `message_stats` of a queue.
 pub(super) fn of_queue(truth: &QueueTruth) -> Value {
-    moved(&truth.traffic).into()
+    let published = [("publish", truth.traffic.published)];
+    all_counted(consumed(&truth.traffic).into_iter().chain(published)).into()
 }
 
-/// `message_stats` of everything.
-pub(super) fn of_broker(traffic: &Traffic) -> Value {
-    let mut fields = moved(traffic);
-    for name in ["confirm", "return_unroutable"] {
-        counted(&mut fields, name, 0);
-    }
-    fields.into()
+/// `message_stats` of everything, or of a vhost: what clients published, and what queues did with it.
+pub(super) fn of_all(published: &Published, traffic: &Traffic) -> Value {
+    let published = [
+        ("confirm", published.confirmed),
+        ("drop_unroutable", published.dropped),
+        ("publish", published.received()),
+        ("return_unroutable", published.returned),
+    ];
+    all_counted(consumed(traffic).into_iter().chain(published)).into()
+}
+
+/// `message_stats` of an exchange.
+pub(super) fn of_exchange(meter: &ExchangeMeter) -> Value {
+    let (published, routed) = meter.counts();
+    all_counted([("publish_in", published), ("publish_out", routed)]).into()
+}
+
+/// `message_stats` of a channel.
+pub(super) fn of_channel(counts: &ChannelCounts) -> Value {
+    let delivered = &counts.delivered;
+    all_counted([
+        ("ack", counts.acknowledged),
+        ("confirm", counts.confirmed),
+        ("deliver", delivered.delivered),
+        ("deliver_get", delivered.all()),
+        ("deliver_no_ack", delivered.delivered_no_ack),
+        ("drop_unroutable", counts.dropped),
+        ("get", delivered.got),
+        ("get_empty", counts.get_empty),
+        ("get_no_ack", delivered.got_no_ack),
+        ("publish", counts.published),
+        ("redeliver", delivered.redelivered),
+        ("return_unroutable", counts.returned),
+    ])
+    .into()
 }
 
 /// `churn_rates`.

@@ -6,6 +6,8 @@
 use std::fmt::{self, Display, Write};
 use std::time::Duration;
 
+use crate::meters::publishing::{Published, SIZE_BOUNDS};
+
 /// What a number means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -54,6 +56,40 @@ impl Text {
         let labels: Vec<_> =
             labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escape(value))).collect();
         self.line(format_args!("{name}{{{}}} 1", labels.join(",")));
+    }
+
+    /// A metric of one whole number with labels.
+    pub(super) fn labelled(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        help: &str,
+        labels: &[(&str, &str)],
+        value: u64,
+    ) {
+        self.head(name, kind, help);
+        let labels: Vec<_> =
+            labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escape(value))).collect();
+        self.line(format_args!("{name}{{{}}} {value}", labels.join(",")));
+    }
+
+    /// How many bodies were how large, with bounds as RabbitMQ prints them.
+    pub(super) fn sizes(
+        &mut self,
+        name: &str,
+        help: &str,
+        (label, of): (&str, &str),
+        published: &Published,
+    ) {
+        self.head(name, Kind::Histogram, help);
+        let mut total = 0;
+        let bounds = SIZE_BOUNDS.iter().map(|(_, text)| *text).chain(["+Inf"]);
+        for (bound, count) in bounds.zip(published.sizes) {
+            total += count;
+            self.line(format_args!("{name}_bucket{{{label}=\"{of}\",le=\"{bound}\"}} {total}"));
+        }
+        self.line(format_args!("{name}_count{{{label}=\"{of}\"}} {total}"));
+        self.line(format_args!("{name}_sum{{{label}=\"{of}\"}} {}", published.bytes));
     }
 
     /// A metric with some labels: one line for each of their values.

@@ -26,6 +26,7 @@ use crate::auth::Attempts;
 use crate::broker::Totals;
 use crate::broker::incidents::IncidentCounts;
 use crate::events::churn::{ChurnCounts, Turn};
+use crate::meters::publishing::Published;
 use crate::queue::death_counts::{CAUSES, DeathCounts, DeathsByType};
 use crate::queue::deaths::Reason;
 use crate::queue::traffic::{Traffic, TrafficByType};
@@ -116,6 +117,7 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     totals(&mut text, &snapshot.totals);
     incidents(&mut text, snapshot.totals.incidents);
     churn(&mut text, &snapshot.totals.churn);
+    published(&mut text, &snapshot.totals.published);
     traffic(&mut text, &snapshot.totals.traffic);
     deaths(&mut text, &snapshot.totals.deaths);
     consumers(&mut text, &snapshot.totals);
@@ -183,6 +185,7 @@ fn totals(text: &mut Text, totals: &Totals) {
     let messages = totals.ready + totals.unacked + totals.kept;
     for (name, help, value) in [
         ("rabbitmq_connections", "Open connections.", totals.connections),
+        ("rabbitmq_channels", "Channels.", totals.channels),
         ("rabbitmq_consumers", "Consumers.", totals.consumers),
         ("rabbitmq_queues", "Queues.", totals.queues),
         ("rabbitmq_queue_messages_ready", "Messages that wait for a consumer.", totals.ready),
@@ -239,6 +242,31 @@ fn churn(text: &mut Text, counts: &ChurnCounts) {
         text.number(&format!("rabbitmq_{name}_total"), Kind::Counter, &help, counts.of(turn));
     }
 }
+
+/// RabbitMQ's names, and the label of AMQP 0-9-1.
+fn published(text: &mut Text, published: &Published) {
+    for (name, help, value) in [
+        ("received", "Messages received.", published.received()),
+        (
+            "received_confirm",
+            "Messages received on channels that confirm.",
+            published.received_confirm,
+        ),
+        ("routed", "Messages put into queues, once for each.", published.routed),
+        ("unroutable_dropped", "Messages dropped for want of a queue.", published.dropped),
+        ("unroutable_returned", "Messages returned for want of a queue.", published.returned),
+        ("confirmed", "Messages confirmed.", published.confirmed),
+    ] {
+        let name = format!("rabbitmq_global_messages_{name}_total");
+        text.labelled(&name, Kind::Counter, help, &[PROTOCOL], value);
+    }
+    let help = "Channels that published something.";
+    let name = "rabbitmq_global_publishers";
+    text.labelled(name, Kind::Gauge, help, &[PROTOCOL], published.publishers);
+    text.sizes("rabbitmq_message_size_bytes", "Size of messages received.", PROTOCOL, published);
+}
+
+const PROTOCOL: (&str, &str) = ("protocol", "amqp091");
 
 /// RabbitMQ's names and labels; what it counts for every protocol is AMQP 0-9-1 here.
 fn traffic(text: &mut Text, traffic: &TrafficByType) {

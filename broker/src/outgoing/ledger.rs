@@ -7,11 +7,13 @@
 //! unsettled delivery, and its key is given out again only after its end was told.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use slab::Slab;
 
 use super::unacked::{Outstanding, UnackedTags};
 use crate::keys::{DeliveryKey, Outcome, SourceKey};
+use crate::meters::channels::{ChannelCounts, ChannelMeter, Delivered};
 
 #[derive(Debug)]
 struct Source {
@@ -47,6 +49,12 @@ pub(crate) struct Ledger {
     /// The most that may be unsettled, whatever the client says; 0 is no limit.
     most: usize,
     active: bool,
+    delivered_no_ack: u64,
+    got: u64,
+    got_no_ack: u64,
+    redelivered: u64,
+    /// What the channel's own task counts.
+    meter: Arc<ChannelMeter>,
     /// Consumers held back by the channel's limit, in the order of their turns.
     held_back: VecDeque<SourceKey>,
 }
@@ -63,6 +71,11 @@ impl Ledger {
             prefetch_count_global: 0,
             most: 0,
             active: true,
+            delivered_no_ack: 0,
+            got: 0,
+            got_no_ack: 0,
+            redelivered: 0,
+            meter: Arc::default(),
             held_back: VecDeque::new(),
         }
     }
@@ -152,8 +165,36 @@ impl Ledger {
             if let Some(source) = self.sources.get_mut(source.0 as usize) {
                 source.outstanding += 1;
             }
+        } else {
+            self.delivered_no_ack += 1;
         }
         self.last_tag
+    }
+
+    /// What was delivered last is not for the first time.
+    pub(super) fn note_redelivered(&mut self) {
+        self.redelivered += 1;
+    }
+
+    /// What was recorded last was fetched, and did not come to a consumer.
+    pub(crate) fn note_got(&mut self, no_ack: bool, redelivered: bool) {
+        self.got += u64::from(!no_ack);
+        self.got_no_ack += u64::from(no_ack);
+        self.redelivered += u64::from(redelivered);
+    }
+
+    /// What the channel's own task counts.
+    pub(crate) fn meter(&self) -> &Arc<ChannelMeter> {
+        &self.meter
+    }
+
+    /// What the channel did.
+    pub(crate) fn counts(&self) -> ChannelCounts {
+        let Self { last_tag, delivered_no_ack, got, got_no_ack, redelivered, .. } = *self;
+        let others = delivered_no_ack + got + got_no_ack;
+        let delivered = last_tag.saturating_sub(others);
+        let all = Delivered { delivered, delivered_no_ack, got, got_no_ack, redelivered };
+        self.meter.counts(all)
     }
 
     /// Gives a delivery that needs no settling its tag.

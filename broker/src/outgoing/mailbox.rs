@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use crate::keys::{ConsumerKey, QueueId};
+use crate::meters::channels::ChannelCounts;
 
 /// What lapsed: deliveries that were not settled in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +69,8 @@ pub(crate) struct ChannelTruth {
     pub unconfirmed: u64,
     /// Publishes, and settlements, that wait for the commit.
     pub uncommitted: (usize, usize),
+    /// What it did.
+    pub counts: ChannelCounts,
 }
 
 /// Who asked for the channels of a connection.

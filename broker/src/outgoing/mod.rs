@@ -37,6 +37,7 @@ use self::pressure::Pressure;
 use crate::clock;
 use crate::events::clients::Connection as About;
 use crate::keys::ConnectionId;
+use crate::meters::octets::Octets;
 use crate::transport;
 
 /// Up to this many bytes are written by whoever added them: that saves waking a task. More is left
@@ -75,6 +76,7 @@ pub(crate) struct ConnectionHandle<W = transport::WriteHalf> {
     writer_wanted: Notify,
     mailbox: Mailbox,
     pressure: Pressure,
+    octets: Octets,
     /// Known once the connection is open.
     client: OnceLock<Client>,
 }
@@ -107,6 +109,7 @@ impl<W: WriteHalf> ConnectionHandle<W> {
             writer_wanted: Notify::new(),
             mailbox: Mailbox::default(),
             pressure: Pressure::new(clock::unix_millis()),
+            octets: Octets::default(),
             client: OnceLock::new(),
         })
     }
@@ -138,6 +141,11 @@ impl<W: WriteHalf> ConnectionHandle<W> {
     /// How it is held back.
     pub(crate) fn pressure(&self) -> &Pressure {
         &self.pressure
+    }
+
+    /// What went over its socket.
+    pub(crate) fn octets(&self) -> &Octets {
+        &self.octets
     }
 
     /// The socket.
@@ -215,6 +223,7 @@ impl<W: WriteHalf> ConnectionHandle<W> {
                 Ok(0) => return self.fail(io::ErrorKind::WriteZero),
                 Ok(count) => {
                     written += count;
+                    self.octets.note_write(count);
                     batch.advance(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

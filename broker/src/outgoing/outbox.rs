@@ -172,6 +172,9 @@ impl Outbox {
             return Handover::Refused;
         }
         let tag = channel.record(key, source);
+        if redelivered {
+            channel.note_redelivered();
+        }
         let number = channel.number();
         self.frames_written += 1;
         encode_deliver(self.pending.frames(), number, consumer_tag, tag, redelivered, message);

@@ -46,7 +46,10 @@ async fn write<W: WriteHalf>(
         let result = connection.socket().try_write_vectored(&batch.slices());
         match result {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => batch.advance(count),
+            Ok(count) => {
+                connection.octets().note_write(count);
+                batch.advance(count);
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 connection.socket().writable().await?;
             }

@@ -84,6 +84,7 @@ impl Dispatch {
                 }
             }
         }
+        self.session.routes.tell_exchanges();
         if let Some((wait, queue)) = self.session.routes.take_outpaced() {
             self.session.pacing.stay_away(wait, queue);
         }
@@ -135,7 +136,9 @@ impl Dispatch {
 
     pub(super) fn confirm(&mut self, number: u16) {
         let Some(channel) = self.channels.open(number) else { return };
-        while let Some(Confirm { delivery_tag, multiple, taken }) = channel.next_confirm() {
+        while let Some(next) = channel.next_confirm() {
+            self.session.meter.confirmed.add(next.count());
+            let Confirm { delivery_tag, multiple, taken, .. } = next;
             if taken {
                 self.session.reply(number, &basic::Ack { delivery_tag, multiple });
             } else {

@@ -27,6 +27,8 @@ use crate::error::{AmqpError, ChannelError, ConnectionError, ResourceName};
 use crate::events::clients::Connection;
 use crate::keys::{ChannelSlot, QueueId};
 use crate::message::Message;
+use crate::meters::channels::ChannelMeter;
+use crate::meters::publishing::PublisherPlace;
 use crate::names;
 use crate::outgoing::ConnectionHandle;
 use crate::queue::taps::{Delivered, Tap, is_of_firehose};
@@ -102,6 +104,8 @@ pub(crate) struct Session {
     pub(super) over_budget: Option<Arc<Queue>>,
     /// How fast it may publish.
     pub(crate) pacing: Pacing,
+    /// What it publishes, counted.
+    pub(crate) meter: PublisherPlace,
     /// It consumes, and is only slowed down for budgets.
     pub(super) is_spared: bool,
     lets_all_in: bool,
@@ -128,6 +132,7 @@ impl Session {
         let pacing = Pacing::new(of_user, Arc::clone(vhost.publish_rates()));
         Self {
             pacing,
+            meter: vhost.publishers().enter(),
             broker,
             limits,
             vhost,
@@ -196,14 +201,15 @@ impl Session {
         })
     }
 
-    /// Makes room for the deliveries of a channel.
-    pub(super) fn open_slot(&self, number: u16) -> ChannelSlot {
+    /// Makes room for the deliveries of a channel. With what counts for it.
+    pub(super) fn open_slot(&self, number: u16) -> (ChannelSlot, Arc<ChannelMeter>) {
         let mut outbox = self.handle.outbox();
         let slot = outbox.open_channel(number);
-        if let Some((ledger, most)) = outbox.channel(slot).zip(self.limits.unacked_per_channel) {
+        let Some(ledger) = outbox.channel(slot) else { return (slot, Arc::default()) };
+        if let Some(most) = self.limits.unacked_per_channel {
             ledger.set_most(most);
         }
-        slot
+        (slot, Arc::clone(ledger.meter()))
     }
 
     /// The configured limits.

@@ -396,8 +396,8 @@ impl Dispatch {
                 // RabbitMQ names no method where a limit is reached.
                 let seat = self.session.open_channel();
                 let seat = seat.map_err(|error| Failure::of_frame(number, error))?;
-                let slot = self.session.open_slot(number);
-                self.channels.insert(Channel::new(number, slot, seat));
+                let of_deliveries = self.session.open_slot(number);
+                self.channels.insert(Channel::new(number, of_deliveries, seat));
                 self.session.tell_of_channel(number);
                 self.session.reply(number, &channel_class::OpenOk {});
                 Ok(Step::Next)

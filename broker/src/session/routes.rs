@@ -18,6 +18,7 @@ use smallvec::SmallVec;
 use crate::clock;
 use crate::keys::QueueId;
 use crate::message::Message;
+use crate::meters::publishing::ExchangeMeter;
 use crate::queue::{Effects, Full, Queue};
 use crate::vhost::Vhost;
 use crate::vhost::routing::Holds;
@@ -47,6 +48,19 @@ struct Pending {
 
 const NOT_STORED: u32 = u32::MAX;
 
+/// What was published to an exchange and it has not been told.
+#[derive(Debug)]
+struct Tally {
+    meter: Arc<ExchangeMeter>,
+    published: u64,
+    routed: u64,
+}
+
+/// More exchanges than this are forgotten, with all routes.
+const TALLIES_MAX: usize = 256;
+/// No place: what is not counted for an exchange.
+const UNCOUNTED: u32 = u32::MAX;
+
 /// A queue that was given more than it may be, and for how long nobody should give it more.
 type Outpaced = (Duration, Arc<Queue>);
 
@@ -54,6 +68,8 @@ type Outpaced = (Duration, Arc<Queue>);
 #[derive(Debug, Default)]
 struct Known {
     targets: Targets,
+    /// The place in `Routes::tallies` of the exchange it begins at, if that counts.
+    tally: u32,
     /// `None`: it is found anew for every message.
     holds: Option<Holds>,
 }
@@ -81,6 +97,10 @@ pub(crate) struct Routes {
     awaited: bool,
     /// When the first of them came, in milliseconds since the epoch.
     arrived_ms: u64,
+    /// What is counted for exchanges.
+    tallies: Vec<Tally>,
+    /// Places of those that have not been told something.
+    untold: SmallVec<[u32; 4]>,
     /// Messages that wait in `queues`, once a queue.
     pending: usize,
     /// See [`Self::take_outpaced`].
@@ -130,16 +150,23 @@ impl Routes {
     }
 
     fn forget_routes(&mut self) {
+        self.tell_exchanges();
+        self.tallies.clear();
         self.cached.clear();
         self.last = None;
         self.known.clear();
         self.passing = None;
     }
 
-    /// The route to these queues, for one message.
-    pub(crate) fn route(&mut self, queues: Vec<Arc<Queue>>) -> RouteKey {
+    /// The route to these queues, for one message; what goes there counts for an exchange.
+    pub(crate) fn route(
+        &mut self,
+        queues: Vec<Arc<Queue>>,
+        exchange: Option<&Arc<ExchangeMeter>>,
+    ) -> RouteKey {
         let targets: Targets = queues.into_iter().map(|queue| self.place(queue)).collect();
-        let found = Known { targets, holds: None };
+        let tally = exchange.map_or(UNCOUNTED, |meter| self.tally(meter));
+        let found = Known { targets, tally, holds: None };
         if let Some(place) = self.passing
             && let Some(known) = self.known.get_mut(place.0 as usize)
         {
@@ -150,6 +177,43 @@ impl Routes {
         self.known.push(found);
         self.passing = Some(place);
         place
+    }
+
+    /// The place where is counted what this exchange gets.
+    fn tally(&mut self, meter: &Arc<ExchangeMeter>) -> u32 {
+        let known = self.tallies.iter().position(|tally| Arc::ptr_eq(&tally.meter, meter));
+        if known.is_none() && self.tallies.len() >= TALLIES_MAX {
+            self.forget_routes();
+        }
+        let place = known.unwrap_or_else(|| {
+            self.tallies.push(Tally { meter: Arc::clone(meter), published: 0, routed: 0 });
+            self.tallies.len() - 1
+        });
+        u32::try_from(place).unwrap_or(UNCOUNTED)
+    }
+
+    /// Counts a message that takes this route. To how many queues it leads.
+    #[inline]
+    pub(crate) fn note_published(&mut self, route: RouteKey) -> usize {
+        let Some(known) = self.known.get(route.0 as usize) else { return 0 };
+        let routed = known.targets.len();
+        if let Some(tally) = self.tallies.get_mut(known.tally as usize) {
+            if tally.published == 0 {
+                self.untold.push(known.tally);
+            }
+            tally.published += 1;
+            tally.routed += routed as u64;
+        }
+        routed
+    }
+
+    /// Adds what was counted for exchanges to what they know: once a read.
+    pub(crate) fn tell_exchanges(&mut self) {
+        for place in self.untold.drain(..) {
+            let Some(tally) = self.tallies.get_mut(place as usize) else { continue };
+            let published = std::mem::take(&mut tally.published);
+            tally.meter.add(published, std::mem::take(&mut tally.routed));
+        }
     }
 
     fn place(&mut self, queue: Arc<Queue>) -> u32 {
@@ -168,16 +232,20 @@ impl Routes {
         {
             // Found again for a message that is not like the others: its place is for the next one.
             let found = self.known.get_mut(route.0 as usize).map(std::mem::take);
-            let targets = found.unwrap_or_default().targets;
+            let found = found.unwrap_or_default();
             if let Some(place) = self.known.get_mut(known.0 as usize) {
-                *place = Known { targets, holds: Some(holds) };
+                *place = Known { holds: Some(holds), ..found };
             }
             return known;
         }
         if self.cached.len() >= CACHED_MAX {
             let known = self.known.get_mut(route.0 as usize).map(std::mem::take);
+            let known = known.unwrap_or_default();
+            let tally =
+                self.tallies.get(known.tally as usize).map(|tally| Arc::clone(&tally.meter));
             self.forget_routes();
-            self.known.extend(known);
+            let tally = tally.map_or(UNCOUNTED, |meter| self.tally(&meter));
+            self.known.push(Known { tally, ..known });
             route = RouteKey(0);
         }
         if let Some(known) = self.known.get_mut(route.0 as usize) {
@@ -323,6 +391,7 @@ impl Routes {
     /// Gives back memory that an idle connection does not need.
     pub(crate) fn release_memory(&mut self) {
         if !self.is_dirty() {
+            self.tell_exchanges();
             *self = Self::default();
         }
     }
@@ -372,13 +441,13 @@ mod tests {
         let mut routes = Routes::default();
         let mut first = None;
         for _ in 0..100 {
-            let found = routes.route(vec![Arc::clone(&queue)]);
+            let found = routes.route(vec![Arc::clone(&queue)], None);
             let known = routes.remember(b"envelope", found, Holds::Queue(Arc::clone(&queue)));
             assert_eq!(first.get_or_insert(known).0, known.0);
             assert_eq!(routes.queues(known), [Arc::clone(&queue)]);
         }
         assert!(routes.known.len() <= 2, "{}", routes.known.len());
-        let nowhere = routes.route(Vec::new());
+        let nowhere = routes.route(Vec::new(), None);
         assert!(routes.is_empty(nowhere));
     }
 }

@@ -20,6 +20,7 @@ use crate::exchange::hash_on::HashOn;
 use crate::exchange::history::History;
 use crate::exchange::{ExchangeKind, Router, Target};
 use crate::message::Message;
+use crate::meters::publishing::ExchangeMeter;
 use crate::policy::{DELAYED_MESSAGE, Effective, Origin};
 use crate::queue::Queue;
 
@@ -68,6 +69,7 @@ pub(crate) struct Exchange {
     history: Option<Mutex<History<Message>>>,
     /// What it remembers of messages that may come twice, if it does.
     deduplicator: Option<Arc<Deduplicator>>,
+    meter: Arc<ExchangeMeter>,
 }
 
 impl Exchange {
@@ -103,6 +105,7 @@ impl Exchange {
             history: keeps.then(|| Mutex::new(History::of(&settings.arguments))),
             settings,
             listened: None,
+            meter: Arc::default(),
         }
     }
 
@@ -119,6 +122,11 @@ impl Exchange {
     /// What it was declared with.
     pub(crate) fn settings(&self) -> &ExchangeSettings {
         &self.settings
+    }
+
+    /// What was published to it.
+    pub(crate) fn meter(&self) -> &Arc<ExchangeMeter> {
+        &self.meter
     }
 
     /// How it matches.

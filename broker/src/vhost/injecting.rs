@@ -17,6 +17,7 @@ use super::runs::{Runs, deliver_all, note_way};
 use crate::clock;
 use crate::definitions::store::Durable;
 use crate::message::Message;
+use crate::meters::publishing::Published;
 use crate::queue::{Effects, Queue};
 
 /// What became of it.
@@ -30,6 +31,9 @@ pub(crate) enum Injected {
     Refused,
 }
 
+/// A message, or a copy of it, and where it goes.
+type Way = (Message, Vec<Arc<Queue>>);
+
 impl Vhost {
     /// Publishes a message to an exchange, with all its routing keys.
     pub(crate) fn inject(
@@ -38,19 +42,33 @@ impl Vhost {
         message: &Message,
         routing_keys: &[&str],
     ) -> (Injected, Durable) {
+        let (ways, sighting) = self.ways(exchange, message, routing_keys);
+        let queues = ways.iter().map(|(_, queues)| queues.len()).sum();
+        self.publishers.add(&Published::one(message.body().len(), queues));
+        exchange.meter().add(1, queues as u64);
+        match ways.is_empty() {
+            true => (Injected::Unroutable, Durable::now()),
+            false => self.put(ways, sighting.as_deref()),
+        }
+    }
+
+    /// Where it goes, copies of it included, and what exchanges that deduplicate made of it.
+    fn ways(
+        self: &Arc<Self>,
+        exchange: &Arc<Exchange>,
+        message: &Message,
+        routing_keys: &[&str],
+    ) -> (Vec<Way>, Option<Box<Sighting>>) {
         let properties = BasicProperties::parse(message.properties()).unwrap_or_default();
         if let Some((place, marks)) = self.waiting_place(exchange, &properties) {
             let routed = Routed { routing_keys, properties: &properties };
             let found = self.route(exchange, &routed, Sight::As(&[]));
             // RabbitMQ says of what waits that it is routed, unless there is nowhere to by now.
             if !found.queues.is_empty() || !found.later.is_empty() {
-                return self.put(vec![(message.clone().marked(marks), vec![place])], None);
+                return (vec![(message.clone().marked(marks), vec![place])], None);
             }
         }
         let route = self.route_made(exchange, message, routing_keys, Sight::Now);
-        if route.queues.is_empty() && route.later.is_empty() {
-            return (Injected::Unroutable, Durable::now());
-        }
         let mut ways = Vec::new();
         for later in &route.later {
             let place = self.delayed_queue().into_iter().collect();
@@ -61,7 +79,7 @@ impl Vhost {
         if !open.is_empty() {
             ways.push((message.clone(), open));
         }
-        self.put(ways, route.sighting.as_deref())
+        (ways, route.sighting)
     }
 
     /// Hands over what the destination of a new binding missed, as `channel::catch_up` does for clients.
@@ -84,11 +102,7 @@ impl Vhost {
     }
 
     /// What became of it, and when it is on disk.
-    fn put(
-        &self,
-        ways: Vec<(Message, Vec<Arc<Queue>>)>,
-        sighting: Option<&Sighting>,
-    ) -> (Injected, Durable) {
+    fn put(&self, ways: Vec<Way>, sighting: Option<&Sighting>) -> (Injected, Durable) {
         let (mut effects, mut batch) = (Effects::default(), Batch::default());
         let (mut runs, mut taken) = (Runs::default(), false);
         let now_ms = clock::unix_millis();

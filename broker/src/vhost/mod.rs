@@ -61,6 +61,7 @@ use crate::error::{ChannelError, ResourceName};
 use crate::events::{EVENT_EXCHANGE, Events};
 use crate::exchange::{ExchangeKind, Router};
 use crate::limit::Limit;
+use crate::meters::publishing::Publishers;
 use crate::policy::Policies;
 use crate::publish_rate::PublishRates;
 use crate::queue::arguments;
@@ -123,6 +124,8 @@ pub(crate) struct Vhost {
     budget: Arc<Budget>,
     /// How fast its clients may publish together.
     rates: Arc<PublishRates>,
+    /// What its clients publish.
+    publishers: Arc<Publishers>,
     events: Arc<Events>,
     burial: Burial,
     /// What is kept of the vhost itself. Held while it is changed and proposed.
@@ -202,6 +205,7 @@ impl Vhost {
             own_limits: ArcSwap::default(),
             budget: Arc::default(),
             rates: Arc::default(),
+            publishers: Arc::default(),
             events,
             burial: Burial::default(),
             deaths: Arc::default(),
@@ -283,6 +287,11 @@ impl Vhost {
     /// How fast its clients may publish together.
     pub(crate) fn publish_rates(&self) -> &Arc<PublishRates> {
         &self.rates
+    }
+
+    /// What its clients publish.
+    pub(crate) fn publishers(&self) -> &Arc<Publishers> {
+        &self.publishers
     }
 
     /// The queue with this name.

@@ -53,7 +53,7 @@ impl Kept {
         let routed = Routed { routing_keys: &routing_keys, properties: &properties };
         let queues = session.vhost.route(&self.exchange, &routed, Sight::As(twice)).queues;
         session.await_definitions(&queues);
-        session.routes.route(queues)
+        session.routes.route(queues, Some(self.exchange.meter()))
     }
 }
 

@@ -32,6 +32,15 @@ pub(crate) struct Confirm {
     pub multiple: bool,
     /// Whether the message was taken.
     pub taken: bool,
+    /// The one that was told last before it.
+    after: u64,
+}
+
+impl Confirm {
+    /// How many messages it says were taken.
+    pub(crate) fn count(&self) -> u64 {
+        if self.taken { self.delivery_tag - self.after } else { 0 }
+    }
 }
 
 impl Confirms {
@@ -80,15 +89,21 @@ impl Confirms {
     pub(crate) fn take_next(&mut self) -> Option<Confirm> {
         let refused = self.refused.front().copied().filter(|&first| first <= self.done);
         let last_taken = refused.map_or(self.done, |first| first - 1);
-        let new = last_taken - self.confirmed;
+        let after = self.confirmed;
+        let new = last_taken - after;
         if new > 0 {
             self.confirmed = last_taken;
-            return Some(Confirm { delivery_tag: last_taken, multiple: new > 1, taken: true });
+            return Some(Confirm {
+                delivery_tag: last_taken,
+                multiple: new > 1,
+                taken: true,
+                after,
+            });
         }
         let delivery_tag = refused?;
         self.refused.pop_front();
         self.confirmed = delivery_tag;
-        Some(Confirm { delivery_tag, multiple: false, taken: false })
+        Some(Confirm { delivery_tag, multiple: false, taken: false, after })
     }
 }
 

@@ -301,7 +301,10 @@ impl Channel {
                     self.sources.add_for_get(source, queue);
                 }
             }
-            Fetched::Empty => session.reply(self.number, &basic::GetEmpty {}),
+            Fetched::Empty => {
+                self.meter.get_empty.add(1);
+                session.reply(self.number, &basic::GetEmpty {});
+            }
             Fetched::NotResident => return Ok(Step::AfterRead(queue)),
         }
         Ok(Step::Next)
@@ -323,6 +326,7 @@ impl Channel {
             let source = source.unwrap_or_else(|| ledger.add_source_for_get());
             (Some(source), ledger.record(got.key, source))
         };
+        ledger.note_got(source.is_none(), got.redelivered);
         let exchange = String::from_utf8_lossy(got.message.exchange());
         let routing_key = String::from_utf8_lossy(got.message.routing_key());
         let method = basic::GetOk {

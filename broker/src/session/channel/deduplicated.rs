@@ -73,6 +73,7 @@ impl Channel {
             if let Some(confirms) = &mut self.confirms {
                 confirms.published();
                 session.note_confirms(self.number);
+                session.meter.received_confirm.add(1);
                 if sighting.is_stored() && message.is_persistent() {
                     session.effects.await_what_is_stored();
                 }

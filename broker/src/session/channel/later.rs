@@ -49,7 +49,7 @@ impl Channel {
                 transaction.publish(queues, copy, false)?;
                 continue;
             }
-            let route = session.routes.route(queues);
+            let route = session.routes.route(queues, None);
             session.routes.push(route, copy, self.confirms.is_some());
         }
         Ok(())

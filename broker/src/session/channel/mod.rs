@@ -38,6 +38,7 @@ use super::step::Step;
 use crate::broker::admission::Seat;
 use crate::error::{AmqpError, ChannelError, ConnectionError};
 use crate::keys::{ChannelSlot, Outcome, QueueId};
+use crate::meters::channels::ChannelMeter;
 use crate::outgoing::mailbox::ChannelTruth;
 use crate::queue::Queue;
 use crate::session::context::Session;
@@ -68,6 +69,8 @@ pub(crate) struct Channel {
     ending: Ending,
     /// The queues that its deliveries come from.
     sources: Sources,
+    /// What it does, counted.
+    meter: Arc<ChannelMeter>,
     /// Its place among the channels of its user.
     _seat: Seat,
 }
@@ -90,7 +93,11 @@ const CONSUMERS_A_STEP: usize = 1024;
 
 impl Channel {
     /// A newly opened channel.
-    pub(crate) fn new(number: u16, slot: ChannelSlot, seat: Seat) -> Self {
+    pub(crate) fn new(
+        number: u16,
+        (slot, meter): (ChannelSlot, Arc<ChannelMeter>),
+        seat: Seat,
+    ) -> Self {
         Self {
             number,
             slot,
@@ -107,6 +114,7 @@ impl Channel {
             commit: None,
             ending: Ending::NotYet,
             sources: Sources::default(),
+            meter,
             _seat: seat,
         }
     }
@@ -135,8 +143,10 @@ impl Channel {
     pub(crate) fn truth(&self, session: &Session) -> ChannelTruth {
         let mut outbox = session.handle.outbox();
         let ledger = outbox.channel(self.slot);
-        let counts = ledger.map(|ledger| (ledger.unacked_count(), ledger.prefetch_count_global()));
-        let (unacked, prefetch_count_global) = counts.unwrap_or_default();
+        let told = ledger.map(|ledger| {
+            (ledger.unacked_count(), ledger.prefetch_count_global(), ledger.counts())
+        });
+        let (unacked, prefetch_count_global, counts) = told.unwrap_or_default();
         ChannelTruth {
             number: self.number,
             consumers: self.consumers.len(),
@@ -147,6 +157,7 @@ impl Channel {
             unacked,
             unconfirmed: self.confirms.as_ref().map_or(0, Confirms::unconfirmed),
             uncommitted: self.transaction.as_ref().map_or((0, 0), Transaction::held),
+            counts,
         }
     }
 
@@ -177,7 +188,9 @@ impl Channel {
 
     /// What to tell a publisher that uses confirms.
     pub(crate) fn next_confirm(&mut self) -> Option<confirms::Confirm> {
-        self.confirms.as_mut()?.take_next()
+        let next = self.confirms.as_mut()?.take_next()?;
+        self.meter.confirmed.add(next.count());
+        Some(next)
     }
 
     /// Carries out one method other than the batched ones (publish, ack, nack, reject).
@@ -387,6 +400,9 @@ impl Channel {
         }
         if !self.give_back_step(session) {
             return false;
+        }
+        if self.meter.published.get() > 0 {
+            session.meter.publishers.take_one();
         }
         session.handle.outbox().close_channel(self.slot);
         true

@@ -188,6 +188,7 @@ impl Channel {
         }
         let mut message = self.assembly.finish(persistent, priority).marked(marks);
         session.pacing.count(message.body().len());
+        session.meter.note_size(message.body().len());
         if !hidden_keys.is_empty() {
             message = message.with_hidden_keys(&hidden_keys);
         }
@@ -252,7 +253,7 @@ impl Channel {
         }
         let Route { queues, holds, keepers, sighting, .. } = found;
         session.await_definitions(&queues);
-        let mut route = session.routes.route(queues);
+        let mut route = session.routes.route(queues, Some(exchange.meter()));
         if let Some(holds) = holds
             && extra_keys.is_empty()
         {
@@ -299,14 +300,16 @@ impl Channel {
             transaction.publish(queues, message, mandatory)?;
             return Ok(true);
         }
+        self.note_published(session);
         if let Some(confirms) = &mut self.confirms {
             confirms.published();
             session.note_confirms(self.number);
+            session.meter.received_confirm.add(1);
         }
-        // A requester that is gone is no reason to return its answer: RabbitMQ drops it.
-        let is_reply = || message.exchange().is_empty() && is_reply_address(message.routing_key());
-        if mandatory && session.routes.is_empty(route) && !is_reply() {
-            session.return_message(self.number, &message);
+        let routed = session.routes.note_published(route);
+        session.meter.routed.add(routed as u64);
+        if routed == 0 {
+            self.lead_nowhere(session, &message, mandatory);
         }
         let awaited = self.confirms.is_some();
         if session.routes.is_stored(route, &message) && session.broker.messages().refuses() {
@@ -318,6 +321,30 @@ impl Channel {
         }
         session.routes.push(route, message, awaited);
         Ok(true)
+    }
+
+    /// Counts a publish.
+    #[inline]
+    pub(super) fn note_published(&self, session: &Session) {
+        if self.meter.published.get() == 0 {
+            session.meter.publishers.add(1);
+        }
+        self.meter.published.add(1);
+    }
+
+    /// No queue is on the way of a message: it is returned, or dropped.
+    #[cold]
+    pub(super) fn lead_nowhere(&self, session: &Session, message: &Message, mandatory: bool) {
+        // A requester that is gone is no reason to return its answer: RabbitMQ drops it.
+        let is_reply = || message.exchange().is_empty() && is_reply_address(message.routing_key());
+        if mandatory && !is_reply() {
+            session.meter.returned.add(1);
+            self.meter.returned.add(1);
+            session.return_message(self.number, message);
+        } else {
+            session.meter.dropped.add(1);
+            self.meter.dropped.add(1);
+        }
     }
 
     /// A queue is full, or the disk is and so is what waits for it. Without confirms a client is not
@@ -362,6 +389,8 @@ impl Channel {
             unroutable = false;
         }
         if unroutable && mandatory {
+            session.meter.returned.add(1);
+            self.meter.returned.add(1);
             session.return_message(self.number, message);
         }
         // The commit waits for all of it.

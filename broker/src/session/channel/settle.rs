@@ -124,7 +124,13 @@ impl Channel {
                     result = Ok(false);
                     break;
                 }
-                match request.carry_out(ledger, limit, departed) {
+                let (before, is_ack) = (departed.entries.len(), request.outcome == Outcome::Ack);
+                let carried_out = request.carry_out(ledger, limit, departed);
+                if is_ack {
+                    let settled = departed.entries.len() - before;
+                    self.meter.acknowledged.add(settled as u64);
+                }
+                match carried_out {
                     Some(true) => _ = self.settle_requests.pop_front(),
                     Some(false) => {}
                     None => {
@@ -178,6 +184,7 @@ impl Channel {
         let mut settlements = std::mem::take(&mut session.settlements);
         if let Some(ledger) = session.handle.outbox().channel(self.slot) {
             for (delivery, outcome) in held {
+                self.meter.acknowledged.add(u64::from(outcome == Outcome::Ack));
                 ledger.settle_taken(delivery, outcome, &mut settlements.departed);
             }
         }

@@ -156,6 +156,26 @@ impl Channel {
         Ok(Step::method_once(durable, self.number, &tx::CommitOk {}))
     }
 
+    /// Counts a publish of a transaction that is committed.
+    fn note_committed(
+        &self,
+        session: &Session,
+        message: &Message,
+        queues: usize,
+        is_mandatory: bool,
+    ) {
+        self.note_published(session);
+        if queues == 0 && !is_mandatory {
+            session.meter.dropped.add(1);
+            self.meter.dropped.add(1);
+        }
+        session.meter.routed.add(queues as u64);
+        let name = String::from_utf8_lossy(message.exchange());
+        if let Some(exchange) = session.vhost.exchange(&name) {
+            exchange.meter().add(1, queues as u64);
+        }
+    }
+
     /// A step of the commit under way. At its end, when it is durable and whether a queue refused
     /// something; `None` while there is more to be done.
     fn commit_step(&mut self, session: &mut Session) -> Option<(Option<Ticket>, bool)> {
@@ -167,6 +187,7 @@ impl Channel {
         {
             let Publish { queues, message, mandatory, sighted } = publish;
             done += queues.len().max(1);
+            self.note_committed(session, &message, queues.len(), mandatory);
             let taken = match sighted {
                 Some(sighted) => self.enqueue_sighted_now(session, *sighted, &message, mandatory),
                 None => self.enqueue_now(session, &queues, &message, mandatory),
