@@ -20,9 +20,9 @@ pub enum Command {
     Server(ServeOptions),
     /// Ask a broker on this machine whether it accepts AMQP connections
     Healthcheck {
-        /// Its AMQP port
-        #[arg(long, default_value_t = 5672)]
-        port: u16,
+        /// Its AMQP port; without it, where the configuration has it listen
+        #[arg(long)]
+        port: Option<u16>,
     },
     /// Print the salted hash of a password, as definitions files carry it
     HashPassword {
@@ -85,6 +85,11 @@ pub enum ConfigCommand {
     Check {
         /// The file; without it, the one that the broker would read
         file: Option<PathBuf>,
+    },
+    /// Print the value that a key would have, from files and the environment
+    Get {
+        /// The key, as in rabbitmq.conf
+        key: String,
     },
 }
 
@@ -177,8 +182,9 @@ mod tests {
 
     #[test]
     fn other_commands_have_their_own_arguments() {
-        assert_eq!(parsed("leveret healthcheck"), Ok(Command::Healthcheck { port: 5672 }));
-        assert_eq!(parsed("leveret healthcheck --port 7"), Ok(Command::Healthcheck { port: 7 }));
+        assert_eq!(parsed("leveret healthcheck"), Ok(Command::Healthcheck { port: None }));
+        let port = Some(7);
+        assert_eq!(parsed("leveret healthcheck --port 7"), Ok(Command::Healthcheck { port }));
         let password = Some("secret".to_owned());
         let hashed =
             |algorithm| Ok(Command::HashPassword { password: password.clone(), algorithm });
@@ -189,6 +195,8 @@ mod tests {
         let check = |file| Command::Config { command: ConfigCommand::Check { file } };
         assert_eq!(parsed("leveret config check"), Ok(check(None)));
         assert_eq!(parsed("leveret config check /c"), Ok(check(Some("/c".into()))));
+        let get = Command::Config { command: ConfigCommand::Get { key: "data_dir".to_owned() } };
+        assert_eq!(parsed("leveret config get data_dir"), Ok(get));
         let directory = PathBuf::from("/d");
         let verify = Command::Verify { directory: directory.clone(), salvage: false };
         assert_eq!(parsed("leveret verify /d"), Ok(verify));

@@ -52,8 +52,9 @@ fn main() -> ExitCode {
 fn act(command: cli::Command) -> Outcome {
     match command {
         cli::Command::Server(options) => serve(&options),
-        cli::Command::Healthcheck { port } => run(healthcheck::check(port)),
+        cli::Command::Healthcheck { port } => check_health(port),
         cli::Command::Config { command: ConfigCommand::Check { file } } => check_config(file),
+        cli::Command::Config { command: ConfigCommand::Get { key } } => print_value(&key),
         cli::Command::HashPassword { password, algorithm } => hash_password(algorithm, password),
         cli::Command::Auth { command: AuthCommand::Explain(asked) } => explain(&asked),
         cli::Command::Verify { directory, salvage } => verify(&directory, salvage),
@@ -130,6 +131,20 @@ fn check_config(file: Option<PathBuf>) -> Outcome {
         return Ok(());
     }
     Err(format!("the configuration cannot be used; mistakes: {errors}").into())
+}
+
+#[expect(clippy::print_stdout, reason = "the value is what was asked for")]
+fn print_value(key: &str) -> Outcome {
+    let config = Config::load(&ServeOptions::default(), environment)?;
+    println!("{}", config.value(key).ok_or_else(|| format!("'{key}' is not set"))?);
+    Ok(())
+}
+
+fn check_health(port: Option<u16>) -> Outcome {
+    match port {
+        Some(port) => run(healthcheck::check_port(port)),
+        None => run(healthcheck::check(&Config::load(&ServeOptions::default(), environment)?)),
+    }
 }
 
 fn run<E: std::error::Error + 'static>(task: impl Future<Output = Result<(), E>>) -> Outcome {

@@ -24,14 +24,24 @@ pub(crate) fn cleaned(name: &str) -> std::borrow::Cow<'_, str> {
     name.into()
 }
 
-/// The name of this node, made of the host's, as RabbitMQ makes its own.
+/// The name of this node: what `RABBITMQ_NODENAME` says, or made of the host's, as RabbitMQ makes its
+/// own. It is shown; nothing that is kept goes by it.
 pub(crate) fn node() -> &'static str {
     static NODE: OnceLock<String> = OnceLock::new();
     NODE.get_or_init(|| {
+        let named = std::env::var("RABBITMQ_NODENAME").unwrap_or_default();
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let host = host.trim();
-        format!("leveret@{}", if host.is_empty() { "localhost" } else { host })
+        node_name(named.trim(), host.trim())
     })
+}
+
+fn node_name(named: &str, host: &str) -> String {
+    let host = if host.is_empty() { "localhost" } else { host };
+    match named {
+        "" => format!("leveret@{host}"),
+        whole if whole.contains('@') => whole.to_owned(),
+        name => format!("{name}@{host}"),
+    }
 }
 
 #[cfg(test)]
@@ -43,6 +53,14 @@ mod tests {
         let (a, b) = (generated("amq.gen-"), generated("amq.gen-"));
         assert_ne!(a, b);
         assert_eq!(a.len(), "amq.gen-".len() + DRAWN);
+    }
+
+    #[test]
+    fn a_node_is_named_as_somebody_says_or_by_its_host() {
+        assert_eq!(node_name("", "h"), "leveret@h");
+        assert_eq!(node_name("", ""), "leveret@localhost");
+        assert_eq!(node_name("rabbit", "h"), "rabbit@h");
+        assert_eq!(node_name("rabbit@other", "h"), "rabbit@other");
     }
 
     #[test]

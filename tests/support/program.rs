@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::broker_under_test::watch_over;
 use crate::deadline::{end, exit_of, join, run};
 
 /// Fails with the way out if a prerequisite is missing: a test that cannot run
@@ -27,6 +28,8 @@ pub struct Program {
     stdout: Arc<Lines>,
     stderr: Arc<Lines>,
     readers: Vec<JoinHandle<()>>,
+    /// Kills a server whose test dies before it.
+    watchdog: Option<Child>,
 }
 
 /// How a program ended.
@@ -56,7 +59,41 @@ impl Program {
             read_into(child.stdout.take().expect("stdout is piped"), Arc::clone(&stdout)),
             read_into(child.stderr.take().expect("stderr is piped"), Arc::clone(&stderr)),
         ];
-        Self { name, child, stdout, stderr, readers }
+        Self { name, child, stdout, stderr, readers, watchdog: None }
+    }
+
+    /// As [`Self::start`], for a program that does not end by itself: it ends with the tests.
+    #[must_use]
+    pub fn start_watched(command: &mut Command) -> Self {
+        let mut started = Self::start(command);
+        started.watchdog = Some(watch_over(started.child.id()));
+        started
+    }
+
+    /// What it has printed so far.
+    #[must_use]
+    pub fn printed(&self) -> Vec<String> {
+        self.stdout.now()
+    }
+
+    /// Waits for a line that has this in it.
+    pub fn wait_until(&self, limit: Duration, part: &str) {
+        let is_there = |lines: &[String]| lines.iter().any(|line| line.contains(part));
+        let lines = self.stdout.wait(limit, is_there);
+        let complaint = self.stderr.now().join("\n");
+        assert!(
+            is_there(&lines),
+            "{} did not print {part:?} within {limit:?} but {lines:?}\n{complaint}",
+            self.name
+        );
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    #[must_use]
+    pub fn terminate(self, limit: Duration) -> ExitStatus {
+        let sent = run(Command::new("kill").arg(self.child.id().to_string()));
+        assert!(sent.status.success(), "{} is not running", self.name);
+        self.finish(limit).status
     }
 
     /// Waits until the program has printed at least `count` lines; gives all.
@@ -108,7 +145,10 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        end(&mut self.child);
+        // The watchdog goes first: see `RunningBroker`.
+        for child in self.watchdog.iter_mut().chain([&mut self.child]) {
+            end(child);
+        }
     }
 }
 

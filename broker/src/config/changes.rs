@@ -73,6 +73,12 @@ impl Settled {
         self.0.keys().map(String::as_str)
     }
 
+    /// What somebody set a key to. It may be a secret.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<&Secret> {
+        self.0.get(key)
+    }
+
     /// The keys that are set otherwise than in `running`, in their order.
     #[must_use]
     pub fn changed_since(&self, running: &Self) -> Vec<String> {

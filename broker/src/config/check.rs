@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::error::{ConfigError, Origin};
 use super::settings::Settings;
-use super::{Config, ServeOptions, sources, syntax};
+use super::{Config, ServeOptions, advanced, sources, syntax};
 
 /// What is to be said, a line each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,7 +34,8 @@ impl Report {
     pub fn of(file: &Path, environment: impl Fn(&str) -> Option<String>) -> Self {
         let mut report = Self::default();
         let mut settings = Settings::default();
-        let drop_ins = report.unless_wrong(sources::drop_ins(file)).unwrap_or_default();
+        let drop_ins =
+            report.unless_wrong(sources::drop_ins(file, &environment)).unwrap_or_default();
         for path in std::iter::once(file.to_owned()).chain(drop_ins) {
             match fs::read_to_string(&path) {
                 Ok(text) => report.read(&mut settings, &path, &text, &environment),
@@ -42,12 +43,21 @@ impl Report {
             }
             report.files.push(path);
         }
+        report.terms(&mut settings, &file.with_file_name("advanced.config"));
         report.ignored = std::mem::take(&mut settings.warnings);
         // What is wrong with single settings was told.
         if report.is_sound() {
             report.unless_wrong(Config::build(settings, Vec::new()));
         }
         report
+    }
+
+    /// `advanced.config`, which need not be there.
+    fn terms(&mut self, settings: &mut Settings, path: &Path) {
+        if let Ok(text) = fs::read_to_string(path) {
+            self.unless_wrong(advanced::apply_file(settings, path, &text));
+            self.files.push(path.to_owned());
+        }
     }
 
     fn read(
@@ -57,6 +67,10 @@ impl Report {
         text: &str,
         environment: &dyn Fn(&str) -> Option<String>,
     ) {
+        if path.extension().is_some_and(|ending| ending == "config") {
+            self.unless_wrong(advanced::apply_file(settings, path, text));
+            return;
+        }
         let origin = |line| Origin::File { path: path.to_owned(), line };
         for line in syntax::lines(text, environment) {
             let set = match line {

@@ -79,6 +79,14 @@ pub(super) fn is_wildcard(pattern: &str) -> bool {
     pattern.starts_with('<')
 }
 
+/// What applies where nobody sets this key, if there is a key of that name and something applies.
+pub(super) fn default_of(name: &str) -> Option<&'static str> {
+    TABLE.iter().find(|row| row.name == name).and_then(|row| match row.preset {
+        Preset::Default(value) => Some(value),
+        Preset::Example(_) => None,
+    })
+}
+
 /// Other names that RabbitMQ has for a key.
 pub(super) const ALIASES: &[(&str, &str)] = &[
     ("connection_max", "max_connections"),

@@ -8,8 +8,15 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-mod auth;
 mod options;
+mod sources;
+mod variables;
+mod env_file;
+mod syntax;
+mod terms;
+mod advanced;
+pub(crate) mod plugins;
+mod auth;
 mod changes;
 mod check;
 mod definitions;
@@ -24,8 +31,6 @@ mod reference;
 mod resources;
 mod seed;
 mod settings;
-mod sources;
-mod syntax;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -200,11 +205,20 @@ impl Config {
         options: &ServeOptions,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
+        let declared = env_file::read(options, &environment)?;
+        let environment = |name: &str| environment(name).or_else(|| declared.get(name).cloned());
         let mut settings = Settings::default();
         let files = sources::files(&mut settings, options, &environment)?;
-        sources::environment(&mut settings, &environment)?;
+        variables::apply(&mut settings, &environment)?;
         sources::command_line(&mut settings, options)?;
         Self::build(settings, files)
+    }
+
+    /// What a key is set to, or its default. It may be a secret.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<String> {
+        let set = self.settled.value(key).map(|value| value.expose().to_owned());
+        set.or_else(|| keys::default_of(key).map(str::to_owned))
     }
 
     fn build(settings: Settings, files: Vec<PathBuf>) -> Result<Self, ConfigError> {

@@ -51,6 +51,17 @@ impl Settings {
         Ok(())
     }
 
+    /// Whether the table has a key with those segments.
+    pub(super) fn knows(path: &[String]) -> bool {
+        let path = without_alias(path.to_vec());
+        TABLE.iter().any(|row| row.matches(&path))
+    }
+
+    /// Whether somebody set this key, which has no free part.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.assigned.keys().any(|path| name.split('.').eq(path.iter().map(String::as_str)))
+    }
+
     /// Makes one setting of a key that is in the table.
     pub(super) fn set_key(
         &mut self,

@@ -230,6 +230,150 @@ fn in_the_image_guest_logs_in_from_anywhere_as_in_rabbitmqs() {
 }
 
 #[test]
+fn in_the_image_data_are_below_rabbitmqs_directory_and_metrics_are_served() {
+    let defaults = include_str!("../../../config/docker/10-defaults.conf");
+    let rig = Rig::new("").drop_in("10-defaults.conf", defaults);
+    let config = rig.load().unwrap();
+    assert_eq!(config.data_dir, Path::new("/var/lib/rabbitmq/mnesia/leveret"));
+    assert_eq!(config.prometheus, Some("[::]:15692".parse().unwrap()));
+    assert_eq!(config.value("data_dir").as_deref(), Some("/var/lib/rabbitmq/mnesia/leveret"));
+    assert_eq!(config.value("heartbeat").as_deref(), Some("60"));
+    assert_eq!(config.value("listeners.ssl.default"), None);
+}
+
+#[test]
+fn rabbitmqs_variables_say_where_data_are() {
+    for (variables, expected) in [
+        (vec![("RABBITMQ_MNESIA_BASE", "/b")], "/b/leveret"),
+        (vec![("RABBITMQ_MNESIA_BASE", "/b"), ("RABBITMQ_MNESIA_DIR", "/d")], "/d"),
+        (vec![("RABBITMQ_MNESIA_DIR", "/d"), ("LEVERET_DATA_DIR", "/own")], "/own"),
+    ] {
+        let rig = variables
+            .iter()
+            .fold(Rig::new("data_dir = /file"), |rig, (name, value)| rig.variable(name, *value));
+        assert_eq!(rig.load().unwrap().data_dir, Path::new(expected), "{variables:?}");
+    }
+}
+
+#[test]
+fn the_old_images_variables_count() {
+    use MemoryHighWatermark::{Absolute, Relative};
+    for (value, expected) in [
+        ("0.5", Relative(0.5)),
+        ("50%", Relative(0.5)),
+        ("1GiB", Absolute(1 << 30)),
+        ("2048", Absolute(2048)),
+    ] {
+        let rig = Rig::new("vm_memory_high_watermark.absolute = 5");
+        let rig = rig.variable("RABBITMQ_VM_MEMORY_HIGH_WATERMARK", value);
+        assert_eq!(rig.load().unwrap().memory, expected, "{value}");
+    }
+    let rig = Rig::new("ssl_options.certfile = /a\nssl_options.keyfile = /b");
+    let rig = rig.variable("RABBITMQ_MANAGEMENT_SSL_CERTFILE", "/c");
+    let rig = rig.variable("RABBITMQ_MANAGEMENT_SSL_KEYFILE", "/k");
+    let (address, _) = rig.load().unwrap().management.tls.unwrap();
+    assert_eq!(address.port(), 15671);
+    let rig = rig.variable("LEVERET_MANAGEMENT_SSL_PORT", "7");
+    assert_eq!(rig.load().unwrap().management.tls.unwrap().0.port(), 7);
+    let rig =
+        Rig::new("").variable("RABBITMQ_LOG_BASE", "/logs").variable("RABBITMQ_LOGS", "a.log");
+    assert_eq!(rig.load().unwrap().logging.file.unwrap().path, Path::new("/logs/a.log"));
+}
+
+#[test]
+fn bitnamis_variables_count_and_rabbitmqs_go_before_them() {
+    let rig = Rig::new("")
+        .variable("RABBITMQ_USERNAME", "bob")
+        .variable("RABBITMQ_PASSWORD", "p")
+        .variable("RABBITMQ_VHOST", "v")
+        .variable("RABBITMQ_NODE_PORT_NUMBER", "5673")
+        .variable("RABBITMQ_MANAGEMENT_PORT_NUMBER", "15673")
+        .variable("RABBITMQ_DEFINITIONS_FILE", "/d.json");
+    let config = rig.load().unwrap();
+    assert_eq!((config.seed.user.as_str(), config.seed.vhost.as_str()), ("bob", "v"));
+    assert_eq!(listeners(&config), ["[::]:5673"]);
+    assert_eq!(config.management.tcp.unwrap().port(), 15673);
+    assert_eq!(config.load_definitions, LoadDefinitions::default());
+    let rig =
+        rig.variable("RABBITMQ_DEFAULT_USER", "eve").variable("RABBITMQ_LOAD_DEFINITIONS", "yes");
+    let config = rig.load().unwrap();
+    assert_eq!(config.seed.user, "eve");
+    assert_eq!(config.load_definitions.paths, [PathBuf::from("/d.json")]);
+}
+
+#[test]
+fn variables_that_mean_nothing_are_named_in_one_line() {
+    let rig = Rig::new("")
+        .variable("RABBITMQ_ERLANG_COOKIE", "secret")
+        .variable("RABBITMQ_USE_LONGNAME", "true");
+    assert_eq!(
+        rig.load().unwrap().warnings,
+        ["environment: no effect in this broker: RABBITMQ_ERLANG_COOKIE, RABBITMQ_USE_LONGNAME"]
+    );
+    let rig = Rig::new("").variable("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-rabbit heartbeat 7");
+    assert_eq!(rig.load().unwrap().negotiation.heartbeat, 7);
+}
+
+#[test]
+fn the_main_file_may_be_named_without_its_ending_and_be_of_erlang_terms() {
+    let mut rig = Rig::new("heartbeat = 1");
+    rig.options.config = None;
+    let path = rig.path("leveret").display().to_string();
+    let rig = rig.variable("RABBITMQ_CONFIG_FILE", path);
+    assert_eq!(rig.load().unwrap().negotiation.heartbeat, 1);
+    fs::write(rig.path("leveret.config"), "[{rabbit, [{heartbeat, 2}]}].").unwrap();
+    assert_eq!(rig.load().unwrap().negotiation.heartbeat, 1);
+    fs::remove_file(rig.path("leveret.conf")).unwrap();
+    assert_eq!(rig.load().unwrap().negotiation.heartbeat, 2);
+    // RabbitMQ: this goes before conf.d.
+    let rig = rig.drop_in("1.conf", "heartbeat = 3");
+    assert_eq!(rig.load().unwrap().negotiation.heartbeat, 3);
+    fs::write(rig.path("advanced.config"), "[{rabbit, [{heartbeat, 4}]}].").unwrap();
+    let config = rig.load().unwrap();
+    assert_eq!(config.negotiation.heartbeat, 4);
+    assert_eq!(config.files.last(), Some(&rig.path("advanced.config")));
+}
+
+#[test]
+fn conf_d_may_be_elsewhere() {
+    let mut rig = Rig::new("").drop_in("1.conf", "heartbeat = 3");
+    rig.options.config = None;
+    for pattern in ["conf.d", "conf.d/", "conf.d/*.conf"] {
+        let path = rig.path(pattern).display().to_string();
+        let lookup = |name: &str| match name {
+            "RABBITMQ_CONFIG_FILE" => Some("/nowhere/rabbitmq.conf".to_owned()),
+            "RABBITMQ_CONFIG_FILES" => Some(path.clone()),
+            _ => None,
+        };
+        let config = Config::load(&rig.options, lookup).unwrap();
+        assert_eq!(config.negotiation.heartbeat, 3, "{pattern}");
+    }
+}
+
+#[test]
+fn plugins_that_are_not_there_are_named() {
+    let rig = Rig::new("");
+    fs::write(rig.path("enabled_plugins"), "[rabbitmq_management,rabbitmq_mqtt].").unwrap();
+    let place = rig.path("enabled_plugins");
+    assert_eq!(
+        rig.load().unwrap().warnings,
+        [format!("{}: these plugins are not there: rabbitmq_mqtt", place.display())]
+    );
+}
+
+#[test]
+fn variables_may_stand_in_a_file_and_the_environment_goes_before_it() {
+    let rig = Rig::new("");
+    fs::write(rig.path("rabbitmq-env.conf"), "NODE_PORT=1\nLEVERET_HEARTBEAT=2\n").unwrap();
+    let config = rig.load().unwrap();
+    assert_eq!((listeners(&config), config.negotiation.heartbeat), (vec!["[::]:1".to_owned()], 2));
+    let rig = rig.variable("RABBITMQ_NODE_PORT", "3");
+    assert_eq!(listeners(&rig.load().unwrap()), ["[::]:3"]);
+    let rig = Rig::new("").variable("RABBITMQ_CONF_ENV_FILE", "/nowhere/env.conf");
+    assert!(rig.load().unwrap_err().starts_with("cannot read /nowhere/env.conf: "));
+}
+
+#[test]
 fn passwords_are_hashed_as_configured() {
     for (text, expected) in [
         ("", HashingAlgorithm::Sha256),

@@ -6,26 +6,9 @@
 use super::commands::Call;
 use super::failure::Failed;
 use super::show::Output;
+use crate::config::plugins::BUILT_IN;
 
 type Done = Result<Output, Failed>;
-
-/// What of RabbitMQ's plugins is built in, in the order of the names.
-const BUILT_IN: &[&str] = &[
-    "rabbitmq_auth_backend_cache",
-    "rabbitmq_auth_backend_http",
-    "rabbitmq_auth_backend_oauth2",
-    "rabbitmq_auth_mechanism_ssl",
-    "rabbitmq_consistent_hash_exchange",
-    "rabbitmq_delayed_message_exchange",
-    "rabbitmq_event_exchange",
-    "rabbitmq_management",
-    "rabbitmq_management_agent",
-    "rabbitmq_message_deduplication",
-    "rabbitmq_prometheus",
-    "rabbitmq_random_exchange",
-    "rabbitmq_recent_history_exchange",
-    "rabbitmq_web_dispatch",
-];
 
 fn is_built_in(name: &str) -> bool {
     BUILT_IN.contains(&name)

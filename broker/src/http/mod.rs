@@ -54,7 +54,7 @@ mod users;
 mod vhosts;
 
 pub(crate) use listener::{Door, serve};
-pub(crate) use local_socket::LocalSocket;
+pub(crate) use local_socket::{LocalSocket, NAME as SOCKET};
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

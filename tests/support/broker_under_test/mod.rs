@@ -20,6 +20,7 @@ use tempfile::TempDir;
 
 use crate::deadline::{TO_BUILD, exit_of, let_pass, run, wait_until};
 use crate::raw_client::{Handshake, RawClient};
+pub(crate) use process::watch_over;
 use process::{Places, RunningBroker};
 
 /// How to reach a broker and whom it knows.

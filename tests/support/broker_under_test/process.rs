@@ -112,7 +112,7 @@ impl Drop for RunningBroker {
 }
 
 /// A shell that kills `pid` once this process has ended, however it ended: then its stdin closes.
-fn watch_over(pid: u32) -> Child {
+pub(crate) fn watch_over(pid: u32) -> Child {
     Command::new("sh")
         .args(["-c", &format!("read line; kill -9 {pid}")])
         .stdin(Stdio::piped())
