@@ -35,7 +35,8 @@ fn fill(broker: &BrokerUnderTest) {
     let queues: Vec<_> = (0..QUEUES)
         .map(|number| json!({"name": name(number), "vhost": VHOST, "durable": true}))
         .collect();
-    let guest = json!({"user": "guest", "vhost": VHOST, "configure": ".*", "write": ".*", "read": ".*"});
+    let guest =
+        json!({"user": "guest", "vhost": VHOST, "configure": ".*", "write": ".*", "read": ".*"});
     let document = json!({"vhosts": [{"name": VHOST}], "queues": queues, "permissions": [guest]});
     management(broker).ask("POST", "/api/definitions", &document.to_string()).expect(204);
     let mut client = connect_to(&broker.broker(), VHOST);
