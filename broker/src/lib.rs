@@ -23,6 +23,7 @@ pub(crate) mod connection;
 pub(crate) mod session;
 pub(crate) mod broker;
 pub(crate) mod vhost;
+mod watched;
 pub(crate) mod policy;
 pub(crate) mod auth;
 pub(crate) mod queue;

@@ -26,8 +26,10 @@ mod policies;
 mod queue_messages;
 mod queues;
 mod statistics;
+mod streams;
 mod users;
 mod vhosts;
+mod why;
 
 use std::process::ExitCode;
 
@@ -49,6 +51,8 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("queue_messages", queue_messages::ROWS),
     ("delayed", delayed::ROWS),
     ("pausing", pausing::ROWS),
+    ("why", why::ROWS),
+    ("streams", streams::ROWS),
     ("clients", clients::ROWS),
     ("statistics", statistics::ROWS),
     ("policies", policies::ROWS),

@@ -155,6 +155,11 @@ impl Api {
         self.http.ask_with(method, path, headers, b"")
     }
 
+    /// `GET /api/…`, of which the answer does not end.
+    pub(crate) fn stream(&self, path: &str) -> Stream {
+        Stream(self.http.open(&format!("/api/{path}")))
+    }
+
     /// A user with these tags and the password `p`, and the API asked by it.
     pub(crate) fn user(&self, name: &str, tags: &str) -> Self {
         let body = format!(r#"{{"password":"p","tags":"{tags}"}}"#);
@@ -182,6 +187,16 @@ impl Api {
         for path in paths {
             self.delete(path).expect(204);
         }
+    }
+}
+
+/// An answer that does not end.
+pub(crate) struct Stream(leveret_tests::http::Unending);
+
+impl Stream {
+    /// Reads until this has come, and returns all up to it.
+    pub(crate) fn until(&mut self, end: &str) -> String {
+        self.0.until(end)
     }
 }
 

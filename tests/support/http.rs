@@ -84,6 +84,48 @@ impl HttpClient {
     }
 }
 
+/// An answer that does not end, as it comes: its head, and the parts of its body with their sizes.
+#[derive(Debug)]
+pub struct Unending {
+    stream: TcpStream,
+    read: Vec<u8>,
+}
+
+impl HttpClient {
+    /// `GET`, over TCP.
+    pub fn open(&self, path: &str) -> Unending {
+        let Place::Tcp(address) = &self.place else { panic!("a stream is read over TCP") };
+        let mut stream = TcpStream::connect(address).expect("somebody listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("the socket takes options");
+        let authorization = self.authorization.as_deref().unwrap_or_default();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("the request goes out");
+        Unending { stream, read: Vec::new() }
+    }
+}
+
+impl Unending {
+    /// Reads until this has come, and returns all up to it.
+    pub fn until(&mut self, end: &str) -> String {
+        let what = format!("{end:?} in a stream");
+        let deadline = Deadline::of(&what);
+        let mut part = [0; 4096];
+        loop {
+            let found = self.read.windows(end.len()).position(|part| part == end.as_bytes());
+            if let Some(at) = found {
+                let all: Vec<u8> = self.read.drain(..at + end.len()).collect();
+                return String::from_utf8_lossy(&all).into_owned();
+            }
+            deadline.check();
+            match self.stream.read(&mut part).unwrap_or_else(|error| panic!("{what}: {error}")) {
+                0 => panic!("{what}: it ended"),
+                count => self.read.extend_from_slice(&part[..count]),
+            }
+        }
+    }
+}
+
 fn exchange(what: &str, mut stream: impl Read + Write, request: &[u8]) -> Reply {
     // Who refuses a request may close before it has all come.
     stream.write_all(request).ok();

@@ -11,7 +11,7 @@ use tracing::info;
 use super::{Broker, Limits};
 use crate::clock;
 use crate::config::{Config, DiskFreeLimit, LogCategory, MemoryHighWatermark};
-use crate::logging::{LogControl, LoggingError};
+use crate::logging::{LogControl, LogWatch, LoggingError};
 use crate::outgoing::ConnectionHandle;
 use crate::outgoing::pressure::Hold;
 use crate::resources::Marks;
@@ -60,6 +60,16 @@ impl Broker {
 }
 
 impl Broker {
+    /// Looks at the log: at lines that are as grave as this or more so, of a category or of all. `None`
+    /// where there is no log.
+    pub(crate) fn watch_log(
+        &self,
+        level: tracing::Level,
+        category: Option<LogCategory>,
+    ) -> Option<LogWatch> {
+        self.log.get().map(|log| log.watch(level, category))
+    }
+
     /// Where the log goes, as RabbitMQ names it.
     pub(crate) fn log_files(&self) -> Vec<String> {
         let Some(log) = self.log.get() else { return Vec::new() };

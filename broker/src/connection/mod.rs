@@ -492,7 +492,7 @@ impl Connection {
             self.dispatch.resume_consumers();
         }
         for cancelled in mail.cancelled {
-            self.dispatch.consumer_cancelled(cancelled.channel, &cancelled.consumer_tag);
+            self.dispatch.consumer_cancelled(&cancelled);
         }
         mail.lapsed.iter().for_each(|lapsed| self.dispatch.deliveries_lapsed(lapsed));
         self.dispatch.flush();

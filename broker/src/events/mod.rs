@@ -1,10 +1,11 @@
-//! What happens in the broker, told to whoever listens at `amq.rabbitmq.event`.
+//! What happens in the broker, told to whoever listens at `amq.rabbitmq.event`, or watches over HTTP.
 //!
 //! Whoever makes something happen says so here, whatever locks it holds; `vhost::telling` publishes it
 //! on a task of its own. `clients` and `definitions` know what there is to say of what, `terms` how
-//! Erlang would print it. Stays true: while nothing is bound to the exchange an event costs one load,
-//! and is not made; events are told in the order in which they were noted; so many wait at most, and
-//! what comes then is lost, with a line that says how much.
+//! Erlang would print it. Stays true: while nothing is bound
+//! to the exchange and nobody watches an event costs two loads, and is not made; events are told in the
+//! order in which they were noted; so many wait at most, and what comes then is lost, with a line that
+//! says how much.
 //!
 //! See <https://www.rabbitmq.com/docs/event-exchange>.
 
@@ -26,6 +27,7 @@ use tracing::warn;
 
 use self::churn::Churn;
 use crate::clock;
+use crate::watched::Watched;
 
 /// Where events are published, in the default vhost.
 pub(crate) const EVENT_EXCHANGE: &str = "amq.rabbitmq.event";
@@ -37,7 +39,7 @@ const STEP: usize = 256;
 const NOBODY: &str = "rmq-internal";
 
 /// Something that happened.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Event {
     /// What, as the routing key has it.
     pub key: &'static str,
@@ -89,6 +91,8 @@ pub(crate) struct Events {
     wanted: Arc<AtomicBool>,
     waiting: Mutex<Waiting>,
     news: Notify,
+    /// Told to whoever looks.
+    watched: Watched<Event>,
     churn: Churn,
 }
 
@@ -106,6 +110,7 @@ impl Events {
             wanted: Arc::default(),
             waiting: Mutex::default(),
             news: Notify::new(),
+            watched: Watched::default(),
             churn: Churn::default(),
         })
     }
@@ -127,20 +132,36 @@ impl Events {
 
     /// Whether somebody listens, or may once something is bound to this exchange.
     pub(crate) fn may_be_wanted(&self, exchange: &str) -> bool {
-        self.wanted.load(Ordering::Relaxed) || exchange == EVENT_EXCHANGE
+        self.is_wanted() || exchange == EVENT_EXCHANGE
     }
 
     /// Something happened. Does nothing while nobody listens.
     #[inline]
     pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
-        if self.wanted.load(Ordering::Relaxed) {
+        if self.is_wanted() {
             self.note(event());
         }
+    }
+
+    #[inline]
+    fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) || self.watched.is_on()
+    }
+
+    /// Those who look at what happens.
+    pub(crate) fn watched(&self) -> &Watched<Event> {
+        &self.watched
     }
 
     #[cold]
     fn note(&self, mut event: Event) {
         event.at_ms = clock::unix_millis();
+        if self.watched.is_on() {
+            self.watched.tell(event.clone());
+        }
+        if !self.wanted.load(Ordering::Relaxed) {
+            return;
+        }
         let mut waiting = self.waiting.lock();
         if waiting.events.len() < WAITING_MAX {
             waiting.events.push_back(event);
@@ -232,6 +253,17 @@ mod tests {
         let events = Events::new("/");
         events.tell(|| panic!("an event was made"));
         assert!(events.acting("guest", "x").is_none() && events.take().is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_watches_is_told_and_nothing_waits_for_the_exchange() {
+        let events = Events::new("/");
+        let mut watch = events.watched().watch();
+        events.tell(event);
+        assert_eq!(watch.next().await.map(|seen| seen.map(|event| event.key)), Some(Ok("a.b")));
+        assert!(events.take().is_empty());
+        drop(watch);
+        events.tell(|| panic!("an event was made"));
     }
 
     #[test]

@@ -31,7 +31,7 @@ const HASH_SIZE: usize = 6;
 
 /// A binding in a list.
 pub(super) struct BindingRow {
-    record: BindingRecord,
+    pub(super) record: BindingRecord,
 }
 
 impl Row for BindingRow {

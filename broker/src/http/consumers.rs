@@ -6,9 +6,9 @@ use axum::extract::{Path, State};
 use serde_json::{Map, Value, json};
 
 use super::Management;
-use super::answer::{Answer, blocking, json};
+use super::answer::{Answer, Fault, blocking, done, json};
 use super::authorization::Visitor;
-use super::clients::client;
+use super::clients::{asked, client};
 use super::listing::{Listing, Row, pick};
 use super::request::Query;
 use crate::keys::ConnectionId;
@@ -130,6 +130,39 @@ pub(super) async fn of_vhost(
 ) -> Answer {
     let vhost = visitor.visible_vhost(&management, &vhost).await?;
     list(management, visitor, vec![vhost], &query).await
+}
+
+/// `DELETE /api/consumers/VHOST/CHANNEL/TAG`: takes a consumer off its queue; its client is told, if it
+/// wants to know. What it holds stays with its channel. Ours.
+pub(super) async fn cancel(
+    State(management): State<Arc<Management>>,
+    visitor: Visitor,
+    Path((vhost, channel, tag)): Path<(String, String, String)>,
+) -> Answer {
+    let there = visitor.visible_vhost(&management, &vhost).await?;
+    let number = channel.rsplit_once(" (").and_then(|(name, number)| {
+        Some((name.to_owned(), number.strip_suffix(')')?.parse::<u16>().ok()?))
+    });
+    let (name, number) = number.ok_or_else(Fault::not_found)?;
+    let handle = management.visible_connection(&visitor, &name)?;
+    let client = client(&handle);
+    visitor.may_end_of(client.map_or("", |client| &client.user))?;
+    let (by, of) = (visitor.name().to_owned(), handle.id().0);
+    let found = blocking(move || {
+        let mut all = of_channel(&management, &there, (of, number)).into_iter();
+        all.find(|row| row.consumer.consumer_tag == tag)
+    });
+    let row = found.await?.ok_or_else(Fault::not_found)?;
+    let (queue, tag) = (row.queue.name(), row.consumer.consumer_tag.clone());
+    tracing::info!(
+        queue,
+        by,
+        "consumer {tag} of queue '{queue}' in vhost '{vhost}' is cancelled by '{by}'"
+    );
+    handle.stop_consumer(number, tag);
+    // Its task has done so by the time it answers.
+    asked(vec![handle]).await;
+    Ok(done())
 }
 
 async fn list(

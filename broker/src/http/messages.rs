@@ -97,7 +97,7 @@ fn payload(body: &Map<String, Value>) -> Result<Bytes, Fault> {
 /// The properties of a message that is to be published; what is no property is passed over, as on
 /// RabbitMQ.
 #[derive(Default)]
-struct Properties {
+pub(super) struct Properties {
     texts: Map<String, Value>,
     headers: Option<Vec<u8>>,
     delivery_mode: Option<u8>,
@@ -106,7 +106,11 @@ struct Properties {
 }
 
 impl Properties {
-    fn read(body: &Map<String, Value>) -> Result<Self, Fault> {
+    /// As a body gives them.
+    ///
+    /// # Errors
+    /// One cannot be what it should be.
+    pub(super) fn read(body: &Map<String, Value>) -> Result<Self, Fault> {
         let given = lenient::object(body, "properties")?.unwrap_or_default();
         let headers = lenient::object(&given, "headers")?;
         let headers = headers.map(|headers| from_json(&headers)).transpose();
@@ -128,7 +132,8 @@ impl Properties {
         self.texts.get(name).and_then(Value::as_str).map(str::as_bytes)
     }
 
-    fn encoded(&self) -> Vec<u8> {
+    /// As AMQP has them.
+    pub(super) fn encoded(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let properties = BasicProperties {
             content_type: self.text("content_type"),

@@ -47,11 +47,16 @@ mod overview;
 mod pausing;
 mod permissions;
 mod policies;
+mod queue_arguments;
 mod queue_messages;
 mod queues;
+mod reasons;
+mod route_plans;
 mod statistics;
+mod streams;
 mod users;
 mod vhosts;
+mod why;
 
 pub(crate) use listener::{Door, serve};
 pub(crate) use local_socket::{LocalSocket, NAME as SOCKET};
@@ -74,6 +79,7 @@ use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
+use tokio::sync::Semaphore;
 
 use crate::broker::Broker;
 use crate::clock;
@@ -113,6 +119,8 @@ pub(crate) struct Management {
     /// When the broker was started, in milliseconds since the epoch.
     started_ms: u64,
     is_ready: AtomicBool,
+    /// Places for those who are told what happens.
+    streams: Arc<Semaphore>,
 }
 
 impl Management {
@@ -133,6 +141,7 @@ impl Management {
             tls,
             started_ms: clock::unix_millis(),
             is_ready: AtomicBool::new(false),
+            streams: Arc::new(Semaphore::new(streams::STREAMS_MAX)),
         })
     }
 

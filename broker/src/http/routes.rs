@@ -11,7 +11,7 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use super::{
     Management, answer, bindings, broker_itself, channels, connections, consumers, definitions,
     delayed, exchanges, health, limits, messages, nodes, operation, overview, pausing, permissions,
-    policies, queue_messages, queues, users, vhosts,
+    policies, queue_arguments, queue_messages, queues, route_plans, streams, users, vhosts, why,
 };
 
 type Routes = Router<Arc<Management>>;
@@ -62,6 +62,8 @@ fn of_the_broker() -> Routes {
         .route("/nodes", reads(nodes::all))
         .route("/nodes/{node}", reads(nodes::one))
         .route("/nodes/{node}/memory", reads(nodes::memory))
+        .route("/events", get(streams::events))
+        .route("/log", get(streams::log))
         .route("/rebalance/queues", post(broker_itself::rebalance))
 }
 
@@ -139,6 +141,11 @@ fn of_clients() -> Routes {
         .route("/channels/{name}", reads(channels::one))
         .route("/consumers", reads(consumers::all))
         .route("/consumers/{vhost}", reads(consumers::of_vhost))
+        .route("/consumers/{vhost}/{channel}/{tag}", delete(consumers::cancel))
+        .route("/connections/{name}/why", reads(why::of_connection))
+        .route("/queues/{vhost}/{queue}/why", reads(why::of_queue))
+        .route("/queues/{vhost}/{queue}/arguments", get(queue_arguments::show))
+        .route("/exchanges/{vhost}/{exchange}/route", post(route_plans::plan))
 }
 
 fn of_topology() -> Routes {

@@ -58,6 +58,13 @@ where
     }
 }
 
+/// An event as an object of JSON, at this time.
+pub(super) fn as_json(event: &Event<'_>, now: Duration) -> Result<String, fmt::Error> {
+    let mut said = Said::default();
+    event.record(&mut said);
+    said.json(event.metadata(), TimeFormat::Rfc3339Space, now)
+}
+
 /// What an event says.
 #[derive(Default)]
 struct Said {

@@ -2,13 +2,14 @@
 //!
 //! `main` starts it once the configuration is known; the broker changes its levels while it runs, by
 //! hand or when the configuration is read again. Files: `line` writes one, `file` is where it may go,
-//! `events` are the names that lines have for programs.
+//! `events` are the names that lines have for programs, `watching` is for those who look at it over HTTP.
 //!
 //! Stays true: settings that cannot be had change nothing.
 
 mod events;
 mod file;
 mod line;
+mod watching;
 
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub use self::events::EVENTS;
 use self::file::{FileWriter, Open};
 use self::line::Lines;
 pub(crate) use self::line::OneLine;
+pub(crate) use self::watching::LogWatch;
+use self::watching::Lookers;
 use crate::config::{self, LogCategory, LogOutput, Logging};
 
 /// Changes a running log.
@@ -29,6 +32,8 @@ pub struct LogControl {
     console: Output,
     file: Output,
     writer: FileWriter,
+    /// Who looks at it over HTTP.
+    lookers: Lookers,
     running: Arc<Mutex<Logging>>,
 }
 
@@ -139,8 +144,9 @@ fn subscriber(
     let writer = FileWriter::default();
     let (to_console, console) = layer(console);
     let (to_file, file) = layer(writer.clone());
-    let control = LogControl { console, file, writer, running: Arc::default() };
-    let subscriber = Registry::default().with(vec![to_console, to_file]);
+    let (to_lookers, lookers) = watching::layer();
+    let control = LogControl { console, file, writer, lookers, running: Arc::default() };
+    let subscriber = Registry::default().with(vec![to_console, to_file, to_lookers]);
     control.apply(logging)?;
     Ok((subscriber, control))
 }

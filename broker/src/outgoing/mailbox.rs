@@ -86,13 +86,15 @@ impl PartialEq for Asked {
 
 impl Eq for Asked {}
 
-/// A consumer whose queue was deleted.
+/// A consumer whose queue was deleted, or that is to go.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CancelledConsumer {
     /// The consumer's channel.
     pub channel: u16,
     /// Its tag.
     pub consumer_tag: String,
+    /// Its queue is still there: somebody wants it to go.
+    pub by_hand: bool,
 }
 
 /// Everything that arrived since the mailbox was last emptied.
@@ -100,7 +102,7 @@ pub(crate) struct CancelledConsumer {
 pub(crate) struct Mail {
     /// The outgoing buffer has room again: consumers that were held back may go on.
     pub relieved: bool,
-    /// Consumers whose queues were deleted.
+    /// Consumers whose queues were deleted, or that are to go.
     pub cancelled: Vec<CancelledConsumer>,
     /// What was not settled in time.
     pub lapsed: Vec<LapsedDeliveries>,

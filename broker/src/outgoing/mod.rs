@@ -155,7 +155,16 @@ impl<W: WriteHalf> ConnectionHandle<W> {
 
     /// The queue of one of its consumers was deleted.
     pub(crate) fn cancel_consumer(&self, channel: u16, consumer_tag: String) {
-        self.mailbox.post(|mail| mail.cancelled.push(CancelledConsumer { channel, consumer_tag }));
+        self.post_cancelled(CancelledConsumer { channel, consumer_tag, by_hand: false });
+    }
+
+    /// One of its consumers is to go.
+    pub(crate) fn stop_consumer(&self, channel: u16, consumer_tag: String) {
+        self.post_cancelled(CancelledConsumer { channel, consumer_tag, by_hand: true });
+    }
+
+    fn post_cancelled(&self, cancelled: CancelledConsumer) {
+        self.mailbox.post(|mail| mail.cancelled.push(cancelled));
     }
 
     /// What it holds of a queue was not settled in time.

@@ -358,6 +358,11 @@ impl Consumers {
         Some((consumer.settings, is_active))
     }
 
+    /// Whether its connection or channel cannot take more.
+    pub(super) fn is_paused(&self, key: ConsumerKey) -> bool {
+        self.slots.get(key.slot as usize).is_some_and(|consumer| consumer.paused)
+    }
+
     /// Stops deliveries to a consumer whose connection or channel cannot take more.
     pub(super) fn pause(&mut self, key: ConsumerKey) {
         if let Some(consumer) = self.get_mut(key) {

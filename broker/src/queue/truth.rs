@@ -53,6 +53,24 @@ impl AckTimes {
         (0..BUCKETS - 1).map(|bucket| Duration::from_millis(1 << bucket))
     }
 
+    /// A time below which this part of them is; `None` if there are none, or it is one of the longest.
+    pub(crate) fn below(&self, part: f64) -> Option<Duration> {
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count of deliveries, roughly"
+        )]
+        let wanted = ((self.total() as f64 * part).ceil() as u64).max(1);
+        let mut seen = 0;
+        let mut buckets = Self::bounds().zip(self.counts);
+        let bucket = buckets.find(|(_, count)| {
+            seen += count;
+            seen >= wanted
+        });
+        bucket.map(|(bound, _)| bound)
+    }
+
     /// All times together.
     pub(crate) fn sum(&self) -> Duration {
         Duration::from_millis(self.sum_ms)
@@ -135,6 +153,8 @@ pub(crate) struct ConsumerTruth {
     pub timeout_ms: Option<u64>,
     /// Whether it gets messages, and does not wait for another consumer to go.
     pub is_active: bool,
+    /// Whether its connection or channel cannot take more for now.
+    pub is_held_back: bool,
     /// How many deliveries it has not settled.
     pub unacked: u32,
     /// When the oldest of these was made.
@@ -193,6 +213,7 @@ impl Queue {
                 exclusive: settings.exclusive,
                 timeout_ms: settings.timeout_ms,
                 is_active,
+                is_held_back: inner.state.consumers().is_paused(key),
                 connection: sink.connection.id().0,
                 channel: sink.channel_number,
                 consumer_tag: sink.consumer_tag.clone(),
@@ -333,6 +354,12 @@ mod tests {
         let bounds: Vec<_> = AckTimes::bounds().collect();
         assert_eq!((bounds.len(), bounds[0]), (BUCKETS - 1, Duration::from_millis(1)));
         assert_eq!(bounds[10], Duration::from_millis(1024), "1023 are below it");
+        let below = |part| times.below(part).map(|bound| bound.as_millis());
+        assert_eq!(
+            [below(0.1), below(0.5), below(0.7), below(0.99)],
+            [Some(1), Some(4), Some(1024), None]
+        );
+        assert_eq!(AckTimes::default().below(0.5), None);
         let mut twice = times;
         twice.add_all(&times);
         assert_eq!(twice.total(), 16);

@@ -50,7 +50,7 @@ use self::channel_table::{ChannelTable, Lookup};
 use self::context::Session;
 use self::step::Step;
 use crate::error::{AmqpError, ChannelError, ConnectionError, FailingMethod, Failure};
-use crate::outgoing::mailbox::{ChannelTruth, LapsedDeliveries};
+use crate::outgoing::mailbox::{CancelledConsumer, ChannelTruth, LapsedDeliveries};
 use crate::queue::Queue;
 
 /// What became of a publish of which all frames are there.
@@ -436,10 +436,16 @@ impl Dispatch {
         self.session.say_closed(failure.channel, error, &text);
     }
 
-    /// The queue of a consumer was deleted.
-    pub(crate) fn consumer_cancelled(&mut self, number: u16, consumer_tag: &str) {
-        if let Some(channel) = self.channels.open(number) {
+    /// The queue of a consumer was deleted, or it is to go.
+    pub(crate) fn consumer_cancelled(&mut self, cancelled: &CancelledConsumer) {
+        let CancelledConsumer { channel, consumer_tag, by_hand } = cancelled;
+        let Some(channel) = self.channels.open(*channel) else { return };
+        if !by_hand {
             channel.consumer_cancelled(&self.session, consumer_tag);
+        } else if let Some((durable, frames)) =
+            channel.consumer_stopped(&mut self.session, consumer_tag)
+        {
+            self.answer_once(durable, frames);
         }
     }
 

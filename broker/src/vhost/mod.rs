@@ -31,6 +31,7 @@ mod dissolving;
 #[cfg(test)]
 mod dissolving_test;
 mod reply_queues;
+pub(crate) mod route_plan;
 pub(crate) mod routing;
 mod runs;
 pub(crate) mod selection;

@@ -32,7 +32,7 @@ pub(crate) struct Routed<'a> {
 
 impl Routed<'_> {
     /// Whether it waits at an exchange that it reaches through others.
-    fn waits_at(&self, exchange: &Exchange) -> bool {
+    pub(super) fn waits_at(&self, exchange: &Exchange) -> bool {
         exchange.delays() && asks_for_delay(self.properties)
     }
 }
@@ -169,7 +169,8 @@ impl Vhost {
     }
 }
 
-struct Walk<'a> {
+/// A message on its way from exchange to exchange.
+pub(super) struct Walk<'a> {
     vhost: &'a Vhost,
     message: &'a Routed<'a>,
     headers: Option<FieldTable>,
@@ -180,7 +181,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(vhost: &'a Vhost, message: &'a Routed<'a>) -> Self {
+    pub(super) fn new(vhost: &'a Vhost, message: &'a Routed<'a>) -> Self {
         Self {
             vhost,
             message,
@@ -190,6 +191,16 @@ impl<'a> Walk<'a> {
             later: Vec::new(),
             sighting: None,
         }
+    }
+
+    /// The routing keys of the message.
+    pub(super) fn routing_keys(&self) -> &[&str] {
+        self.message.routing_keys
+    }
+
+    /// Its headers, once an exchange has asked for them.
+    pub(super) fn headers(&self) -> Option<&FieldTable> {
+        self.headers.as_ref()
     }
 
     /// Whether an exchange has not had the message before, as far as it cares.
@@ -216,7 +227,8 @@ impl<'a> Walk<'a> {
         Some(sighting)
     }
 
-    fn destinations(&mut self, exchange: &Arc<Exchange>, out: &mut Vec<Destination>) {
+    /// Where an exchange leads.
+    pub(super) fn destinations(&mut self, exchange: &Arc<Exchange>, out: &mut Vec<Destination>) {
         if exchange.name().is_empty() {
             // The default exchange: every queue is bound to it by its name, and answers go by theirs.
             let find = |key: &&str| self.vhost.queue(key).or_else(|| self.vhost.reply_queue(key));
@@ -279,7 +291,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn alternate(&self, exchange: &Exchange) -> Option<Destination> {
+    /// Where it goes if an exchange leads nowhere.
+    pub(super) fn alternate(&self, exchange: &Exchange) -> Option<Destination> {
         let name = exchange.alternate()?;
         self.vhost.exchange(&name).map(Destination::Exchange)
     }

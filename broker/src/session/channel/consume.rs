@@ -218,17 +218,30 @@ impl Channel {
         };
         let forbidden = self.consumers.iter().filter(|(_, consumer)| is_forbidden(consumer));
         let forbidden: Vec<String> = forbidden.map(|(tag, _)| tag.clone()).collect();
-        let tells = session.capabilities.consumer_cancel_notify;
-        let stopped = forbidden.into_iter().map(|tag| {
-            let durable = self.stop_consumer(session, &tag);
-            let mut frames = Vec::new();
-            if tells {
-                let cancel = basic::Cancel { consumer_tag: &tag, no_wait: true };
-                write_method(&mut frames, self.number, &cancel);
-            }
-            (durable, frames)
-        });
+        let stopped = forbidden.iter().map(|tag| self.stop_and_tell(session, tag));
         stopped.collect()
+    }
+
+    /// Somebody who administrates the broker wants a consumer to go. What the client is told, and when;
+    /// `None` if there is none of this tag by now.
+    pub(crate) fn consumer_stopped(
+        &mut self,
+        session: &mut Session,
+        consumer_tag: &str,
+    ) -> Option<(Durable, Vec<u8>)> {
+        let is_there = self.consumers.contains_key(consumer_tag);
+        is_there.then(|| self.stop_and_tell(session, consumer_tag))
+    }
+
+    /// What the client is told, if it wants to know, and when.
+    fn stop_and_tell(&mut self, session: &mut Session, consumer_tag: &str) -> (Durable, Vec<u8>) {
+        let durable = self.stop_consumer(session, consumer_tag);
+        let mut frames = Vec::new();
+        if session.capabilities.consumer_cancel_notify {
+            let cancel = basic::Cancel { consumer_tag, no_wait: true };
+            write_method(&mut frames, self.number, &cancel);
+        }
+        (durable, frames)
     }
 
     /// A consumer is gone; what it delivered stays to be settled.
