@@ -42,14 +42,17 @@ impl Vhost {
         message: &Message,
         routing_keys: &[&str],
     ) -> (Injected, Durable) {
-        let (ways, sighting) = self.ways(exchange, message, routing_keys);
+        let (mut ways, sighting) = self.ways(exchange, message, routing_keys);
         let queues = ways.iter().map(|(_, queues)| queues.len()).sum();
         self.publishers.add(&Published::one(message.body().len(), queues));
         exchange.meter().add(1, queues as u64);
-        match ways.is_empty() {
-            true => (Injected::Unroutable, Durable::now()),
-            false => self.put(ways, sighting.as_deref()),
+        if ways.is_empty() {
+            return (Injected::Unroutable, Durable::now());
         }
+        for (_, queues) in &mut ways {
+            queues.retain(|queue| queue.paused().publishers.is_none());
+        }
+        self.put(ways, sighting.as_deref())
     }
 
     /// Where it goes, copies of it included, and what exchanges that deduplicate made of it.
@@ -74,10 +77,8 @@ impl Vhost {
             let place = self.delayed_queue().into_iter().collect();
             ways.push((message.waiting_for(later.name()), place));
         }
-        let open = route.queues.into_iter().filter(|queue| queue.paused().publishers.is_none());
-        let open: Vec<Arc<Queue>> = open.collect();
-        if !open.is_empty() {
-            ways.push((message.clone(), open));
+        if !route.queues.is_empty() {
+            ways.push((message.clone(), route.queues));
         }
         (ways, route.sighting)
     }
