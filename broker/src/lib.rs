@@ -15,6 +15,7 @@ pub mod healthcheck;
 pub mod explain;
 pub mod ctl;
 pub mod server;
+mod systemd;
 mod http;
 pub(crate) mod startup;
 pub(crate) mod import;

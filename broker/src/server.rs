@@ -33,6 +33,7 @@ use crate::metrics;
 use crate::resources;
 use crate::startup;
 use crate::stores::end_process;
+use crate::systemd::ServiceManager;
 use crate::tls::{Tls, TlsError};
 
 /// Why the server did not start, or ended badly.
@@ -88,6 +89,8 @@ async fn serve(config: Config, log: LogControl, read_again: ReadAgain) -> Result
     // First: a signal that comes early must not end the process the hard way.
     let mut signals = Signals::new()?;
     introduce(&config);
+    let service_manager = ServiceManager::of_this_process();
+    let starting = service_manager.starting();
     raise_open_file_limit();
     if let Err(error) = allocator::give_back_in_the_background() {
         warn!("memory that is free is given back late: {error}");
@@ -127,11 +130,14 @@ async fn serve(config: Config, log: LogControl, read_again: ReadAgain) -> Result
     ));
     management.is_ready_now();
     info!("Server startup complete; 0 plugins started.");
+    drop(starting);
+    service_manager.ready();
     let broker_too = Arc::clone(&broker);
     let mut reloading =
         Reloading { config, log, read_again, broker: broker_too, tls, certificates };
     signals.wait(&mut reloading).await;
     let patience = reloading.config.shutdown_timeout;
+    service_manager.stopping(patience);
     broker.stopping().cancel();
     connections.close();
     drain(&broker, &connections, patience).await;

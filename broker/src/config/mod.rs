@@ -50,7 +50,7 @@ pub use management::Management;
 pub use message_storage::MessageStorage;
 pub use oauth2::OAuth2;
 pub use options::ServeOptions;
-pub use reference::reference_file;
+pub use reference::{reference_file, reference_page};
 pub use resources::{DiskFreeLimit, MemoryHighWatermark};
 pub use seed::{Seed, SeedPermissions, SeedUser};
 pub use tls::{CertificateLogin, TlsListeners, TlsOptions};

@@ -1,4 +1,4 @@
-//! The text of `config/leveret.conf`, made of the table of keys.
+//! The text of `config/leveret.conf` and of the documentation's page of keys, made of the table of keys.
 
 use super::keys::{Preset, Row, TABLE};
 
@@ -41,6 +41,57 @@ fn entry(row: &Row) -> String {
     text
 }
 
+const PAGE_HEAD: &str = "\
+# Every key
+
+Made of the table of keys in [broker/src/config/keys.rs](../../broker/src/config/keys.rs), like
+[config/leveret.conf](../../config/leveret.conf). What stands in angle brackets is a name or a number
+of your choice. [Configuration](configuration.md) says where settings come from.
+";
+
+/// The documentation's page of keys: every key, its type, its default and its meaning, under the first
+/// part of its name.
+#[must_use]
+pub fn reference_page() -> String {
+    let mut page = PAGE_HEAD.to_owned();
+    let mut written = Vec::new();
+    for row in TABLE {
+        let part = part_of(row);
+        if written.contains(&part) {
+            continue;
+        }
+        written.push(part);
+        page.push_str(&format!(
+            "\n## {part}\n\n| key | value | default | meaning |\n|---|---|---|---|\n"
+        ));
+        for row in TABLE.iter().filter(|row| part_of(row) == part) {
+            page.push_str(&line_of_page(row));
+        }
+    }
+    page
+}
+
+/// Keys without a dot stand together.
+fn part_of(row: &Row) -> &'static str {
+    row.name.split_once('.').map_or("Single keys", |(part, _)| part)
+}
+
+fn line_of_page(row: &Row) -> String {
+    let meaning: Vec<&str> = row.doc.iter().map(|line| line.trim()).collect();
+    let default = match row.preset {
+        Preset::Default(value) => format!("`{value}`"),
+        Preset::Example(value) => format!("none; such as `{value}`"),
+    };
+    let cells =
+        [format!("`{}`", row.name), row.kind.to_owned(), default, escaped(&meaning.join(" "))];
+    format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
+}
+
+/// What would be taken for a tag of HTML is code.
+fn escaped(text: &str) -> String {
+    text.replace('<', "&lt;").replace('>', "&gt;")
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -51,13 +102,27 @@ mod tests {
 
     /// Run with LEVERET_BLESS=1 to write the file anew after changing the table.
     #[test]
-    fn the_committed_file_is_the_table() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/leveret.conf");
-        if std::env::var_os("LEVERET_BLESS").is_some() {
-            fs::write(&path, reference_file()).unwrap();
+    fn the_committed_files_are_the_table() {
+        for (name, text) in [
+            ("../config/leveret.conf", reference_file()),
+            ("../docs/src/configuration-keys.md", reference_page()),
+        ] {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+            if std::env::var_os("LEVERET_BLESS").is_some() {
+                fs::write(&path, &text).unwrap();
+            }
+            let committed = fs::read_to_string(&path).unwrap_or_default();
+            assert!(committed == text, "{name}: run the test with LEVERET_BLESS=1");
         }
-        let committed = fs::read_to_string(&path).unwrap();
-        assert_eq!(committed, reference_file(), "run the test with LEVERET_BLESS=1");
+    }
+
+    #[test]
+    fn every_key_is_on_the_page_once() {
+        let page = reference_page();
+        for row in TABLE {
+            let beginning = format!("| `{}` |", row.name);
+            assert_eq!(page.matches(&beginning).count(), 1, "{}", row.name);
+        }
     }
 
     #[test]
