@@ -4,6 +4,8 @@
 
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
+# The allocator's build calls it.
+RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 # rust-toolchain.toml stays outside: the tag above is the toolchain.
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo

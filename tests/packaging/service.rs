@@ -15,7 +15,7 @@ fn expect_told(socket: &UnixDatagram, beginning: &str) {
         let mut buffer = [0; 512];
         let count = socket.recv(&mut buffer);
         let count = count.unwrap_or_else(|error| panic!("no {beginning}: {error}"));
-        told = String::from_utf8_lossy(&buffer[..count]).into_owned();
+        told = String::from_utf8_lossy(buffer.get(..count).unwrap_or_default()).into_owned();
     }
 }
 
