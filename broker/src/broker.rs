@@ -33,7 +33,7 @@ use crate::definitions::store::DefinitionStore;
 use crate::events::Events;
 use crate::events::churn::ChurnCounts;
 use crate::events::definitions::vhost_created;
-use crate::identity::server_properties;
+use crate::identity::Introduction;
 use crate::keys::ConnectionId;
 use crate::logging::LogControl;
 use crate::meters::publishing::Published;
@@ -143,8 +143,7 @@ pub(crate) struct Broker {
     users: Users,
     logins: Logins,
     mechanisms: Mechanisms,
-    /// The encoded table of connection.start, without its length.
-    server_properties: Vec<u8>,
+    introduction: Introduction,
     vhosts: Vhosts,
     vhost_defaults: VhostDefaults,
     connections: DashMap<ConnectionId, Arc<ConnectionHandle>, FxBuildHasher>,
@@ -180,7 +179,7 @@ impl Broker {
             logins,
             events,
             mechanisms: Mechanisms::new(config),
-            server_properties: server_properties(&config.identity),
+            introduction: Introduction::new(&config.identity),
             vhosts: Vhosts::new(config.limits.vhosts),
             vhost_defaults: VhostDefaults::new(config),
             connections: DashMap::default(),
@@ -261,9 +260,9 @@ impl Broker {
         if with_tls { &self.mechanisms.with_tls } else { &self.mechanisms.plain }
     }
 
-    /// The encoded server-properties of connection.start, without the table's length.
-    pub(crate) fn server_properties(&self) -> &[u8] {
-        &self.server_properties
+    /// Who it says it is.
+    pub(crate) fn introduction(&self) -> &Introduction {
+        &self.introduction
     }
 
     /// The vhost with this name.

@@ -117,6 +117,10 @@ pub(crate) fn start(config: &Config) -> Result<Started, Error> {
     // What was handed out before a crash, nobody knows: all of it may have been.
     let (was_closed, now_ms) = (store.was_closed(), clock::unix_millis());
     let doubted_ms = doubted_before_ms(&*store.metadata(), &snapshot, was_closed, now_ms)?;
+    let named = parameters::global(&snapshot)?
+        .into_iter()
+        .find(|given| given.name == parameters::CLUSTER_NAME);
+    broker.introduction().recall(named.and_then(|given| given.cluster_name()).as_deref());
     for (vhost, limits) in parameters::vhost_limits(&snapshot)? {
         if let Some(vhost) = broker.vhost(&vhost) {
             vhost.set_own_limits(limits);

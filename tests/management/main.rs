@@ -20,6 +20,8 @@ mod limits;
 mod lists;
 mod local;
 mod messages;
+mod others;
+mod parameters;
 mod pausing;
 mod permissions;
 mod policies;
@@ -29,6 +31,7 @@ mod statistics;
 mod streams;
 mod users;
 mod vhosts;
+mod walk;
 mod why;
 
 use std::process::ExitCode;
@@ -58,6 +61,9 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("policies", policies::ROWS),
     ("definitions", definitions::ROWS),
     ("limits", limits::ROWS),
+    ("parameters", parameters::ROWS),
+    ("others", others::ROWS),
+    ("walk", walk::ROWS),
     ("health", health::ROWS),
     ("local", local::ROWS),
 ];

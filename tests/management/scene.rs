@@ -155,6 +155,17 @@ impl Api {
         self.http.ask_with(method, path, headers, b"")
     }
 
+    /// Whatever, with headers and a body.
+    pub(crate) fn with_body(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Reply {
+        self.http.ask_with(method, path, headers, body)
+    }
+
     /// `GET /api/…`, of which the answer does not end.
     pub(crate) fn stream(&self, path: &str) -> Stream {
         Stream(self.http.open(&format!("/api/{path}")))

@@ -17,6 +17,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("a message's way is told hop by hop", Leveret, planned),
     ("what cannot be planned is refused", Leveret, refused_plans),
     ("each value says whose word it is", Leveret, arguments),
+    ("arguments that policies can set change in place", Leveret, amended),
 ];
 
 fn reasons(api: &Api, path: &str, of: &str) -> Vec<String> {
@@ -227,4 +228,46 @@ fn arguments(api: &Api) {
     }
     refused(api.get("queues/why-a/no/arguments"), 404, "Object Not Found", "Not Found");
     api.forget(&["vhosts/why-a"]);
+}
+
+fn amended(api: &Api) {
+    api.vhost("why-m");
+    let declared = json!({"durable": true, "arguments": {"x-max-length": 10, "x-expires": 60000}});
+    api.put("queues/why-m/q", &declared.to_string()).expect(201);
+    let path = "queues/why-m/q/arguments";
+    let change = |arguments: Value| api.post(path, &json!({"arguments": arguments}).to_string());
+    let publish = || {
+        let body =
+            r#"{"properties":{},"routing_key":"q","payload":"x","payload_encoding":"string"}"#;
+        api.post("exchanges/why-m/amq.default/publish", body).expect(200);
+    };
+    change(json!({"x-max-length": 1, "x-expires": null})).expect(204);
+    publish();
+    publish();
+    assert_eq!(api.json("queues/why-m/q")["messages"], 1);
+    assert_eq!(api.json(path)["declared"], json!({"x-max-length": 1}));
+    let policy = json!({"pattern": ".*", "definition": {"max-length": 5, "message-ttl": 600_000}});
+    api.put("policies/why-m/p", &policy.to_string()).expect(201);
+    let said = api.json(path);
+    assert_eq!(said["effective"]["x-max-length"]["origin"], json!({"kind": "argument"}));
+    assert_eq!(said["effective"]["x-message-ttl"]["value"], 600_000);
+    change(json!({"x-max-length": 3})).expect(204);
+    publish();
+    assert_eq!(api.json("queues/why-m/q")["messages"], 2);
+    // Who declares it names what it has now.
+    api.put("queues/why-m/q", &declared.to_string()).expect(400);
+    let now = json!({"durable": true, "arguments": {"x-max-length": 3}});
+    api.put("queues/why-m/q", &now.to_string()).expect(204);
+    let text = "argument 'x-max-priority' is fixed when a queue is declared: what policies can set may \
+                be changed";
+    let fixed = change(json!({"x-max-priority": 3, "x-max-length": 9}));
+    refused(fixed, 409, "conflict", text);
+    for wrong in [json!({"x-max-length": -1}), json!({"x-overflow": "no"}), json!(7)] {
+        change(wrong).expect(400);
+    }
+    api.post(path, "{}").expect(400);
+    assert_eq!(api.json(path)["declared"], json!({"x-max-length": 3}));
+    let user = api.user_in("why-m", "why-m", "^own");
+    refused(user.post(path, r#"{"arguments":{}}"#), 401, "not_authorised", "Access refused.");
+    api.forget(&["vhosts/why-m", "users/why-m"]);
 }

@@ -63,7 +63,8 @@ impl HttpClient {
         for (name, value) in headers {
             request += &format!("{name}: {value}\r\n");
         }
-        if !body.is_empty() {
+        let has_type = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        if !body.is_empty() && !has_type {
             request += "Content-Type: application/json\r\n";
         }
         request += &format!("Content-Length: {}\r\n\r\n", body.len());

@@ -151,6 +151,8 @@ pub struct Negotiation {
 pub struct Identity {
     /// The cluster's name.
     pub cluster_name: String,
+    /// Whether the configuration says so: then no name that was given before counts at a start.
+    pub is_named: bool,
     /// The broker whose behaviour clients meet.
     pub product: String,
     /// Its version.
@@ -290,10 +292,10 @@ impl Negotiation {
 
 impl Identity {
     fn build(settings: &Settings) -> Result<Self, ConfigError> {
+        let named = settings.find(&keys::CLUSTER_NAME)?;
         Ok(Self {
-            cluster_name: settings
-                .find(&keys::CLUSTER_NAME)?
-                .unwrap_or_else(|| names::node().to_owned()),
+            is_named: named.is_some(),
+            cluster_name: named.unwrap_or_else(|| names::node().to_owned()),
             product: settings.get(&keys::PRODUCT)?,
             version: settings.get(&keys::PRODUCT_VERSION)?,
         })

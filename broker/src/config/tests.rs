@@ -422,7 +422,8 @@ fn groups_are_filled_from_their_keys() {
     assert_eq!(config.disk_free_limit, DiskFreeLimit::Relative(1.5));
     assert_eq!(config.limits.connections, Some(7));
     assert_eq!(config.negotiation.channel_max, 9);
-    let Identity { cluster_name, product, version } = &config.identity;
+    let Identity { cluster_name, product, version, is_named } = &config.identity;
+    assert!(*is_named);
     assert_eq!(
         (cluster_name.as_str(), product.as_str(), version.as_str()),
         ("rabbit@x", "Leveret", "0.1")

@@ -104,14 +104,16 @@ pub(super) async fn run(arrived: &mut Arrived, broker: &Broker) -> Result<Negoti
     let frame_max = broker.limits().initial_frame_max;
     let mut wire = Wire { socket, ends: *ends, encryption, input, frame_max };
     wire.protocol_header().await?;
+    let told = broker.introduction().now();
     wire.send(&connection::Start {
         version_major: 0,
         version_minor: 9,
-        server_properties: RawTable::new(broker.server_properties()),
+        server_properties: RawTable::new(&told.server_properties),
         mechanisms: broker.mechanisms(encryption.is_some()).as_bytes(),
         locales: b"en_US",
     })
     .await?;
+    drop(told);
     let (login, capabilities, name, about) = wire.authenticate(broker).await?;
     let limits = broker.limits();
     wire.send(&connection::Tune {

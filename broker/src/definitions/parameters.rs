@@ -137,6 +137,17 @@ pub(crate) struct GlobalParameterRecord {
     pub value: Value,
 }
 
+/// The parameter that gives the cluster its name.
+pub(crate) const CLUSTER_NAME: &str = "cluster_name";
+
+impl GlobalParameterRecord {
+    /// The name that it gives the cluster, if it gives one.
+    pub(crate) fn cluster_name(&self) -> Option<String> {
+        let name = self.value.as_str().filter(|_| self.name == CLUSTER_NAME);
+        name.map(str::to_owned)
+    }
+}
+
 /// Names a parameter of the whole broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct GlobalParameterKey {

@@ -56,6 +56,30 @@ pub(super) enum Allowed {
 }
 
 impl Visitor {
+    /// Who this is, if it may use the API.
+    ///
+    /// # Errors
+    /// 401.
+    pub(super) async fn enter(
+        management: &Management,
+        peer: Peer,
+        claim: &Claim,
+    ) -> Result<Self, Fault> {
+        let (logins, users) = (management.broker.logins(), management.broker.users());
+        let admitted = logins.admit(users, claim, peer.address()).await.map_err(|refusal| {
+            refusal.log_http(&peer.address().to_string(), claim.user());
+            match refusal.is_of_address() {
+                true => Fault::not_authorised("User can only log in via localhost"),
+                false => Fault::unauthenticated(),
+            }
+        })?;
+        let visitor = Self { peer, who: Who::User(Arc::new(admitted)) };
+        match visitor.has_one_of(&["administrator", "monitoring", "policymaker", "management"]) {
+            true => Ok(visitor),
+            false => Err(Fault::not_authorised("Not management user")),
+        }
+    }
+
     /// Its name.
     pub(super) fn name(&self) -> &str {
         match &self.who {
@@ -182,6 +206,25 @@ impl Visitor {
         self.has_one_of(&["administrator", "policymaker"])
     }
 
+    /// Refused unless it has a tag of those who make policies.
+    ///
+    /// # Errors
+    /// 401.
+    pub(super) fn makes_policies(&self) -> Result<(), Fault> {
+        if self.is_policymaker() { Ok(()) } else { Err(not_its_own()) }
+    }
+
+    /// Refused unless it is an administrator.
+    ///
+    /// # Errors
+    /// 401.
+    pub(super) fn administrates(&self) -> Result<(), Fault> {
+        match self.is_administrator() {
+            true => Ok(()),
+            false => Err(Fault::not_authorised("Not administrator user")),
+        }
+    }
+
     /// Refused unless the visitor is an administrator, or a policymaker who may enter the vhost.
     ///
     /// # Errors
@@ -297,20 +340,7 @@ impl FromRequestParts<Arc<Management>> for Visitor {
             return Ok(Self { peer, who: Who::CommandLine });
         }
         let credentials = parts.headers.get(AUTHORIZATION).ok_or_else(Fault::anonymous)?;
-        let claim = claim(credentials.as_bytes())?;
-        let (logins, users) = (management.broker.logins(), management.broker.users());
-        let admitted = logins.admit(users, &claim, peer.address()).await.map_err(|refusal| {
-            refusal.log_http(&peer.address().to_string(), claim.user());
-            match refusal.is_of_address() {
-                true => Fault::not_authorised("User can only log in via localhost"),
-                false => Fault::unauthenticated(),
-            }
-        })?;
-        let visitor = Self { peer, who: Who::User(Arc::new(admitted)) };
-        match visitor.has_one_of(&["administrator", "monitoring", "policymaker", "management"]) {
-            true => Ok(visitor),
-            false => Err(Fault::not_authorised("Not management user")),
-        }
+        Self::enter(management, peer, &claim(credentials.as_bytes())?).await
     }
 }
 

@@ -40,7 +40,23 @@ pub(super) async fn whoami(visitor: Visitor) -> Answer {
 
 /// `GET /api/cluster-name`.
 pub(super) async fn cluster_name(State(management): State<Arc<Management>>, _: Visitor) -> Answer {
-    Ok(json(&json!({"name": management.identity.cluster_name})))
+    Ok(json(&json!({"name": management.broker.introduction().now().cluster_name})))
+}
+
+/// `GET /api/auth`: RabbitMQ tells there how its pages log in with OAuth 2, which is not set up.
+pub(super) async fn auth() -> Answer {
+    Err(super::answer::Fault::not_found())
+}
+
+/// `DELETE /api/reset`: counts that could be reset are none that are kept for management alone.
+pub(super) async fn reset(_: Administrator) -> Answer {
+    Ok(done())
+}
+
+/// `DELETE /api/reset/NODE`.
+pub(super) async fn reset_node(_: Administrator, Path(node): Path<String>) -> Answer {
+    assert_node(&node)?;
+    Ok(done())
 }
 
 /// `GET /api/extensions`: pages that a web interface would load.

@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::HeaderValue;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use axum::response::Response;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 
 use super::Management;
 use super::answer::{Answer, Fault, blocking, done};
 use super::authorization::{Administrator, Visitor};
+use super::multipart;
 use super::request::{Query, Whole};
 use crate::definitions::document::Scope;
 use crate::definitions::document::written::Author;
@@ -45,7 +47,7 @@ async fn exported(management: Arc<Management>, vhost: Option<String>, query: &Qu
         let author = Author {
             product: management.identity.product.clone(),
             version: management.identity.version.clone(),
-            cluster_name: management.identity.cluster_name.clone(),
+            cluster_name: management.broker.introduction().now().cluster_name.clone(),
         };
         export(&management.broker, scope(vhost.as_deref()), &author)
     });
@@ -70,9 +72,43 @@ fn scope(vhost: Option<&str>) -> Scope<'_> {
 pub(super) async fn load(
     State(management): State<Arc<Management>>,
     Administrator(visitor): Administrator,
-    Whole(text): Whole,
+    headers: HeaderMap,
+    Whole(body): Whole,
 ) -> Answer {
-    imported(management, visitor, None, text, How::default()).await.map(|_| done())
+    let Upload { text, redirect } = Upload::of(&headers, body)?;
+    imported(management, visitor, None, text, How::default()).await?;
+    Ok(redirected(redirect.as_deref()))
+}
+
+/// Definitions as they are sent: by themselves, or as a page's form has them.
+struct Upload {
+    text: Bytes,
+    /// Where the page goes on.
+    redirect: Option<String>,
+}
+
+impl Upload {
+    fn of(headers: &HeaderMap, body: Bytes) -> Result<Self, Fault> {
+        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let Some(kind) = kind.filter(|kind| multipart::is_form(kind)) else {
+            return Ok(Self { text: body, redirect: None });
+        };
+        let no_form = || Fault::bad_request("failed_to_parse_json");
+        let fields = multipart::fields(kind, &body).ok_or_else(no_form)?;
+        let field = |wanted: &str| fields.iter().find(|(name, _)| name == wanted);
+        let (_, text) = field("file").ok_or_else(no_form)?;
+        let redirect = field("redirect").and_then(|(_, to)| str::from_utf8(to).ok());
+        Ok(Self { text: body.slice_ref(text), redirect: redirect.map(str::to_owned) })
+    }
+}
+
+/// 303 to where a page goes on, or 204.
+fn redirected(to: Option<&str>) -> Response {
+    let location = to.and_then(|to| HeaderValue::from_str(to).ok());
+    let Some(location) = location else { return done() };
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    response.headers_mut().insert(LOCATION, location);
+    response
 }
 
 /// `POST /api/definitions/VHOST`.
@@ -80,12 +116,15 @@ pub(super) async fn load_vhost(
     State(management): State<Arc<Management>>,
     Administrator(visitor): Administrator,
     Path(vhost): Path<String>,
-    Whole(text): Whole,
+    headers: HeaderMap,
+    Whole(body): Whole,
 ) -> Answer {
     if management.broker.vhost(&vhost).is_none() {
         return Err(Fault::missing("vhost_not_found"));
     }
-    imported(management, visitor, Some(vhost), text, How::default()).await.map(|_| done())
+    let Upload { text, redirect } = Upload::of(&headers, body)?;
+    imported(management, visitor, Some(vhost), text, How::default()).await?;
+    Ok(redirected(redirect.as_deref()))
 }
 
 /// What an import does beside making what a document holds.
@@ -102,7 +141,7 @@ pub(super) async fn imported(
     management: Arc<Management>,
     visitor: Visitor,
     vhost: Option<String>,
-    text: bytes::Bytes,
+    text: Bytes,
     How { prune, dry_run }: How,
 ) -> Result<Imported, Fault> {
     let imported = blocking(move || {

@@ -26,6 +26,7 @@ mod authorization;
 mod acting;
 mod lenient;
 mod listing;
+mod multipart;
 mod request;
 mod selecting;
 
@@ -36,14 +37,18 @@ mod channels;
 mod connections;
 mod consumers;
 mod definitions;
+mod described;
 mod delayed;
 mod exchanges;
 mod health;
 mod limits;
+mod login;
 mod messages;
 mod nodes;
 mod operation;
+mod openapi;
 mod overview;
+mod parameters;
 mod pausing;
 mod permissions;
 mod policies;
@@ -51,7 +56,9 @@ mod queue_arguments;
 mod queue_messages;
 mod queues;
 mod reasons;
+mod replicas;
 mod route_plans;
+mod schemas;
 mod statistics;
 mod streams;
 mod users;
@@ -71,11 +78,12 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY,
-    HeaderMap, HeaderName, HeaderValue, ORIGIN, STRICT_TRANSPORT_SECURITY, VARY,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL,
+    CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, ORIGIN, STRICT_TRANSPORT_SECURITY,
+    VARY,
 };
 use axum::http::{Method, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
@@ -157,7 +165,7 @@ impl Management {
 
     /// Everything there is to ask.
     fn service(self: &Arc<Self>) -> Service {
-        TowerToHyperService::new(routes::all().with_state(Arc::clone(self)))
+        TowerToHyperService::new(routes::router().with_state(Arc::clone(self)))
     }
 
     /// Answers a request.
@@ -169,8 +177,13 @@ impl Management {
     ) -> Response {
         let origin = request.headers().get(ORIGIN).cloned();
         let is_asking = request.method() == Method::OPTIONS;
-        let mut response = match request::normalise(request.uri(), &self.settings.path_prefix) {
+        let reads = [Method::GET, Method::HEAD].contains(request.method());
+        let is_known = KNOWN.contains(request.method());
+        let uri = request::normalise(request.uri(), &self.settings.path_prefix);
+        let allowed = uri.as_ref().filter(|_| is_known).map(|uri| openapi::allowed(uri.path()));
+        let mut response = match uri {
             Some(_) if is_asking => Response::new(Body::empty()),
+            Some(_) if !is_known => StatusCode::NOT_IMPLEMENTED.into_response(),
             Some(uri) => {
                 *request.uri_mut() = uri;
                 request.extensions_mut().insert(peer);
@@ -180,14 +193,23 @@ impl Management {
             }
             None => answer::not_found(),
         };
-        self.add_headers(response.headers_mut(), origin.as_ref(), is_asking);
+        let is_told = reads && response.status().is_success();
+        self.add_headers(response.headers_mut(), origin.as_ref(), (is_asking, is_told));
+        if let Some(allowed) = allowed.and_then(|names| HeaderValue::try_from(names).ok()) {
+            response.headers_mut().insert(ALLOW, allowed);
+        }
         if response.status() == StatusCode::METHOD_NOT_ALLOWED {
             *response.body_mut() = Body::empty();
         }
         response
     }
 
-    fn add_headers(&self, headers: &mut HeaderMap, origin: Option<&HeaderValue>, asking: bool) {
+    fn add_headers(
+        &self,
+        headers: &mut HeaderMap,
+        origin: Option<&HeaderValue>,
+        (asking, is_told): (bool, bool),
+    ) {
         let mut add = |name: HeaderName, value: &str| {
             if let Ok(value) = HeaderValue::from_str(value) {
                 headers.insert(name, value);
@@ -214,10 +236,22 @@ impl Management {
             }
         }
         if !headers.contains_key(CACHE_CONTROL) {
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            let kept = if is_told { "no-cache" } else { "public, max-age=0, must-revalidate" };
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static(kept));
         }
     }
 }
+
+/// Methods that there are; what is asked with another is answered 501.
+const KNOWN: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
 
 type Service = TowerToHyperService<Router>;
 

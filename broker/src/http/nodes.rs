@@ -56,6 +56,21 @@ pub(super) async fn memory(_: Monitor, Path(node): Path<String>) -> Answer {
     Ok(json(&json!({"memory": "not_available"})))
 }
 
+/// `GET /api/nodes/NODE/memory/ets`, and of some of them: there are none of Erlang's tables.
+pub(super) async fn tables(_: Monitor, Path(node): Path<String>) -> Answer {
+    assert_node(&node)?;
+    Ok(json(&json!({"ets_tables_memory": "not_available"})))
+}
+
+/// The same, of some.
+pub(super) async fn some_tables(
+    _: Monitor,
+    Path((node, _filter)): Path<(String, String)>,
+) -> Answer {
+    assert_node(&node)?;
+    Ok(json(&json!({"ets_tables_memory": "not_available"})))
+}
+
 async fn described(management: Arc<Management>) -> Result<Value, Fault> {
     // Asked here, where there is a runtime.
     let runtime = tokio::runtime::Handle::current().metrics();

@@ -48,7 +48,7 @@ impl Management {
             "product_name": self.identity.product,
             "product_version": version,
             "leveret_version": env!("CARGO_PKG_VERSION"),
-            "cluster_name": self.identity.cluster_name,
+            "cluster_name": self.broker.introduction().now().cluster_name,
             "cluster_tags": {},
             "node_tags": {},
             "node": names::node(),

@@ -119,7 +119,8 @@ async fn change(
     stored(changed.await??).await
 }
 
-async fn set(
+/// Sets a policy of either kind.
+pub(super) async fn set(
     management: Arc<Management>,
     by: String,
     vhost: Arc<Vhost>,
@@ -176,7 +177,8 @@ pub(super) async fn put_of_operators(
     set(management, by, vhost, (PolicyKind::Operator, &name), &body).await
 }
 
-async fn clear(
+/// Ends one.
+pub(super) async fn clear(
     management: Arc<Management>,
     by: String,
     vhost: Arc<Vhost>,

@@ -104,7 +104,7 @@ impl QueueRow {
     fn standing(&self) -> Map<String, Value> {
         let (queue, settings) = (&self.queue, self.queue.settings());
         let kind = kind_name(queue);
-        let mut arguments = to_json(&settings.arguments);
+        let mut arguments = to_json(&queue.arguments());
         arguments.entry("x-queue-type").or_insert_with(|| kind.into());
         let policies = self.vhost.policies();
         let applied = policies.of_queue(queue.name(), QueueType::of(&settings.arguments));

@@ -10,16 +10,59 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::{
     Management, answer, bindings, broker_itself, channels, connections, consumers, definitions,
-    delayed, exchanges, health, limits, messages, nodes, operation, overview, pausing, permissions,
-    policies, queue_arguments, queue_messages, queues, route_plans, streams, users, vhosts, why,
+    delayed, exchanges, health, limits, login, messages, nodes, openapi, operation, overview,
+    parameters, pausing, permissions, policies, queue_arguments, queue_messages, queues, replicas,
+    route_plans, streams, users, vhosts, why,
 };
 
-type Routes = Router<Arc<Management>>;
-type Methods = MethodRouter<Arc<Management>>;
+pub(super) type Methods = MethodRouter<Arc<Management>>;
+
+/// Routes, and what can be asked of each path: for the test that holds `described` to it.
+#[derive(Default)]
+pub(super) struct Routes {
+    router: Router<Arc<Management>>,
+    paths: Vec<(String, Methods)>,
+}
+
+impl Routes {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn route(mut self, path: &str, methods: Methods) -> Self {
+        self.paths.push((path.to_owned(), methods.clone()));
+        self.router = self.router.route(path, methods);
+        self
+    }
+
+    fn merge(mut self, other: Self) -> Self {
+        self.router = self.router.merge(other.router);
+        self.paths.extend(other.paths);
+        self
+    }
+
+    fn nest(mut self, prefix: &str, other: Self) -> Self {
+        self.router = self.router.nest(prefix, other.router);
+        let beneath = |(path, methods)| (format!("{prefix}{path}"), methods);
+        self.paths.extend(other.paths.into_iter().map(beneath));
+        self
+    }
+
+    /// What can be asked of each path.
+    #[cfg(test)]
+    pub(super) fn paths(self) -> Vec<(String, Methods)> {
+        self.paths
+    }
+}
+
+/// What answers all of it.
+pub(super) fn router() -> Router<Arc<Management>> {
+    all().router.fallback(|| async { answer::not_found() })
+}
 
 /// All of them.
 pub(super) fn all() -> Routes {
-    let api = Router::new()
+    let api = Routes::new()
         .merge(of_the_broker())
         .merge(of_users())
         .merge(of_vhosts())
@@ -29,11 +72,10 @@ pub(super) fn all() -> Routes {
         .merge(of_policies())
         .merge(of_operation())
         .nest("/health/checks", health_checks());
-    Router::new()
+    Routes::new()
         .nest("/api", api)
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
-        .fallback(|| async { answer::not_found() })
 }
 
 /// Reads what is read only.
@@ -46,11 +88,16 @@ where
 }
 
 fn of_the_broker() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/version", reads(broker_itself::version))
         .route("/whoami", reads(broker_itself::whoami))
         .route("/overview", reads(overview::overview))
-        .route("/cluster-name", reads(broker_itself::cluster_name))
+        .route("/cluster-name", get(broker_itself::cluster_name).put(parameters::name_cluster))
+        .route("/login", post(login::enter).delete(login::leave))
+        .route("/auth", get(broker_itself::auth))
+        .route("/reset", delete(broker_itself::reset))
+        .route("/reset/{node}", delete(broker_itself::reset_node))
+        .route("/openapi.json", get(openapi::document))
         .route("/extensions", reads(broker_itself::extensions))
         .route("/feature-flags", reads(broker_itself::feature_flags))
         .route("/feature-flags/{name}/enable", put(broker_itself::enable_feature_flag))
@@ -62,6 +109,9 @@ fn of_the_broker() -> Routes {
         .route("/nodes", reads(nodes::all))
         .route("/nodes/{node}", reads(nodes::one))
         .route("/nodes/{node}/memory", reads(nodes::memory))
+        .route("/nodes/{node}/memory/relative", reads(nodes::memory))
+        .route("/nodes/{node}/memory/ets", reads(nodes::tables))
+        .route("/nodes/{node}/memory/ets/{filter}", reads(nodes::some_tables))
         .route("/events", get(streams::events))
         .route("/log", get(streams::log))
         .route("/rebalance/queues", post(broker_itself::rebalance))
@@ -69,7 +119,7 @@ fn of_the_broker() -> Routes {
 
 /// What is ours, for the command line.
 fn of_operation() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/config/effective", reads(operation::effective))
         .route("/operation/memory-watermark", put(operation::memory_watermark))
         .route("/operation/disk-free-limit", put(operation::disk_free_limit))
@@ -81,7 +131,7 @@ fn of_operation() -> Routes {
 }
 
 fn of_users() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/users", reads(users::all))
         .route("/users/without-permissions", reads(users::without_permissions))
         .route("/users/bulk-delete", post(users::delete_many))
@@ -110,7 +160,7 @@ fn of_users() -> Routes {
 }
 
 fn of_vhosts() -> Routes {
-    Router::new()
+    Routes::new()
         .route("/vhosts", reads(vhosts::all))
         .route("/vhosts/{vhost}", get(vhosts::one).put(vhosts::put).delete(vhosts::delete))
         .route("/vhosts/{vhost}/permissions", reads(permissions::of_vhost))
@@ -130,7 +180,7 @@ fn of_vhosts() -> Routes {
 
 fn of_clients() -> Routes {
     let of_user = get(connections::of_user).delete(connections::close_of_user);
-    Router::new()
+    Routes::new()
         .route("/connections", reads(connections::all))
         .route("/connections/username/{user}", of_user)
         .route("/connections/{name}", get(connections::one).delete(connections::close))
@@ -144,7 +194,10 @@ fn of_clients() -> Routes {
         .route("/consumers/{vhost}/{channel}/{tag}", delete(consumers::cancel))
         .route("/connections/{name}/why", reads(why::of_connection))
         .route("/queues/{vhost}/{queue}/why", reads(why::of_queue))
-        .route("/queues/{vhost}/{queue}/arguments", get(queue_arguments::show))
+        .route(
+            "/queues/{vhost}/{queue}/arguments",
+            get(queue_arguments::show).post(queue_arguments::change),
+        )
         .route("/exchanges/{vhost}/{exchange}/route", post(route_plans::plan))
 }
 
@@ -152,7 +205,7 @@ fn of_topology() -> Routes {
     let exchange = get(exchanges::one).put(exchanges::put).delete(exchanges::delete);
     let queue = get(queues::one).put(queues::put).delete(queues::delete);
     let between = "/bindings/{vhost}/e/{source}/{kind}/{destination}";
-    Router::new()
+    Routes::new()
         .route("/exchanges", reads(exchanges::all))
         .route("/exchanges/{vhost}", reads(exchanges::of_vhost))
         .route("/exchanges/{vhost}/{exchange}", exchange)
@@ -167,6 +220,11 @@ fn of_topology() -> Routes {
         .route("/queues/{vhost}/{queue}/contents", delete(queues::purge))
         .route("/queues/{vhost}/{queue}/get", post(messages::get))
         .route("/queues/{vhost}/{queue}/actions", post(queues::act))
+        .route("/queues/quorum/{vhost}/{queue}/status", reads(replicas::status))
+        .route("/queues/quorum/{vhost}/{queue}/replicas/add", post(replicas::add))
+        .route("/queues/quorum/{vhost}/{queue}/replicas/delete", delete(replicas::delete))
+        .route("/queues/quorum/replicas/on/{node}/grow", post(replicas::grow))
+        .route("/queues/quorum/replicas/on/{node}/shrink", delete(replicas::shrink))
         .route("/users/{user}/queues", reads(queues::of_user))
         .route("/bindings", reads(bindings::all))
         .route("/bindings/{vhost}", reads(bindings::of_vhost))
@@ -176,7 +234,7 @@ fn of_topology() -> Routes {
 
 fn of_messages() -> Routes {
     let messages = "/queues/{vhost}/{queue}/messages";
-    Router::new()
+    Routes::new()
         .route(messages, reads(queue_messages::peek))
         .route(&format!("{messages}/count"), post(queue_messages::count))
         .route(&format!("{messages}/delete"), post(queue_messages::delete))
@@ -203,17 +261,26 @@ fn of_messages() -> Routes {
 }
 
 fn of_policies() -> Routes {
+    let parameter = get(parameters::one).put(parameters::put).delete(parameters::delete);
+    let global =
+        get(parameters::one_global).put(parameters::put_global).delete(parameters::delete_global);
     let policy = get(policies::one).put(policies::put).delete(policies::delete);
     let of_operators = get(policies::one_of_operators)
         .put(policies::put_of_operators)
         .delete(policies::delete_of_operators);
-    Router::new()
+    Routes::new()
         .route("/policies", reads(policies::all))
         .route("/policies/{vhost}", reads(policies::of_vhost))
         .route("/policies/{vhost}/{name}", policy)
         .route("/operator-policies", reads(policies::all_of_operators))
         .route("/operator-policies/{vhost}", reads(policies::of_operators))
         .route("/operator-policies/{vhost}/{name}", of_operators)
+        .route("/parameters", reads(parameters::all))
+        .route("/parameters/{component}", reads(parameters::of_component))
+        .route("/parameters/{component}/{vhost}", reads(parameters::of_vhost))
+        .route("/parameters/{component}/{vhost}/{name}", parameter)
+        .route("/global-parameters", reads(parameters::all_global))
+        .route("/global-parameters/{name}", global)
         .route("/definitions", get(definitions::all).post(definitions::load))
         .route("/all-configuration", get(definitions::all).post(definitions::load))
         .route("/definitions/{vhost}", get(definitions::of_vhost).post(definitions::load_vhost))
@@ -221,7 +288,7 @@ fn of_policies() -> Routes {
 
 fn health_checks() -> Routes {
     let leaders = "/quorum-queues-without-elected-leaders";
-    Router::new()
+    Routes::new()
         .route("/alarms", reads(health::alarms))
         .route("/local-alarms", reads(health::alarms))
         .route("/virtual-hosts", reads(health::fine))

@@ -99,6 +99,7 @@ fn set_parameters(
 /// A parameter is there now.
 fn take_effect(command: &Command, broker: &Broker) {
     let Command::Parameter(parameter) = command else { return };
+    broker.heed(parameter);
     if let Parameter::Put(given) = parameter
         && let (Some(limits), Some(vhost)) = (given.vhost_limits(), broker.vhost(&given.vhost))
     {

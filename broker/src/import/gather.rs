@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use leveret_protocol::types::FieldTable;
 use leveret_storage::StorageError;
 use leveret_storage::metadata::Snapshot;
 use thiserror::Error;
@@ -130,7 +131,7 @@ fn defined(queue: &Queue) -> QueueDefinition {
         name: queue.name().to_owned(),
         durable: settings.durable,
         auto_delete: settings.auto_delete,
-        arguments: settings.arguments.clone(),
+        arguments: FieldTable::clone(&queue.arguments()),
     }
 }
 

@@ -62,6 +62,12 @@ impl Key {
     }
 }
 
+/// Whether policies can set an argument of queues, so that it may change while a queue is there.
+pub(crate) fn can_set(argument: &str) -> bool {
+    let found = argument.strip_prefix("x-").and_then(key);
+    found.is_some_and(|key| key.about == About::Queues)
+}
+
 /// The setting with this name.
 pub(super) fn key(name: &str) -> Option<&'static Key> {
     let at = KEYS.binary_search_by(|key| key.name.cmp(name)).ok()?;

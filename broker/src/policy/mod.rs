@@ -26,8 +26,9 @@ mod effective;
 mod naive;
 
 pub(crate) use effective::{Effective, Origin, definition_of, effective, effective_of_exchange};
-pub(crate) use keys::DELAYED_MESSAGE;
+pub(crate) use keys::{DELAYED_MESSAGE, can_set};
 pub(crate) use matching::Policies;
+pub(crate) use term::term;
 pub(crate) use validation::{Draft, Invalid};
 
 /// Settings by their names, in the order of the names.

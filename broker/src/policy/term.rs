@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Definition;
 
 /// A value, or `undefined` for none.
-pub(super) fn term(value: Option<&Value>) -> String {
+pub(crate) fn term(value: Option<&Value>) -> String {
     let mut out = String::new();
     match value {
         Some(value) => write_term(value, &mut out),

@@ -22,6 +22,8 @@ use crate::error::ResourceName;
 pub(super) struct Effective {
     /// `None` while they are the declared ones.
     changed: ArcSwapOption<Changed>,
+    /// The declared ones, where they were changed in place.
+    amended: ArcSwapOption<FieldTable>,
     /// `rejects_publishes` of what counts, or publishers are paused: asked for every message.
     rejects: AtomicBool,
 }
@@ -30,7 +32,7 @@ impl Effective {
     /// As declared.
     pub(super) fn declared(arguments: &QueueArguments) -> Self {
         let rejects = AtomicBool::new(arguments.rejects_publishes);
-        Self { changed: ArcSwapOption::empty(), rejects }
+        Self { changed: ArcSwapOption::empty(), amended: ArcSwapOption::empty(), rejects }
     }
 }
 
@@ -77,6 +79,22 @@ impl Queue {
         }
         drop(inner);
         effects.carry_out(self.messages());
+    }
+
+    /// The arguments that it was declared with, as they were changed since.
+    pub(crate) fn arguments(&self) -> Arc<FieldTable> {
+        let amended = self.effective.amended.load_full();
+        amended.unwrap_or_else(|| Arc::new(self.settings.arguments.clone()))
+    }
+
+    /// Whether they were changed.
+    pub(crate) fn is_amended(&self) -> bool {
+        self.effective.amended.load().is_some()
+    }
+
+    /// It is as if it had been declared with these. `set_effective` has them count.
+    pub(crate) fn amend(&self, arguments: FieldTable) {
+        self.effective.amended.store(Some(Arc::new(arguments)));
     }
 
     /// Whether they are the declared ones.

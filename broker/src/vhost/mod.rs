@@ -12,6 +12,7 @@
 pub(crate) mod bindings;
 mod dead_letters;
 mod alike;
+pub(crate) mod amending;
 mod death_history;
 pub(crate) mod deduplicating;
 mod delayed;

@@ -139,12 +139,12 @@ impl Vhost {
     /// governs.
     pub(super) fn govern_queue(&self, queue: &Arc<Queue>) {
         let policies = self.policies.load();
-        let declared = &queue.settings().arguments;
-        let applied = policies.of_queue(queue.name(), QueueType::of(declared));
-        if applied.is_nothing() && queue.is_as_declared() {
+        let declared = queue.arguments();
+        let applied = policies.of_queue(queue.name(), QueueType::of(&declared));
+        if applied.is_nothing() && queue.is_as_declared() && !queue.is_amended() {
             return;
         }
-        let effective = policy::effective(declared, applied);
+        let effective = policy::effective(&declared, applied);
         if *queue.effective_arguments() != *effective.arguments() {
             tell(&self.queue_name(queue.name()), &effective);
             queue.set_effective(effective.arguments());

@@ -3,6 +3,8 @@
 //! Filled by `vhost::topology` and `vhost::removal`, proposed in one batch. Stays true: what is not
 //! durable is passed over here, so callers name everything that happens.
 
+use leveret_protocol::types::FieldTable;
+
 use super::destination::{Destination, Exchange};
 use super::newest::Subject;
 use crate::definitions::command::{Command, Topology};
@@ -128,7 +130,7 @@ pub(super) fn queue_record(queue: &Queue) -> QueueRecord {
         name: queue.name().to_owned(),
         durable: settings.durable,
         auto_delete: settings.auto_delete,
-        arguments: settings.arguments.clone(),
+        arguments: FieldTable::clone(&queue.arguments()),
         window: settings.window,
         pause: Pause::clone(&queue.paused()),
     }

@@ -196,7 +196,7 @@ impl Vhost {
                 changes.exchange_deleted(&self.name, &exchange);
             }
             Some(Destination::Queue(queue)) => {
-                let arguments = &queue.settings().arguments;
+                let arguments = &queue.arguments();
                 self.events.churn().note(Turn::QueueDeleted);
                 self.events.tell(|| queue_deleted(&self.name, queue.name(), arguments));
                 changes.queue_deleted(&queue);

@@ -360,7 +360,7 @@ impl Vhost {
         }
         assert_flag("durable", received.durable, current.durable, &resource)?;
         assert_flag("auto_delete", received.auto_delete, current.auto_delete, &resource)?;
-        arguments::assert_equivalent(&received.arguments, &current.arguments, &resource)
+        arguments::assert_equivalent(&received.arguments, &queue.arguments(), &resource)
     }
 
     /// Deletes a queue with its bindings; returns the ready messages it had. One that does not

@@ -6,7 +6,7 @@
 use super::{Broker, By, Refused};
 use crate::definitions::command::{Command, Parameter};
 use crate::definitions::parameters::{
-    GlobalParameterKey, GlobalParameterRecord, ParameterKey, ParameterRecord,
+    CLUSTER_NAME, GlobalParameterKey, GlobalParameterRecord, ParameterKey, ParameterRecord,
 };
 use crate::definitions::store::Durable;
 use crate::events::definitions;
@@ -64,7 +64,25 @@ impl Broker {
     fn change_parameter(&self, by: By<'_>, change: Parameter) -> Durable {
         let _acting = self.events().acting(by.name(), "");
         let proposal = self.definitions().propose(&[Command::Parameter(change.clone())]);
+        self.heed(&change);
         definitions::tell_of_parameter(self.events(), &change);
         proposal.map(Durable::from).unwrap_or_default()
+    }
+
+    /// Goes by what the whole cluster is to go by from now on.
+    pub(crate) fn heed(&self, change: &Parameter) {
+        match change {
+            Parameter::PutGlobal(given) if given.name == CLUSTER_NAME => {
+                self.introduction().rename(given.cluster_name().as_deref());
+            }
+            Parameter::DeleteGlobal(key) if key.name == CLUSTER_NAME => {
+                self.introduction().rename(None);
+            }
+            Parameter::Put(_)
+            | Parameter::PutGlobal(_)
+            | Parameter::Delete(_)
+            | Parameter::DeleteGlobal(_)
+            | Parameter::Imported(_) => {}
+        }
     }
 }
