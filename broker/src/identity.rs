@@ -110,13 +110,13 @@ mod tests {
             cluster_name: "rabbit@here".to_owned(),
             is_named: false,
             product: "RabbitMQ".to_owned(),
-            version: "4.2.0".to_owned(),
+            version: "4.3.6".to_owned(),
         };
         let encoded = server_properties(&identity);
         let table = RawTable::new(&encoded).parse().expect("a table");
         let told = |name: &str| table.get(name).and_then(FieldValue::as_str).map(str::to_owned);
         assert_eq!(told("product").as_deref(), Some("RabbitMQ"));
-        assert_eq!(told("version").as_deref(), Some("4.2.0"));
+        assert_eq!(told("version").as_deref(), Some("4.3.6"));
         assert_eq!(told("cluster_name").as_deref(), Some("rabbit@here"));
         assert_eq!(told("leveret_version").as_deref(), Some(VERSION));
         assert!(told("platform").is_some_and(|platform| platform.starts_with("Leveret ")));

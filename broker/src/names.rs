@@ -38,7 +38,7 @@ pub(crate) fn node() -> &'static str {
 fn node_name(named: &str, host: &str) -> String {
     let host = if host.is_empty() { "localhost" } else { host };
     match named {
-        "" => format!("leveret@{host}"),
+        "" => format!("rabbit@{host}"),
         whole if whole.contains('@') => whole.to_owned(),
         name => format!("{name}@{host}"),
     }
@@ -57,8 +57,8 @@ mod tests {
 
     #[test]
     fn a_node_is_named_as_somebody_says_or_by_its_host() {
-        assert_eq!(node_name("", "h"), "leveret@h");
-        assert_eq!(node_name("", ""), "leveret@localhost");
+        assert_eq!(node_name("", "h"), "rabbit@h");
+        assert_eq!(node_name("", ""), "rabbit@localhost");
         assert_eq!(node_name("rabbit", "h"), "rabbit@h");
         assert_eq!(node_name("rabbit@other", "h"), "rabbit@other");
     }

@@ -10,4 +10,5 @@
 mod amqprs_client;
 mod examples;
 mod lapin_client;
+mod management_clients;
 mod scripts;

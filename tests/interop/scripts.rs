@@ -12,7 +12,7 @@ fn holds(script: Command, steps: &[&str]) {
     holds_at(&Lent::start(), script, steps);
 }
 
-fn holds_at(broker: &Lent, mut script: Command, steps: &[&str]) {
+pub(crate) fn holds_at(broker: &Lent, mut script: Command, steps: &[&str]) {
     let finished = Program::start(script.env("AMQP_URL", broker.url())).finish(TO_RUN);
     let mut expected: Vec<String> = steps.iter().map(|step| format!("ok {step}")).collect();
     expected.push("done".to_owned());
@@ -20,7 +20,7 @@ fn holds_at(broker: &Lent, mut script: Command, steps: &[&str]) {
     assert!(finished.status.success(), "{script:?} ended badly: {}", finished.stderr);
 }
 
-fn python(venv: &str, script: &str) -> Command {
+pub(crate) fn python(venv: &str, script: &str) -> Command {
     let interpreter = target_directory().join(venv).join("bin/python");
     require(&interpreter);
     let mut command = Command::new(interpreter);

@@ -62,6 +62,12 @@ fn quoting(api: &Api) {
         let found = api.json(&format!("{between}/{path}"));
         assert_eq!(found["properties_key"], key);
     }
+    // Clients that do not know of quoting write the routing key as it is.
+    api.post(between, r##"{"routing_key":"a.*.#"}"##).expect(201);
+    for key in ["a.*.%23", "a.%2A.%23", "a.%252A.%2523"] {
+        assert_eq!(api.json(&format!("{between}/{key}"))["routing_key"], "a.*.#");
+    }
+    api.delete(&format!("{between}/a.*.%23")).expect(204);
     let reply = api.post(between, r#"{"routing_key":"k","arguments":{"x":1}}"#).expect(201);
     let key =
         reply.header("location").and_then(|it| it.strip_prefix("q/")).expect("a key").to_owned();

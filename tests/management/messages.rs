@@ -101,6 +101,10 @@ fn unroutable(api: &Api) {
     with_queue(api, "messages-u");
     let said = publish(api, "messages-u", "no", json!({}), "x");
     assert_eq!(said, json!({"routed": false}));
+    let body = r#"{"count":1,"ackmode":"ack_requeue_false","encoding":"auto"}"#;
+    publish(api, "messages-u", "q", json!({}), "x");
+    let got = api.post("queues/messages-u/q/get", body).expect(200).json();
+    assert_eq!(got[0]["properties"], json!([]), "as RabbitMQ has it where there are none");
     api.forget(&["vhosts/messages-u"]);
 }
 

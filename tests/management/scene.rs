@@ -4,7 +4,7 @@ use std::net::ToSocketAddrs;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use leveret_tests::broker_under_test::{Broker, BrokerUnderTest};
+use leveret_tests::broker_under_test::{Broker, BrokerUnderTest, MANAGEMENT};
 use leveret_tests::http::{HttpClient, Place, Reply};
 use serde_json::Value;
 
@@ -31,23 +31,17 @@ pub(crate) struct Api {
 /// Ours, started by the first row.
 static STARTED: Mutex<Option<BrokerUnderTest>> = Mutex::new(None);
 
-const CONFIG: &str = "management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = 0\n";
-
 /// The broker of all rows.
 pub(crate) fn shared() -> Api {
     if let Some(peer) = Api::peer() {
         return peer;
     }
     let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
-    let broker = started.get_or_insert_with(|| BrokerUnderTest::start_with(CONFIG));
-    let printed = broker.printed();
-    let mut lines = printed.lines();
-    let address = lines.find_map(|line| line.split_once("management listener (HTTP) on "));
-    let (_, address) = address.expect("a line tells the port");
+    let broker = started.get_or_insert_with(|| BrokerUnderTest::start_with(MANAGEMENT));
     let socket = broker.data_directory().join("leveret.sock");
     Api {
         http: HttpClient {
-            place: Place::Tcp(address.trim().parse().expect("an address")),
+            place: Place::Tcp(broker.management()),
             authorization: Some(basic("guest", "guest")),
         },
         own: Some((broker.broker(), socket)),

@@ -398,14 +398,14 @@ keys! {
     LOOPBACK_USER: bool = "loopback_users.<user>", BOOLEAN, Example("true");
     /// Lets every user log in from anywhere.
     LOOPBACK_NONE: () = "loopback_users", NONE, Example("none");
-    /// The name told to clients. Without one it is leveret@ and the host's name.
-    CLUSTER_NAME: String = "cluster_name", NAME, Example("leveret@example");
+    /// The name told to clients. Without one it is rabbit@ and the host's name.
+    CLUSTER_NAME: String = "cluster_name", NAME, Example("rabbit@example");
     /// The product told to clients. Some clients do without what they need, or do not
     /// connect, when it is not RabbitMQ, whose behaviour they meet here. What they are told
     /// as platform and leveret_version does not change.
     PRODUCT: String = "server_properties.product", NAME, Default("RabbitMQ");
     /// The version told to clients: of the RabbitMQ that clients may take the broker for.
-    PRODUCT_VERSION: String = "server_properties.version", NAME, Default("4.2.0");
+    PRODUCT_VERSION: String = "server_properties.version", NAME, Default("4.3.6");
     /// Publishers are blocked while the broker uses more than this share of memory.
     MEMORY_RELATIVE: f64 = "vm_memory_high_watermark.relative", RATIO, Default("0.6");
     /// The same as an amount. If it is set, the share does not count.

@@ -72,9 +72,9 @@ fn nothing_set_gives_the_defaults() {
     assert_eq!(config.seed.tags, ["administrator"]);
     assert_eq!(config.memory, MemoryHighWatermark::Relative(0.6));
     assert_eq!(config.disk_free_limit, DiskFreeLimit::Absolute(50_000_000));
-    assert!(config.identity.cluster_name.starts_with("leveret@"));
+    assert!(config.identity.cluster_name.starts_with("rabbit@"));
     let Identity { product, version, .. } = &config.identity;
-    assert_eq!((product.as_str(), version.as_str()), ("RabbitMQ", "4.2.0"));
+    assert_eq!((product.as_str(), version.as_str()), ("RabbitMQ", "4.3.6"));
     let console = LogOutput { filter: "info".to_owned(), ..LogOutput::default() };
     assert_eq!(config.logging, Logging { console: Some(console), ..Logging::default() });
     assert_eq!(config.listeners.handshake_timeout, Duration::from_secs(10));

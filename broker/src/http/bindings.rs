@@ -18,7 +18,7 @@ use super::answer::{Answer, Fault, blocking, created_at, done, json};
 use super::authorization::Visitor;
 use super::lenient;
 use super::listing::{Listing, Row, pick};
-use super::request::{Document, Query, named};
+use super::request::{Document, Query, decoded, named};
 use crate::definitions::json_arguments::to_json;
 use crate::definitions::records::{BindingRecord, DestinationKind};
 use crate::session::declaring::{self, Acting};
@@ -91,6 +91,14 @@ fn properties_key(routing_key: &str, arguments: &FieldTable) -> String {
     let digest = Sha256::digest(arguments.to_bytes());
     let hash = digest.get(..HASH_SIZE).unwrap_or_default();
     format!("{}~{}", quoted(routing_key), URL_SAFE_NO_PAD.encode(hash))
+}
+
+/// Whether a binding is meant by what stands in a path. The routing key may be there as it is, too.
+fn is_named(binding: &BindingRecord, key: &str) -> bool {
+    let (routing_key, hash) = key.split_once('~').unwrap_or((key, ""));
+    let own = properties_key(&binding.routing_key, &binding.arguments);
+    let (_, own_hash) = own.split_once('~').unwrap_or_default();
+    decoded(routing_key) == binding.routing_key && hash == own_hash
 }
 
 /// As forms encode it, `~` as well.
@@ -231,9 +239,7 @@ impl Between {
     }
 
     fn one(&self, key: &str) -> Option<BindingRow> {
-        let is_it = |row: &BindingRow| {
-            properties_key(&row.record.routing_key, &row.record.arguments) == key
-        };
+        let is_it = |row: &BindingRow| is_named(&row.record, key);
         self.all().into_iter().find(is_it)
     }
 }

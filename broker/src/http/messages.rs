@@ -351,6 +351,10 @@ fn rendered(got: &Got, shown: Shown) -> Value {
     let mut fields = content(&got.message, shown);
     fields.insert("redelivered".to_owned(), got.redelivered.into());
     fields.insert("message_count".to_owned(), got.remaining.into());
+    // RabbitMQ has a list of properties where there is none, and clients know it so.
+    if fields.get("properties").and_then(Value::as_object).is_some_and(Map::is_empty) {
+        fields.insert("properties".to_owned(), json!([]));
+    }
     fields.into()
 }
 

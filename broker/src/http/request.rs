@@ -74,7 +74,7 @@ impl Query {
 }
 
 /// As forms encode it: `+` is a blank.
-fn decoded(text: &str) -> String {
+pub(super) fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

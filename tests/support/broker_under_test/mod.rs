@@ -222,6 +222,16 @@ impl BrokerUnderTest {
         String::from_utf8_lossy(&[text("stdout"), text("stderr")].concat()).into_owned()
     }
 
+    /// Where the management API is, if it was started with [`MANAGEMENT`].
+    #[must_use]
+    pub fn management(&self) -> SocketAddr {
+        let printed = self.printed();
+        let mut lines = printed.lines();
+        let address = lines.find_map(|line| line.split_once("management listener (HTTP) on "));
+        let (_, address) = address.expect("a line tells the port");
+        address.trim().parse().expect("an address")
+    }
+
     /// Asserts that none of its tasks has panicked since it was last started, and none stayed behind
     /// at its end. Such a panic shows nowhere else: the process lives on.
     pub fn assert_no_panic(&self) {
@@ -318,7 +328,28 @@ impl Lent {
     pub fn url(&self) -> String {
         self.broker.url()
     }
+
+    /// As [`Self::start`], with the management API.
+    #[must_use]
+    pub fn start_with_management() -> Self {
+        Self::start_with(MANAGEMENT)
+    }
+
+    /// Where the management API is: of ours, if it was started so, or `LEVERET_PEER_HTTP`.
+    #[must_use]
+    pub fn management(&self) -> SocketAddr {
+        let Some(started) = &self._started else {
+            let url = std::env::var("LEVERET_PEER_HTTP").expect("where the peer is managed");
+            let authority =
+                url.trim_end_matches('/').rsplit(['/', '@']).next().expect("an address");
+            return authority.parse().expect("an address");
+        };
+        started.management()
+    }
 }
+
+/// Has a broker of ours offer the management API, on a port that is free.
+pub const MANAGEMENT: &str = "management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = 0\n";
 
 /// Runs `leveret` with these arguments to its end.
 #[must_use]

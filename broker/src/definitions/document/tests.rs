@@ -25,7 +25,7 @@ const HASH: &str = "xMHW4aXhn1pgEzVfcaTVn9oSCoFdwlO7uqpEDrTX7kVkia13";
 /// As RabbitMQ 4 exports it.
 fn export() -> Value {
     json!({
-        "rabbitmq_version": "4.2.0",
+        "rabbitmq_version": "4.3.6",
         "rabbitmq_definition_format": "cluster",
         "users": [{
             "name": "guest", "password_hash": HASH,
