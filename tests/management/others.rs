@@ -15,7 +15,8 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 fn login(api: &Api) {
-    let form = |form: &str| api.with(None).post("login", form);
+    let kind = [("Content-Type", "application/x-www-form-urlencoded")];
+    let form = |form: &str| api.with(None).with_body("POST", "/api/login", &kind, form.as_bytes());
     let said = form("username=guest&password=guest").expect(200).json();
     let user = json!({"name": "guest", "tags": ["administrator"], "is_internal_user": true});
     assert_eq!(said["user"], user);
