@@ -9,6 +9,7 @@ pub(crate) mod access;
 pub(crate) mod admission;
 mod defaults;
 pub(crate) mod incidents;
+pub(crate) mod sampling;
 mod tuning;
 mod vhosts;
 
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use self::admission::Admissions;
 use self::defaults::VhostDefaults;
 use self::incidents::{IncidentCounts, Incidents};
+use self::sampling::Sampling;
 use self::vhosts::Vhosts;
 use crate::alarms::Alarms;
 use crate::auth::{Attempts, Logins, Users};
@@ -156,6 +158,7 @@ pub(crate) struct Broker {
     events: Arc<Events>,
     admissions: Arc<Admissions>,
     incidents: Incidents,
+    sampling: Sampling,
     stopping: CancellationToken,
 }
 
@@ -191,6 +194,7 @@ impl Broker {
             log: OnceLock::new(),
             admissions: Arc::default(),
             incidents: Incidents::default(),
+            sampling: Sampling::default(),
             stopping: CancellationToken::new(),
         }
     }

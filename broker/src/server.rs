@@ -120,6 +120,9 @@ async fn serve(config: Config, log: LogControl, read_again: ReadAgain) -> Result
     let _local_socket = manage_locally(&config, &management);
     tokio::spawn(Arc::clone(broker.timer()).run());
     tokio::spawn(Arc::clone(&broker).publish_events());
+    if let Some(every) = config.management.sample_every {
+        tokio::spawn(Arc::clone(&broker).sample(every));
+    }
     let messages = Arc::clone(broker.messages());
     tokio::spawn(async move { end_process(&messages.failed().await) });
     tokio::spawn(resources::watch(

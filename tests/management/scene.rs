@@ -31,13 +31,18 @@ pub(crate) struct Api {
 /// Ours, started by the first row.
 static STARTED: Mutex<Option<BrokerUnderTest>> = Mutex::new(None);
 
+/// Samples are taken often, so that no row waits long for a rate.
+const SAMPLING: &str = "collect_statistics_interval = 200\n";
+
 /// The broker of all rows.
 pub(crate) fn shared() -> Api {
     if let Some(peer) = Api::peer() {
         return peer;
     }
     let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
-    let broker = started.get_or_insert_with(|| BrokerUnderTest::start_with(MANAGEMENT));
+    let broker = started.get_or_insert_with(|| {
+        BrokerUnderTest::start_with(&format!("{MANAGEMENT}{SAMPLING}"))
+    });
     let socket = broker.data_directory().join("leveret.sock");
     Api {
         http: HttpClient {

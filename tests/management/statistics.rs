@@ -5,12 +5,16 @@ use leveret_tests::raw_client::method::basic;
 use leveret_tests::raw_client::{Flag, Message, RawClient};
 use serde_json::{Value, json};
 
-use crate::scene::Needs::Leveret;
-use crate::scene::{Api, Row};
+use crate::scene::Needs::{Any, Leveret};
+use crate::scene::{Api, Row, names, refused};
 
 pub(crate) const ROWS: &[Row] = &[
     ("what a channel publishes and gets is counted", Leveret, channel),
     ("a transaction counts when it is committed", Leveret, transaction),
+    ("what goes on has rates and samples", Leveret, rates),
+    ("what stays has no rate, and levels have samples", Leveret, levels),
+    ("lists are sorted by rates", Leveret, sorted),
+    ("ranges are checked", Any, ranges),
     ("what is published over HTTP counts for its exchange", Leveret, injected),
 ];
 
@@ -112,4 +116,107 @@ fn injected(api: &Api) {
     let exchange = api.json("exchanges/statistics-i/amq.fanout");
     assert_counts(&exchange["message_stats"], &[("publish_in", 2), ("publish_out", 1)]);
     api.forget(&["vhosts/statistics-i"]);
+}
+
+const AGES: &str = "msg_rates_age=20&msg_rates_incr=1&lengths_age=20&lengths_incr=1\
+                    &data_rates_age=20&data_rates_incr=1";
+
+fn rate(of: &Value, name: &str) -> f64 {
+    of[format!("{name}_details")]["rate"].as_f64().unwrap_or_else(|| panic!("{name} in {of}"))
+}
+
+/// Publishes until a look shows something; rates are of the last moment alone.
+fn publishing<T>(client: &mut RawClient, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    wait_for(what, || {
+        client.publish(&Message::to("amq.direct", "k").body("123"));
+        look()
+    })
+}
+
+fn rates(api: &Api) {
+    let (mut client, name) = client(api, "statistics-r");
+    client.declare_bound_queue("q", "amq.direct", "k");
+    for (path, stat) in [
+        ("queues/statistics-r/q", "publish"),
+        ("exchanges/statistics-r/amq.direct", "publish_in"),
+        ("exchanges/statistics-r/amq.direct", "publish_out"),
+        ("vhosts/statistics-r", "publish"),
+        (&format!("channels/{name}%20%281%29"), "publish"),
+        ("overview", "publish"),
+    ] {
+        publishing(&mut client, "a rate and samples", || {
+            let shown = api.json(&format!("{path}?{AGES}"))["message_stats"].clone();
+            let details = &shown[format!("{stat}_details")];
+            let samples = details["samples"].as_array().expect("samples");
+            let newest = samples.first()?;
+            let times: Vec<_> =
+                samples.iter().map(|one| one["timestamp"].as_u64().expect("a time")).collect();
+            assert!(times.windows(2).all(|pair| pair[0] == pair[1] + 1000), "{times:?}");
+            assert!(details["avg"].is_f64() && details["avg_rate"].is_f64(), "{details}");
+            let was = newest["sample"].as_u64().expect("a number");
+            (rate(&shown, stat) > 0.0 && was > 0).then_some(())
+        });
+    }
+    publishing(&mut client, "octets have a rate", || {
+        let shown = api.json(&format!("connections/{name}?{AGES}"));
+        (rate(&shown, "recv_oct") > 0.0).then_some(())
+    });
+    publishing(&mut client, "so have those of the vhost", || {
+        (rate(&api.json("vhosts/statistics-r"), "recv_oct") > 0.0).then_some(())
+    });
+    api.forget(&["vhosts/statistics-r"]);
+}
+
+fn levels(api: &Api) {
+    let (mut client, _) = client(api, "statistics-l");
+    client.declare_queue("q");
+    client.fill("q", &["1", "2", "3"]);
+    let path = format!("queues/statistics-l/q?{AGES}");
+    wait_for("a sample has what is there, and nothing changes", || {
+        let queue = api.json(&path);
+        let details = &queue["messages_ready_details"];
+        let samples = details["samples"].as_array().expect("samples");
+        let first = samples.last().map(|oldest| oldest["sample"] == 0);
+        assert_eq!(first, Some(true), "there was nothing before it was made: {details}");
+        let newest = samples.first().is_some_and(|newest| newest["sample"] == 3);
+        (newest && rate(&queue, "messages_ready") == 0.0).then_some(())
+    });
+    assert_eq!(api.json(&path)["message_stats"]["publish"], 3);
+    client.send(leveret_tests::raw_client::method::queue::delete("q"));
+    wait_for("the vhost has it no more", || {
+        let vhost = api.json(&format!("vhosts/statistics-l?{AGES}"));
+        let newest = &vhost["messages_details"]["samples"][0]["sample"];
+        (vhost["messages"] == 0 && *newest == json!(0)).then_some(())
+    });
+    let vhost = api.json("vhosts/statistics-l");
+    assert_counts(&vhost["message_stats"], &[("publish", 3), ("deliver_get", 0), ("ack", 0)]);
+    api.forget(&["vhosts/statistics-l"]);
+}
+
+fn sorted(api: &Api) {
+    let (mut client, _) = client(api, "statistics-s");
+    for name in ["a", "b", "c"] {
+        client.declare_queue(name);
+    }
+    wait_for("the busy one is first", || {
+        client.publish(&Message::to_queue("b").body("1"));
+        let sort = "sort=message_stats.publish_details.rate&sort_reverse=true&page=1&page_size=1";
+        let page = api.json(&format!("queues/statistics-s?{sort}"));
+        (names(&page) == ["b"]).then_some(())
+    });
+    let columns = "columns=name,message_stats.publish_details.rate";
+    let all = api.json(&format!("queues/statistics-s?{columns}"));
+    assert_eq!(all[0], json!({"name": "a", "message_stats": {"publish_details": {"rate": 0.0}}}));
+    api.forget(&["vhosts/statistics-s"]);
+}
+
+fn ranges(api: &Api) {
+    for (path, error) in [("overview", "bad_request"), ("queues", "invalid_range_parameters")] {
+        for (age, step) in [(0, 5), (60, 0), (6000, 5)] {
+            let reply = api.get(&format!("{path}?lengths_age={age}&lengths_incr={step}"));
+            let text = format!("Invalid range parameters: age {age}, incr {step}");
+            refused(reply, 400, error, text);
+        }
+        assert!(api.get(&format!("{path}?lengths_age=x&lengths_incr=5")).status == 200);
+    }
 }

@@ -484,6 +484,11 @@ keys! {
     MANAGEMENT_DISABLE_STATS: bool = "management.disable_stats", BOOLEAN, Default("false");
     /// With management.disable_stats, still tells how many messages queues have.
     MANAGEMENT_QUEUE_TOTALS: bool = "management.enable_queue_totals", BOOLEAN, Default("false");
+    /// The same, as an older setting has it.
+    DISABLE_METRICS_COLLECTOR: bool =
+        "management_agent.disable_metrics_collector", BOOLEAN, Default("false");
+    /// How often what goes on is sampled for rates and charts, in milliseconds.
+    STATISTICS_INTERVAL: Duration = "collect_statistics_interval", MILLISECONDS, Default("5000");
     /// From which sites browsers may ask, with numbers for `<n>`; '*' is any.
     MANAGEMENT_CORS_ORIGIN: String =
         "management.cors.allow_origins.<n>", TEXT, Example("https://example.com");

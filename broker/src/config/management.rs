@@ -4,6 +4,7 @@
 //! `http` is given it by the server. Stays true: without any setting the API is at RabbitMQ's port.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use super::error::ConfigError;
 use super::keys::{self, Key};
@@ -23,6 +24,8 @@ pub struct Management {
     pub body_max: usize,
     /// Only what there is is told, and not how much is going on.
     pub disable_stats: bool,
+    /// How often what goes on is sampled, if it is told.
+    pub sample_every: Option<Duration>,
     /// Then too it is told how many messages queues have.
     pub enable_queue_totals: bool,
     /// From which sites browsers may ask; `*` is any.
@@ -45,12 +48,16 @@ impl Management {
         let tls = tls.map(at(ip(&keys::MANAGEMENT_SSL_IP)?));
         let origins = settings.each(&keys::MANAGEMENT_CORS_ORIGIN)?.into_iter();
         let prefix = settings.find(&keys::MANAGEMENT_PATH_PREFIX)?.unwrap_or_default();
+        let disable_stats = settings.get(&keys::MANAGEMENT_DISABLE_STATS)?
+            || settings.get(&keys::DISABLE_METRICS_COLLECTOR)?;
+        let every = settings.get(&keys::STATISTICS_INTERVAL)?;
         Ok(Self {
             tcp,
             tls: tls.map(|at| Ok((at, TlsOptions::of_management(settings)?))).transpose()?,
             path_prefix: slashed(&prefix),
             body_max: settings.get(&keys::MANAGEMENT_BODY_MAX)?,
-            disable_stats: settings.get(&keys::MANAGEMENT_DISABLE_STATS)?,
+            disable_stats,
+            sample_every: (!disable_stats).then_some(every),
             enable_queue_totals: settings.get(&keys::MANAGEMENT_QUEUE_TOTALS)?,
             allowed_origins: origins.map(|(_, origin)| origin).collect(),
             origins_max_age_seconds: settings.get(&keys::MANAGEMENT_CORS_MAX_AGE)?,

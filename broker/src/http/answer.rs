@@ -44,6 +44,12 @@ impl Fault {
         Self::with_status(StatusCode::BAD_REQUEST, error, reason)
     }
 
+    /// The same as 400 without a word of its own.
+    pub(super) fn without_word(self) -> Self {
+        let said = self.said.map(|(_, reason)| ("bad_request", reason));
+        Self { said, ..self }
+    }
+
     /// 400 for a request that is no HTTP.
     pub(super) fn malformed() -> Self {
         Self { status: StatusCode::BAD_REQUEST, said: None, challenges: false }

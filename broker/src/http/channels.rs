@@ -12,6 +12,7 @@ use super::answer::{Answer, Fault, blocking, json};
 use super::authorization::Visitor;
 use super::clients::{asked, client, details};
 use super::listing::{Columns, Listing, Row, pick};
+use super::ranges::Ranges;
 use super::request::Query;
 use super::statistics;
 use crate::clock;
@@ -24,13 +25,14 @@ struct ChannelRow {
     handle: Arc<ConnectionHandle>,
     channel: ChannelTruth,
     name: String,
+    ranges: Ranges,
 }
 
 impl ChannelRow {
-    fn new(handle: &Arc<ConnectionHandle>, channel: ChannelTruth) -> Self {
+    fn new(handle: &Arc<ConnectionHandle>, channel: ChannelTruth, ranges: Ranges) -> Self {
         let connection = client(handle).map_or("", |client| &client.name);
         let name = format!("{connection} ({})", channel.number);
-        Self { handle: Arc::clone(handle), channel, name }
+        Self { handle: Arc::clone(handle), channel, name, ranges }
     }
 }
 
@@ -71,23 +73,28 @@ impl Row for ChannelRow {
             "messages_unconfirmed": channel.unconfirmed,
             "messages_uncommitted": channel.uncommitted.0,
             "acks_uncommitted": channel.uncommitted.1,
-            "message_stats": statistics::of_channel(&channel.counts),
+            "message_stats": statistics::of_channel(&channel.counts, &channel.meter, &self.ranges),
             "pending_raft_commands": 0,
             "cached_segments": 0,
         })
     }
 }
 
-async fn rows(handles: Vec<Arc<ConnectionHandle>>) -> Vec<ChannelRow> {
+async fn rows(handles: Vec<Arc<ConnectionHandle>>, ranges: Ranges) -> Vec<ChannelRow> {
     let row = |(handle, channels): (Arc<ConnectionHandle>, Vec<ChannelTruth>)| {
-        channels.into_iter().map(|channel| ChannelRow::new(&handle, channel)).collect::<Vec<_>>()
+        let row = |channel| ChannelRow::new(&handle, channel, ranges);
+        channels.into_iter().map(row).collect::<Vec<_>>()
     };
     asked(handles).await.into_iter().flat_map(row).collect()
 }
 
-async fn listed(handles: Vec<Arc<ConnectionHandle>>, query: &Query) -> Answer {
-    let listing = Listing::of(query)?;
-    let rows = rows(handles).await;
+async fn listed(
+    management: &Management,
+    handles: Vec<Arc<ConnectionHandle>>,
+    query: &Query,
+) -> Answer {
+    let (listing, ranges) = (Listing::of(query)?, Ranges::of(management, query)?);
+    let rows = rows(handles, ranges).await;
     let listed =
         blocking(move || listing.list(rows, |one: &ChannelRow, other| one.name.cmp(&other.name)));
     Ok(json(&listed.await??))
@@ -99,7 +106,7 @@ pub(super) async fn all(
     visitor: Visitor,
     query: Query,
 ) -> Answer {
-    listed(management.visible(&visitor, |_| true), &query).await
+    listed(&management, management.visible(&visitor, |_| true), &query).await
 }
 
 /// `GET /api/vhosts/VHOST/channels`.
@@ -110,7 +117,8 @@ pub(super) async fn of_vhost(
     query: Query,
 ) -> Answer {
     visitor.visible_vhost(&management, &vhost).await?;
-    listed(management.visible(&visitor, |client| *client.vhost == *vhost), &query).await
+    listed(&management, management.visible(&visitor, |client| *client.vhost == *vhost), &query)
+        .await
 }
 
 /// `GET /api/connections/NAME/channels`.
@@ -121,7 +129,7 @@ pub(super) async fn of_connection(
     query: Query,
 ) -> Answer {
     let handle = management.visible_connection(&visitor, &name)?;
-    listed(vec![handle], &query).await
+    listed(&management, vec![handle], &query).await
 }
 
 /// `GET /api/channels/NAME`.
@@ -133,7 +141,8 @@ pub(super) async fn one(
 ) -> Answer {
     let (connection, _) = name.rsplit_once(" (").ok_or_else(Fault::not_found)?;
     let handle = management.visible_connection(&visitor, connection)?;
-    let row = rows(vec![handle]).await.into_iter().find(|row| row.name == name);
+    let ranges = Ranges::of(&management, &query).map_err(Fault::without_word)?;
+    let row = rows(vec![handle], ranges).await.into_iter().find(|row| row.name == name);
     let row = row.ok_or_else(Fault::not_found)?;
     let rendered = blocking(move || {
         let mut rendered = row.render();

@@ -13,8 +13,9 @@ use super::authorization::Visitor;
 use super::clients::{asked, client, details};
 use super::listing::{Columns, Listing, Row, pick};
 use super::overview::object;
+use super::ranges::Ranges;
 use super::request::Query;
-use super::statistics::counted;
+use super::statistics;
 use crate::clock;
 use crate::definitions::json_arguments::to_json;
 use crate::keys::ConnectionId;
@@ -29,6 +30,7 @@ pub(super) struct ConnectionRow {
     pub(super) handle: Arc<ConnectionHandle>,
     /// How many channels it has, where that was asked.
     pub(super) channels: usize,
+    pub(super) ranges: Ranges,
 }
 
 impl Row for ConnectionRow {
@@ -86,9 +88,7 @@ impl Row for ConnectionRow {
             fields.insert("user_provided_name".to_owned(), name);
         }
         fields.insert("client_properties".to_owned(), properties.into());
-        for (name, count) in [("recv_oct", octets.received), ("send_oct", octets.sent)] {
-            counted(&mut fields, name, count);
-        }
+        fields.extend(statistics::of_connection(self.handle.octets(), &self.ranges));
         encryption(&mut fields, client);
         fields.into()
     }
@@ -124,12 +124,15 @@ impl Management {
     async fn connections(
         &self,
         visitor: &Visitor,
+        ranges: Ranges,
         counts: impl Fn(&Client) -> bool,
     ) -> Vec<ConnectionRow> {
-        let all = asked(self.visible(visitor, counts)).await;
-        all.into_iter()
-            .map(|(handle, channels)| ConnectionRow { handle, channels: channels.len() })
-            .collect()
+        let all = asked(self.visible(visitor, counts)).await.into_iter();
+        let row = |(handle, channels): (_, Vec<_>)| {
+            let channels = channels.len();
+            ConnectionRow { handle, channels, ranges }
+        };
+        all.map(row).collect()
     }
 
     /// The connections that a visitor may see: a user its own, a monitor all.
@@ -181,7 +184,8 @@ pub(super) async fn all(
     visitor: Visitor,
     query: Query,
 ) -> Answer {
-    listed(management.connections(&visitor, |_| true).await, &query).await
+    let ranges = Ranges::of(&management, &query)?;
+    listed(management.connections(&visitor, ranges, |_| true).await, &query).await
 }
 
 /// `GET /api/vhosts/VHOST/connections`.
@@ -192,7 +196,8 @@ pub(super) async fn of_vhost(
     query: Query,
 ) -> Answer {
     visitor.visible_vhost(&management, &vhost).await?;
-    let rows = management.connections(&visitor, |client| *client.vhost == *vhost).await;
+    let ranges = Ranges::of(&management, &query)?;
+    let rows = management.connections(&visitor, ranges, |client| *client.vhost == *vhost).await;
     listed(rows, &query).await
 }
 
@@ -204,7 +209,8 @@ pub(super) async fn of_user(
     query: Query,
 ) -> Answer {
     visitor.may_see_of(&user)?;
-    let rows = management.connections(&visitor, |client| *client.user == *user).await;
+    let ranges = Ranges::of(&management, &query)?;
+    let rows = management.connections(&visitor, ranges, |client| *client.user == *user).await;
     listed(rows, &query).await
 }
 
@@ -218,7 +224,8 @@ pub(super) async fn one(
     let handle = management.visible_connection(&visitor, &name)?;
     let asked = asked(vec![handle]).await.into_iter().next();
     let (handle, channels) = asked.ok_or_else(Fault::not_found)?;
-    let row = ConnectionRow { handle, channels: channels.len() };
+    let ranges = Ranges::of(&management, &query).map_err(Fault::without_word)?;
+    let row = ConnectionRow { handle, channels: channels.len(), ranges };
     Ok(json(&Columns::of(&query).of_value(row.render())))
 }
 

@@ -13,6 +13,7 @@ use super::authorization::Visitor;
 use super::bindings::{incoming, outgoing};
 use super::lenient;
 use super::listing::{Columns, Listing, Row, pick};
+use super::ranges::Ranges;
 use super::request::{Document, Query, named};
 use super::statistics;
 use crate::definitions::json_arguments::to_json;
@@ -25,6 +26,7 @@ use crate::vhost::destination::Exchange;
 struct ExchangeRow {
     vhost: Arc<Vhost>,
     exchange: Arc<Exchange>,
+    ranges: Ranges,
 }
 
 impl Row for ExchangeRow {
@@ -59,7 +61,7 @@ impl Row for ExchangeRow {
             fields.insert("policy".to_owned(), policy.name.as_str().into());
         }
         if let Value::Object(fields) = &mut value {
-            let stats = statistics::of_exchange(self.exchange.meter());
+            let stats = statistics::of_exchange(self.exchange.meter(), &self.ranges);
             fields.insert("message_stats".to_owned(), stats);
         }
         value
@@ -73,7 +75,7 @@ pub(super) async fn all(
     query: Query,
 ) -> Answer {
     let vhosts = visitor.visible_vhosts(&management).await;
-    list(vhosts, &query).await
+    list(&management, vhosts, &query).await
 }
 
 /// `GET /api/exchanges/VHOST`.
@@ -84,19 +86,20 @@ pub(super) async fn of_vhost(
     query: Query,
 ) -> Answer {
     let vhost = visitor.visible_vhost(&management, &vhost).await?;
-    list(vec![vhost], &query).await
+    list(&management, vec![vhost], &query).await
 }
 
-async fn list(vhosts: Vec<Arc<Vhost>>, query: &Query) -> Answer {
-    let listing = Listing::of(query)?;
+async fn list(management: &Management, vhosts: Vec<Arc<Vhost>>, query: &Query) -> Answer {
+    let (listing, ranges) = (Listing::of(query)?, Ranges::of(management, query)?);
     let listed = blocking(move || {
         let mut rows = Vec::new();
         for vhost in vhosts {
             let default = vhost.exchange("").into_iter();
             let exchanges = vhost.exchanges().into_iter().chain(default);
-            rows.extend(
-                exchanges.map(|exchange| ExchangeRow { vhost: Arc::clone(&vhost), exchange }),
-            );
+            rows.extend(exchanges.map(|exchange| {
+                let vhost = Arc::clone(&vhost);
+                ExchangeRow { vhost, exchange, ranges }
+            }));
         }
         listing.list(rows, |one: &ExchangeRow, other| {
             let key = |row: &'_ ExchangeRow| (row.vhost.name().to_owned(), row.name().to_owned());
@@ -115,8 +118,9 @@ pub(super) async fn one(
 ) -> Answer {
     let vhost = visitor.vhost(&management, &vhost).await?;
     let exchange = vhost.exchange(named(&name)).ok_or_else(Fault::not_found)?;
+    let ranges = Ranges::of(&management, &query).map_err(Fault::without_word)?;
     let rendered = blocking(move || {
-        let mut rendered = ExchangeRow { vhost, exchange }.render();
+        let mut rendered = ExchangeRow { vhost, exchange, ranges }.render();
         if let Value::Object(fields) = &mut rendered {
             fields.insert("incoming".to_owned(), json!([]));
             fields.insert("outgoing".to_owned(), json!([]));

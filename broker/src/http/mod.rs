@@ -55,6 +55,7 @@ mod policies;
 mod queue_arguments;
 mod queue_messages;
 mod queues;
+mod ranges;
 mod reasons;
 mod replicas;
 mod route_plans;

@@ -10,8 +10,10 @@ use super::answer::{Answer, Fault, blocking, json};
 use super::authorization::Monitor;
 use super::listing::{Columns, Listing, Rendered, by};
 use super::overview::{NO_ERLANG, exchange_types, object};
+use super::ranges::Ranges;
 use super::request::Query;
-use super::statistics::{churn, counted};
+use super::statistics::{churn, used};
+use crate::broker::sampling::USED;
 use crate::clock;
 use crate::names;
 use crate::resources;
@@ -33,7 +35,8 @@ pub(super) async fn all(
     _: Monitor,
     query: Query,
 ) -> Answer {
-    let node = described(management).await?;
+    let ranges = Ranges::of(&management, &query)?;
+    let node = described(management, ranges).await?;
     Ok(json(&Listing::of(&query)?.list(vec![Rendered(node)], by(&["name"]))?))
 }
 
@@ -45,7 +48,8 @@ pub(super) async fn one(
     query: Query,
 ) -> Answer {
     assert_node(&node)?;
-    let node = described(management).await?;
+    let ranges = Ranges::of(&management, &query).map_err(Fault::without_word)?;
+    let node = described(management, ranges).await?;
     Ok(json(&Columns::of(&query).of_value(node)))
 }
 
@@ -71,7 +75,7 @@ pub(super) async fn some_tables(
     Ok(json(&json!({"ets_tables_memory": "not_available"})))
 }
 
-async fn described(management: Arc<Management>) -> Result<Value, Fault> {
+async fn described(management: Arc<Management>, ranges: Ranges) -> Result<Value, Fault> {
     // Asked here, where there is a runtime.
     let runtime = tokio::runtime::Handle::current().metrics();
     let (tasks, waiting) = (runtime.num_alive_tasks(), runtime.global_queue_depth());
@@ -80,8 +84,9 @@ async fn described(management: Arc<Management>) -> Result<Value, Fault> {
         let mut fields = management.standing();
         fields.insert("run_queue".to_owned(), waiting.into());
         fields.insert("processors".to_owned(), workers.into());
-        fields.extend(management.usage(tasks as u64));
-        fields.extend(churn(&management.broker.events().churn().counts()));
+        let sampled = management.broker.node_sampled(ranges.node_stats.as_ref());
+        fields.extend(used(management.used(tasks as u64), &sampled));
+        fields.extend(churn(&management.broker.events().churn().counts(), &sampled));
         fields.into()
     })
     .await
@@ -148,19 +153,13 @@ impl Management {
     }
 
     /// What it uses. Asks the system.
-    fn usage(&self, tasks: u64) -> Map<String, Value> {
-        let mut fields = Map::new();
-        let sockets = self.broker.connection_count() as u64;
-        let disk_free = self.broker.watermarks().disk_free_now();
-        for (name, count) in [
-            ("mem_used", resources::resident_bytes().unwrap_or_default()),
-            ("disk_free", disk_free.unwrap_or_default()),
-            ("fd_used", resources::open_descriptors().unwrap_or_default()),
-            ("sockets_used", sockets),
-            ("proc_used", tasks),
-        ] {
-            counted(&mut fields, name, count);
-        }
-        fields
+    fn used(&self, tasks: u64) -> [u64; USED] {
+        [
+            resources::resident_bytes().unwrap_or_default(),
+            self.broker.watermarks().disk_free_now().unwrap_or_default(),
+            resources::open_descriptors().unwrap_or_default(),
+            self.broker.connection_count() as u64,
+            tasks,
+        ]
     }
 }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, blocking, json};
+use super::answer::{Answer, Fault, blocking, json};
 use super::authorization::Visitor;
 use super::listing::Columns;
+use super::ranges::Ranges;
 use super::request::Query;
 use super::statistics::{self, QueueTotals};
 use super::{Listening, Management};
 use crate::exchange::ExchangeKind;
+use crate::meters::history::Sampled;
 use crate::names;
 use crate::vhost::Vhost;
 
@@ -26,10 +28,11 @@ pub(super) async fn overview(
 ) -> Answer {
     let vhosts = visitor.visible_vhosts(&management).await;
     let columns = Columns::of(&query);
+    let ranges = Ranges::of(&management, &query).map_err(Fault::without_word)?;
     let rendered = blocking(move || {
         let mut fields = management.about();
         let has_totals = !management.settings.disable_stats;
-        fields.extend(management.totals(&visitor, &vhosts, has_totals));
+        fields.extend(management.totals(&visitor, &vhosts, has_totals, &ranges));
         if visitor.is_monitor() {
             fields.extend(management.about_node());
         }
@@ -78,16 +81,18 @@ impl Management {
         visitor: &Visitor,
         vhosts: &[Arc<Vhost>],
         has_totals: bool,
+        ranges: &Ranges,
     ) -> Map<String, Value> {
         let (mut queues, mut exchanges) = (QueueTotals::default(), 0);
+        let mut stats = Sampled::nothing(ranges.msg_rates.as_ref());
+        let mut lengths = Sampled::nothing(ranges.lengths.as_ref());
         for vhost in vhosts {
             exchanges += vhost.exchange_count();
-            queues.traffic.add_all(&vhost.consumed_before().1);
-            queues.published.add_all(&vhost.publishers().counts());
-            for queue in vhost.queues() {
-                queues.add(&queue);
-            }
+            queues.add_vhost(vhost);
+            stats.add_all(&vhost.sampled(ranges.msg_rates.as_ref(), &ranges.ticks));
+            lengths.add_all(&vhost.sampled(ranges.lengths.as_ref(), &ranges.ticks));
         }
+        let node = self.broker.node_sampled(ranges.msg_rates.as_ref());
         let (connections, channels) = match visitor.is_monitor() {
             true => (self.broker.connection_count(), self.broker.admissions().channels()),
             false => self.broker.admissions().of_user(visitor.name()),
@@ -100,11 +105,11 @@ impl Management {
                 "exchanges": exchanges,
                 "queues": queues.queues,
             },
-            "churn_rates": statistics::churn(&self.broker.events().churn().counts()),
-            "message_stats": statistics::of_all(&queues.published, &queues.traffic.all()),
+            "churn_rates": statistics::churn(&self.broker.events().churn().counts(), &node),
+            "message_stats": queues.message_stats(&stats),
         }));
         if has_totals || self.settings.enable_queue_totals {
-            fields.insert("queue_totals".to_owned(), queues.fields().into());
+            fields.insert("queue_totals".to_owned(), queues.lengths(&lengths).into());
         }
         fields
     }

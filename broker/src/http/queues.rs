@@ -12,8 +12,9 @@ use super::answer::{Answer, Fault, blocking, done, json, put as put_answer};
 use super::authorization::Visitor;
 use super::lenient;
 use super::listing::{Columns, Listing, Row, pick};
+use super::ranges::Ranges;
 use super::request::{Document, Query};
-use super::statistics::{self, counted};
+use super::statistics;
 use crate::auth::rights::Permission;
 use crate::definitions::json_arguments::to_json;
 use crate::definitions::store::Durable;
@@ -28,6 +29,7 @@ pub(super) struct QueueRow {
     pub(super) vhost: Arc<Vhost>,
     pub(super) queue: Arc<Queue>,
     pub(super) parts: Parts,
+    pub(super) ranges: Ranges,
 }
 
 /// How much of a queue is told.
@@ -72,7 +74,10 @@ impl Row for QueueRow {
             "message_bytes" => counts().bytes.into(),
             "durable" => self.queue.settings().durable.into(),
             "type" => kind_name(&self.queue).into(),
-            _ => pick(&self.render(), path),
+            _ => match statistics::rate_of_queue(&self.queue, path, &self.ranges) {
+                Some(rate) if self.parts == Parts::All => rate.into(),
+                _ => pick(&self.render(), path),
+            },
         }
     }
 
@@ -80,9 +85,8 @@ impl Row for QueueRow {
         let mut fields = self.standing();
         let counts = self.queue.counts();
         if self.parts != Parts::Standing {
-            counted(&mut fields, "messages", (counts.ready + counts.unacked) as u64);
-            counted(&mut fields, "messages_ready", counts.ready as u64);
-            counted(&mut fields, "messages_unacknowledged", counts.unacked as u64);
+            let lengths = (counts.ready, counts.unacked);
+            fields.extend(statistics::queue_lengths(&self.queue, lengths, &self.ranges));
         }
         if self.parts == Parts::All {
             self.going_on(&mut fields, &counts);
@@ -155,7 +159,7 @@ impl QueueRow {
             "storage_version": 2,
             "oldest_ready_ms": truth.oldest_ready_ms,
             "oldest_unacknowledged_ms": truth.oldest_unacked_ms,
-            "message_stats": statistics::of_queue(&truth),
+            "message_stats": statistics::of_queue(&self.queue, &truth, &self.ranges),
         });
         fields.extend(super::overview::object(more));
         if kind_name(&self.queue) == "quorum" {
@@ -193,8 +197,12 @@ pub(super) async fn of_vhost(
 
 async fn list(management: &Management, vhosts: Vec<Arc<Vhost>>, query: &Query) -> Answer {
     let (listing, parts) = (Listing::of(query)?, Parts::of(management, query));
+    let ranges = Ranges::of(management, query)?;
     let listed = blocking(move || {
-        let row = |vhost: &Arc<Vhost>, queue| QueueRow { vhost: Arc::clone(vhost), queue, parts };
+        let row = |vhost: &Arc<Vhost>, queue| {
+            let vhost = Arc::clone(vhost);
+            QueueRow { vhost, queue, parts, ranges }
+        };
         let rows = vhosts
             .iter()
             .flat_map(|vhost| vhost.queues().into_iter().map(move |queue| row(vhost, queue)));
@@ -220,8 +228,9 @@ pub(super) async fn one(
     let vhost = visitor.vhost(&management, &vhost).await?;
     let queue = vhost.queue(&name).ok_or_else(Fault::not_found)?;
     let parts = Parts::of(&management, &query);
+    let ranges = Ranges::of(&management, &query).map_err(Fault::without_word)?;
     let rendered = blocking(move || {
-        let row = QueueRow { vhost, queue, parts };
+        let row = QueueRow { vhost, queue, parts, ranges };
         let mut rendered = row.render();
         if let Value::Object(fields) = &mut rendered {
             let consumers = super::consumers::of_queue(&management, &row.vhost, &row.queue);

@@ -11,6 +11,7 @@ use super::authorization::{Administrator, Visitor};
 use super::lenient;
 use super::listing::{Columns, Listing, Row};
 use super::nodes::assert_node;
+use super::ranges::Ranges;
 use super::request::{Document, Query};
 use super::statistics::QueueTotals;
 use crate::broker::access::{Refused, VhostDraft};
@@ -22,12 +23,26 @@ use crate::vhost::Vhost;
 struct VhostRow {
     vhost: Arc<Vhost>,
     about: VhostRecord,
+    ranges: Ranges,
 }
 
 impl VhostRow {
-    fn new(vhost: Arc<Vhost>) -> Self {
+    fn new(vhost: Arc<Vhost>, ranges: Ranges) -> Self {
         let about = vhost.about();
-        Self { vhost, about }
+        Self { vhost, about, ranges }
+    }
+
+    /// What goes on in it.
+    fn going_on(&self) -> Map<String, Value> {
+        let mut totals = QueueTotals::default();
+        totals.add_vhost(&self.vhost);
+        let Ranges { lengths, msg_rates, data_rates, ticks, .. } = &self.ranges;
+        let sampled = |range: &Option<_>| self.vhost.sampled(range.as_ref(), ticks);
+        let mut fields = totals.lengths(&sampled(lengths));
+        fields.extend(totals.octets(&sampled(data_rates)));
+        let stats = totals.message_stats(&sampled(msg_rates));
+        fields.insert("message_stats".to_owned(), stats);
+        fields
     }
 }
 
@@ -46,9 +61,7 @@ impl Row for VhostRow {
     fn render(&self) -> Value {
         let about = &self.about;
         let queue_type = about.default_queue_type.as_deref().unwrap_or("classic");
-        let mut totals = QueueTotals::default();
-        self.vhost.queues().iter().for_each(|queue| totals.add(queue));
-        let mut fields = totals.fields();
+        let mut fields = self.going_on();
         let node = Map::from_iter([(names::node().to_owned(), "running".into())]);
         let Value::Object(described) = json!({
             "name": about.name,
@@ -78,9 +91,9 @@ pub(super) async fn all(
     query: Query,
 ) -> Answer {
     let vhosts = visitor.visible_vhosts(&management).await;
-    let listing = Listing::of(&query)?;
+    let (listing, ranges) = (Listing::of(&query)?, Ranges::of(&management, &query)?);
     let listed = blocking(move || {
-        let rows = vhosts.into_iter().map(VhostRow::new).collect();
+        let rows = vhosts.into_iter().map(|vhost| VhostRow::new(vhost, ranges)).collect();
         listing.list(rows, |one: &VhostRow, other| one.about.name.cmp(&other.about.name))
     });
     Ok(json(&listed.await??))
@@ -94,7 +107,8 @@ pub(super) async fn one(
     query: Query,
 ) -> Answer {
     let vhost = management.broker.vhost(&name).ok_or_else(Fault::not_found)?;
-    let rendered = blocking(move || VhostRow::new(vhost).render()).await?;
+    let ranges = Ranges::of(&management, &query).map_err(Fault::without_word)?;
+    let rendered = blocking(move || VhostRow::new(vhost, ranges).render()).await?;
     Ok(json(&Columns::of(&query).of_value(rendered)))
 }
 

@@ -3,7 +3,13 @@
 //! The half that the channel's own task counts is [`ChannelMeter`]; the half that is delivered to it is
 //! counted by its ledger, under the outgoing lock of the connection (`outgoing::ledger`).
 
+use parking_lot::Mutex;
+
 use super::Count;
+use super::history::{DETAILED, History, Range, Sampled, Ticks};
+
+/// Numbers that are sampled of a channel, in the order of [`ChannelCounts::numbers`].
+pub(crate) const NUMBERS: usize = 11;
 
 /// What a channel's own task counts.
 #[derive(Debug, Default)]
@@ -20,7 +26,17 @@ pub(crate) struct ChannelMeter {
     pub get_empty: Count,
     /// Deliveries acknowledged.
     pub acknowledged: Count,
+    history: Mutex<Option<Box<History<NUMBERS>>>>,
 }
+
+impl PartialEq for ChannelMeter {
+    /// No two channels share one.
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for ChannelMeter {}
 
 /// What was delivered to a channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +84,45 @@ impl ChannelMeter {
             acknowledged: self.acknowledged.get(),
             delivered,
         }
+    }
+
+    /// So it is at this tick.
+    pub(crate) fn sample(&self, counts: &ChannelCounts, ticks: &Ticks) {
+        let values = counts.numbers();
+        let mut history = self.history.lock();
+        if history.is_some() || values != [0; NUMBERS] {
+            let history = history.get_or_insert_with(|| Box::new(History::new(DETAILED, ticks)));
+            history.note(ticks.now, values);
+        }
+    }
+
+    /// How fast it goes, and what it was.
+    pub(crate) fn sampled(&self, range: Option<&Range>, ticks: &Ticks) -> Sampled<NUMBERS> {
+        let history = self.history.lock();
+        match &*history {
+            Some(history) => history.sampled(range, ticks),
+            None => Sampled::nothing(range),
+        }
+    }
+}
+
+impl ChannelCounts {
+    fn numbers(&self) -> [u64; NUMBERS] {
+        let Delivered { delivered, delivered_no_ack, got, got_no_ack, redelivered } =
+            self.delivered;
+        [
+            self.published,
+            self.confirmed,
+            self.returned,
+            self.dropped,
+            self.get_empty,
+            self.acknowledged,
+            delivered,
+            delivered_no_ack,
+            got,
+            got_no_ack,
+            redelivered,
+        ]
     }
 }
 

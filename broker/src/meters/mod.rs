@@ -2,10 +2,11 @@
 //! whoever shows it.
 //!
 //! `publishing` is what clients publish, by connection, vhost and exchange; `channels` what one channel
-//! did; `octets` what went over a socket. Stays true: counts only rise, unless it says otherwise; nothing
+//! did; `octets` what went over a socket; `history` what of all that was some time ago. Stays true: counts only rise, unless it says otherwise; nothing
 //! of it is an atomic that two publishers change for every message.
 
 pub(crate) mod channels;
+pub(crate) mod history;
 pub(crate) mod octets;
 pub(crate) mod publishing;
 

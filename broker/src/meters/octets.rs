@@ -4,7 +4,10 @@
 //! whoever writes, of whom there is one at a time. Octets are those of AMQP: with TLS more went over the
 //! wire.
 
+use parking_lot::Mutex;
+
 use super::Count;
+use super::history::{BASIC, History, Range, Sampled, Ticks};
 
 /// See the module documentation. Apart from what other tasks read of a connection.
 #[derive(Debug, Default)]
@@ -14,6 +17,8 @@ pub(crate) struct Octets {
     reads: Count,
     sent: Count,
     writes: Count,
+    /// Octets that came and went, once there were any.
+    history: Mutex<Option<Box<History<2>>>>,
 }
 
 /// The same at one moment.
@@ -52,5 +57,34 @@ impl Octets {
             sent: self.sent.get(),
             writes: self.writes.get(),
         }
+    }
+
+    /// So it is at this tick. Whether anything came or went since the last.
+    pub(crate) fn sample(&self, ticks: &Ticks) -> bool {
+        let values = [self.received.get(), self.sent.get()];
+        let mut history = self.history.lock();
+        let history = history.get_or_insert_with(|| Box::new(History::new(BASIC, ticks)));
+        let is_new = *history.newest() != values;
+        history.note(ticks.now, values);
+        is_new
+    }
+
+    /// How fast octets come and go, and how many there were.
+    pub(crate) fn sampled(&self, range: Option<&Range>, ticks: &Ticks) -> Sampled<2> {
+        let history = self.history.lock();
+        match &*history {
+            Some(history) => history.sampled(range, ticks),
+            None => Sampled::nothing(range),
+        }
+    }
+}
+
+impl OctetCounts {
+    /// All of another.
+    pub(crate) fn add_all(&mut self, other: &Self) {
+        self.received += other.received;
+        self.reads += other.reads;
+        self.sent += other.sent;
+        self.writes += other.writes;
     }
 }

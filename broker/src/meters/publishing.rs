@@ -1,4 +1,4 @@
-//! What clients publish: counted by each connection for itself, added up when somebody asks.
+//! What clients publish, and what goes over their sockets: counted by each connection for itself, added up when somebody asks.
 //!
 //! A vhost has one [`Publishers`], in which every connection has a place; a session counts at its place
 //! without sharing it, and leaves what it counted behind. Stays true: what was counted by a connection
@@ -13,6 +13,8 @@ use parking_lot::Mutex;
 use slab::Slab;
 
 use super::Count;
+use super::history::{BASIC, History, Range, Sampled, Ticks};
+use super::octets::{OctetCounts, Octets};
 
 /// Bodies are counted by their sizes: up to so many bytes, each with what Prometheus calls it, which
 /// dashboards compare as text; what is larger than all is counted in one more.
@@ -66,6 +68,8 @@ pub(crate) struct Published {
     pub returned: u64,
     /// See [`PublishMeter`].
     pub publishers: u64,
+    /// What went over the sockets.
+    pub octets: OctetCounts,
 }
 
 impl PublishMeter {
@@ -90,6 +94,7 @@ impl PublishMeter {
             dropped: self.dropped.get(),
             returned: self.returned.get(),
             publishers: self.publishers.get(),
+            octets: OctetCounts::default(),
         }
     }
 }
@@ -124,6 +129,7 @@ impl Published {
         self.dropped += other.dropped;
         self.returned += other.returned;
         self.publishers += other.publishers;
+        self.octets.add_all(&other.octets);
     }
 }
 
@@ -133,7 +139,7 @@ pub(crate) struct Publishers(Mutex<Registry>);
 
 #[derive(Debug, Default)]
 struct Registry {
-    here: Slab<Arc<PublishMeter>>,
+    here: Slab<(Arc<PublishMeter>, Arc<Octets>)>,
     gone: Published,
 }
 
@@ -146,10 +152,10 @@ pub(crate) struct PublisherPlace {
 }
 
 impl Publishers {
-    /// A place for a connection that is there from now on.
-    pub(crate) fn enter(self: &Arc<Self>) -> PublisherPlace {
+    /// A place for a connection that is there from now on, with what goes over its socket.
+    pub(crate) fn enter(self: &Arc<Self>, octets: &Arc<Octets>) -> PublisherPlace {
         let meter = Arc::default();
-        let place = self.0.lock().here.insert(Arc::clone(&meter));
+        let place = self.0.lock().here.insert((Arc::clone(&meter), Arc::clone(octets)));
         PublisherPlace { all: Arc::clone(self), place, meter }
     }
 
@@ -162,7 +168,10 @@ impl Publishers {
     pub(crate) fn counts(&self) -> Published {
         let registry = self.0.lock();
         let mut all = registry.gone;
-        registry.here.iter().for_each(|(_, meter)| all.add_all(&meter.counts()));
+        for (_, (meter, octets)) in &registry.here {
+            all.add_all(&meter.counts());
+            all.octets.add_all(&octets.counts());
+        }
         all
     }
 }
@@ -179,8 +188,9 @@ impl std::ops::Deref for PublisherPlace {
 impl Drop for PublisherPlace {
     fn drop(&mut self) {
         let mut registry = self.all.0.lock();
-        registry.here.try_remove(self.place);
-        let counts = Published { publishers: 0, ..self.meter.counts() };
+        let octets = registry.here.try_remove(self.place).map(|(_, octets)| octets.counts());
+        let octets = octets.unwrap_or_default();
+        let counts = Published { publishers: 0, octets, ..self.meter.counts() };
         registry.gone.add_all(&counts);
     }
 }
@@ -190,6 +200,7 @@ impl Drop for PublisherPlace {
 pub(crate) struct ExchangeMeter {
     published: AtomicU64,
     routed: AtomicU64,
+    history: Mutex<Option<Box<History<2>>>>,
 }
 
 impl ExchangeMeter {
@@ -204,6 +215,26 @@ impl ExchangeMeter {
     /// What it is now: published, and put into queues.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (self.published.load(Ordering::Relaxed), self.routed.load(Ordering::Relaxed))
+    }
+
+    /// So it is at this tick.
+    pub(crate) fn sample(&self, ticks: &Ticks) {
+        let (published, routed) = self.counts();
+        if published == 0 {
+            return;
+        }
+        let mut history = self.history.lock();
+        let history = history.get_or_insert_with(|| Box::new(History::new(BASIC, ticks)));
+        history.note(ticks.now, [published, routed]);
+    }
+
+    /// How fast messages come and go, and how many there were.
+    pub(crate) fn sampled(&self, range: Option<&Range>, ticks: &Ticks) -> Sampled<2> {
+        let history = self.history.lock();
+        match &*history {
+            Some(history) => history.sampled(range, ticks),
+            None => Sampled::nothing(range),
+        }
     }
 }
 
@@ -225,7 +256,9 @@ mod tests {
     #[test]
     fn what_a_connection_counted_stays_when_it_goes() {
         let all = Arc::new(Publishers::default());
-        let (one, other) = (all.enter(), all.enter());
+        let octets = Arc::new(Octets::default());
+        octets.note_read(7);
+        let (one, other) = (all.enter(&octets), all.enter(&Arc::default()));
         one.note_size(3);
         one.publishers.add(1);
         other.routed.add(2);
@@ -238,7 +271,7 @@ mod tests {
         all.add(&Published::one(5, 0));
         let counts = all.counts();
         assert_eq!((counts.received(), counts.bytes, counts.returned), (2, 8, 1));
-        assert_eq!(counts.publishers, 0);
+        assert_eq!((counts.publishers, counts.octets.received), (0, 7));
     }
 
     #[test]

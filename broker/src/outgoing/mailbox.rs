@@ -4,13 +4,14 @@
 //! order: nothing is locked under it. Stays true: it is bounded by what the connection has, because
 //! equal messages are one, and a consumer is cancelled once, and what it holds lapses once.
 
+use std::sync::Arc;
 use std::{fmt, io};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use crate::keys::{ConsumerKey, QueueId};
-use crate::meters::channels::ChannelCounts;
+use crate::meters::channels::{ChannelCounts, ChannelMeter};
 
 /// What lapsed: deliveries that were not settled in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub(crate) struct ChannelTruth {
     pub uncommitted: (usize, usize),
     /// What it did.
     pub counts: ChannelCounts,
+    /// What it did before.
+    pub meter: Arc<ChannelMeter>,
 }
 
 /// Who asked for the channels of a connection.

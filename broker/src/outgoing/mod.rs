@@ -37,6 +37,7 @@ use self::pressure::Pressure;
 use crate::clock;
 use crate::events::clients::Connection as About;
 use crate::keys::ConnectionId;
+use crate::meters::history::Ticks;
 use crate::meters::octets::Octets;
 use crate::transport;
 
@@ -76,7 +77,7 @@ pub(crate) struct ConnectionHandle<W = transport::WriteHalf> {
     writer_wanted: Notify,
     mailbox: Mailbox,
     pressure: Pressure,
-    octets: Octets,
+    octets: Arc<Octets>,
     /// Known once the connection is open.
     client: OnceLock<Client>,
 }
@@ -109,7 +110,7 @@ impl<W: WriteHalf> ConnectionHandle<W> {
             writer_wanted: Notify::new(),
             mailbox: Mailbox::default(),
             pressure: Pressure::new(clock::unix_millis()),
-            octets: Octets::default(),
+            octets: Arc::default(),
             client: OnceLock::new(),
         })
     }
@@ -144,8 +145,17 @@ impl<W: WriteHalf> ConnectionHandle<W> {
     }
 
     /// What went over its socket.
-    pub(crate) fn octets(&self) -> &Octets {
+    pub(crate) fn octets(&self) -> &Arc<Octets> {
         &self.octets
+    }
+
+    /// Samples what went over its socket and, if anything did, what its channels did.
+    pub(crate) fn sample(&self, ticks: &Ticks) {
+        if !self.octets.sample(ticks) {
+            return;
+        }
+        let channels = self.outbox().channel_counts();
+        channels.iter().for_each(|(meter, counts)| meter.sample(counts, ticks));
     }
 
     /// The socket.

@@ -11,6 +11,7 @@
 //! Lock order: a queue's lock may be held when an outbox is locked, never the other way round.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use leveret_protocol::constants::FRAME_END;
 use leveret_protocol::encoder;
@@ -20,6 +21,7 @@ use super::batch::Batch;
 use super::ledger::Ledger;
 use crate::keys::{ChannelSlot, DeliveryKey, SourceKey};
 use crate::message::Message;
+use crate::meters::channels::{ChannelCounts, ChannelMeter};
 
 /// A connection with more unsent bytes than this gets no further deliveries until half is written:
 /// a slow consumer's messages wait in the queue, not here.
@@ -139,6 +141,12 @@ impl Outbox {
     /// A channel's delivery state.
     pub(crate) fn channel(&mut self, slot: ChannelSlot) -> Option<&mut Ledger> {
         self.channels.get_mut(slot.0 as usize)
+    }
+
+    /// What its channels did.
+    pub(super) fn channel_counts(&self) -> Vec<(Arc<ChannelMeter>, ChannelCounts)> {
+        let ledgers = self.channels.iter().map(|(_, ledger)| ledger);
+        ledgers.map(|ledger| (Arc::clone(ledger.meter()), ledger.counts())).collect()
     }
 
     /// Whether any channel has unsettled deliveries.

@@ -80,6 +80,7 @@ impl Queue {
         inner.deleted = true;
         let (consumed, traffic) = (inner.state.consumed(), inner.state.traffic());
         self.around.gone.add(self.is_quorum(), consumed, traffic);
+        self.end_sampling(inner);
         let moved = inner.state.ready_count();
         let empty = QueueState::new(QueueKind::default());
         let gone = std::mem::replace(&mut inner.state, empty);

@@ -61,6 +61,7 @@ pub(crate) mod tests {
         let exit: Weak<dyn Exit> = Weak::<Nobody>::new();
         let (is_traced, deaths, gone) = (Arc::default(), Arc::default(), Arc::default());
         let budget = Arc::default();
-        Surroundings { messages, timer: Arc::default(), is_traced, deaths, gone, budget, exit }
+        let (timer, samples) = (Arc::default(), Arc::default());
+        Surroundings { messages, timer, is_traced, deaths, gone, budget, samples, exit }
     }
 }

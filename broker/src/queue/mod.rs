@@ -37,8 +37,10 @@ mod read_ahead;
 mod ready;
 mod retry;
 mod returned;
+pub(crate) mod samples;
 mod state;
 mod store_changes;
+mod suspending;
 pub(crate) mod taps;
 pub(crate) mod timer;
 pub(crate) mod traffic;
@@ -77,13 +79,13 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use self::arguments::{DeadLetterTarget, QueueArguments, is_quorum};
-use self::command::Command;
 use self::death_counts::{DeathCounters, DeathCounts};
 use self::deaths::DeadLetters;
 use self::exit::Exit;
 use self::hand_over::{Desk, hand_over, step};
 use self::lapsing::Holders;
 use self::paged::NEVER;
+use self::samples::{QueueSamples, Sampling};
 use self::state::{Facts, QueueKind, QueueState};
 use self::taps::Delivered;
 use self::timer::Timer;
@@ -208,6 +210,8 @@ pub(crate) struct Surroundings {
     pub gone: Arc<Gone>,
     /// What all queues of the vhost may hold together.
     pub budget: Arc<Budget>,
+    /// Those that are to be sampled.
+    pub samples: Arc<QueueSamples>,
     /// Takes what leaves it on its own.
     pub exit: Weak<dyn Exit>,
 }
@@ -228,6 +232,7 @@ pub(crate) struct Queue {
     /// How fast it may be published to.
     rates: PublishRates,
     around: Surroundings,
+    sampling: Sampling,
     /// Can no longer be found by its name.
     has_left: AtomicBool,
     /// Rung when bodies were read for a queue whose next message had none.
@@ -246,6 +251,8 @@ struct Inner {
     /// Who else holds deliveries that may lapse.
     holders: Holders,
     deleted: bool,
+    /// It is among those that are to be sampled.
+    is_noted: bool,
     /// A task hands out what can be handed out.
     handing_out: bool,
     /// A reading of bodies is under way.
@@ -285,6 +292,7 @@ impl Queue {
             holders: Holders::default(),
             desk: Desk::new(Arc::clone(&around.is_traced)),
             deleted: false,
+            is_noted: false,
             handing_out: false,
             reading: false,
             wakes_ms: NEVER,
@@ -305,6 +313,7 @@ impl Queue {
             budget: Budget::default(),
             rates: PublishRates::default(),
             around,
+            sampling: Sampling::default(),
             has_left: AtomicBool::new(false),
             read: Notify::new(),
         });
@@ -324,6 +333,7 @@ impl Queue {
         inner.state.begin(self.facts());
         inner.state.restore(recovered, doubted_before_ms);
         self.note_changes(&mut inner, 0, &mut effects);
+        self.note_changed(&mut inner);
         if inner.state.has_dead() {
             // They are published when there is somewhere to publish them to.
             self.wake_at(&mut inner, clock::unix_millis());
@@ -446,21 +456,6 @@ impl Queue {
         self.pump(&mut inner, settled, effects);
     }
 
-    /// Nothing is handed out until `unsuspend`: a channel gives back messages in several steps, and
-    /// whoever is served next is to find them all.
-    pub(crate) fn suspend(&self) {
-        self.inner.lock().state.apply(Command::Suspend, self.facts());
-    }
-
-    /// Undoes one `suspend`.
-    pub(crate) fn unsuspend(self: &Arc<Self>, effects: &mut Effects) {
-        let mut inner = self.inner.lock();
-        if !inner.deleted {
-            inner.state.apply(Command::Unsuspend, self.facts());
-            self.pump(&mut inner, 0, effects);
-        }
-    }
-
     /// The end of most commands: hands out what can be handed out, and concludes. `moved` messages
     /// were settled or accepted just before.
     fn pump(self: &Arc<Self>, inner: &mut Inner, moved: usize, effects: &mut Effects) {
@@ -479,6 +474,7 @@ impl Queue {
     /// The end of every command: tells what it changed, and what will be delivered soon is read.
     fn conclude(self: &Arc<Self>, inner: &mut Inner, moved: usize, effects: &mut Effects) {
         self.note_changes(inner, moved, effects);
+        self.note_changed(inner);
         let Inner { state, reading, .. } = inner;
         if !*reading
             && !state.consumers().is_empty()

@@ -132,7 +132,7 @@ impl Session {
         let pacing = Pacing::new(of_user, Arc::clone(vhost.publish_rates()));
         Self {
             pacing,
-            meter: vhost.publishers().enter(),
+            meter: vhost.publishers().enter(handle.octets()),
             broker,
             limits,
             vhost,

@@ -35,6 +35,7 @@ mod reply_queues;
 pub(crate) mod route_plan;
 pub(crate) mod routing;
 mod runs;
+pub(crate) mod samples;
 pub(crate) mod selection;
 mod telling;
 pub(crate) mod topology;
@@ -56,6 +57,7 @@ use self::dead_letters::Burial;
 use self::destination::{Exchange, ExchangeSettings};
 use self::newest::{Newest, Subject};
 use self::removal::Topology;
+use self::samples::VhostSamples;
 use crate::definitions::parameters::VhostLimits;
 use crate::definitions::records::VhostRecord;
 use crate::definitions::store::{DefinitionStore, Durable};
@@ -128,6 +130,7 @@ pub(crate) struct Vhost {
     rates: Arc<PublishRates>,
     /// What its clients publish.
     publishers: Arc<Publishers>,
+    samples: VhostSamples,
     events: Arc<Events>,
     burial: Burial,
     /// What is kept of the vhost itself. Held while it is changed and proposed.
@@ -208,6 +211,7 @@ impl Vhost {
             budget: Arc::default(),
             rates: Arc::default(),
             publishers: Arc::default(),
+            samples: VhostSamples::default(),
             events,
             burial: Burial::default(),
             deaths: Arc::default(),
@@ -226,6 +230,7 @@ impl Vhost {
             deaths: Arc::clone(&self.deaths),
             gone: Arc::clone(&self.gone),
             budget: Arc::clone(&self.budget),
+            samples: self.samples.queues(),
             exit: Weak::clone(&self.this) as Weak<dyn Exit>,
         }
     }

@@ -158,6 +158,7 @@ impl Channel {
             unconfirmed: self.confirms.as_ref().map_or(0, Confirms::unconfirmed),
             uncommitted: self.transaction.as_ref().map_or((0, 0), Transaction::held),
             counts,
+            meter: Arc::clone(&self.meter),
         }
     }
 
