@@ -111,6 +111,10 @@ pub(crate) struct Totals {
     pub unacked: u64,
     /// Content of all messages, in bytes.
     pub bytes: u64,
+    /// Of it: content of what is handed out and not settled.
+    pub unacked_bytes: u64,
+    /// Of it: what is in memory.
+    pub resident_bytes: u64,
     /// Messages that wait for the time when they are routed.
     pub delayed: u64,
     /// Messages that died since the broker started.
@@ -356,6 +360,8 @@ impl Broker {
             totals.unacked += counts.unacked as u64;
             totals.kept += counts.kept as u64;
             totals.bytes += counts.bytes as u64;
+            totals.unacked_bytes += counts.unacked_bytes as u64;
+            totals.resident_bytes += counts.resident_bytes as u64;
             let truth = queue.truth();
             totals.ages.see(&truth, now_ms);
             totals.consumed.add_all(&truth.consumed);

@@ -109,9 +109,9 @@ async fn serve(config: Config, log: LogControl, read_again: ReadAgain) -> Result
         let address = listener.local_addr()?;
         info!("started Prometheus listener on {address}");
         listening.push(Listening { protocol: "http/prometheus", address, with_tls: false });
-        let name = config.identity.cluster_name.clone();
-        let source = metrics::Source::new(Arc::clone(&broker), name);
-        tokio::spawn(metrics::serve(listener, move || source.snapshot()));
+        let source = metrics::Source::new(Arc::clone(&broker), &config.identity);
+        let scraped = move |endpoint, wanted| source.scraped(endpoint, wanted);
+        tokio::spawn(metrics::serve(listener, config.metrics.clone(), scraped));
     }
     let connections = TaskTracker::new();
     listening.extend(listen_to_clients(&config, tls.as_ref(), &broker, &connections)?);

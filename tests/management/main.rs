@@ -22,6 +22,7 @@ mod local;
 mod messages;
 mod others;
 mod parameters;
+mod metrics;
 mod pausing;
 mod permissions;
 mod policies;
@@ -58,6 +59,7 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("streams", streams::ROWS),
     ("clients", clients::ROWS),
     ("statistics", statistics::ROWS),
+    ("metrics", metrics::ROWS),
     ("policies", policies::ROWS),
     ("definitions", definitions::ROWS),
     ("limits", limits::ROWS),

@@ -40,9 +40,8 @@ pub(crate) fn shared() -> Api {
         return peer;
     }
     let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
-    let broker = started.get_or_insert_with(|| {
-        BrokerUnderTest::start_with(&format!("{MANAGEMENT}{SAMPLING}"))
-    });
+    let broker = started
+        .get_or_insert_with(|| BrokerUnderTest::start_with(&format!("{MANAGEMENT}{SAMPLING}")));
     let socket = broker.data_directory().join("leveret.sock");
     Api {
         http: HttpClient {

@@ -169,8 +169,6 @@ const PREFIXES: &[&str] = &[
     "product",
     "prometheus.authentication",
     "prometheus.filter_aggregated_queue_metrics_pattern",
-    "prometheus.path",
-    "prometheus.return_per_object_metrics",
     "prometheus.ssl",
     "prometheus.tcp.compress",
     "prometheus.tcp.idle_timeout",

@@ -442,6 +442,11 @@ keys! {
     PROMETHEUS_PORT: u16 = "prometheus.tcp.port", PORT, Example("15692");
     /// The address of that port. Every address if it is not set.
     PROMETHEUS_IP: IpAddr = "prometheus.tcp.ip", ADDRESS, Example("127.0.0.1");
+    /// The path at which Prometheus finds them.
+    PROMETHEUS_PATH: String = "prometheus.path", TEXT, Default("/metrics");
+    /// Has them tell of every queue, connection and channel at that path, as /metrics/per-object does.
+    PROMETHEUS_PER_OBJECT: bool =
+        "prometheus.return_per_object_metrics", BOOLEAN, Default("false");
     /// The port of the management API, under /api. 'none' turns it off; the socket leveret.sock in the
     /// data directory, which is for this machine's command line, stays.
     MANAGEMENT_PORT: Option<u16> = "management.tcp.port", PORT_OR_NONE, Default("15672");

@@ -95,6 +95,8 @@ pub struct Config {
     pub identity: Identity,
     /// Where metrics can be read, if anywhere. `[::]` stands for every address of both families.
     pub prometheus: Option<SocketAddr>,
+    /// The path of its metrics, and whether they are of single objects there.
+    pub metrics: (String, bool),
     /// Where the management API is.
     pub management: Management,
     /// What is logged.
@@ -238,6 +240,7 @@ impl Config {
             disk_free_limit: DiskFreeLimit::build(&settings)?,
             identity: Identity::build(&settings)?,
             prometheus: prometheus(&settings)?,
+            metrics: metrics(&settings)?,
             management: Management::build(&settings)?,
             logging: Logging::build(&settings)?,
             data_dir: settings.get(&keys::DATA_DIR)?,
@@ -337,6 +340,14 @@ impl Authentication {
             backends: AuthBackends::build(settings)?,
         })
     }
+}
+
+/// With one slash before the path, whatever was given.
+fn metrics(settings: &Settings) -> Result<(String, bool), ConfigError> {
+    let path = settings.get(&keys::PROMETHEUS_PATH)?;
+    // What routers take for places of anything is no part of a path.
+    let path = format!("/{}", path.replace(['{', '}', ':', '*'], "").trim_matches('/'));
+    Ok((path, settings.get(&keys::PROMETHEUS_PER_OBJECT)?))
 }
 
 fn prometheus(settings: &Settings) -> Result<Option<SocketAddr>, ConfigError> {

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use serde_json::{Map, Value, json};
 
 use super::Management;
@@ -12,6 +14,7 @@ use super::authorization::{Administrator, Monitor, Visitor};
 use super::listing::{Listing, Rendered, by};
 use super::nodes::assert_node;
 use super::request::Query;
+use crate::metrics;
 use crate::password;
 
 /// The features that clients of RabbitMQ's look for before they use them; all are there.
@@ -130,4 +133,13 @@ pub(super) async fn hash_password(
     let hash = blocking(move || password::hash(hashing, password.as_bytes())).await?;
     let answer = Map::from_iter([("ok".to_owned(), Value::String(hash))]);
     Ok(json(&answer))
+}
+
+/// `GET /metrics`: what Prometheus is told at a port of its own, for whoever may see all of the broker.
+pub(super) async fn metrics(State(management): State<Arc<Management>>, _: Monitor) -> Answer {
+    let text = blocking(move || {
+        let snapshot = management.metrics.scraped(metrics::Endpoint::Aggregated, None);
+        metrics::render(&snapshot)
+    });
+    Ok(([(CONTENT_TYPE, metrics::CONTENT)], text.await?).into_response())
 }

@@ -93,6 +93,7 @@ use tokio::sync::Semaphore;
 use crate::broker::Broker;
 use crate::clock;
 use crate::config::{Config, Identity, Management as Settings};
+use crate::metrics;
 use crate::tls::Tls;
 
 /// Where requests of somebody come from.
@@ -125,6 +126,7 @@ pub(crate) struct Management {
     config_files: Vec<PathBuf>,
     listening: Vec<Listening>,
     tls: Vec<Arc<Tls>>,
+    metrics: metrics::Source,
     /// When the broker was started, in milliseconds since the epoch.
     started_ms: u64,
     is_ready: AtomicBool,
@@ -140,8 +142,10 @@ impl Management {
         listening: Vec<Listening>,
         tls: Vec<Arc<Tls>>,
     ) -> Arc<Self> {
+        let metrics = metrics::Source::new(Arc::clone(&broker), &config.identity);
         Arc::new(Self {
             broker,
+            metrics,
             settings: config.management.clone(),
             identity: config.identity.clone(),
             data_dir: config.data_dir.clone(),

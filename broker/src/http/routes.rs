@@ -74,6 +74,7 @@ pub(super) fn all() -> Routes {
         .nest("/health/checks", health_checks());
     Routes::new()
         .nest("/api", api)
+        .route("/metrics", get(broker_itself::metrics))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
 }

@@ -3,6 +3,7 @@
 //! Used by `metrics::render` alone. See
 //! <https://prometheus.io/docs/instrumenting/exposition_formats/>.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 use std::time::Duration;
 
@@ -33,6 +34,31 @@ impl Display for Kind {
 #[derive(Debug, Default)]
 pub(super) struct Text(String);
 
+/// The lines of one metric, of some objects.
+#[derive(Debug)]
+pub(super) struct Samples<'a> {
+    text: &'a mut Text,
+    name: &'a str,
+}
+
+impl Samples<'_> {
+    /// The line of one object.
+    pub(super) fn sample(&mut self, labels: &[(&str, &str)], value: u64) {
+        let Self { text, name } = self;
+        let all = &mut text.0;
+        all.push_str(name);
+        for (at, (label, of)) in labels.iter().enumerate() {
+            all.push(if at == 0 { '{' } else { ',' });
+            all.push_str(label);
+            all.push_str("=\"");
+            all.push_str(&escape(of));
+            all.push('"');
+        }
+        // A string takes whatever is written to it.
+        writeln!(all, "}} {value}").unwrap_or_default();
+    }
+}
+
 impl Text {
     pub(super) fn into_string(self) -> String {
         self.0
@@ -56,6 +82,23 @@ impl Text {
         let labels: Vec<_> =
             labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escape(value))).collect();
         self.line(format_args!("{name}{{{}}} 1", labels.join(",")));
+    }
+
+    /// A metric of objects: `write` has the lines of each. Nothing where there are none.
+    pub(super) fn family<T>(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        help: &str,
+        objects: &[T],
+        write: impl Fn(&T, &mut Samples<'_>),
+    ) {
+        if objects.is_empty() {
+            return;
+        }
+        self.head(name, kind, help);
+        let mut samples = Samples { text: self, name };
+        objects.iter().for_each(|object| write(object, &mut samples));
     }
 
     /// A metric of one whole number with labels.
@@ -142,8 +185,12 @@ impl Text {
 }
 
 /// A label's value between quotes.
-fn escape(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+fn escape(value: &str) -> Cow<'_, str> {
+    if !value.contains(['\\', '"', '\n']) {
+        return value.into();
+    }
+    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    escaped.into()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The HTTP side: `GET /metrics`, and nothing else.
+//! The HTTP side: `GET /metrics` and what stands behind it, and nothing else.
 //!
 //! Spawned by `server` on a bound listener; runs until the process ends, so that a shutdown can be
 //! watched too. Stays true: a bounded number of connections, and none that is idle for long, so that
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::RawQuery;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -19,7 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tracing::error;
 
-use super::{Snapshot, render};
+use super::{Endpoint, Snapshot, Wanted, render};
 use crate::idle_limit::IdleLimited;
 
 /// Connections at a time: a few servers that scrape, and a person or two.
@@ -29,22 +30,41 @@ const CONNECTIONS_MAX: usize = 32;
 const IDLE_MAX: Duration = Duration::from_secs(90);
 /// How long to wait after accept failed: the usual reason is too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-const CONTENT: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// What the text is.
+pub(crate) const CONTENT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Answers scrapes for ever, each with a snapshot of its own. Taking one may block.
+/// Answers scrapes for ever, each with a snapshot of its own, at this path and behind it. Taking one may
+/// block. Where `per_object` is set the path itself tells of single objects.
 pub(crate) async fn serve(
     listener: TcpListener,
-    snapshot: impl Fn() -> Snapshot + Clone + Send + Sync + 'static,
+    (path, per_object): (String, bool),
+    snapshot: impl Fn(Endpoint, Option<Wanted>) -> Snapshot + Clone + Send + Sync + 'static,
 ) {
-    let metrics = get(move || scrape(snapshot.clone()));
-    let routes = Router::new().route("/metrics", metrics);
+    let answer = move |endpoint| {
+        let snapshot = snapshot.clone();
+        get(move |query: RawQuery| {
+            let wanted = match endpoint {
+                Endpoint::Aggregated | Endpoint::MemoryBreakdown => None,
+                Endpoint::PerObject => Some(Wanted::default()),
+                Endpoint::Detailed => Some(Wanted::of(query.0.as_deref().unwrap_or_default())),
+            };
+            scrape(move || snapshot(endpoint, wanted))
+        })
+    };
+    let first = if per_object { Endpoint::PerObject } else { Endpoint::Aggregated };
+    let behind = |name: &str| format!("{}/{name}", path.trim_end_matches('/'));
+    let routes = Router::new()
+        .route(&path, answer(first))
+        .route(&behind("per-object"), answer(Endpoint::PerObject))
+        .route(&behind("detailed"), answer(Endpoint::Detailed))
+        .route(&behind("memory-breakdown"), answer(Endpoint::MemoryBreakdown));
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     if let Err(error) = axum::serve(Bounded { listener, permits }, routes).await {
         error!("the metrics can no longer be read: {error}");
     }
 }
 
-async fn scrape(snapshot: impl Fn() -> Snapshot + Send + 'static) -> Response {
+async fn scrape(snapshot: impl FnOnce() -> Snapshot + Send + 'static) -> Response {
     match tokio::task::spawn_blocking(move || render(&snapshot())).await {
         Ok(text) => ([(CONTENT_TYPE, CONTENT)], text).into_response(),
         Err(error) => {
@@ -95,7 +115,11 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let cluster_name = cluster_name.to_owned();
         let snapshot = Snapshot { cluster_name, ..Snapshot::default() };
-        tokio::spawn(serve(listener, move || snapshot.clone()));
+        let scraped = move |endpoint, wanted: Option<Wanted>| {
+            let objects = wanted.map(|wanted| (wanted, super::super::Objects::default()));
+            Snapshot { endpoint, objects, ..snapshot.clone() }
+        };
+        tokio::spawn(serve(listener, ("/metrics".to_owned(), false), scraped));
         address
     }
 
@@ -116,6 +140,22 @@ mod tests {
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
         assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
         assert!(text.contains("rabbitmq_cluster=\"here\""), "{text}");
+    }
+
+    #[tokio::test]
+    async fn each_endpoint_says_which_it_is() {
+        let address = started("here").await;
+        for (path, endpoint) in [
+            ("/metrics", "aggregated"),
+            ("/metrics/per-object", "per-object"),
+            ("/metrics/detailed?family=queue_metrics", "detailed"),
+            ("/metrics/memory-breakdown", "memory-breakdown"),
+        ] {
+            let answer = answer(address, &format!("GET {path}")).await;
+            let label = format!("rabbitmq_endpoint=\"{endpoint}\"}} 1");
+            assert_eq!(answer.matches(&label).count(), 1, "{answer}");
+            assert_eq!(answer.matches("\nrabbitmq_identity_info{").count(), 1, "{answer}");
+        }
     }
 
     #[tokio::test]

@@ -9,13 +9,20 @@
 //! ```text
 //!   GET /metrics ─► listener ─► source ─► Snapshot ─► render ─► text
 //! ```
+//!
+//! `totals` has the sums, `objects` the metrics of single queues, connections and channels, which only the
+//! other endpoints have.
 
 mod listener;
 mod source;
 
+mod objects;
+mod totals;
+
 mod exposition;
 
-pub(crate) use listener::serve;
+pub(crate) use listener::{CONTENT, serve};
+pub(crate) use objects::{Objects, Wanted};
 pub(crate) use source::Source;
 
 use std::time::Duration;
@@ -25,8 +32,10 @@ use leveret_storage::messages::{FSYNC_BUCKETS_MICROS, Health, MessageStore, Stat
 use crate::auth::Attempts;
 use crate::broker::Totals;
 use crate::broker::incidents::IncidentCounts;
+use crate::clock;
 use crate::events::churn::{ChurnCounts, Turn};
 use crate::meters::publishing::Published;
+use crate::names;
 use crate::queue::death_counts::{CAUSES, DeathCounts, DeathsByType};
 use crate::queue::deaths::Reason;
 use crate::queue::traffic::{Traffic, TrafficByType};
@@ -38,6 +47,12 @@ use exposition::{Kind, Text};
 pub(crate) struct Snapshot {
     /// The name told to clients.
     pub cluster_name: String,
+    /// The version of the broker whose behaviour clients meet.
+    pub version: String,
+    /// What single objects do, where that is asked for.
+    pub objects: Option<(Wanted, Objects)>,
+    /// Which endpoint was asked.
+    pub endpoint: Endpoint,
     /// What the operating system says.
     pub process: ProcessState,
     /// How near the alarms are.
@@ -46,6 +61,31 @@ pub(crate) struct Snapshot {
     pub totals: Totals,
     /// Stored messages.
     pub store: StoreState,
+}
+
+/// What can be asked for, as RabbitMQ names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// Sums of all objects.
+    #[default]
+    Aggregated,
+    /// Single objects beside what there is one of.
+    PerObject,
+    /// Families of single objects.
+    Detailed,
+    /// What memory is used for.
+    MemoryBreakdown,
+}
+
+impl Endpoint {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Aggregated => "aggregated",
+            Self::PerObject => "per-object",
+            Self::Detailed => "detailed",
+            Self::MemoryBreakdown => "memory-breakdown",
+        }
+    }
 }
 
 /// The broker as a process; what cannot be known is left out of the text.
@@ -111,8 +151,20 @@ impl StoreState {
 #[must_use]
 pub(crate) fn render(snapshot: &Snapshot) -> String {
     let mut text = Text::default();
-    identity(&mut text, &snapshot.cluster_name);
-    process(&mut text, &snapshot.process);
+    identity(&mut text, snapshot);
+    if let Some((wanted, objects)) = &snapshot.objects {
+        objects::render(&mut text, objects, wanted);
+    }
+    match snapshot.endpoint {
+        Endpoint::Detailed => return text.into_string(),
+        Endpoint::MemoryBreakdown => {
+            memory(&mut text, snapshot);
+            return text.into_string();
+        }
+        Endpoint::PerObject => {}
+        Endpoint::Aggregated => totals::render(&mut text, &snapshot.totals),
+    }
+    process(&mut text, snapshot);
     resources(&mut text, &snapshot.resources);
     totals(&mut text, &snapshot.totals);
     incidents(&mut text, snapshot.totals.incidents);
@@ -126,22 +178,53 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     text.into_string()
 }
 
-fn identity(text: &mut Text, cluster_name: &str) {
+fn identity(text: &mut Text, snapshot: &Snapshot) {
+    let (cluster, version) = (&*snapshot.cluster_name, &*snapshot.version);
     text.info(
         "rabbitmq_identity_info",
         "The names of this node and its cluster.",
         &[
-            ("rabbitmq_node", cluster_name),
-            ("rabbitmq_cluster", cluster_name),
-            ("rabbitmq_endpoint", "aggregated"),
+            ("rabbitmq_node", names::node()),
+            ("rabbitmq_cluster", cluster),
+            ("rabbitmq_cluster_permanent_id", cluster),
+            ("rabbitmq_endpoint", snapshot.endpoint.name()),
+        ],
+    );
+    text.info(
+        "rabbitmq_build_info",
+        "The version of the broker whose behaviour clients meet.",
+        &[
+            ("rabbitmq_version", version),
+            ("prometheus_plugin_version", version),
+            ("prometheus_client_version", env!("CARGO_PKG_VERSION")),
+            ("erlang_version", "n/a"),
+            ("product_name", "RabbitMQ"),
+            ("product_version", version),
         ],
     );
     let version = [("version", env!("CARGO_PKG_VERSION"))];
     text.info("leveret_build_info", "The version of this broker.", &version);
 }
 
+/// What of the memory is known by its use: the content of messages; the rest is the broker itself.
+fn memory(text: &mut Text, snapshot: &Snapshot) {
+    let resident = snapshot.process.resident_bytes.unwrap_or_default();
+    let messages = snapshot.totals.resident_bytes;
+    for (name, help, bytes) in [
+        ("rabbitmq_memory_binary_heap_bytes", "Content of messages in memory.", messages),
+        (
+            "rabbitmq_memory_other_system_bytes",
+            "Memory that is used for anything else.",
+            resident.saturating_sub(messages),
+        ),
+    ] {
+        text.number(name, Kind::Gauge, help, bytes);
+    }
+}
+
 /// Under the names of Prometheus' own client libraries, and under RabbitMQ's.
-fn process(text: &mut Text, process: &ProcessState) {
+fn process(text: &mut Text, snapshot: &Snapshot) {
+    let process = &snapshot.process;
     let gauges = [
         ("process_resident_memory_bytes", "Resident memory.", process.resident_bytes),
         ("process_open_fds", "Open file descriptors.", process.open_fds),
@@ -157,6 +240,13 @@ fn process(text: &mut Text, process: &ProcessState) {
         let help = "User and system time spent.";
         text.seconds("process_cpu_seconds_total", Kind::Counter, help, cpu);
     }
+    let up = Duration::from_millis(clock::unix_millis()).saturating_sub(process.started);
+    let help = "How long the broker has been up.";
+    text.seconds("rabbitmq_erlang_uptime_seconds", Kind::Gauge, help, up);
+    let taken = process.open_fds.zip(process.max_fds).is_some_and(|(open, max)| open >= max);
+    let help = "1 while there are no file descriptors left.";
+    let name = "rabbitmq_alarms_file_descriptor_limit";
+    text.number(name, Kind::Gauge, help, u64::from(taken));
     let help = "Start of the process, since the Unix epoch.";
     text.seconds("process_start_time_seconds", Kind::Gauge, help, process.started);
 }
@@ -182,29 +272,24 @@ fn resources(text: &mut Text, resources: &Resources) {
 }
 
 fn totals(text: &mut Text, totals: &Totals) {
-    let messages = totals.ready + totals.unacked + totals.kept;
     for (name, help, value) in [
         ("rabbitmq_connections", "Open connections.", totals.connections),
         ("rabbitmq_channels", "Channels.", totals.channels),
         ("rabbitmq_consumers", "Consumers.", totals.consumers),
         ("rabbitmq_queues", "Queues.", totals.queues),
-        ("rabbitmq_queue_messages_ready", "Messages that wait for a consumer.", totals.ready),
-        (
-            "rabbitmq_queue_messages_unacked",
-            "Messages handed to consumers and not settled.",
-            totals.unacked,
-        ),
-        ("rabbitmq_queue_messages", "Messages, ready, not settled and dead.", messages),
         ("leveret_dead_letters_kept", "Dead letters that nobody took yet.", totals.kept),
-        ("rabbitmq_queue_messages_bytes", "Content of these messages.", totals.bytes),
         (
             "leveret_messages_delayed",
             "Messages that wait for the time when they are routed.",
             totals.delayed,
         ),
+        ("rabbitmq_unreachable_cluster_peers_count", "There are no others.", 0),
     ] {
         text.number(name, Kind::Gauge, help, value);
     }
+    let help = "Consumers.";
+    let name = "rabbitmq_global_consumers";
+    text.labelled(name, Kind::Gauge, help, &[PROTOCOL], totals.consumers);
     let held = totals
         .holds
         .each()
@@ -375,6 +460,23 @@ fn logins(text: &mut Text, logins: Attempts) {
     }
 }
 
+/// The store under RabbitMQ's names.
+fn io(text: &mut Text, statistics: &Statistics) {
+    for (name, help, value) in [
+        ("rabbitmq_io_sync_ops_total", "Fsyncs.", statistics.fsync_counts.iter().sum()),
+        ("rabbitmq_io_write_bytes_total", "Bytes written to files.", statistics.written_bytes),
+        (
+            "rabbitmq_msg_store_write_total",
+            "Messages given to the store.",
+            statistics.appended_messages,
+        ),
+    ] {
+        text.number(name, Kind::Counter, help, value);
+    }
+    let (help, time) = ("Time that fsyncs took.", Duration::from_micros(statistics.fsync_micros));
+    text.seconds("rabbitmq_io_sync_time_seconds_total", Kind::Counter, help, time);
+}
+
 fn stored(text: &mut Text, store: &StoreState) {
     let statistics = &store.statistics;
     for (name, help, value) in [
@@ -422,6 +524,10 @@ fn stored(text: &mut Text, store: &StoreState) {
     ] {
         text.number(name, Kind::Counter, help, value);
     }
+    io(text, statistics);
+    let reclaimable = statistics.disk_bytes.saturating_sub(statistics.live_bytes);
+    let help = "Bytes of these files that compaction could give back.";
+    text.number("leveret_store_reclaimable_bytes", Kind::Gauge, help, reclaimable);
     text.histogram(
         "leveret_store_fsync_duration_seconds",
         "How long fsyncs took.",
@@ -491,11 +597,10 @@ mod tests {
                 ..Totals::default()
             },
             store: StoreState::default(),
+            ..Snapshot::default()
         };
         let text = render(&snapshot);
         for line in [
-            "rabbitmq_identity_info{rabbitmq_node=\"a \\\"b\\\"\",rabbitmq_cluster=\"a \\\"b\\\"\",\
-             rabbitmq_endpoint=\"aggregated\"} 1",
             "process_resident_memory_bytes 5",
             "rabbitmq_process_resident_memory_bytes 5",
             "process_open_fds 6",

@@ -6,9 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ProcessState, Resources, Snapshot, StoreState};
+use super::objects::{ConnectionObject, Objects, QueueObject, Wanted};
+use super::{Endpoint, ProcessState, Resources, Snapshot, StoreState};
 use crate::broker::Broker;
 use crate::clock;
+use crate::config::Identity;
+use crate::outgoing::ConnectionHandle;
 use crate::resources;
 
 /// See the module documentation.
@@ -16,14 +19,66 @@ use crate::resources;
 pub(crate) struct Source {
     broker: Arc<Broker>,
     cluster_name: String,
+    version: String,
     started: Duration,
 }
 
 impl Source {
     /// For a process that starts now.
-    pub(crate) fn new(broker: Arc<Broker>, cluster_name: String) -> Self {
+    pub(crate) fn new(broker: Arc<Broker>, identity: &Identity) -> Self {
         let started = Duration::from_millis(clock::unix_millis());
-        Self { broker, cluster_name, started }
+        let (cluster_name, version) = (identity.cluster_name.clone(), identity.version.clone());
+        Self { broker, cluster_name, version, started }
+    }
+
+    /// The broker as it is now, seen by this endpoint; `wanted` is what is asked for of single objects.
+    #[must_use]
+    pub(crate) fn scraped(&self, endpoint: Endpoint, wanted: Option<Wanted>) -> Snapshot {
+        let objects = wanted.map(|wanted| {
+            let objects = self.objects(&wanted);
+            (wanted, objects)
+        });
+        let snapshot = match endpoint {
+            // Nothing else is told there.
+            Endpoint::Detailed => Snapshot {
+                cluster_name: self.cluster_name.clone(),
+                version: self.version.clone(),
+                ..Snapshot::default()
+            },
+            Endpoint::Aggregated | Endpoint::PerObject | Endpoint::MemoryBreakdown => {
+                self.snapshot()
+            }
+        };
+        Snapshot { endpoint, objects, ..snapshot }
+    }
+
+    fn objects(&self, wanted: &Wanted) -> Objects {
+        let mut objects = Objects::default();
+        let vhosts = self.broker.all_vhosts();
+        for vhost in vhosts.iter().filter(|vhost| wanted.takes(vhost.name())) {
+            let name = || vhost.name().to_owned();
+            objects.vhosts.push(name());
+            if wanted.has_queues() {
+                objects.queues.extend(vhost.queues().iter().map(|queue| QueueObject {
+                    vhost: name(),
+                    name: queue.name().to_owned(),
+                    kind: if queue.is_quorum() { QUORUM } else { CLASSIC },
+                    counts: queue.counts(),
+                }));
+            }
+            if wanted.any_of(&["exchange_metrics", "exchange_names"]) {
+                let all = vhost.exchanges().into_iter().chain(vhost.exchange(""));
+                objects.exchanges.extend(all.map(|exchange| {
+                    let (published, _) = exchange.meter().counts();
+                    (name(), exchange.name().to_owned(), published)
+                }));
+            }
+        }
+        if wanted.has_clients() {
+            let all = self.broker.open_connections();
+            objects.connections = all.iter().map(|handle| connection(handle)).collect();
+        }
+        objects
     }
 
     /// The broker as it is now.
@@ -32,6 +87,7 @@ impl Source {
         let (alarms, watermarks) = (self.broker.alarms(), self.broker.watermarks());
         Snapshot {
             cluster_name: self.cluster_name.clone(),
+            version: self.version.clone(),
             process: ProcessState {
                 resident_bytes: resources::resident_bytes(),
                 open_fds: resources::open_descriptors(),
@@ -48,7 +104,21 @@ impl Source {
             },
             totals: self.broker.totals(),
             store: StoreState::of(&**self.broker.messages().durable()),
+            ..Snapshot::default()
         }
+    }
+}
+
+const CLASSIC: &str = "rabbit_classic_queue";
+const QUORUM: &str = "rabbit_quorum_queue";
+
+fn connection(handle: &ConnectionHandle) -> ConnectionObject {
+    let outbox = handle.outbox();
+    ConnectionObject {
+        name: handle.client().map_or_else(String::new, |client| (*client.name).to_owned()),
+        octets: handle.octets().counts(),
+        unsent: outbox.unsent() as u64,
+        channels: outbox.channels_told(),
     }
 }
 
@@ -91,7 +161,7 @@ mod tests {
         let config = Config::load(&options, |_| None).unwrap();
         let started = startup::start(&config).unwrap();
         let broker = Arc::clone(&started.broker);
-        let source = Source::new(broker, config.identity.cluster_name);
+        let source = Source::new(broker, &config.identity);
         let snapshot = source.snapshot();
         assert_eq!(snapshot.cluster_name, "here");
         assert_eq!(snapshot.store.statistics.live_messages, 0);

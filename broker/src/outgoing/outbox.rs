@@ -149,6 +149,13 @@ impl Outbox {
         ledgers.map(|ledger| (Arc::clone(ledger.meter()), ledger.counts())).collect()
     }
 
+    /// Its channels: numbers, what they did, what they have not settled.
+    pub(crate) fn channels_told(&self) -> Vec<(u16, ChannelCounts, u64)> {
+        let ledgers = self.channels.iter().map(|(_, ledger)| ledger);
+        let told = |of: &Ledger| (of.number(), of.counts(), of.unacked_count() as u64);
+        ledgers.map(told).collect()
+    }
+
     /// Whether any channel has unsettled deliveries.
     pub(crate) fn has_unacked(&self) -> bool {
         self.channels.iter().any(|(_, channel)| channel.unacked_count() > 0)
