@@ -1,6 +1,7 @@
 //! What scripts do with a broker.
 
 use leveret_tests::broker_under_test::BrokerUnderTest;
+use leveret_tests::raw_client::Handshake;
 
 use crate::{ctl, ctl_over};
 
@@ -182,4 +183,75 @@ fn a_broker_is_stopped_in_order_and_then_is_not_there() {
     let gone = ctl_over(&socket, &["-q", "ping"]);
     assert_eq!(gone.code, 69, "{gone:?}");
     assert!(gone.err.contains("leveret.sock"), "{gone:?}");
+}
+
+#[test]
+fn messages_are_seen_moved_and_explained() {
+    say(&[(&["-q", "add_vhost", "mv"], "", 0)]);
+    let document = r#"{"queues": [{"name": "from", "vhost": "mv"}, {"name": "to", "vhost": "mv"}],
+        "exchanges": [{"name": "x", "vhost": "mv", "type": "topic"}],
+        "bindings": [{"source": "x", "vhost": "mv", "destination": "from",
+                      "destination_type": "queue", "routing_key": "a.#"}],
+        "permissions": [{"user": "guest", "vhost": "mv", "configure": ".*", "write": ".*", "read": ".*"}]}"#;
+    let path = std::env::temp_dir().join(format!("leveret-moves-{}.json", std::process::id()));
+    std::fs::write(&path, document).expect("a file");
+    ctl(&["-q", "import_definitions", path.to_str().expect("UTF-8")]).good();
+    std::fs::remove_file(&path).expect("a file");
+    let broker = crate::broker();
+    let handshake = Handshake { vhost: "mv".to_owned(), ..broker.handshake() };
+    let mut client = broker.connect_as(&handshake);
+    client.fill_persistent("from", &["one", "two", "three"]);
+    say(&[
+        (
+            &[
+                "-q",
+                "peek",
+                "-p",
+                "mv",
+                "from",
+                "--count",
+                "1",
+                "--text",
+                "two",
+                "--no-table-headers",
+            ],
+            "1-1\t\tfrom\tfalse\t3\ttwo",
+            0,
+        ),
+        (
+            &["-q", "move_messages", "-p", "mv", "from", "to", "--text", "t", "--dry-run"],
+            "2 of 3 messages are meant; nothing was changed: this is what would be",
+            0,
+        ),
+        (
+            &["-q", "move_messages", "-p", "mv", "from", "to", "--text", "t"],
+            "2 of 3 messages are meant, 2 done",
+            0,
+        ),
+        (
+            &["-q", "copy_messages", "-p", "mv", "to", "from"],
+            "2 of 2 messages are meant, 2 done",
+            0,
+        ),
+        (
+            &["-q", "delete_messages", "-p", "mv", "to", "--limit", "1"],
+            "1 of 1 messages are meant, 1 done",
+            0,
+        ),
+        (&["route", "-p", "mv", "x", "a.b"], "x (topic): from\nit would go to from", 0),
+        (
+            &["explain", "-p", "mv", "publish", "x", "b"],
+            "x (topic): no queue\nit would go nowhere",
+            0,
+        ),
+        (&["-q", "pause_queue", "-p", "mv", "to", "consumers"], "", 0),
+    ]);
+    let explained = ctl(&["explain", "-p", "mv", "queue", "to"]).good();
+    assert!(explained.starts_with("1 ready, 0 unacknowledged, 0 delayed\n"), "{explained}");
+    assert!(explained.contains("paused"), "{explained}");
+    say(&[
+        (&["-q", "resume_queue", "-p", "mv", "to"], "", 0),
+        (&["-q", "pause_queue", "-p", "mv", "none"], "Not Found", 65),
+        (&["-q", "delete_vhost", "mv"], "", 0),
+    ]);
 }

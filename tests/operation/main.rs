@@ -11,7 +11,7 @@ mod definitions;
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use leveret_tests::broker_under_test::{BrokerUnderTest, run_leveret};
+use leveret_tests::broker_under_test::{Broker, BrokerUnderTest, run_leveret};
 
 /// Started by the first test; its watchdog ends it with this process.
 static BROKER: LazyLock<Mutex<BrokerUnderTest>> =
@@ -21,6 +21,11 @@ static BROKER: LazyLock<Mutex<BrokerUnderTest>> =
 fn socket() -> String {
     let broker = BROKER.lock().unwrap_or_else(PoisonError::into_inner);
     broker.data_directory().join("leveret.sock").display().to_string()
+}
+
+/// Its AMQP.
+fn broker() -> Broker {
+    BROKER.lock().unwrap_or_else(PoisonError::into_inner).broker()
 }
 
 /// What a command printed, and how it ended.

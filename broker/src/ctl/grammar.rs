@@ -80,6 +80,16 @@ const OPTIONS: &[Known] = &[
     flag("opt-in", None),
     flag("experimental", None),
     value("algorithm", None, "name"),
+    value("count", None, "number"),
+    value("cursor", None, "cursor"),
+    value("state", None, "ready|unacked|delayed"),
+    value("key", None, "routing key"),
+    value("key-regex", None, "regular expression"),
+    value("header", None, "name=value,..."),
+    value("text", None, "text"),
+    value("older-than", None, "seconds"),
+    value("newer-than", None, "seconds"),
+    value("rate", None, "messages/s"),
     value("unit", None, "unit"),
 ];
 

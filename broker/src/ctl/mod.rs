@@ -26,6 +26,7 @@ mod diagnostics;
 mod plugins;
 mod table;
 mod completions;
+mod looking;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -6,6 +6,7 @@ mod lists;
 mod access;
 mod operation;
 mod diagnostics;
+mod ours;
 
 use super::commands::{Command, Tool};
 
@@ -24,6 +25,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Command> {
         diagnostics::DIAGNOSTICS,
         diagnostics::PLUGINS,
         operation::OTHERS,
+        ours::OURS,
     ];
     tables.into_iter().flatten()
 }
