@@ -125,6 +125,12 @@ fn answers(operation: &Operation) -> Value {
                 "content": {"text/event-stream": {"schema": {"type": "string"}}},
             },
         }),
+        Told::Metrics => json!({
+            "200": {
+                "description": "Metrics in the text format of Prometheus.",
+                "content": {"text/plain": {"schema": {"type": "string"}}},
+            },
+        }),
     });
     for (status, text) in [
         ("400", "It says something that cannot be."),

@@ -142,6 +142,14 @@ pub(super) const ROWS: &[Operation] = &[
     ),
     row(
         Get,
+        "/metrics",
+        Who::Monitor,
+        Given::Nothing,
+        Told::Metrics,
+        "Tells the metrics of the broker, summed up",
+    ),
+    row(
+        Get,
         "/health/live",
         Who::Anyone,
         Given::Nothing,

@@ -59,6 +59,8 @@ pub(super) enum Told {
     Created,
     /// Events, until the end.
     Stream,
+    /// Metrics, as Prometheus reads them.
+    Metrics,
 }
 
 /// One thing that can be asked.
