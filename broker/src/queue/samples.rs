@@ -6,6 +6,7 @@
 //! queues were sampled with, and what went through a queue that is gone still counts.
 
 use std::array;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -33,7 +34,8 @@ pub(super) struct Sampling(Mutex<Option<Box<QueueHistory>>>);
 #[derive(Debug, Default)]
 pub(crate) struct QueueSamples {
     is_wanted: AtomicBool,
-    changed: Mutex<Vec<Arc<Queue>>>,
+    /// By their addresses, which stay theirs while they are here.
+    changed: Mutex<HashMap<usize, Arc<Queue>>>,
     sums: [AtomicU64; NUMBERS],
 }
 
@@ -62,7 +64,7 @@ impl QueueSamples {
     /// Samples the queues that changed. What all together are now, and how many changed.
     pub(crate) fn take(&self, ticks: &Ticks) -> ([u64; NUMBERS], usize) {
         let changed = std::mem::take(&mut *self.changed.lock());
-        changed.iter().for_each(|queue| queue.sample(ticks));
+        changed.values().for_each(|queue| queue.sample(ticks));
         (array::from_fn(|at| self.sum(at)), changed.len())
     }
 
@@ -83,10 +85,15 @@ impl Queue {
     /// Something changed: it will be sampled. A flag that is set, and a lock once a tick.
     #[inline]
     pub(super) fn note_changed(self: &Arc<Self>, inner: &mut Inner) {
-        if !inner.is_noted && self.around.samples.is_wanted.load(Ordering::Relaxed) {
+        let is_to_be = !inner.is_noted && !inner.deleted;
+        if is_to_be && self.around.samples.is_wanted.load(Ordering::Relaxed) {
             inner.is_noted = true;
-            self.around.samples.changed.lock().push(Arc::clone(self));
+            self.around.samples.changed.lock().insert(self.address(), Arc::clone(self));
         }
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// It was there when sampling began.
@@ -119,8 +126,12 @@ impl Queue {
         history.note(ticks.now, values);
     }
 
-    /// It goes: what it had is not there any more, and what went through it went through.
+    /// It goes: what it had is not there any more, and what went through it went through. It does not wait
+    /// for the next tick to be let go of.
     pub(super) fn end_sampling(&self, inner: &Inner) {
+        if inner.is_noted {
+            self.around.samples.changed.lock().remove(&self.address());
+        }
         let mut values = inner.numbers();
         let history = self.sampling.0.lock().take();
         let before = history.map_or([0; NUMBERS], |history| *history.newest());
