@@ -6,7 +6,6 @@
 use serde_json::{Map, Value};
 use yaml_rust2::{Yaml, YamlLoader};
 
-use super::client::Sent;
 use super::commands::Call;
 use super::definitions::read;
 use super::failure::{DATA, Failed};
@@ -31,11 +30,7 @@ pub(super) fn apply(call: &Call<'_>) -> Result<Output, Failed> {
     };
     let (prune, dry_run) = (call.line.has("prune"), call.line.has("dry-run"));
     let path = format!("{path}?prune={prune}&dry_run={dry_run}");
-    let answer = match call.client.send("POST", &path, Some(&document))? {
-        Sent::Done(answer) => answer,
-        Sent::Missing(reason) => return Err(call.which_is_missing(reason)),
-    };
-    let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let said = call.ask(&path, &document)?;
     let mut lines: Vec<String> = Vec::new();
     for note in said.get("notes").and_then(Value::as_array).into_iter().flatten() {
         lines.push(format!("! {}", note.as_str().unwrap_or_default()));

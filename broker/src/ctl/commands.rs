@@ -202,6 +202,14 @@ impl Call<'_> {
         }
     }
 
+    /// Has something done that has an answer.
+    pub(super) fn ask(&self, path: &str, body: &Value) -> Result<Value, Failed> {
+        match self.client.send("POST", path, Some(body))? {
+            Sent::Done(answer) => Ok(serde_json::from_slice(&answer.body).unwrap_or_default()),
+            Sent::Missing(reason) => Err(self.which_is_missing(reason)),
+        }
+    }
+
     fn send(&self, request: &Request) -> Result<Output, Failed> {
         let body = request.body.map(|body| body(self)).transpose()?;
         let path = self.path(request.path);

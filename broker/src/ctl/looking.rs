@@ -82,10 +82,7 @@ fn job(call: &Call<'_>) -> Result<Map<String, Value>, Failed> {
 
 fn operate(call: &Call<'_>, operation: &str, body: Map<String, Value>) -> Done {
     let path = format!("{}/{operation}", call.path("/queues/{vhost}/{0}/messages"));
-    let told = match call.client.send("POST", &path, Some(&body.into()))? {
-        Sent::Done(answer) => serde_json::from_slice(&answer.body).unwrap_or(Value::Null),
-        Sent::Missing(reason) => return Err(call.which_is_missing(reason)),
-    };
+    let told = call.ask(&path, &body.into())?;
     Ok(Output::Document(report(&told), told))
 }
 
@@ -142,10 +139,7 @@ fn plan(call: &Call<'_>, exchange: &str, routing_key: &str) -> Done {
     let name = if exchange.is_empty() { "amq.default" } else { exchange };
     let path = format!("/exchanges/{}/{}/route", segment(call.vhost()), segment(name));
     let body = json!({"routing_key": routing_key, "headers": headers(call)?});
-    let told = match call.client.send("POST", &path, Some(&body))? {
-        Sent::Done(answer) => serde_json::from_slice(&answer.body).unwrap_or(Value::Null),
-        Sent::Missing(reason) => return Err(call.which_is_missing(reason)),
-    };
+    let told = call.ask(&path, &body)?;
     Ok(Output::Document(hops(&told), told))
 }
 

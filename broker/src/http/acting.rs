@@ -224,3 +224,20 @@ impl Fault {
         Self::no_entry()
     }
 }
+
+/// The visitor, who may do this with a queue, and the vhost that it is in.
+///
+/// # Errors
+/// There is no such queue, or not for this visitor, who may also lack the right.
+pub(super) async fn at_queue(
+    management: &Arc<Management>,
+    visitor: &Visitor,
+    (vhost, name): (&str, &str),
+    permission: Permission,
+) -> Result<(Arc<Actor>, Arc<Vhost>), Fault> {
+    let there = visitor.vhost(management, vhost).await?;
+    there.queue(name).ok_or_else(Fault::not_found)?;
+    let actor = visitor.actor(management, vhost).await?;
+    actor.assert(permission, &there.queue_name(name), name).await?;
+    Ok((actor, there))
+}

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use serde_json::json;
 
 use super::Management;
-use super::acting::Actor;
+use super::acting::{Actor, at_queue};
 use super::answer::{Answer, Fault, done, json};
 use super::authorization::Visitor;
 use super::lenient;
@@ -85,12 +85,9 @@ pub(super) async fn resume(
 async fn keeper(
     management: &Arc<Management>,
     visitor: &Visitor,
-    (vhost, name): (&str, &str),
+    queue: (&str, &str),
 ) -> Result<Arc<Actor>, Fault> {
-    let there = visitor.vhost(management, vhost).await?;
-    there.queue(name).ok_or_else(Fault::not_found)?;
-    let actor = visitor.actor(management, vhost).await?;
-    actor.assert(Permission::Configure, &there.queue_name(name), name).await?;
+    let (actor, _) = at_queue(management, visitor, queue, Permission::Configure).await?;
     Ok(actor)
 }
 

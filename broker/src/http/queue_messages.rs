@@ -12,7 +12,7 @@ use axum::extract::{Path, State};
 use serde_json::{Map, Value, json};
 
 use super::Management;
-use super::acting::Actor;
+use super::acting::{Actor, at_queue};
 use super::answer::{Answer, Fault, json};
 use super::authorization::Visitor;
 use super::lenient;
@@ -230,13 +230,10 @@ pub(super) async fn redrive(
 pub(super) async fn reader(
     management: &Arc<Management>,
     visitor: &Visitor,
-    (vhost, name): (&str, &str),
+    queue: (&str, &str),
 ) -> Result<Arc<Actor>, Fault> {
-    let there = visitor.vhost(management, vhost).await?;
-    there.queue(name).ok_or_else(Fault::not_found)?;
-    let actor = visitor.actor(management, vhost).await?;
-    actor.assert(Permission::Read, &there.queue_name(name), name).await?;
-    there.open_queue(name, actor.connection())?;
+    let (actor, there) = at_queue(management, visitor, queue, Permission::Read).await?;
+    there.open_queue(queue.1, actor.connection())?;
     Ok(actor)
 }
 
