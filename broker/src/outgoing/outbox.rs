@@ -129,6 +129,10 @@ impl Outbox {
 
     /// Makes room for a channel's deliveries.
     pub(crate) fn open_channel(&mut self, number: u16) -> ChannelSlot {
+        // Most connections have one channel, and a slab that grows makes room for four at first.
+        if self.channels.capacity() == 0 {
+            self.channels.reserve_exact(1);
+        }
         let slot = self.channels.insert(Ledger::new(number));
         ChannelSlot(u32::try_from(slot).unwrap_or(u32::MAX))
     }
