@@ -5,10 +5,12 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::check::{self, CheckArguments};
 use crate::config::ServeOptions;
 use crate::ctl::commands::Tool;
+use crate::dev::DevArguments;
 use crate::explain::Explained;
 use crate::password::HashingAlgorithm;
 
@@ -56,11 +58,23 @@ pub enum Command {
     },
     /// Make a running broker have what a file in YAML or JSON says, or say what that would change
     #[command(disable_help_flag = true)]
-    Apply {
-        /// As `leveret ctl help apply` says
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
-    },
+    Apply(CtlWords),
+    /// Run a broker to try things with: in memory, on this machine alone, gone when it ends
+    Dev(DevArguments),
+    /// Say why nothing moves, or where a message would go: queue NAME, connection NAME, publish EXCHANGE KEY
+    #[command(disable_help_flag = true)]
+    Explain(CtlWords),
+    /// Say which queues a message would reach: EXCHANGE [KEY]
+    #[command(disable_help_flag = true)]
+    Route(CtlWords),
+    /// Look at the messages of a queue, which stay there
+    #[command(disable_help_flag = true)]
+    Peek(CtlWords),
+    /// Bring dead letters of a queue back to where they died
+    #[command(disable_help_flag = true)]
+    Redrive(CtlWords),
+    /// Check a running broker for Nagios and its like: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+    Check(Box<CheckArguments>),
     /// Check the stored messages of a broker that is not running
     Verify {
         /// Its data directory
@@ -69,6 +83,41 @@ pub enum Command {
         #[arg(long)]
         salvage: bool,
     },
+}
+
+/// What a command of `ctl` is called with that has a name of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct CtlWords {
+    /// As `leveret ctl help COMMAND` says
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+impl Command {
+    /// The program's name and the words, if this is a command of `ctl`.
+    #[must_use]
+    pub fn for_ctl(&self) -> Option<(Option<&str>, Vec<OsString>)> {
+        let (name, words) = match self {
+            Self::Ctl { program, arguments } => {
+                return Some((program.as_deref(), arguments.clone()));
+            }
+            Self::Apply(words) => ("apply", words),
+            Self::Explain(words) => ("explain", words),
+            Self::Route(words) => ("route", words),
+            Self::Peek(words) => ("peek", words),
+            Self::Redrive(words) => ("redrive", words),
+            Self::Server(_)
+            | Self::Healthcheck { .. }
+            | Self::HashPassword { .. }
+            | Self::Config { .. }
+            | Self::Auth { .. }
+            | Self::Check(_)
+            | Self::Dev(_)
+            | Self::Verify { .. } => return None,
+        };
+        let words = std::iter::once(name.into()).chain(words.arguments.iter().cloned());
+        Some((None, words.collect()))
+    }
 }
 
 /// What to say of users.
@@ -134,6 +183,20 @@ pub fn parse<C: Subcommand + From<Command>>(
     }
     let line = CommandLine::<C>::try_parse_from(arguments)?;
     Ok(line.command.unwrap_or_else(|| Command::Server(line.serve).into()))
+}
+
+/// Prints a mistake, or the help that was asked for. The exit code: that of `check` has a meaning.
+#[must_use]
+pub fn mistaken(mistake: &clap::Error, arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    // Whoever reads it may have gone.
+    let _ = mistake.print();
+    let is_check = arguments.into_iter().nth(1).is_some_and(|word| word == "check");
+    match u8::try_from(mistake.exit_code()) {
+        Ok(0) => 0,
+        _ if is_check => check::UNKNOWN,
+        Ok(code) => code,
+        Err(_) => 2,
+    }
 }
 
 fn algorithm(name: &str) -> Result<HashingAlgorithm, &'static str> {
@@ -215,6 +278,35 @@ mod tests {
         for program in ["rabbitmqctl", "rabbitmq-diagnostics", "rabbitmq-plugins"] {
             let line = format!("/usr/bin/{program} -q ping");
             assert_eq!(parsed(&line), ctl(Some(program), &["-q", "ping"]), "{program}");
+        }
+    }
+
+    #[test]
+    fn some_commands_of_ctl_have_a_name_of_their_own() {
+        for (line, expected) in [
+            ("leveret explain -p v queue q", vec!["explain", "-p", "v", "queue", "q"]),
+            ("leveret route x a.b --header a=b", vec!["route", "x", "a.b", "--header", "a=b"]),
+            ("leveret peek q --help", vec!["peek", "q", "--help"]),
+            ("leveret redrive q --dry-run", vec!["redrive", "q", "--dry-run"]),
+            ("leveret apply -f x", vec!["apply", "-f", "x"]),
+        ] {
+            let command = parsed(line).unwrap();
+            let (program, words) = command.for_ctl().unwrap();
+            assert_eq!((program, words), (None, expected.iter().map(OsString::from).collect()));
+        }
+    }
+
+    #[test]
+    fn checks_have_levels_and_their_mistakes_are_unknown() {
+        let line = "leveret check queues --queue q --messages-warning 5 --disk-critical 2GB";
+        assert!(matches!(parsed(line), Ok(Command::Check(_))));
+        for mistake in
+            ["check nothing", "check disk --disk-critical x", "check queues --age-warning 5"]
+        {
+            let words = || format!("leveret {mistake}");
+            let words = words().split(' ').map(OsString::from).collect::<Vec<_>>();
+            let error = parse::<Command>(words.clone()).unwrap_err();
+            assert_eq!(mistaken(&error, words), check::UNKNOWN, "{mistake}");
         }
     }
 

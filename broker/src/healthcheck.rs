@@ -80,7 +80,15 @@ pub async fn check(config: &Config) -> Result<(), HealthError> {
 /// # Errors
 /// The broker is not healthy.
 pub async fn check_port(port: u16) -> Result<(), HealthError> {
-    check_amqp((Ipv4Addr::LOCALHOST, port).into(), PATIENCE).await
+    check_at((Ipv4Addr::LOCALHOST, port).into()).await
+}
+
+/// The same at an address.
+///
+/// # Errors
+/// The broker is not healthy.
+pub async fn check_at(address: SocketAddr) -> Result<(), HealthError> {
+    check_amqp(address, PATIENCE).await
 }
 
 /// Where a listener can be reached that listens on every address.

@@ -14,6 +14,8 @@ pub mod logging;
 pub mod healthcheck;
 pub mod explain;
 pub mod ctl;
+pub mod check;
+pub mod dev;
 pub mod server;
 mod systemd;
 mod http;

@@ -11,7 +11,7 @@ use leveret::cli::{self, AuthCommand, ConfigCommand};
 use leveret::config::{self, Config, ServeOptions};
 use leveret::explain::{self, Explained};
 use leveret::password::{self, HashingAlgorithm};
-use leveret::{ctl, healthcheck, logging, server};
+use leveret::{check, ctl, dev, healthcheck, logging, server};
 use leveret_bench::BenchArguments;
 use leveret_storage::messages;
 use tracing::warn;
@@ -36,30 +36,35 @@ impl From<cli::Command> for Command {
 
 fn main() -> ExitCode {
     match cli::parse(std::env::args_os()) {
-        Ok(Command::Broker(cli::Command::Ctl { program, arguments })) => {
-            ExitCode::from(ctl::run(program.as_deref(), arguments, environment))
-        }
-        Ok(Command::Broker(cli::Command::Apply { arguments })) => {
-            let words = std::iter::once("apply".into()).chain(arguments);
-            ExitCode::from(ctl::run(None, words, environment))
-        }
-        Ok(Command::Broker(command)) => exit_code(act(command)),
+        Ok(Command::Broker(command)) => of_broker(command),
         Ok(Command::Bench(arguments)) => leveret_bench::run_command(&arguments),
-        Err(mistake) => mistake.exit(),
+        Err(mistake) => ExitCode::from(cli::mistaken(&mistake, std::env::args_os())),
     }
 }
 
+/// Commands with exit codes of their own, and all others.
+fn of_broker(command: cli::Command) -> ExitCode {
+    if let Some((program, words)) = command.for_ctl() {
+        return ExitCode::from(ctl::run(program, words, environment));
+    }
+    if let cli::Command::Check(asked) = &command {
+        return ExitCode::from(check::run(asked, environment));
+    }
+    exit_code(act(command))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "those with codes of their own are done")]
 fn act(command: cli::Command) -> Outcome {
     match command {
         cli::Command::Server(options) => serve(&options),
+        cli::Command::Dev(asked) => dev::run(&asked, environment),
         cli::Command::Healthcheck { port } => check_health(port),
         cli::Command::Config { command: ConfigCommand::Check { file } } => check_config(file),
         cli::Command::Config { command: ConfigCommand::Get { key } } => print_value(&key),
         cli::Command::HashPassword { password, algorithm } => hash_password(algorithm, password),
         cli::Command::Auth { command: AuthCommand::Explain(asked) } => explain(&asked),
         cli::Command::Verify { directory, salvage } => verify(&directory, salvage),
-        // These have exit codes of their own.
-        cli::Command::Ctl { .. } | cli::Command::Apply { .. } => Ok(()),
+        _ => Ok(()),
     }
 }
 

@@ -5,8 +5,10 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod checks;
 mod commands;
 mod definitions;
+mod dev;
 
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -51,8 +53,12 @@ fn ctl(words: &[&str]) -> Printed {
 }
 
 fn ctl_over(socket: &str, words: &[&str]) -> Printed {
-    let line: Vec<&str> = ["ctl", "--socket", socket].iter().chain(words).copied().collect();
-    let ended = run_leveret(&line);
+    run(&["ctl", "--socket", socket].iter().chain(words).copied().collect::<Vec<_>>())
+}
+
+/// Runs `leveret` with these words.
+fn run(words: &[&str]) -> Printed {
+    let ended = run_leveret(words);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     Printed {
         out: text(ended.stdout),

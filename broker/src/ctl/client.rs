@@ -28,7 +28,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// Where the broker is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// On this machine; whoever may open this may do everything.
     Socket(PathBuf),
     /// There, for this user and password.
@@ -37,7 +37,7 @@ pub(super) enum Place {
 
 impl Place {
     /// Reads a URL that may have a user and a password before its host.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         let (login, rest) = match rest.rsplit_once('@') {
             Some((login, rest)) => (decoded(login)?, rest),
@@ -63,7 +63,7 @@ fn decoded(text: &str) -> Option<String> {
 }
 
 /// A segment of a path, so that nothing in it means anything.
-pub(super) fn segment(text: &str) -> String {
+pub(crate) fn segment(text: &str) -> String {
     let plain = |octet: &u8| octet.is_ascii_alphanumeric() || b"-._~".contains(octet);
     let octet = |octet: u8| match plain(&octet) {
         true => char::from(octet).to_string(),
@@ -73,7 +73,7 @@ pub(super) fn segment(text: &str) -> String {
 }
 
 /// See the module documentation.
-pub(super) struct Client {
+pub(crate) struct Client {
     place: Place,
     patience: Duration,
     runtime: Runtime,
@@ -81,14 +81,14 @@ pub(super) struct Client {
 
 impl Client {
     /// One that waits so long for each answer.
-    pub(super) fn new(place: Place, patience: Duration) -> Result<Self, Failed> {
+    pub(crate) fn new(place: Place, patience: Duration) -> Result<Self, Failed> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failed::refused(error.to_string()))?;
         Ok(Self { place, patience, runtime })
     }
 
     /// Asks for what is at a path below `/api`, whatever becomes of it.
-    pub(super) fn ask(
+    pub(crate) fn ask(
         &self,
         method: &str,
         path: &str,
@@ -148,7 +148,7 @@ impl Client {
     ///
     /// # Errors
     /// The broker cannot be reached, or says no.
-    pub(super) fn get(&self, path: &str) -> Result<Value, Failed> {
+    pub(crate) fn get(&self, path: &str) -> Result<Value, Failed> {
         let response = self.ask("GET", path, None)?;
         let value = serde_json::from_slice(&response.body);
         match response.status {
@@ -161,7 +161,7 @@ impl Client {
     ///
     /// # Errors
     /// As there; what is not there is no error.
-    pub(super) fn send(
+    pub(crate) fn send(
         &self,
         method: &str,
         path: &str,
@@ -175,7 +175,7 @@ impl Client {
     ///
     /// # Errors
     /// As there.
-    pub(super) fn send_for(
+    pub(crate) fn send_for(
         &self,
         method: &str,
         path: &str,
@@ -184,8 +184,18 @@ impl Client {
         sent(self.ask_for(method, path, None, why)?)
     }
 
+    /// Waits for something else, as long as that takes.
+    pub(crate) fn wait<T>(&self, task: impl Future<Output = T>) -> T {
+        self.runtime.block_on(task)
+    }
+
+    /// Where the broker is.
+    pub(crate) const fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// The broker's name in what is told of it.
-    pub(super) fn server(&self) -> String {
+    pub(crate) fn server(&self) -> String {
         match &self.place {
             Place::Socket(path) => path.display().to_string(),
             Place::Url(url, _) => url.authority(),
@@ -194,7 +204,7 @@ impl Client {
 }
 
 /// What became of something that was to be done.
-pub(super) enum Sent {
+pub(crate) enum Sent {
     /// It was.
     Done(Response),
     /// There is nothing to do it with, or to, as the broker says.
@@ -228,7 +238,7 @@ fn reason(response: &Response) -> String {
 }
 
 /// What the broker says no with.
-pub(super) fn refusal(response: &Response) -> Failed {
+pub(crate) fn refusal(response: &Response) -> Failed {
     match response.status {
         404 => Failed::Plain(reason(response), DATA),
         _ => Failed::refused(reason(response)),
@@ -236,7 +246,7 @@ pub(super) fn refusal(response: &Response) -> Failed {
 }
 
 /// Where the socket of the broker is that has this data directory.
-pub(super) fn socket_in(directory: &OsStr) -> PathBuf {
+pub(crate) fn socket_in(directory: &OsStr) -> PathBuf {
     Path::new(directory).join("leveret.sock")
 }
 

@@ -12,28 +12,13 @@ use serde_json::Value;
 
 use super::commands::Call;
 use super::failure::{Failed, UNAVAILABLE};
+use super::fields::{flag, list, number, text};
 use super::show::Output;
 
 type Done = Result<Output, Failed>;
 
 /// How long a listener may take to accept.
 const CONNECT: Duration = Duration::from_secs(5);
-
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number(value: &Value, name: &str) -> u64 {
-    value.get(name).and_then(Value::as_u64).unwrap_or_default()
-}
-
-fn flag(value: &Value, name: &str) -> bool {
-    value.get(name).and_then(Value::as_bool).unwrap_or_default()
-}
-
-fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
-    value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-}
 
 /// The broker as it stands in the list of nodes.
 fn node(call: &Call<'_>) -> Result<Value, Failed> {

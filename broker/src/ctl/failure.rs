@@ -5,21 +5,21 @@
 use crate::http_client::HttpError;
 
 /// The command line makes no sense.
-pub(super) const USAGE: u8 = 64;
+pub(crate) const USAGE: u8 = 64;
 /// What was given, or what it names, cannot be used.
-pub(super) const DATA: u8 = 65;
+pub(crate) const DATA: u8 = 65;
 /// There is no such user.
-pub(super) const NO_USER: u8 = 67;
+pub(crate) const NO_USER: u8 = 67;
 /// The broker cannot be reached, or says no.
-pub(super) const UNAVAILABLE: u8 = 69;
+pub(crate) const UNAVAILABLE: u8 = 69;
 /// It is there already, or the broker has met a fault.
-pub(super) const SOFTWARE: u8 = 70;
+pub(crate) const SOFTWARE: u8 = 70;
 /// It took too long.
-pub(super) const LATE: u8 = 75;
+pub(crate) const LATE: u8 = 75;
 
 /// See the module documentation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failed {
+pub(crate) enum Failed {
     /// What was typed does not make a command; usage is printed behind it.
     Usage(String, u8),
     /// Printed behind "Error:".
@@ -30,17 +30,17 @@ pub(super) enum Failed {
 
 impl Failed {
     /// What was typed cannot be used.
-    pub(super) fn usage(reason: impl Into<String>) -> Self {
+    pub(crate) fn usage(reason: impl Into<String>) -> Self {
         Self::Usage(reason.into(), USAGE)
     }
 
     /// The broker says no.
-    pub(super) fn refused(reason: impl Into<String>) -> Self {
+    pub(crate) fn refused(reason: impl Into<String>) -> Self {
         Self::Refused(reason.into(), UNAVAILABLE)
     }
 
     /// The exit code.
-    pub(super) fn code(&self) -> u8 {
+    pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Usage(_, code) | Self::Refused(_, code) | Self::Plain(_, code) => *code,
         }

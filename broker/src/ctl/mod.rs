@@ -2,7 +2,7 @@
 //! `rabbitmq-queues`, `rabbitmq-plugins` and `rabbitmq-upgrade`.
 //!
 //! Called by `main`. A command asks the management API of a broker, over the socket in its data directory
-//! or a URL (`client`). `grammar` reads what was typed, `table` has the commands, `commands` says what one
+//! or a URL (`whom`, `client`). `grammar` reads what was typed, `table` has the commands, `commands` says what one
 //! is and does; those that are more than a question are in `users`, `operation`, `definitions`,
 //! `apply`, `diagnostics` and `plugins`; `show` has the formats, `failure` the exit codes. Stays true: texts and
 //! codes are RabbitMQ's, because scripts look at them; nothing of the broker is in this process.
@@ -12,10 +12,12 @@
     reason = "of values of JSON, and of failures, those that are not meant are passed on as they are"
 )]
 
-mod failure;
+pub(crate) mod failure;
 mod grammar;
 mod show;
-mod client;
+pub(crate) mod client;
+pub(crate) mod fields;
+pub(crate) mod whom;
 pub(crate) mod commands;
 mod bodies;
 mod users;
@@ -31,17 +33,13 @@ mod looking;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use self::client::{Client, Place, socket_in};
+use self::client::Client;
 use self::commands::{Act, Call, Command, Tool};
 use self::failure::{Failed, USAGE};
 use self::grammar::Line;
 use self::show::{Formatter, Output};
-use crate::config::{Config, ServeOptions};
-
-/// How long an answer may take unless somebody says.
-const PATIENCE: Duration = Duration::from_secs(60);
+use self::whom::Whom;
 
 /// Carries out what follows the name of a program. The exit code.
 pub fn run(
@@ -128,29 +126,18 @@ fn act(call: &Call<'_>, formatter: Formatter) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A client of the broker that is meant: by a URL, a socket, or the data directory that the
-/// configuration says.
+/// A client of the broker that is meant.
 fn client(line: &Line, environment: impl Fn(&str) -> Option<String>) -> Result<Client, Failed> {
     let seconds = line.value("timeout").map(|text| text.parse::<u64>());
-    let seconds = seconds.transpose().map_err(|_| Failed::usage("Invalid timeout"))?;
-    let patience = seconds.filter(|seconds| *seconds > 0).map_or(PATIENCE, Duration::from_secs);
-    let url = line.value("url").map(str::to_owned).or_else(|| environment("LEVERET_URL"));
-    let place = match (url, line.value("socket")) {
-        (Some(url), _) => Place::parse(&url).ok_or_else(|| Failed::usage("--url is no URL"))?,
-        (None, Some(socket)) => Place::Socket(PathBuf::from(socket)),
-        (None, None) => Place::Socket(socket_in(data_dir(line, environment).as_os_str())),
+    let path = |option| line.value(option).map(PathBuf::from);
+    let whom = Whom {
+        url: line.value("url").map(str::to_owned),
+        socket: path("socket"),
+        data_dir: path("data-dir"),
+        config: path("config"),
+        timeout: seconds.transpose().map_err(|_| Failed::usage("Invalid timeout"))?,
     };
-    Client::new(place, patience)
-}
-
-fn data_dir(line: &Line, environment: impl Fn(&str) -> Option<String>) -> PathBuf {
-    if let Some(directory) = line.value("data-dir") {
-        return PathBuf::from(directory);
-    }
-    let options =
-        ServeOptions { config: line.value("config").map(PathBuf::from), ..ServeOptions::default() };
-    // A configuration that cannot be read does not keep anybody from asking.
-    Config::load(&options, environment).map_or_else(|_| PathBuf::from("data"), |read| read.data_dir)
+    whom.client(environment)
 }
 
 /// Prints what went wrong as RabbitMQ does; its exit code.
