@@ -220,9 +220,15 @@ pub(crate) fn read_format(directory: &Path) -> Result<Option<StoreId>, StorageEr
 
 /// Makes a new store of an empty directory.
 fn initialise(directory: &Path) -> Result<StoreId, StorageError> {
-    let path = directory.join(FORMAT_FILE);
-    refuse_foreign_content(directory, &path)?;
+    refuse_foreign_content(directory, &directory.join(FORMAT_FILE))?;
     let store = StoreId::random();
+    write_format(directory, &store)?;
+    Ok(store)
+}
+
+/// Says of a directory which format it has and which store it is.
+pub(crate) fn write_format(directory: &Path, store: &StoreId) -> Result<(), StorageError> {
+    let path = directory.join(FORMAT_FILE);
     let temporary = directory.join("FORMAT.tmp");
     let text = format!("# leveret data directory\nformat = {FORMAT_VERSION}\nstore = {store}\n");
     File::create(&temporary)
@@ -232,8 +238,7 @@ fn initialise(directory: &Path) -> Result<StoreId, StorageError> {
         })
         .and_then(|()| fs::rename(&temporary, &path))
         .map_err(|error| StorageError::io("write", &path, error))?;
-    sync_directory(directory)?;
-    Ok(store)
+    sync_directory(directory)
 }
 
 /// Definitions without a `FORMAT` file have lost it; starting anew over them

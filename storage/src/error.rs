@@ -89,6 +89,15 @@ pub enum StorageError {
         /// What was found at each export's path.
         exports: String,
     },
+    /// Messages are in a store that cannot be copied while it is used.
+    #[error(
+        "messages can be backed up from a running broker only where they are in the message log \
+         ('message_store = log'); {path} was not written"
+    )]
+    NoBackup {
+        /// Where the backup was to be.
+        path: PathBuf,
+    },
     /// An earlier write or fsync failed. What was proposed since is not durable
     /// and a retry could report as durable what is not, so the store takes no
     /// more changes until the process has been started anew.

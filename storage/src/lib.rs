@@ -32,6 +32,9 @@ pub mod messages;
 pub mod spill;
 pub mod metadata;
 
+mod backup;
+pub use backup::back_up;
+
 mod error;
 pub use error::StorageError;
 

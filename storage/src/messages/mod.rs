@@ -30,6 +30,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 
 mod batch;
 mod contents;
@@ -113,6 +114,15 @@ pub trait MessageStore: fmt::Debug + Send + Sync {
 
     /// What it holds and has done.
     fn statistics(&self) -> Statistics;
+
+    /// Copies everything that is durable now into the data directory of a backup, on the same file
+    /// system, while the store goes on. Blocks.
+    ///
+    /// # Errors
+    /// The system refuses, or the store has no way to do it ([`StorageError::NoBackup`]).
+    fn copy_into(&self, directory: &Path) -> Result<(), StorageError> {
+        Err(StorageError::NoBackup { path: directory.to_owned() })
+    }
 
     /// Makes everything durable and ends the store. Blocks. Later appends are dropped and never
     /// become durable. Calling it twice is no error.

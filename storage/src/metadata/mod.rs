@@ -19,7 +19,7 @@
 use std::fmt;
 
 mod epoch;
-mod export;
+pub(crate) mod export;
 mod key;
 mod memory;
 mod proposal;

@@ -9,7 +9,7 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -200,6 +200,14 @@ pub(crate) trait Files: fmt::Debug + Send + Sync {
     /// # Errors
     /// The system's.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Whether a file has another name beside this one: somebody keeps it as it is.
+    ///
+    /// # Errors
+    /// The system's.
+    fn is_kept(&self, path: &Path) -> io::Result<bool> {
+        Ok(fs::metadata(path)?.nlink() > 1)
+    }
 
     /// Returns when new names, renames and removals in a directory survive a power failure.
     ///

@@ -29,10 +29,13 @@ impl Stock {
     /// # Errors
     /// The system's.
     pub(crate) fn recycle(&self, path: &Path, shared: &Shared) -> io::Result<()> {
+        // What a backup still reads is left to it.
+        let is_kept = shared.files.is_kept(path)?;
         let mut state = self.state.lock();
         let is_short = state.is_tight || state.is_full;
-        let becomes_spare = state.spare == Spare::Missing && !state.is_ended;
-        let becomes_used = state.used == Spare::Missing && !is_short && !state.is_ended;
+        let is_of_use = !is_kept && !state.is_ended;
+        let becomes_spare = state.spare == Spare::Missing && is_of_use;
+        let becomes_used = state.used == Spare::Missing && !is_short && is_of_use;
         if becomes_spare {
             state.spare = Spare::InHand;
         } else if becomes_used {

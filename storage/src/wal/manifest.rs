@@ -317,7 +317,7 @@ impl Manifest {
 }
 
 /// Writes a whole manifest in the place of the one there is.
-fn write(
+pub(super) fn write(
     directory: &Path,
     store: &[u8; 16],
     contents: &Contents,

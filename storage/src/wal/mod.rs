@@ -56,6 +56,7 @@ mod keeper;
 mod stored;
 mod appender;
 mod side;
+mod copying;
 mod survey;
 mod repair;
 mod salvage;
@@ -326,6 +327,15 @@ impl Wal {
     /// There is no room, or the system refuses.
     pub fn begin_side(&self, is_short: bool) -> Result<SideSegment, Trouble> {
         SideSegment::begin(&self.shared, is_short)
+    }
+
+    /// Copies the log into an empty directory on the same file system while it goes on: what was
+    /// written until now is in the copy. Blocks.
+    ///
+    /// # Errors
+    /// The system's, also for want of a second name for a file.
+    pub fn copy_into(&self, directory: &Path) -> Result<(), StorageError> {
+        copying::copy(&self.shared, directory)
     }
 
     /// Makes the files that are ready for what comes next no longer than they need to be. For a log

@@ -203,6 +203,14 @@ impl MessageStore for Log {
         statistics
     }
 
+    fn copy_into(&self, directory: &Path) -> Result<(), StorageError> {
+        let directory = directory.join(DIRECTORY);
+        std::fs::create_dir(&directory)
+            .map_err(|error| StorageError::io("create", &directory, error))?;
+        self.shared.sync()?;
+        self.shared.wal.copy_into(&directory)
+    }
+
     fn close(&self) -> Result<(), StorageError> {
         let mut threads = self.threads.lock();
         if let Threads::Running(running) = &mut *threads {
