@@ -73,6 +73,16 @@ pub enum Command {
     /// Bring dead letters of a queue back to where they died
     #[command(disable_help_flag = true)]
     Redrive(CtlWords),
+    /// Copy everything that a running broker keeps into a file
+    #[command(disable_help_flag = true)]
+    Backup(CtlWords),
+    /// Make a data directory of a backup
+    Restore {
+        /// What `leveret backup` wrote
+        file: PathBuf,
+        /// The data directory, which is not there yet or is empty
+        directory: PathBuf,
+    },
     /// Check a running broker for Nagios and its like: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
     Check(Box<CheckArguments>),
     /// Check the stored messages of a broker that is not running
@@ -106,6 +116,7 @@ impl Command {
             Self::Route(words) => ("route", words),
             Self::Peek(words) => ("peek", words),
             Self::Redrive(words) => ("redrive", words),
+            Self::Backup(words) => ("backup", words),
             Self::Server(_)
             | Self::Healthcheck { .. }
             | Self::HashPassword { .. }
@@ -113,6 +124,7 @@ impl Command {
             | Self::Auth { .. }
             | Self::Check(_)
             | Self::Dev(_)
+            | Self::Restore { .. }
             | Self::Verify { .. } => return None,
         };
         let words = std::iter::once(name.into()).chain(words.arguments.iter().cloned());
@@ -263,8 +275,13 @@ mod tests {
         let directory = PathBuf::from("/d");
         let verify = Command::Verify { directory: directory.clone(), salvage: false };
         assert_eq!(parsed("leveret verify /d"), Ok(verify));
-        let salvage = Command::Verify { directory, salvage: true };
+        let salvage = Command::Verify { directory: directory.clone(), salvage: true };
         assert_eq!(parsed("leveret verify --salvage /d"), Ok(salvage));
+        let restore = Command::Restore { file: "/f".into(), directory };
+        assert_eq!(parsed("leveret restore /f /d"), Ok(restore));
+        let backup = parsed("leveret backup --url http://h /f").unwrap();
+        let words = ["backup", "--url", "http://h", "/f"].map(OsString::from).to_vec();
+        assert_eq!(backup.for_ctl(), Some((None, words)));
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod explain;
 pub mod ctl;
 pub mod check;
 pub mod dev;
+pub mod backup;
 pub mod server;
 mod systemd;
 mod http;

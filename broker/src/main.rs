@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use leveret::backup;
 use leveret::cli::{self, AuthCommand, ConfigCommand};
 use leveret::config::{self, Config, ServeOptions};
+use leveret::ctl::progress::{self, Progress};
 use leveret::explain::{self, Explained};
 use leveret::password::{self, HashingAlgorithm};
 use leveret::{check, ctl, dev, healthcheck, logging, server};
@@ -64,6 +66,7 @@ fn act(command: cli::Command) -> Outcome {
         cli::Command::HashPassword { password, algorithm } => hash_password(algorithm, password),
         cli::Command::Auth { command: AuthCommand::Explain(asked) } => explain(&asked),
         cli::Command::Verify { directory, salvage } => verify(&directory, salvage),
+        cli::Command::Restore { file, directory } => restore(&file, &directory),
         _ => Ok(()),
     }
 }
@@ -94,6 +97,18 @@ fn verify(directory: &Path, salvage: bool) -> Outcome {
         true => Ok(()),
         false => Err("stored messages may be missing".into()),
     }
+}
+
+#[expect(clippy::print_stdout, reason = "the report is what was asked for")]
+fn restore(file: &Path, directory: &Path) -> Outcome {
+    let all = std::fs::metadata(file).map(|metadata| metadata.len()).ok();
+    let mut progress = Progress::new("restore");
+    let told = &mut |done| progress.tell(done, all, progress::bytes);
+    let restored = backup::restore::restore(file, directory, told)?;
+    drop(progress);
+    println!("{}\n{}", restored.about, restored.report);
+    println!("start it with: leveret --data-dir {}", directory.display());
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the explanation is what was asked for")]

@@ -31,7 +31,7 @@ use crate::http::{self, Door, Listening, LocalSocket, Management};
 use crate::logging::LogControl;
 use crate::metrics;
 use crate::resources;
-use crate::startup;
+use crate::startup::{self, Started};
 use crate::stores::end_process;
 use crate::systemd::ServiceManager;
 use crate::tls::{Tls, TlsError};
@@ -115,7 +115,7 @@ async fn serve(config: Config, log: LogControl, read_again: ReadAgain) -> Result
     }
     let connections = TaskTracker::new();
     listening.extend(listen_to_clients(&config, tls.as_ref(), &broker, &connections)?);
-    let (management, certificates) = manage(&config, tls.as_ref(), &broker, listening)?;
+    let (management, certificates) = manage(&config, tls.as_ref(), &started, listening)?;
     // Until the end: its file goes with it.
     let _local_socket = manage_locally(&config, &management);
     tokio::spawn(Arc::clone(broker.timer()).run());
@@ -152,7 +152,7 @@ async fn serve(config: Config, log: LogControl, read_again: ReadAgain) -> Result
 fn manage(
     config: &Config,
     amqp_tls: Option<&Arc<Tls>>,
-    broker: &Arc<Broker>,
+    started: &Started,
     mut listening: Vec<Listening>,
 ) -> Result<(Arc<Management>, Option<Arc<Tls>>), Error> {
     let (settings, mut doors, mut own_tls) = (&config.management, Vec::new(), None);
@@ -173,7 +173,7 @@ fn manage(
         own_tls = Some(tls);
     }
     let certificates = amqp_tls.into_iter().chain(&own_tls).map(Arc::clone).collect();
-    let management = Management::new(Arc::clone(broker), config, listening, certificates);
+    let management = Management::new(started, config, listening, certificates);
     for door in doors {
         tokio::spawn(http::serve(door, Arc::clone(&management)));
     }

@@ -16,6 +16,7 @@ use thiserror::Error;
 use tracing::{info, warn};
 
 use crate::auth::{BackendError, Logins, SeedError, Users, seed_if_empty};
+use crate::backup;
 use crate::broker::Broker;
 use crate::clock;
 use crate::config::Config;
@@ -53,6 +54,9 @@ pub(crate) enum Error {
     /// The definitions that the configuration names cannot be loaded.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// What is left of a backup cannot be removed.
+    #[error("cannot remove what is left of a backup: {0}")]
+    Backup(#[from] std::io::Error),
     /// A definition makes no sense.
     #[error("the stored definition of {0} cannot be used: {1}")]
     Unusable(ResourceName, String),
@@ -63,6 +67,8 @@ pub(crate) enum Error {
 pub(crate) struct Started {
     /// The broker.
     pub broker: Arc<Broker>,
+    /// What backups of it are made of.
+    pub backups: Arc<backup::Source>,
     store: Store,
 }
 
@@ -94,6 +100,7 @@ pub(crate) fn start(config: &Config) -> Result<Started, Error> {
         true => leaving::finish(&stored, &snapshot, &definitions, &messages)?,
         false => (snapshot, stored),
     };
+    let backups = backup::Source::new(&store, Arc::clone(&definitions), Arc::clone(&messages))?;
     let policies = parameters::policies(&snapshot)?;
     let loopback_users = &config.authentication.loopback_users;
     let topics = parameters::topic_permissions(&snapshot)?;
@@ -132,7 +139,7 @@ pub(crate) fn start(config: &Config) -> Result<Started, Error> {
     restore_policies(&broker, policies)?;
     restore(&broker, &stored, recovered, doubted_ms)?;
     import::load(&config.load_definitions, &broker, &snapshot)?;
-    Ok(Started { broker, store })
+    Ok(Started { broker, backups: Arc::new(backups), store })
 }
 
 /// The highest queue number that anything stored still knows. New queues must be above it: the

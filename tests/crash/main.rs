@@ -44,4 +44,5 @@ mod disk_full;
 mod directory;
 mod newer;
 mod vhost_deleted;
+mod backup;
 mod verify;

@@ -18,7 +18,9 @@ use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use super::failure::{DATA, Failed};
-use crate::http_client::{HttpClient, HttpError, Response, Times, converse};
+use crate::http_client::{
+    self, Conversation, HttpClient, HttpError, Response, Take, Times, converse,
+};
 use crate::url::Url;
 
 /// The longest answer, in bytes: definitions of a million queues.
@@ -104,6 +106,16 @@ impl Client {
         body: Option<&[u8]>,
         why: Option<&str>,
     ) -> Result<Response, HttpError> {
+        self.exchange(self.request(method, path, body, why)?)
+    }
+
+    fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&[u8]>,
+        why: Option<&str>,
+    ) -> Result<Request<Full<Bytes>>, HttpError> {
         let server = self.server();
         let unreadable =
             |error: hyper::http::Error| HttpError::Unreadable(server.clone(), error.to_string());
@@ -123,22 +135,46 @@ impl Client {
             request = request.header("x-reason", why);
         }
         let body = Full::new(Bytes::copy_from_slice(body.unwrap_or_default()));
-        self.exchange(request.body(body).map_err(unreadable)?)
+        request.body(body).map_err(unreadable)
+    }
+
+    /// Takes what there is at a path below `/api` piece by piece: `take` hears how many bytes are to come,
+    /// if that is known, and has a piece.
+    ///
+    /// # Errors
+    /// The broker cannot be reached, says no, or ends before the end; or `take` goes no further.
+    pub(super) fn download(&self, path: &str, take: Take<'_>) -> Result<(), Failed> {
+        let request = self.request("GET", path, None, None)?;
+        let answer = self.runtime.block_on(async {
+            let stream: Box<dyn Conversation> = match &self.place {
+                Place::Socket(path) => {
+                    let failed = |error: std::io::Error| {
+                        HttpError::Connect(self.server(), error.to_string())
+                    };
+                    Box::new(UnixStream::connect(path).await.map_err(failed)?)
+                }
+                Place::Url(url, _) => self.over_network(url)?.open(url).await?,
+            };
+            http_client::download(&self.server(), stream, request, self.patience, take).await
+        })?;
+        answer.map_or(Ok(()), |refused| Err(refusal(&refused)))
+    }
+
+    fn over_network(&self, url: &Url) -> Result<HttpClient, HttpError> {
+        let times = Times { connect: CONNECT.min(self.patience), request: self.patience };
+        let failed =
+            |error: http_client::RootsError| HttpError::Tls(url.authority(), error.to_string());
+        HttpClient::new(url.with_tls().then_some(None), times).map_err(failed)
     }
 
     fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response, HttpError> {
-        let times = Times { connect: CONNECT.min(self.patience), request: self.patience };
         match &self.place {
             Place::Socket(path) => self.runtime.block_on(async {
                 let late = |_| HttpError::Late(self.server(), self.patience.as_millis());
                 timeout(self.patience, over_socket(path, request)).await.map_err(late)?
             }),
             Place::Url(url, _) => {
-                let failed = |error: crate::http_client::RootsError| {
-                    HttpError::Tls(url.authority(), error.to_string())
-                };
-                let client =
-                    HttpClient::new(url.with_tls().then_some(None), times).map_err(failed)?;
+                let client = self.over_network(url)?;
                 self.runtime.block_on(client.exchange(url, request, BODY_MAX))
             }
         }

@@ -29,6 +29,8 @@ mod plugins;
 mod table;
 mod completions;
 mod looking;
+mod backing_up;
+pub mod progress;
 
 use std::ffi::OsString;
 use std::io::Write;

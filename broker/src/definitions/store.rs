@@ -128,6 +128,11 @@ impl DefinitionStore {
         Self { store, next_queue_id: AtomicU64::new(u64::from(boot_epoch) << u32::BITS) }
     }
 
+    /// The store itself, to be copied.
+    pub(crate) fn store(&self) -> &dyn MetadataStore {
+        &*self.store
+    }
+
     /// A number that no queue ever had: the count of starts, then the count within this one.
     pub(crate) fn next_queue_id(&self) -> QueueId {
         QueueId(self.next_queue_id.fetch_add(1, Ordering::Relaxed))

@@ -30,6 +30,7 @@ mod multipart;
 mod request;
 mod selecting;
 
+mod backups;
 mod bindings;
 mod broker_itself;
 mod clients;
@@ -90,10 +91,12 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::Semaphore;
 
+use crate::backup;
 use crate::broker::Broker;
 use crate::clock;
 use crate::config::{Config, Identity, Management as Settings};
 use crate::metrics;
+use crate::startup::Started;
 use crate::tls::Tls;
 
 /// Where requests of somebody come from.
@@ -119,6 +122,7 @@ pub(crate) struct Listening {
 /// See the module documentation.
 pub(crate) struct Management {
     broker: Arc<Broker>,
+    backups: Arc<backup::Source>,
     settings: Settings,
     identity: Identity,
     /// The name of the cluster, which may be given another.
@@ -137,14 +141,16 @@ pub(crate) struct Management {
 impl Management {
     /// Of a broker that listens there, with these certificates.
     pub(crate) fn new(
-        broker: Arc<Broker>,
+        started: &Started,
         config: &Config,
         listening: Vec<Listening>,
         tls: Vec<Arc<Tls>>,
     ) -> Arc<Self> {
+        let broker = Arc::clone(&started.broker);
         let metrics = metrics::Source::new(Arc::clone(&broker), &config.identity);
         Arc::new(Self {
             broker,
+            backups: Arc::clone(&started.backups),
             metrics,
             settings: config.management.clone(),
             identity: config.identity.clone(),

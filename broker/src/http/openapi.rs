@@ -125,6 +125,9 @@ fn answers(operation: &Operation) -> Value {
                 "content": {"text/event-stream": {"schema": {"type": "string"}}},
             },
         }),
+        Told::Archive => json!({
+            "200": {"description": "The archive.", "content": {"application/x-tar": {}}}
+        }),
         Told::Metrics => json!({
             "200": {
                 "description": "Metrics in the text format of Prometheus.",
@@ -240,8 +243,7 @@ mod tests {
         let options = ServeOptions { data_dir, ..ServeOptions::default() };
         let config = Config::load(&options, |_| None).unwrap();
         let started = startup::start(&config).unwrap();
-        let management =
-            Management::new(Arc::clone(&started.broker), &config, Vec::new(), Vec::new());
+        let management = Management::new(&started, &config, Vec::new(), Vec::new());
         let mut routed = BTreeSet::new();
         for (path, methods) in routes::all().paths() {
             let service =

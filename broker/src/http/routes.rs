@@ -9,10 +9,10 @@ use axum::Router;
 use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::{
-    Management, answer, bindings, broker_itself, channels, connections, consumers, definitions,
-    delayed, exchanges, health, limits, login, messages, nodes, openapi, operation, overview,
-    parameters, pausing, permissions, policies, queue_arguments, queue_messages, queues, replicas,
-    route_plans, streams, users, vhosts, why,
+    Management, answer, backups, bindings, broker_itself, channels, connections, consumers,
+    definitions, delayed, exchanges, health, limits, login, messages, nodes, openapi, operation,
+    overview, parameters, pausing, permissions, policies, queue_arguments, queue_messages, queues,
+    replicas, route_plans, streams, users, vhosts, why,
 };
 
 pub(super) type Methods = MethodRouter<Arc<Management>>;
@@ -115,6 +115,7 @@ fn of_the_broker() -> Routes {
         .route("/nodes/{node}/memory/ets/{filter}", reads(nodes::some_tables))
         .route("/events", get(streams::events))
         .route("/log", get(streams::log))
+        .route("/backup", get(backups::taken))
         .route("/rebalance/queues", post(broker_itself::rebalance))
 }
 

@@ -4,6 +4,7 @@
 //! count). Stays true: an answer comes within [`Times::request`] or not at all, and is at most
 //! [`BODY_MAX`] long, or as long as its asker says; redirections are not followed, since they would take what was asked elsewhere.
 
+mod download;
 mod roots;
 
 use std::fmt;
@@ -25,6 +26,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::url::Url;
+pub(crate) use download::{Take, download};
 pub(crate) use roots::RootsError;
 
 /// The longest answer, in bytes.
@@ -64,6 +66,11 @@ pub(crate) enum HttpError {
     #[error("the answer of {0} cannot be read: {1}")]
     Unreadable(String, String),
 }
+
+/// What HTTP is spoken over.
+pub(crate) trait Conversation: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Conversation for T {}
 
 /// See the module documentation.
 #[derive(Clone)]
@@ -139,16 +146,25 @@ impl HttpClient {
         request: Request<Full<Bytes>>,
         body_max: usize,
     ) -> Result<Response, HttpError> {
+        let stream = self.open(url).await?;
+        converse(&url.authority(), stream, request, body_max).await
+    }
+
+    /// A connection to the server of a URL.
+    ///
+    /// # Errors
+    /// It cannot be reached, or TLS comes to nothing.
+    pub(crate) async fn open(&self, url: &Url) -> Result<Box<dyn Conversation>, HttpError> {
         let socket = self.connect(url).await?;
         if !url.with_tls() {
-            return converse(&url.authority(), socket, request, body_max).await;
+            return Ok(Box::new(socket));
         }
         let failed = |reason: String| HttpError::Tls(url.authority(), reason);
         let Some(tls) = &self.tls else { return Err(failed("it is not set up".to_owned())) };
         let name =
             ServerName::try_from(url.host().to_owned()).map_err(|e| failed(e.to_string()))?;
         let session = tls.connect(name, socket).await.map_err(|e| failed(e.to_string()))?;
-        converse(&url.authority(), session, request, body_max).await
+        Ok(Box::new(session))
     }
 
     async fn connect(&self, url: &Url) -> Result<TcpStream, HttpError> {

@@ -1,7 +1,7 @@
 //! Commands that RabbitMQ has not: messages seen and moved, reasons, ways.
 
 use crate::ctl::commands::{Act, Command};
-use crate::ctl::looking;
+use crate::ctl::{backing_up, looking};
 
 /// Which messages, in every command over messages.
 const WHICH: &[&str] =
@@ -81,4 +81,5 @@ pub(super) const OURS: &[Command] = &[
         "Letting queue '{0}' in vhost '{vhost}' go on ...",
         Act::Own(looking::resume),
     ),
+    Command::new("backup", "<file> | -", (1, 1), "", Act::Own(backing_up::back_up)),
 ];

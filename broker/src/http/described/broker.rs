@@ -136,6 +136,14 @@ pub(super) const ROWS: &[Operation] = &[
     ),
     row(
         Get,
+        "/api/backup",
+        Who::Administrator,
+        Given::Nothing,
+        Told::Archive,
+        "Copies everything that the broker keeps, while it runs",
+    ),
+    row(
+        Get,
         "/api/events",
         Who::Monitor,
         Given::Nothing,

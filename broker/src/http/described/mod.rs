@@ -61,6 +61,8 @@ pub(super) enum Told {
     Stream,
     /// Metrics, as Prometheus reads them.
     Metrics,
+    /// A tar archive.
+    Archive,
 }
 
 /// One thing that can be asked.
