@@ -4,13 +4,15 @@
 //! FORMAT  definitions.export  messages/MANIFEST  messages/hot-…  messages/cold-…   as in a data directory
 //! BACKUP                                         last: what it is, as JSON
 //! ```
-//! A room of `backup`. Stays true: an archive without `BACKUP` at its end is not whole.
+//! A room of `backup`. Stays true: an archive without `BACKUP` at its end is not whole, and one whose files are not
+//! what it says is damaged.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
 /// The layout that this version writes, and the newest that it reads.
@@ -32,6 +34,8 @@ pub(crate) struct About {
     pub node: String,
     /// When it was begun, as RFC 3339.
     pub taken_at: String,
+    /// SHA-256 of what the files before this one hold, in hexadecimal.
+    pub sha256: String,
 }
 
 impl About {
@@ -39,7 +43,8 @@ impl About {
     pub(crate) fn now(node: String) -> Self {
         let taken_at = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        Self { format: FORMAT, version, node, taken_at }
+        // As long as the one that it gets.
+        Self { format: FORMAT, version, node, taken_at, sha256: hex(&Sha256::new()) }
     }
 
     fn text(&self) -> Vec<u8> {
@@ -65,11 +70,12 @@ pub(super) fn write(
     out: impl Write,
 ) -> io::Result<()> {
     let mut builder = Builder::new(out);
+    let mut sum = Sha256::new();
     for (name, length) in files {
-        let file = File::open(directory.join(name))?;
-        builder.append_data(&mut header(*length), name, file.take(*length))?;
+        let file = File::open(directory.join(name))?.take(*length);
+        builder.append_data(&mut header(*length), name, Summed { file, sum: &mut sum })?;
     }
-    let text = about.text();
+    let text = About { sha256: hex(&sum), ..about.clone() }.text();
     builder.append_data(&mut header(text.len() as u64), ABOUT, text.as_slice())?;
     builder.into_inner()?.flush()
 }
@@ -81,4 +87,23 @@ fn header(length: u64) -> Header {
     header.set_mode(0o600);
     header.set_size(length);
     header
+}
+
+/// What is read of a file goes into a sum.
+pub(super) struct Summed<'a, R> {
+    pub(super) file: R,
+    pub(super) sum: &'a mut Sha256,
+}
+
+impl<R: Read> Read for Summed<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.sum.update(buffer.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+}
+
+/// A sum so far, in hexadecimal.
+pub(super) fn hex(sum: &Sha256) -> String {
+    sum.clone().finalize().iter().map(|octet| format!("{octet:02x}")).collect()
 }

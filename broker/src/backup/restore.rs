@@ -9,9 +9,10 @@ use std::path::{Component, Path, PathBuf};
 
 use leveret_storage::messages::{Report, verify};
 use leveret_storage::{StorageError, Store};
+use sha2::{Digest, Sha256};
 use tar::{Archive, Entry};
 
-use super::archive::{ABOUT, About, FORMAT};
+use super::archive::{ABOUT, About, FORMAT, Summed, hex};
 
 /// Why nothing was restored. One line.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,9 @@ pub enum NotRestored {
     /// It was written by a later version.
     #[error("{0} has format {1}, this version reads up to {FORMAT}: use the version that made it")]
     Newer(PathBuf, u32),
+    /// Its files are not what they were.
+    #[error("{0} is damaged: its content does not match its checksum")]
+    Changed(PathBuf),
     /// Messages in it are damaged.
     #[error("{0} is damaged:\n{1}")]
     Damaged(PathBuf, Box<Report>),
@@ -116,7 +120,7 @@ fn fill(path: &Path, directory: &Path, told: &mut dyn FnMut(u64)) -> Result<Abou
     };
     let file = File::open(path).map_err(unreadable)?;
     let mut archive = Archive::new(Told { file, read: 0, told });
-    let mut about = None;
+    let (mut about, mut sum) = (None, Sha256::new());
     for entry in archive.entries().map_err(unreadable)? {
         let mut entry = entry.map_err(unreadable)?;
         let name = entry.path().map_err(unreadable)?.into_owned();
@@ -126,10 +130,14 @@ fn fill(path: &Path, directory: &Path, told: &mut dyn FnMut(u64)) -> Result<Abou
             let to = within(directory, &name);
             let to = to
                 .ok_or_else(|| NotRestored::Foreign(path.to_owned(), name.display().to_string()))?;
-            unpack(&mut entry, &to).map_err(unreadable)?;
+            unpack(&mut entry, &to, &mut sum).map_err(unreadable)?;
         }
     }
-    about.ok_or_else(|| NotRestored::CutShort(path.to_owned()))
+    let about: About = about.ok_or_else(|| NotRestored::CutShort(path.to_owned()))?;
+    match about.sha256 == hex(&sum) {
+        true => Ok(about),
+        false => Err(NotRestored::Changed(path.to_owned())),
+    }
 }
 
 fn read_about(path: &Path, entry: &mut impl Read) -> Result<About, NotRestored> {
@@ -148,14 +156,14 @@ fn within(directory: &Path, name: &Path) -> Option<PathBuf> {
         .then(|| directory.join(name))
 }
 
-fn unpack(entry: &mut Entry<'_, impl Read>, to: &Path) -> io::Result<()> {
+fn unpack(entry: &mut Entry<'_, impl Read>, to: &Path, sum: &mut Sha256) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent)?;
     }
     let expected = entry.size();
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(to)?;
-    if io::copy(entry, &mut file)? < expected {
+    if io::copy(&mut Summed { file: entry, sum }, &mut file)? < expected {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     file.flush()?;
