@@ -28,6 +28,7 @@ mod permissions;
 mod policies;
 mod queue_messages;
 mod queues;
+mod session;
 mod statistics;
 mod streams;
 mod users;
@@ -44,6 +45,7 @@ use scene::{Api, Needs, Row};
 /// Every concept and its rows, in reading order.
 const CONCEPTS: &[(&str, &[Row])] = &[
     ("access", access::ROWS),
+    ("session", session::ROWS),
     ("lists", lists::ROWS),
     ("users", users::ROWS),
     ("vhosts", vhosts::ROWS),

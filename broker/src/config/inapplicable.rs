@@ -113,7 +113,6 @@ const PREFIXES: &[&str] = &[
     "management.listener.server",
     "management.listener.ssl",
     "management.listener.ssl_opts",
-    "management.login_session_timeout",
     "management.oauth_authorization_endpoint_params",
     "management.oauth_client_id",
     "management.oauth_client_secret",

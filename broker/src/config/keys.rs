@@ -14,7 +14,7 @@ use leveret_storage::messages::{Engine, FsyncPolicy};
 use super::types::{
     ADDRESS, BACKLOG, BOOLEAN, CHANNELS, COUNT, DIRECTORY, ENGINE, FRAME_MAX, FSYNC_POLICY,
     HASHING, IMPORT_BACKEND, INITIAL_FRAME_MAX, LIMIT, LISTENER, LOG_FILTER, MECHANISM,
-    MESSAGE_SIZE, MILLISECONDS, MULTIPLE, Mechanism, NAME, NAMES, NONE, PATTERN, PORT,
+    MESSAGE_SIZE, MILLISECONDS, MINUTES, MULTIPLE, Mechanism, NAME, NAMES, NONE, PATTERN, PORT,
     PORT_OR_NONE, RATIO, SECONDS, SIZE, TEXT, Type,
 };
 use super::types_auth::{
@@ -483,6 +483,9 @@ keys! {
         "management.ssl.honor_cipher_order", BOOLEAN, Example("false");
     /// What stands before /api in every path.
     MANAGEMENT_PATH_PREFIX: String = "management.path_prefix", TEXT, Example("/rabbit");
+    /// How long whoever signed in at the page stays so without using it, in minutes.
+    MANAGEMENT_SESSION_TIMEOUT: Duration =
+        "management.login_session_timeout", MINUTES, Default("480");
     /// The largest body of a request, in bytes. Files of definitions are the largest.
     MANAGEMENT_BODY_MAX: usize = "management.http.max_body_size", MESSAGE_SIZE, Default("20000000");
     /// Leaves out how much is going on, and has only what there is.

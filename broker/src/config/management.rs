@@ -20,6 +20,8 @@ pub struct Management {
     pub tls: Option<(SocketAddr, TlsOptions)>,
     /// What stands before `/api`: nothing, or a path without a slash at its end.
     pub path_prefix: String,
+    /// How long a session of the page lasts without being used.
+    pub session_timeout: Duration,
     /// The largest body of a request, in bytes.
     pub body_max: usize,
     /// Only what there is is told, and not how much is going on.
@@ -55,6 +57,7 @@ impl Management {
             tcp,
             tls: tls.map(|at| Ok((at, TlsOptions::of_management(settings)?))).transpose()?,
             path_prefix: slashed(&prefix),
+            session_timeout: settings.get(&keys::MANAGEMENT_SESSION_TIMEOUT)?,
             body_max: settings.get(&keys::MANAGEMENT_BODY_MAX)?,
             disable_stats,
             sample_every: (!disable_stats).then_some(every),

@@ -92,6 +92,11 @@ pub(super) const NONE: Type<()> =
 pub(super) const SECONDS: Type<u16> =
     Type { name: "a number of seconds up to 65535", parse: |text| text.parse().ok() };
 
+pub(super) const MINUTES: Type<Duration> = Type {
+    name: "a number of minutes from 1",
+    parse: |text| at_least(text, 1).map(|minutes| Duration::from_secs(minutes.saturating_mul(60))),
+};
+
 pub(super) const MILLISECONDS: Type<Duration> = Type {
     name: "a number of milliseconds from 1",
     parse: |text| at_least(text, 1).map(Duration::from_millis),

@@ -60,6 +60,11 @@ impl Fault {
         Self { status: StatusCode::UNAUTHORIZED, said: None, challenges: true }
     }
 
+    /// The same, and no browser asks for a password by itself.
+    pub(super) fn without_challenge(self) -> Self {
+        Self { challenges: false, ..self }
+    }
+
     /// 401: not who it claims to be.
     pub(super) fn unauthenticated() -> Self {
         Self::with_status(StatusCode::UNAUTHORIZED, "not_authorized", "Not_Authorized")

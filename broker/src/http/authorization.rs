@@ -15,7 +15,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::answer::Fault;
-use super::{Management, Peer};
+use super::{Management, Peer, cookies};
 use crate::auth::authority::{Access, Admitted, Authority, Rights};
 use crate::auth::rights::Permission;
 use crate::auth::sasl::{Claim, Identity};
@@ -77,6 +77,19 @@ impl Visitor {
         match visitor.has_one_of(&["administrator", "monitoring", "policymaker", "management"]) {
             true => Ok(visitor),
             false => Err(Fault::not_authorised("Not management user")),
+        }
+    }
+
+    /// Who signed in before.
+    pub(super) fn of_session(peer: Peer, admitted: Arc<Admitted>) -> Self {
+        Self { peer, who: Who::User(admitted) }
+    }
+
+    /// Whom the backends admitted; `None` for the command line.
+    pub(super) fn admitted(&self) -> Option<&Arc<Admitted>> {
+        match &self.who {
+            Who::User(admitted) => Some(admitted),
+            Who::CommandLine => None,
         }
     }
 
@@ -339,7 +352,10 @@ impl FromRequestParts<Arc<Management>> for Visitor {
         if peer == Peer::Local {
             return Ok(Self { peer, who: Who::CommandLine });
         }
-        let credentials = parts.headers.get(AUTHORIZATION).ok_or_else(Fault::anonymous)?;
+        let Some(credentials) = parts.headers.get(AUTHORIZATION) else {
+            let admitted = cookies::admitted(management, peer, parts)?;
+            return Ok(Self::of_session(peer, admitted));
+        };
         Self::enter(management, peer, &claim(credentials.as_bytes())?).await
     }
 }

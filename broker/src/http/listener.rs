@@ -63,7 +63,7 @@ async fn accept(door: &Door, visit: Visit) -> io::Result<()> {
     match door {
         Door::Tcp(listener) => {
             let (stream, peer) = listener.accept().await?;
-            tokio::spawn(visit.run(stream, Peer::Network(peer)));
+            tokio::spawn(visit.run(stream, (Peer::Network(peer), false)));
         }
         Door::Tls(listener, tls) => {
             let (stream, peer) = listener.accept().await?;
@@ -72,7 +72,7 @@ async fn accept(door: &Door, visit: Visit) -> io::Result<()> {
         }
         Door::Local(listener) => {
             let (stream, _) = listener.accept().await?;
-            tokio::spawn(visit.run(stream, Peer::Local));
+            tokio::spawn(visit.run(stream, (Peer::Local, false)));
         }
     }
     Ok(())
@@ -88,20 +88,21 @@ struct Visit {
 impl Visit {
     async fn shake_hands(self, acceptor: TlsAcceptor, stream: TcpStream, peer: Peer) {
         match timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => self.run(stream, peer).await,
+            Ok(Ok(stream)) => self.run(stream, (peer, true)).await,
             Ok(Err(error)) => debug!("TLS with {peer:?} came to nothing: {error}"),
             Err(_) => debug!("{peer:?} did not finish the TLS handshake in time"),
         }
     }
 
-    async fn run<S>(self, stream: S, peer: Peer)
+    /// From whom, and whether with TLS.
+    async fn run<S>(self, stream: S, from: (Peer, bool))
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Self { management, service, place } = self;
         let stream = IdleLimited::new(stream, IDLE_MAX, place);
         let answer = service_fn(move |request| {
-            let answered = Arc::clone(&management).answer(service.clone(), peer, request);
+            let answered = Arc::clone(&management).answer(service.clone(), from, request);
             async { Ok::<_, Infallible>(answered.await) }
         });
         let serving = http1::Builder::new()
@@ -109,6 +110,7 @@ impl Visit {
             .header_read_timeout(HEAD_MAX)
             .serve_connection(TokioIo::new(stream), answer);
         if let Err(error) = serving.await {
+            let (peer, _) = from;
             debug!("the connection of {peer:?} to the management API ended: {error}");
         }
     }

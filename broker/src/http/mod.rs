@@ -1,5 +1,6 @@
 //! The management API over HTTP: what RabbitMQ's management plugin answers under `/api`
-//! (<https://www.rabbitmq.com/docs/http-api-reference>), and what this broker has beside it.
+//! (<https://www.rabbitmq.com/docs/http-api-reference>), what this broker has beside it, and the management
+//! page (`page`), which is a client of both.
 //!
 //! Started by `server`, which gives it the doors that requests come through: TCP, TLS, and the socket
 //! `leveret.sock` in the data directory for whoever may use the command line. A request goes
@@ -37,6 +38,7 @@ mod clients;
 mod channels;
 mod connections;
 mod consumers;
+mod cookies;
 mod definitions;
 mod described;
 mod delayed;
@@ -49,6 +51,7 @@ mod nodes;
 mod operation;
 mod openapi;
 mod overview;
+mod page;
 mod parameters;
 mod pausing;
 mod permissions;
@@ -61,6 +64,8 @@ mod reasons;
 mod replicas;
 mod route_plans;
 mod schemas;
+mod session;
+mod sessions;
 mod statistics;
 mod streams;
 mod users;
@@ -89,6 +94,7 @@ use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::backup;
@@ -136,6 +142,8 @@ pub(crate) struct Management {
     is_ready: AtomicBool,
     /// Places for those who are told what happens.
     streams: Arc<Semaphore>,
+    /// Who is signed in at the page.
+    signed_in: Mutex<sessions::Sessions>,
 }
 
 impl Management {
@@ -161,6 +169,7 @@ impl Management {
             started_ms: clock::unix_millis(),
             is_ready: AtomicBool::new(false),
             streams: Arc::new(Semaphore::new(streams::STREAMS_MAX)),
+            signed_in: Mutex::new(sessions::Sessions::new(config.management.session_timeout)),
         })
     }
 
@@ -183,7 +192,7 @@ impl Management {
     async fn answer(
         self: Arc<Self>,
         service: Service,
-        peer: Peer,
+        (peer, with_tls): (Peer, bool),
         mut request: hyper::Request<Incoming>,
     ) -> Response {
         let origin = request.headers().get(ORIGIN).cloned();
@@ -198,6 +207,7 @@ impl Management {
             Some(uri) => {
                 *request.uri_mut() = uri;
                 request.extensions_mut().insert(peer);
+                request.extensions_mut().insert(cookies::WithTls(with_tls));
                 // A router cannot fail.
                 let request: Request<Incoming> = request;
                 service.call(request).await.unwrap_or_else(|never| match never {})
@@ -227,9 +237,6 @@ impl Management {
             }
         };
         add(VARY, "accept, accept-encoding, origin");
-        if !self.settings.content_security_policy.is_empty() {
-            add(CONTENT_SECURITY_POLICY, &self.settings.content_security_policy);
-        }
         if let Some(policy) = &self.settings.strict_transport_security {
             add(STRICT_TRANSPORT_SECURITY, policy);
         }
@@ -245,6 +252,13 @@ impl Management {
                 add(ACCESS_CONTROL_ALLOW_METHODS, "HEAD, GET, PUT, POST, DELETE, OPTIONS");
                 add(ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, x-reason");
             }
+        }
+        let policy = &self.settings.content_security_policy;
+        if !policy.is_empty()
+            && !headers.contains_key(CONTENT_SECURITY_POLICY)
+            && let Ok(policy) = HeaderValue::from_str(policy)
+        {
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
         }
         if !headers.contains_key(CACHE_CONTROL) {
             let kept = if is_told { "no-cache" } else { "public, max-age=0, must-revalidate" };

@@ -11,8 +11,8 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use super::{
     Management, answer, backups, bindings, broker_itself, channels, connections, consumers,
     definitions, delayed, exchanges, health, limits, login, messages, nodes, openapi, operation,
-    overview, parameters, pausing, permissions, policies, queue_arguments, queue_messages, queues,
-    replicas, route_plans, streams, users, vhosts, why,
+    overview, page, parameters, pausing, permissions, policies, queue_arguments, queue_messages,
+    queues, replicas, route_plans, session, streams, users, vhosts, why,
 };
 
 pub(super) type Methods = MethodRouter<Arc<Management>>;
@@ -57,7 +57,7 @@ impl Routes {
 
 /// What answers all of it.
 pub(super) fn router() -> Router<Arc<Management>> {
-    all().router.fallback(|| async { answer::not_found() })
+    all().router.merge(page::router()).fallback(|| async { answer::not_found() })
 }
 
 /// All of them.
@@ -95,6 +95,7 @@ fn of_the_broker() -> Routes {
         .route("/overview", reads(overview::overview))
         .route("/cluster-name", get(broker_itself::cluster_name).put(parameters::name_cluster))
         .route("/login", post(login::enter).delete(login::leave))
+        .route("/session", get(session::show).post(session::enter).delete(session::leave))
         .route("/auth", get(broker_itself::auth))
         .route("/reset", delete(broker_itself::reset))
         .route("/reset/{node}", delete(broker_itself::reset_node))

@@ -118,6 +118,13 @@ fn of_access() -> Vec<(&'static str, Value)> {
         ("topic_permissions", object(&topics, &["exchange", "write", "read"])),
         ("value", object(&[("value", json!({}))], &["value"])),
         ("login", object(&login, &["username", "password"])),
+        (
+            "session",
+            object(
+                &[("user", json!({"type": "string"})), ("password", json!({"type": "string"}))],
+                &["user", "password"],
+            ),
+        ),
         ("credentials", object(&[("username", text()), ("password", text())], &[])),
         ("cluster_name", object(&[("name", text())], &["name"])),
     ]

@@ -34,6 +34,23 @@ pub(super) const ROWS: &[Operation] = &[
     row(Delete, "/api/login", Who::Anyone, Given::Nothing, Told::Done, "Ends a login by a form"),
     row(
         Get,
+        "/api/session",
+        Who::Anyone,
+        Given::Nothing,
+        Told::One,
+        "Tells who is signed in at the page",
+    ),
+    row(
+        Post,
+        "/api/session",
+        Who::Anyone,
+        Given::Body("session"),
+        Told::One,
+        "Signs in at the page",
+    ),
+    row(Delete, "/api/session", Who::Anyone, Given::Nothing, Told::Done, "Signs out at the page"),
+    row(
+        Get,
         "/api/auth",
         Who::Anyone,
         Given::Nothing,

@@ -1,0 +1,82 @@
+/**
+ * What numbers were over a time: asked for whole once, and then only what is new since.
+ *
+ * @module
+ */
+
+import {merged} from '../parts/scale.js';
+
+/** @typedef {import('../parts/scale.js').Point} Point */
+
+/** Seconds that are shown, and between two values: what the broker keeps. */
+export const RANGES = /** @type {const} */ ({'10m': [600, 5], '1h': [3600, 60], '1m': [60, 5]});
+
+/** @type {[string, string][]} */
+export const RANGE_CHOICES = [['10m', '10 min'], ['1h', '1 h'], ['1m', '1 min']];
+
+/** See the module documentation. */
+export class History {
+  /** @param {string} range A key of `RANGES`. */
+  constructor(range) {
+    const [age, step] = RANGES[/** @type {keyof typeof RANGES} */ (range)] ?? RANGES['10m'];
+    this.age = age;
+    this.step = step;
+    this.range = range;
+    /** @type {Map<string, Point[]>} */
+    this.series = new Map();
+    /** @type {number} When the newest value is from. */
+    this.last = 0;
+  }
+
+  /**
+   * @param {string[]} of `lengths`, `msg_rates`, `data_rates`, `node_stats`
+   * @param {number} now
+   * @returns {Record<string, number>} For the query of the next question: no more than is missing.
+   */
+  query(of, now) {
+    const missing = Math.ceil((now - this.last) / 1000 / this.step + 2) * this.step;
+    const age = Math.min(this.age, missing);
+    return Object.fromEntries(of.flatMap((name) => [[`${name}_age`, age], [`${name}_incr`, this.step]]));
+  }
+
+  /**
+   * @param {string} name
+   * @param {any} details `…_details` of an answer.
+   * @param {'sample' | 'rate'} as Whether the values count, or how fast they grow.
+   * @param {number} now
+   */
+  add(name, details, as, now) {
+    /** @type {Point[]} */
+    const samples = (details?.samples ?? []).map((/** @type {any} */ {timestamp, sample}) => [timestamp, sample]);
+    samples.reverse();
+    const points = as === 'sample' ? samples : growth(samples);
+    const known = this.series.get(name) ?? [];
+    this.series.set(name, merged(known, points, now - (this.age + this.step) * 1000));
+    if (samples.length > 0) this.last = Math.max(this.last, samples[samples.length - 1][0]);
+  }
+
+  /**
+   * @param {string} name
+   * @returns {Point[]}
+   */
+  of(name) {
+    return this.series.get(name) ?? [];
+  }
+
+  /** @returns {{from: number, to: number, gap: number}} What a chart of it shows. */
+  span() {
+    const to = this.last === 0 ? Date.now() : this.last;
+    return {from: to - this.age * 1000, to, gap: 3.5 * this.step * 1000};
+  }
+}
+
+/**
+ * @param {readonly Point[]} samples Of a number that only grows.
+ * @returns {Point[]} How fast it grew before each of them, a second.
+ */
+export function growth(samples) {
+  return samples.slice(1).map(([time, value], n) => {
+    const [before, less] = samples[n];
+    return [time, Math.max(0, ((value - less) * 1000) / Math.max(1, time - before))];
+  });
+}

@@ -1,0 +1,139 @@
+/**
+ * Asks again and again: the one clock of everything that is live on the page.
+ *
+ * Stays true: nothing is asked while the tab is hidden or the interval is off; a question that was answered
+ * late does not overtake a newer one; while the broker does not answer, what was shown stays, and the first
+ * answer is caught up with at once.
+ *
+ * @module
+ */
+
+import {remember, remembered} from '../parts/theme.js';
+import {ApiError, get} from './api.js';
+
+/** Seconds between two questions; 0 is off. */
+export const INTERVALS = [1, 2, 5, 10, 30, 0];
+
+const KEY = 'leveret.interval';
+const DEFAULT = 5;
+/** Waits after failures, in seconds; the last for all later ones. */
+const AGAIN = [1, 2, 4, 8];
+
+/** @typedef {Record<string, string | null | undefined>} Questions */
+
+/** See the module documentation. */
+export class Poll {
+  /**
+   * @param {() => Questions} ask What is asked each time: paths under `/api/` by the names of their answers.
+   * @param {() => void} changed Called after each round.
+   */
+  constructor(ask, changed) {
+    this.ask = ask;
+    this.changed = changed;
+    /** @type {Record<string, any>} What was answered last. */
+    this.data = {};
+    /** @type {Record<string, ApiError | undefined>} */
+    this.errors = {};
+    this.interval = interval();
+    /** @type {number | null} Since when the broker does not answer. */
+    this.lostSince = null;
+    /** @type {number | null} When it answered last. */
+    this.answeredAt = null;
+    this.failures = 0;
+    this.timer = 0;
+    /** @type {AbortController | null} */
+    this.running = null;
+  }
+
+  start() {
+    document.addEventListener('visibilitychange', () => {
+      if (!document.hidden) this.now();
+    });
+    addEventListener('online', () => this.now());
+  }
+
+  /** Another page is shown: what was answered to the last one goes. */
+  reset() {
+    this.data = {};
+    this.errors = {};
+    this.now();
+  }
+
+  /**
+   * Asks at once.
+   *
+   * @returns {Promise<void>}
+   */
+  async now() {
+    clearTimeout(this.timer);
+    this.running?.abort();
+    const running = new AbortController();
+    this.running = running;
+    const asked = Object.entries(this.ask()).filter(([, path]) => typeof path === 'string');
+    await Promise.all(asked.map(([name, path]) => this.one(name, String(path), running.signal)));
+    if (this.running !== running) return;
+    this.running = null;
+    this.note(asked.map(([name]) => name));
+    this.changed();
+    this.next();
+  }
+
+  /**
+   * @param {string} name
+   * @param {string} path
+   * @param {AbortSignal} signal
+   */
+  async one(name, path, signal) {
+    try {
+      const answer = await get(path, signal);
+      if (signal.aborted) return;
+      this.data[name] = answer;
+      delete this.errors[name];
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof ApiError)) throw error;
+      this.errors[name] = error;
+      // What is gone is not shown as if it were there; what cannot be asked for stays.
+      if (error.kind === 'gone') delete this.data[name];
+    }
+  }
+
+  /** @param {string[]} names */
+  note(names) {
+    const isLost = names.some((name) => this.errors[name]?.kind === 'lost');
+    if (isLost) {
+      this.failures += 1;
+      this.lostSince ??= Date.now();
+    } else {
+      this.failures = 0;
+      this.lostSince = null;
+      this.answeredAt = Date.now();
+    }
+  }
+
+  next() {
+    clearTimeout(this.timer);
+    const again = AGAIN[Math.min(this.failures, AGAIN.length) - 1];
+    const seconds = this.failures > 0 ? again : this.interval;
+    if (seconds === 0) return;
+    this.timer = window.setTimeout(() => {
+      if (!document.hidden) this.now();
+    }, seconds * 1000);
+  }
+
+  /** @param {number} seconds */
+  setInterval(seconds) {
+    this.interval = seconds;
+    remember(KEY, String(seconds));
+    if (seconds === 0) clearTimeout(this.timer);
+    else this.now();
+    this.changed();
+  }
+}
+
+/** @returns {number} */
+function interval() {
+  const kept = remembered(KEY);
+  const seconds = kept === null ? DEFAULT : Number(kept);
+  return INTERVALS.includes(seconds) ? seconds : DEFAULT;
+}

@@ -1,0 +1,176 @@
+/**
+ * What needs attention, told from what the API says: the worst first, each with its numbers. Knows no DOM.
+ *
+ * @module
+ */
+
+import {bytes, count, rate, share} from '../parts/number.js';
+import {duration} from '../parts/time.js';
+
+/**
+ * @typedef {object} Finding
+ * @property {string} id
+ * @property {'bad' | 'warn' | 'note'} tone
+ * @property {string} word
+ * @property {string} text
+ * @property {string} [path] Where more is to be seen.
+ * @property {string} [link]
+ */
+
+/** @typedef {{overview: any, node: any, waiting: any[], unacked: any[], held: any[]}} Seen */
+
+const MINUTE = 60_000;
+/** What waits without anybody who takes it is worth a word after so long. */
+const UNTAKEN_MS = MINUTE;
+/** What waits behind others, or is not acknowledged, after so long. */
+const OLD_MS = 5 * MINUTE;
+/** So many of a kind are named; the rest is counted. */
+const NAMED = 3;
+
+/**
+ * @param {Seen} seen
+ * @param {number} now
+ * @returns {Finding[]}
+ */
+export function findings(seen, now) {
+  const all = [
+    ...(seen.node === undefined ? [] : ofNode(seen.node)),
+    ...ofHeld(seen.held),
+    ...ofWaiting(seen.waiting, now),
+    ...ofUnacked(seen.unacked, now),
+    ...ofTraffic(seen.overview),
+  ];
+  const weight = {bad: 0, warn: 1, note: 2};
+  return all.sort((one, other) => weight[one.tone] - weight[other.tone]);
+}
+
+/**
+ * @param {any} node
+ * @returns {Finding[]}
+ */
+function ofNode(node) {
+  /** @type {Finding[]} */
+  const found = [];
+  if (node.mem_alarm) {
+    const text = `Publishers are held back: the broker uses ${bytes(node.mem_used)} of memory, and may use ${bytes(node.mem_limit)}. Consume what waits, or raise vm_memory_high_watermark.`;
+    found.push({id: 'memory', tone: 'bad', word: 'Memory', text});
+  } else if (node.mem_used > 0.8 * node.mem_limit) {
+    const text = `${bytes(node.mem_used)} are used, ${share(node.mem_used, node.mem_limit)} of what makes publishers wait.`;
+    found.push({id: 'memory', tone: 'warn', word: 'Memory', text});
+  }
+  if (node.disk_free_alarm) {
+    const text = `Publishers are held back: ${bytes(node.disk_free)} of the disk are free, and ${bytes(node.disk_free_limit)} have to be. Free some of it at ${node.db_dir}.`;
+    found.push({id: 'disk', tone: 'bad', word: 'Disk', text});
+  } else if (node.disk_free < 2 * node.disk_free_limit) {
+    const text = `${bytes(node.disk_free)} are free; below ${bytes(node.disk_free_limit)} publishers wait.`;
+    found.push({id: 'disk', tone: 'warn', word: 'Disk', text});
+  }
+  if (node.fd_used > 0.8 * node.fd_total) {
+    const text = `${count(node.fd_used)} of ${count(node.fd_total)} file descriptors are open; at the limit no client can connect. Raise LimitNOFILE.`;
+    found.push({id: 'descriptors', tone: 'warn', word: 'Descriptors', text});
+  }
+  return found;
+}
+
+/**
+ * @param {any[]} connections Those that are held back first.
+ * @returns {Finding[]}
+ */
+function ofHeld(connections) {
+  const held = connections.filter(({held_by: by}) => by !== undefined && by !== 'none');
+  if (held.length === 0) return [];
+  const number = held.length === connections.length ? `${held.length} connections or more are` : held.length === 1 ? 'A connection is' : `${held.length} connections are`;
+  const names = held.slice(0, NAMED).map((one) => one.user_provided_name ?? one.name);
+  const reasons = [...new Set(held.map(({held_by: by}) => by))];
+  const text = `${number} held back, by ${reasons.join(', ')}: ${named(names, held.length)}.`;
+  return [{id: 'held', tone: 'warn', word: 'Publishers', text}];
+}
+
+/**
+ * @param {any[]} queues
+ * @param {number} now
+ * @returns {Finding[]}
+ */
+function ofWaiting(queues, now) {
+  const age = (/** @type {any} */ queue) => (queue.oldest_ready_ms === null ? 0 : now - queue.oldest_ready_ms);
+  const filled = queues.filter(({messages_ready: ready}) => ready > 0);
+  const untaken = filled.filter((queue) => queue.consumers === 0 && age(queue) > UNTAKEN_MS);
+  const late = filled.filter((queue) => queue.consumers > 0 && age(queue) > OLD_MS);
+  const paused = queues.filter(({paused: pause}) => pause?.consumers || pause?.publishers);
+  /** @type {Finding[]} */
+  const found = [];
+  if (untaken.length > 0) {
+    const messages = untaken.reduce((sum, {messages_ready: ready}) => sum + ready, 0);
+    const oldest = Math.max(...untaken.map(age));
+    const text = `${count(messages)} messages wait in ${queuesOf(untaken)} without a consumer, the oldest for ${duration(oldest)}.`;
+    found.push({id: 'untaken', tone: 'warn', word: 'No consumer', text});
+  }
+  if (late.length > 0) {
+    const oldest = Math.max(...late.map(age));
+    const text = `Consumers do not keep up in ${queuesOf(late)}: the oldest message waits for ${duration(oldest)}.`;
+    found.push({id: 'late', tone: 'warn', word: 'Falls behind', text});
+  }
+  if (paused.length > 0) {
+    found.push({id: 'paused', tone: 'note', word: 'Paused', text: `Somebody paused ${queuesOf(paused)}.`});
+  }
+  return found;
+}
+
+/**
+ * @param {any[]} queues
+ * @param {number} now
+ * @returns {Finding[]}
+ */
+function ofUnacked(queues, now) {
+  const age = (/** @type {any} */ queue) => (queue.oldest_unacknowledged_ms === null ? 0 : now - queue.oldest_unacknowledged_ms);
+  const old = queues.filter((queue) => queue.messages_unacknowledged > 0 && age(queue) > OLD_MS);
+  if (old.length === 0) return [];
+  const text = `Consumers of ${queuesOf(old)} have had a message for ${duration(Math.max(...old.map(age)))} without an acknowledgement.`;
+  return [{id: 'unacked', tone: 'warn', word: 'Not acked', text}];
+}
+
+/**
+ * @param {any} overview
+ * @returns {Finding[]}
+ */
+function ofTraffic({message_stats: stats, churn_rates: churn, disable_stats: isWithout}) {
+  const of = (/** @type {string} */ name) => stats?.[`${name}_details`]?.rate ?? 0;
+  /** @type {Finding[]} */
+  const found = [];
+  if (of('drop_unroutable') > 0) {
+    const text = `${rate(of('drop_unroutable'))} messages a second are lost: no binding takes them anywhere, and they are not mandatory.`;
+    found.push({id: 'dropped', tone: 'warn', word: 'Unroutable', text});
+  }
+  if (of('redeliver') > 1 && of('redeliver') > 0.1 * of('deliver_get')) {
+    const text = `${share(of('redeliver'), of('deliver_get'))} of what is delivered was delivered before. Consumers give messages back.`;
+    found.push({id: 'redelivered', tone: 'warn', word: 'Redelivered', text});
+  }
+  const opened = churn?.connection_created_details?.rate ?? 0;
+  if (opened > 10) {
+    const text = `${rate(opened)} connections a second are opened. A client that keeps its connection is cheaper for both.`;
+    found.push({id: 'churn', tone: 'note', word: 'Churn', text});
+  }
+  if (isWithout) {
+    found.push({id: 'statistics', tone: 'note', word: 'Statistics', text: 'management.disable_stats is set: rates and charts are empty.'});
+  }
+  return found;
+}
+
+/**
+ * @param {any[]} queues
+ * @returns {string}
+ */
+function queuesOf(queues) {
+  const names = queues.slice(0, NAMED).map(({name, vhost}) => (vhost === '/' ? name : `${name} (${vhost})`));
+  return named(names, queues.length);
+}
+
+/**
+ * @param {string[]} names
+ * @param {number} total
+ * @returns {string} Some of them, each kept short, and how many more there are.
+ */
+function named(names, total) {
+  const short = names.map((name) => (name.length > 40 ? `${name.slice(0, 39)}…` : name));
+  return total > names.length ? `${short.join(', ')} and ${total - names.length} more` : short.join(', ');
+}

@@ -1,0 +1,199 @@
+/**
+ * `<data-table>`: rows of which only those to be seen are there, so that there may be any number.
+ *
+ * Set `.data`. Rows may be an array with gaps, of `total`: `onRange` is told which are wanted. Stays true:
+ * columns keep their widths while it scrolls and updates; a row stays the same element while it is shown;
+ * arrow keys go from row to row.
+ *
+ * @module
+ */
+
+import {each, html, render} from './html.js';
+import {sortOf, sortedBy, visible} from './visible.js';
+
+/**
+ * @template Row
+ * @typedef {object} Column
+ * @property {string} id Its name in addresses.
+ * @property {string} title
+ * @property {(row: Row) => unknown} view
+ * @property {boolean} [isNumber] Aligned at the right, in figures of the same width.
+ * @property {boolean} [sorts] Whether a click on the title sorts.
+ * @property {string} [width] Of CSS; the rest is shared by those without.
+ * @property {boolean} [wide] Left out on a phone.
+ * @property {string} [help] What the title means.
+ */
+
+/**
+ * @template Row
+ * @typedef {object} TableData
+ * @property {string} label What the rows are, for who does not see it.
+ * @property {Column<Row>[]} columns
+ * @property {(Row | undefined)[]} rows
+ * @property {(row: Row) => unknown} key
+ * @property {number} [total] If there are more than in `rows`.
+ * @property {string} [sort] `id` or `-id`.
+ * @property {(sort: string) => void} [onSort]
+ * @property {(first: number, end: number) => void} [onRange]
+ * @property {(row: Row) => string} [tone] A class of the row.
+ * @property {unknown} [empty] What is shown if there is none.
+ */
+
+const NARROW = matchMedia('(max-width: 700px)');
+const COARSE = matchMedia('(pointer: coarse)');
+
+/** See the module documentation. */
+export class DataTable extends HTMLElement {
+  constructor() {
+    super();
+    /** @type {TableData<any> | null} */
+    this.own = null;
+    this.shownFirst = -1;
+    this.shownEnd = -1;
+    this.redraw = () => this.draw();
+    this.sizes = new ResizeObserver(this.redraw);
+  }
+
+  connectedCallback() {
+    NARROW.addEventListener('change', this.redraw);
+    COARSE.addEventListener('change', this.redraw);
+    this.draw();
+  }
+
+  disconnectedCallback() {
+    NARROW.removeEventListener('change', this.redraw);
+    COARSE.removeEventListener('change', this.redraw);
+    this.sizes.disconnect();
+  }
+
+  /** @param {TableData<any>} data */
+  set data(data) {
+    this.own = data;
+    this.draw();
+  }
+
+  /** @returns {HTMLElement | null} */
+  get scroller() {
+    return this.querySelector('.table-scroll');
+  }
+
+  /** @returns {number} */
+  get rowHeight() {
+    return COARSE.matches ? 40 : 30;
+  }
+
+  draw() {
+    if (this.own === null || !this.isConnected) return;
+    const data = this.own;
+    const total = data.total ?? data.rows.length;
+    const scroller = this.scroller;
+    const top = scroller?.scrollTop ?? 0;
+    const height = scroller?.clientHeight || 600;
+    const range = visible({top, height, row: this.rowHeight, total});
+    render(view(this, data, total, range), this);
+    if (this.scroller !== null && scroller === null) {
+      this.sizes.observe(this.scroller);
+    }
+    if (data.onRange && (range.first !== this.shownFirst || range.end !== this.shownEnd)) {
+      data.onRange(range.first, range.end);
+    }
+    this.shownFirst = range.first;
+    this.shownEnd = range.end;
+  }
+
+  scrolled() {
+    if (this.own === null || this.scroller === null) return;
+    const total = this.own.total ?? this.own.rows.length;
+    const {scrollTop: top, clientHeight: height} = this.scroller;
+    const {first, end} = visible({top, height, row: this.rowHeight, total});
+    if (first !== this.shownFirst || end !== this.shownEnd) this.draw();
+  }
+
+  /** @param {KeyboardEvent} event */
+  move(event) {
+    const by = {ArrowDown: 1, ArrowUp: -1, PageDown: 20, PageUp: -20}[event.key];
+    const row = event.target instanceof Element ? event.target.closest('tr[data-row]') : null;
+    if (by === undefined || !(row instanceof HTMLElement) || this.scroller === null) return;
+    if (event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement) return;
+    event.preventDefault();
+    const last = (this.own?.total ?? this.own?.rows.length ?? 0) - 1;
+    const wanted = Math.max(0, Math.min(last, Number(row.dataset.row) + by));
+    const {scroller, rowHeight} = this;
+    const head = this.querySelector('thead')?.clientHeight ?? 0;
+    const above = wanted * rowHeight;
+    if (above < scroller.scrollTop) scroller.scrollTop = above;
+    const below = above + rowHeight + head - scroller.clientHeight;
+    if (below > scroller.scrollTop) scroller.scrollTop = below;
+    this.draw();
+    const next = this.querySelector(`tr[data-row="${wanted}"]`);
+    const focus = next?.querySelector('a, button, input');
+    if (focus instanceof HTMLElement) focus.focus({preventScroll: true});
+  }
+}
+
+/**
+ * @param {DataTable} table
+ * @param {TableData<any>} data
+ * @param {number} total
+ * @param {{first: number, end: number}} range
+ */
+function view(table, data, total, {first, end}) {
+  const columns = data.columns.filter(({wide}) => !(wide && NARROW.matches));
+  const row = table.rowHeight;
+  const rows = Array.from({length: end - first}, (_, n) => ({at: first + n, row: data.rows[first + n]}));
+  const gap = (/** @type {number} */ count) =>
+    html`<tr aria-hidden="true" class="table-gap"><td colspan=${columns.length} css=${{height: `${count * row}px`}}></td></tr>`;
+  return html`
+    <div class="table-scroll" tabindex="0" role="region" aria-label=${data.label}
+      @scroll=${() => table.scrolled()} @keydown=${(/** @type {KeyboardEvent} */ event) => table.move(event)}>
+      <table aria-rowcount=${total + 1} css=${{'--row': `${row}px`}}>
+        <colgroup>${each(columns, ({id}) => id, ({width}) => html`<col css=${{width: width ?? 'auto'}}>`)}</colgroup>
+        <thead><tr aria-rowindex="1">
+          ${each(columns, ({id}) => id, (column) => heading(data, column))}
+        </tr></thead>
+        <tbody>
+          ${first === 0 ? null : gap(first)}
+          ${each(rows, (one) => (one.row === undefined ? `gap ${one.at}` : data.key(one.row)), (one) => line(data, columns, one))}
+          ${end >= total ? null : gap(total - end)}
+        </tbody>
+      </table>
+    </div>
+    ${total === 0 ? html`<div class="table-empty">${data.empty ?? 'There are none.'}</div>` : null}`;
+}
+
+/**
+ * @param {TableData<any>} data
+ * @param {Column<any>} column
+ */
+function heading(data, column) {
+  const sort = sortOf(data.sort ?? '');
+  const isSorted = sort.column === column.id;
+  const order = isSorted ? (sort.isReverse ? 'descending' : 'ascending') : null;
+  const name = column.isNumber ? 'is-number' : '';
+  const {onSort} = data;
+  if (!column.sorts || onSort === undefined) {
+    return html`<th scope="col" class=${name} title=${column.help}>${column.title}</th>`;
+  }
+  const next = sortedBy(data.sort ?? '', column.id, column.isNumber === true);
+  return html`<th scope="col" class=${name} aria-sort=${order} title=${column.help}>
+    <button type="button" class="table-sort" @click=${() => onSort(next)}>
+      ${column.title}<span class="table-order" aria-hidden="true">${isSorted ? (sort.isReverse ? '↓' : '↑') : ''}</span>
+    </button>
+  </th>`;
+}
+
+/**
+ * @param {TableData<any>} data
+ * @param {Column<any>[]} columns
+ * @param {{at: number, row: any}} line
+ */
+function line(data, columns, {at, row}) {
+  const tone = row === undefined ? 'is-waiting' : (data.tone?.(row) ?? '');
+  return html`<tr data-row=${at} aria-rowindex=${at + 2} class=${tone}>
+    ${each(columns, ({id}) => id, (column) => html`<td class=${column.isNumber ? 'is-number' : ''}>
+      ${row === undefined ? html`<span class="skeleton"></span>` : column.view(row)}
+    </td>`)}
+  </tr>`;
+}
+
+customElements.define('data-table', DataTable);

@@ -1,0 +1,142 @@
+//! The cookie of who signed in at the management page, and who is behind it.
+//!
+//! `session` sets it, and `authorization` asks here whose a request without the header `authorization` is.
+//! Stays true: no script can read the cookie, and no other site's request brings it; what changes something
+//! needs the header `x-leveret-page` beside it, which no form of another site can send; whoever has a
+//! cookie, or that header, is never asked by the browser itself for a password.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest::{SHA256, digest};
+
+use super::answer::Fault;
+use super::sessions::Digest;
+use super::{Management, Peer};
+use crate::auth::authority::{Admitted, Authority};
+use crate::clock;
+
+const COOKIE_NAME: &str = "leveret_session";
+/// What the page's own requests have.
+const PAGE_HEADER: &str = "x-leveret-page";
+
+/// Whether a request came with TLS.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WithTls(pub bool);
+
+/// Whose a request is that has no header `authorization`.
+///
+/// # Errors
+/// 401, or 403 if it would change something and is not of the page.
+pub(super) fn admitted(
+    management: &Management,
+    peer: Peer,
+    parts: &Parts,
+) -> Result<Arc<Admitted>, Fault> {
+    let Some(token) = token(&parts.headers) else {
+        let fault = Fault::anonymous();
+        return Err(if is_page(&parts.headers) { fault.without_challenge() } else { fault });
+    };
+    if ![Method::GET, Method::HEAD].contains(&parts.method) {
+        assert_page(&parts.headers)?;
+    }
+    management.session(peer, &token).ok_or_else(|| {
+        Fault::with_status(StatusCode::UNAUTHORIZED, "session_ended", "the session has ended")
+    })
+}
+
+impl Management {
+    /// Signs somebody in; the token.
+    pub(super) fn open_session(&self, admitted: &Arc<Admitted>) -> Result<String, Fault> {
+        let random = || ring::rand::generate::<Digest>(&ring::rand::SystemRandom::new());
+        let bytes = random().map_err(|_| Fault::internal("there is no randomness"))?.expose();
+        let token = URL_SAFE_NO_PAD.encode(bytes);
+        let user = match admitted.authority {
+            Authority::Internal => self.broker.users().user(&admitted.name),
+            Authority::Http(..) | Authority::Token(..) => None,
+        };
+        let now = Duration::from_nanos(clock::steady_nanos());
+        let who = (Arc::clone(admitted), user);
+        self.signed_in.lock().open(digest_of(token.as_bytes()), who, now);
+        Ok(token)
+    }
+
+    /// Signs out.
+    pub(super) fn close_session(&self, token: &Digest) {
+        self.signed_in.lock().close(token);
+    }
+
+    /// Who is signed in by that token, and may be where this is.
+    pub(super) fn session(&self, peer: Peer, token: &Digest) -> Option<Arc<Admitted>> {
+        let users = self.broker.users();
+        let now = (Duration::from_nanos(clock::steady_nanos()), clock::unix_millis() / 1000);
+        let found = self.signed_in.lock().find(token, |name| users.user(name), now)?;
+        let is_far = users.is_loopback_only(&found.name) && !peer.address().is_loopback();
+        (!is_far).then_some(found)
+    }
+}
+
+fn digest_of(token: &[u8]) -> Digest {
+    let mut own = Digest::default();
+    own.copy_from_slice(digest(&SHA256, token).as_ref());
+    own
+}
+
+/// The token of the cookie, as it is known by.
+pub(super) fn token(headers: &HeaderMap) -> Option<Digest> {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
+    let mut own = pairs.filter(|(name, _)| name.trim() == COOKIE_NAME);
+    own.next().map(|(_, value)| digest_of(value.trim().as_bytes()))
+}
+
+fn is_page(headers: &HeaderMap) -> bool {
+    headers.contains_key(PAGE_HEADER)
+}
+
+/// Refused unless it is a request of the page.
+pub(super) fn assert_page(headers: &HeaderMap) -> Result<(), Fault> {
+    if is_page(headers) && !headers.contains_key(AUTHORIZATION) {
+        return Ok(());
+    }
+    let text = format!("the header {PAGE_HEADER} has to be there, and authorization must not");
+    Err(Fault::with_status(StatusCode::FORBIDDEN, "forbidden", text))
+}
+
+pub(super) fn set_cookie(response: &mut Response, token: &str, with_tls: bool, age: Option<u32>) {
+    let secure = if with_tls { "; Secure" } else { "" };
+    let age = age.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
+    let cookie = format!("{COOKIE_NAME}={token}; Path=/; HttpOnly; SameSite=Strict{secure}{age}");
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_is_found_among_other_cookies() {
+        let with = |lines: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(COOKIE, HeaderValue::from_static(line));
+            }
+            token(&headers)
+        };
+        let expected = Some(digest_of(b"abc"));
+        assert_eq!(with(&["leveret_session=abc"]), expected);
+        assert_eq!(with(&["a=b; leveret_session=abc; c=d"]), expected);
+        assert_eq!(with(&["a=b", "leveret_session=abc"]), expected);
+        for none in ["", "a=b", "xleveret_session=abc", "leveret_session"] {
+            assert_eq!(with(&[none]), None, "{none}");
+        }
+    }
+}

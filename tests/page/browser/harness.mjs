@@ -1,0 +1,165 @@
+// A browser, pages of several users in it, and what has to be true of each page that is shown.
+//
+// Every page is watched from its first request: an error on the console, a report of the content security
+// policy, a request that fails or is refused, an exception, and a breach that axe finds fail the scene.
+
+import assert from 'node:assert/strict';
+import {existsSync, mkdirSync, readFileSync} from 'node:fs';
+import {createRequire} from 'node:module';
+import {join} from 'node:path';
+
+const TOOLS = process.env.LEVERET_PAGE_TOOLS;
+const require = createRequire(join(TOOLS, 'package.json'));
+const {chromium} = require('playwright-core');
+const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+const SHOTS = join(TOOLS, '..', 'page-shots');
+
+export const PATIENCE = 15_000;
+export const WIDE = {width: 1440, height: 900};
+export const PHONE = {width: 390, height: 844};
+
+const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'].map((name) => `/usr/bin/${name}`);
+const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+/** The API, asked by the administrator. */
+export class Api {
+  constructor(url) {
+    this.url = url;
+  }
+
+  async ask(method, path, body) {
+    const authorization = `Basic ${Buffer.from('guest:guest').toString('base64')}`;
+    const headers = {authorization, 'content-type': 'application/json'};
+    const response = await fetch(`${this.url}/api/${path}`, {method, headers, body: body === undefined ? undefined : JSON.stringify(body)});
+    const text = await response.text();
+    assert.ok(response.ok, `${method} ${path}: ${response.status} ${text}`);
+    return text === '' ? null : JSON.parse(text);
+  }
+
+  get(path) {
+    return this.ask('GET', path);
+  }
+
+  put(path, body = {}) {
+    return this.ask('PUT', path, body);
+  }
+
+  post(path, body = {}) {
+    return this.ask('POST', path, body);
+  }
+
+  delete(path) {
+    return this.ask('DELETE', path);
+  }
+}
+
+export class Browser {
+  static async start(url) {
+    const executablePath = process.env.CHROMIUM ?? BROWSERS.find((path) => existsSync(path));
+    assert.ok(executablePath, 'there is no Chromium: run ./tests/setup first');
+    const browser = await chromium.launch({executablePath, args: ARGUMENTS});
+    mkdirSync(SHOTS, {recursive: true});
+    return new Browser(browser, url);
+  }
+
+  constructor(browser, url) {
+    this.browser = browser;
+    this.url = url;
+    this.api = new Api(url);
+  }
+
+  close() {
+    return this.browser.close();
+  }
+
+  // A window of somebody's own: signed in as this user, or as nobody.
+  async open({user = 'guest', size = WIDE, scheme = 'light'} = {}) {
+    const context = await this.browser.newContext({
+      viewport: size,
+      colorScheme: scheme,
+      baseURL: this.url,
+      hasTouch: size === PHONE,
+      isMobile: size === PHONE,
+      reducedMotion: 'reduce',
+    });
+    context.setDefaultTimeout(PATIENCE);
+    if (user !== null) {
+      const answer = await context.request.post('/api/session', {data: {user, password: user}, headers: {'x-leveret-page': '1'}});
+      assert.equal(answer.status(), 200, `${user} signs in`);
+    }
+    await context.addInitScript(() => {
+      addEventListener('securitypolicyviolation', (event) => {
+        console.error(`csp: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`);
+      });
+    });
+    return new Window(context, await context.newPage());
+  }
+}
+
+// A window and what went wrong in it.
+export class Window {
+  constructor(context, page) {
+    this.context = context;
+    this.page = page;
+    this.wrong = [];
+    page.on('console', (message) => {
+      const isBad = ['error', 'warning'].includes(message.type());
+      if (isBad) this.wrong.push(`${message.type()}: ${message.text()} (${message.location().url})`);
+    });
+    page.on('pageerror', (error) => this.wrong.push(`exception: ${error.stack}`));
+    page.on('response', (response) => {
+      if (response.status() >= 400) this.wrong.push(`${response.status()}: ${response.request().method()} ${response.url()}`);
+    });
+    page.on('requestfailed', (request) => {
+      const text = request.failure()?.errorText ?? '';
+      // Another page was opened, and what the last one asked is not wanted any more.
+      if (text !== 'net::ERR_ABORTED') this.wrong.push(`${text}: ${request.url()}`);
+    });
+  }
+
+  async goto(path) {
+    await this.page.goto(`/ui${path}`);
+    await this.settled();
+  }
+
+  // The page is there, and nothing of it is still to come.
+  async settled() {
+    await this.page.locator('#page > *').first().waitFor();
+    await this.page.waitForFunction(() => document.querySelector(':not([data-example]) > [aria-label="Loading"], .is-waiting') === null);
+  }
+
+  // To another place without loading anew, as a link leads there.
+  async follow(path) {
+    await this.page.evaluate((to) => {
+      history.pushState(null, '', `/ui${to}`);
+      dispatchEvent(new PopStateEvent('popstate'));
+    }, path);
+    await this.page.evaluate(() => new Promise((drawn) => setTimeout(drawn)));
+    await this.settled();
+  }
+
+  // Holds the page to what is true of all of them.
+  async check(name, {axe = true, shot = true} = {}) {
+    if (shot) await this.page.screenshot({path: join(SHOTS, `${name}.png`), fullPage: true});
+    const widths = await this.page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert.ok(widths[0] <= widths[1], `${name}: it is ${widths[0]} pixels wide, and the window ${widths[1]}`);
+    if (axe) assert.deepEqual(await this.breaches(), [], `${name}: axe`);
+    assert.deepEqual(this.wrong, [], name);
+  }
+
+  async breaches() {
+    const has = await this.page.evaluate(() => 'axe' in window);
+    if (!has) await this.page.evaluate(AXE);
+    const found = await this.page.evaluate(() => window.axe.run(document, {resultTypes: ['violations']}));
+    return found.violations.map(({id, nodes}) => `${id}: ${nodes.slice(0, 3).map(({html, failureSummary}) => `${html} ${failureSummary}`).join(' | ')}`);
+  }
+
+  // What goes wrong from here on is meant; returned are those that went wrong.
+  forgiven() {
+    return this.wrong.splice(0);
+  }
+
+  close() {
+    return this.context.close();
+  }
+}

@@ -1,0 +1,33 @@
+// What is in the broker before the first page is looked at: users of every kind, and names of every kind.
+
+// Shown as they are, and do nothing.
+export const NAMES = [
+  'orders.eu',
+  '<img src=x onerror=alert(1)>',
+  '"><script>alert(1)</script>',
+  "' onmouseover='alert(1)",
+  'שלום עולם',
+  'a\u202ebc',
+  '🐇 hare',
+  '  two blanks  ',
+  '{{page}} ${1}',
+  'x'.repeat(255),
+];
+
+export const USERS = {monitoring: 'page-monitoring', management: 'page-management', policymaker: 'page-policymaker', gone: 'page-gone', plain: 'page-plain'};
+
+export async function prepare(api) {
+  for (const [tag, name] of Object.entries(USERS)) {
+    const tags = tag === 'plain' ? '' : tag === 'gone' ? 'management' : tag;
+    await api.put(`users/${name}`, {password: name, tags});
+    await api.put(`permissions/%2F/${name}`, {configure: '.*', write: '.*', read: '.*'});
+  }
+  for (const name of NAMES) {
+    await api.put(`queues/%2F/${encodeURIComponent(name)}`, {durable: true});
+    const exchange = `page ${name}`.slice(0, 255);
+    await api.put(`exchanges/%2F/${encodeURIComponent(exchange)}`, {type: 'topic', durable: true});
+    await api.post(`bindings/%2F/e/${encodeURIComponent(exchange)}/q/${encodeURIComponent(name)}`, {routing_key: name.slice(0, 200)});
+  }
+  const message = {properties: {delivery_mode: 2, headers: {markup: '<b>bold</b>'}}, routing_key: 'orders.eu', payload: '<i>text</i>', payload_encoding: 'string'};
+  for (let n = 0; n < 5; n += 1) await api.post('exchanges/%2F/amq.default/publish', message);
+}
