@@ -33,7 +33,7 @@ COPY config/docker/entrypoint /usr/local/bin/docker-entrypoint.sh
 # What compose files, scripts and health checks written for RabbitMQ call.
 RUN cd /usr/local/bin \
  && ln -s docker-entrypoint.sh rabbitmq-server \
- && for name in rabbitmqctl rabbitmq-diagnostics rabbitmq-plugins rabbitmq-queues rabbitmq-upgrade; \
+ && for name in rabbitmqctl rabbitmq-diagnostics rabbitmq-plugins rabbitmq-queues rabbitmq-upgrade rabbitmqadmin; \
         do ln -s leveret "$name"; done
 COPY config/docker/10-defaults.conf /etc/rabbitmq/conf.d/
 

@@ -11,8 +11,10 @@ use crate::check::{self, CheckArguments};
 use crate::config::ServeOptions;
 use crate::ctl::commands::Tool;
 use crate::dev::DevArguments;
+use crate::doctor::DoctorArguments;
 use crate::explain::Explained;
 use crate::password::HashingAlgorithm;
+use crate::upgrade::UpgradeCommand;
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
@@ -83,6 +85,17 @@ pub enum Command {
         /// The data directory, which is not there yet or is empty
         directory: PathBuf,
     },
+    /// Say what is wrong, or soon will be, with a broker, its configuration or its machine
+    Doctor(DoctorArguments),
+    /// Say what an upgrade would do
+    Upgrade {
+        /// What to say of it.
+        #[command(subcommand)]
+        command: UpgradeCommand,
+    },
+    /// Manage a broker over its HTTP API as rabbitmqadmin does, in the grammar of either version
+    #[command(disable_help_flag = true, name = "rabbitmqadmin")]
+    Admin(CtlWords),
     /// Check a running broker for Nagios and its like: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
     Check(Box<CheckArguments>),
     /// Check the stored messages of a broker that is not running
@@ -100,7 +113,7 @@ pub enum Command {
 pub struct CtlWords {
     /// As `leveret ctl help COMMAND` says
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<OsString>,
+    pub arguments: Vec<OsString>,
 }
 
 impl Command {
@@ -125,6 +138,9 @@ impl Command {
             | Self::Check(_)
             | Self::Dev(_)
             | Self::Restore { .. }
+            | Self::Doctor(_)
+            | Self::Upgrade { .. }
+            | Self::Admin(_)
             | Self::Verify { .. } => return None,
         };
         let words = std::iter::once(name.into()).chain(words.arguments.iter().cloned());
@@ -192,6 +208,10 @@ pub fn parse<C: Subcommand + From<Command>>(
     if let Some(program) = program.map(str::to_owned) {
         let arguments = arguments.into_iter().skip(1).collect();
         return Ok(Command::Ctl { program: Some(program), arguments }.into());
+    }
+    if name.is_some_and(|name| name == "rabbitmqadmin") {
+        let arguments = arguments.into_iter().skip(1).collect();
+        return Ok(Command::Admin(CtlWords { arguments }).into());
     }
     let line = CommandLine::<C>::try_parse_from(arguments)?;
     Ok(line.command.unwrap_or_else(|| Command::Server(line.serve).into()))

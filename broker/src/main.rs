@@ -13,7 +13,8 @@ use leveret::config::{self, Config, ServeOptions};
 use leveret::ctl::progress::{self, Progress};
 use leveret::explain::{self, Explained};
 use leveret::password::{self, HashingAlgorithm};
-use leveret::{check, ctl, dev, healthcheck, logging, server};
+use leveret::upgrade::{self, UpgradeCommand};
+use leveret::{admin, check, ctl, dev, doctor, healthcheck, logging, server};
 use leveret_bench::BenchArguments;
 use leveret_storage::messages;
 use tracing::warn;
@@ -45,14 +46,19 @@ fn main() -> ExitCode {
 }
 
 /// Commands with exit codes of their own, and all others.
+#[expect(clippy::wildcard_enum_match_arm, reason = "whatever else there is has those of all")]
 fn of_broker(command: cli::Command) -> ExitCode {
     if let Some((program, words)) = command.for_ctl() {
         return ExitCode::from(ctl::run(program, words, environment));
     }
-    if let cli::Command::Check(asked) = &command {
-        return ExitCode::from(check::run(asked, environment));
+    match &command {
+        cli::Command::Check(asked) => ExitCode::from(check::run(asked, environment)),
+        cli::Command::Doctor(asked) => ExitCode::from(doctor::run(asked, environment)),
+        cli::Command::Admin(words) => {
+            ExitCode::from(admin::run(words.arguments.clone(), environment))
+        }
+        _ => exit_code(act(command)),
     }
-    exit_code(act(command))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "those with codes of their own are done")]
@@ -65,6 +71,9 @@ fn act(command: cli::Command) -> Outcome {
         cli::Command::Config { command: ConfigCommand::Get { key } } => print_value(&key),
         cli::Command::HashPassword { password, algorithm } => hash_password(algorithm, password),
         cli::Command::Auth { command: AuthCommand::Explain(asked) } => explain(&asked),
+        cli::Command::Upgrade { command: UpgradeCommand::Check { directory } } => {
+            check_upgrade(&directory)
+        }
         cli::Command::Verify { directory, salvage } => verify(&directory, salvage),
         cli::Command::Restore { file, directory } => restore(&file, &directory),
         _ => Ok(()),
@@ -109,6 +118,16 @@ fn restore(file: &Path, directory: &Path) -> Outcome {
     println!("{}\n{}", restored.about, restored.report);
     println!("start it with: leveret --data-dir {}", directory.display());
     Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the verdict is what was asked for")]
+fn check_upgrade(directory: &Path) -> Outcome {
+    let verdict = upgrade::check(directory);
+    verdict.lines.iter().for_each(|line| println!("{line}"));
+    match verdict.is_read {
+        true => Ok(()),
+        false => Err("this version cannot start on it".into()),
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "the explanation is what was asked for")]

@@ -16,7 +16,7 @@ pub const FORMAT_VERSION: u32 = 1;
 
 const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "leveret.lock";
-const CLOSED_FILE: &str = "closed";
+pub(crate) const CLOSED_FILE: &str = "closed";
 /// How long to wait for a process that is about to be gone.
 const LOCK_PATIENCE: Duration = Duration::from_millis(1000);
 /// How long between two looks.

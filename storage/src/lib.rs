@@ -27,6 +27,9 @@ pub use store::Store;
 mod directory;
 pub use directory::{FORMAT_VERSION, StoreId};
 
+mod looking;
+pub use looking::{Looked, look};
+
 pub mod wal;
 pub mod messages;
 pub mod spill;

@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use leveret_tests::broker_under_test::{Lent, repository, target_directory};
+use leveret_tests::broker_under_test::{Lent, built, repository, target_directory};
 use leveret_tests::program::require;
 
 use crate::scripts::{holds_at, python};
@@ -26,27 +26,36 @@ fn tool(path: &str) {
     require(&target_directory().join("management-tools").join(path));
 }
 
+const OF_ADMIN: [&str; 15] = [
+    "vhost",
+    "permission",
+    "exchange",
+    "queue",
+    "binding",
+    "publish",
+    "get",
+    "policies",
+    "limits",
+    "lists",
+    "formats",
+    "definitions",
+    "users",
+    "refusals",
+    "delete",
+];
+
 #[test]
 fn rabbitmqadmin_of_the_first_kind() {
     tool("usr/bin/rabbitmqadmin");
-    let steps = [
-        "vhost",
-        "permission",
-        "exchange",
-        "queue",
-        "binding",
-        "publish",
-        "get",
-        "policies",
-        "limits",
-        "lists",
-        "formats",
-        "definitions",
-        "users",
-        "refusals",
-        "delete",
-    ];
-    holds(shell("rabbitmqadmin.sh"), &steps);
+    holds(shell("rabbitmqadmin.sh"), &OF_ADMIN);
+}
+
+/// The same script, with our own program of that name.
+#[test]
+fn rabbitmqadmin_of_ours() {
+    let mut script = shell("rabbitmqadmin.sh");
+    script.env("ADMIN", format!("{} rabbitmqadmin", built("leveret").display()));
+    holds(script, &OF_ADMIN);
 }
 
 #[test]

@@ -5,10 +5,12 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod admin;
 mod checks;
 mod commands;
 mod definitions;
 mod dev;
+mod doctor;
 
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, PoisonError};

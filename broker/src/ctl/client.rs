@@ -74,9 +74,21 @@ pub(crate) fn segment(text: &str) -> String {
     text.bytes().map(octet).collect()
 }
 
+/// Whose certificates count, with TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// Those that the system trusts.
+    System,
+    /// Those of a file.
+    Authorities(PathBuf),
+    /// Whoever answers.
+    Anybody,
+}
+
 /// See the module documentation.
 pub(crate) struct Client {
     place: Place,
+    trust: Trust,
     patience: Duration,
     runtime: Runtime,
 }
@@ -84,9 +96,14 @@ pub(crate) struct Client {
 impl Client {
     /// One that waits so long for each answer.
     pub(crate) fn new(place: Place, patience: Duration) -> Result<Self, Failed> {
+        Self::trusting(place, patience, Trust::System)
+    }
+
+    /// The same, of a broker whose certificate others vouch for.
+    pub(crate) fn trusting(place: Place, patience: Duration, trust: Trust) -> Result<Self, Failed> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failed::refused(error.to_string()))?;
-        Ok(Self { place, patience, runtime })
+        Ok(Self { place, trust, patience, runtime })
     }
 
     /// Asks for what is at a path below `/api`, whatever becomes of it.
@@ -164,7 +181,14 @@ impl Client {
         let times = Times { connect: CONNECT.min(self.patience), request: self.patience };
         let failed =
             |error: http_client::RootsError| HttpError::Tls(url.authority(), error.to_string());
-        HttpClient::new(url.with_tls().then_some(None), times).map_err(failed)
+        let client = match &self.trust {
+            Trust::Anybody if url.with_tls() => HttpClient::trusting_anybody(times),
+            Trust::Authorities(path) if url.with_tls() => HttpClient::new(Some(Some(path)), times),
+            Trust::System | Trust::Authorities(_) | Trust::Anybody => {
+                HttpClient::new(url.with_tls().then_some(None), times)
+            }
+        };
+        client.map_err(failed)
     }
 
     fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response, HttpError> {

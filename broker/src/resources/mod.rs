@@ -65,6 +65,16 @@ impl Watermarks {
         self.changed.notify_one();
     }
 
+    /// The memory that the machine has, in bytes.
+    pub(crate) fn machine_bytes(&self) -> u64 {
+        memory::machine_bytes()
+    }
+
+    /// What of it control groups leave this process, in bytes.
+    pub(crate) fn usable_bytes(&self) -> u64 {
+        self.system.usable(memory::machine_bytes())
+    }
+
     /// The memory there is for this process, in bytes. It may be changed from outside.
     pub(crate) fn memory_total(&self) -> u64 {
         let set = self.marks.lock().memory_total;

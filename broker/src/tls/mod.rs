@@ -77,6 +77,27 @@ impl TlsError {
     }
 }
 
+/// What a listener would serve with.
+#[derive(Debug)]
+pub(crate) struct Inspected {
+    /// The certificate in a few words.
+    pub(crate) about: String,
+    /// Until when all of its chain is good, in seconds since 1970.
+    pub(crate) expires_seconds: u64,
+    /// What is odd.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Reads the files of a listener as it would.
+///
+/// # Errors
+/// They cannot be served.
+pub(crate) fn inspect(options: &TlsOptions) -> Result<Inspected, TlsError> {
+    let Loaded { about, expires_seconds, mut warnings, .. } = server::load(options)?;
+    warnings.extend(server::stands_alone(options)?);
+    Ok(Inspected { about, expires_seconds, warnings })
+}
+
 /// See the module documentation.
 #[derive(Debug)]
 pub(crate) struct Tls {

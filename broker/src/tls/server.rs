@@ -94,6 +94,31 @@ fn complete(chain: &mut Vec<CertificateDer<'static>>, authorities: &[Certificate
     }
 }
 
+/// What there is to say of a certificate whose issuer is in none of the files: a root is nowhere, and is
+/// not missed, but what stands between is.
+pub(super) fn stands_alone(options: &TlsOptions) -> Result<Option<String>, TlsError> {
+    let Some(certfile) = &options.certfile else { return Ok(None) };
+    let mut chain = files::certificates("ssl_options.certfile", certfile)?;
+    let authorities = match &options.cacertfile {
+        Some(path) => files::certificates("ssl_options.cacertfile", path)?,
+        None => Vec::new(),
+    };
+    complete(&mut chain, &authorities);
+    let [own] = chain.as_slice() else { return Ok(None) };
+    let Some(own) = Certificate::parse(own) else { return Ok(None) };
+    let mut parsed = authorities.iter().filter_map(|der| Certificate::parse(der));
+    let is_known = parsed.any(|authority| authority.subject == own.issuer);
+    Ok((own.issuer != own.subject && !is_known).then(|| {
+        format!(
+            "the TLS certificate of {} stands alone: clients that know its issuer, {}, only by the \
+             authority above that will refuse it; put what issued it behind it in {}",
+            distinguished_name(own.subject),
+            distinguished_name(own.issuer),
+            certfile.display()
+        )
+    }))
+}
+
 /// Our certificate and its names in words; with a warning if clients will not accept it.
 fn describe(chain: &[CertificateDer<'_>], warnings: &mut Vec<String>) -> (String, String) {
     let Some(own) = chain.first().and_then(|der| Certificate::parse(der)) else {

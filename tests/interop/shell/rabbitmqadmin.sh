@@ -19,7 +19,8 @@ equal() {
     fi
 }
 
-raw() { python3 "$TOOLS/usr/bin/rabbitmqadmin" --host="${MANAGEMENT%:*}" --port="${MANAGEMENT##*:}" "$@"; }
+# Which program: the one in Python, unless ADMIN names ours.
+raw() { ${ADMIN:-python3 "$TOOLS/usr/bin/rabbitmqadmin"} --host="${MANAGEMENT%:*}" --port="${MANAGEMENT##*:}" "$@"; }
 admin() { raw --vhost="$vhost" "$@"; }
 tsv() { admin --format=tsv "$@" | tail -n +2; }
 

@@ -96,6 +96,8 @@ pub struct BrokerUnderTest {
     /// Its configuration, what it prints and, unless said otherwise, its data.
     directory: TempDir,
     data: PathBuf,
+    /// What its node is called, if somebody says.
+    node: Option<String>,
     running: Option<(RunningBroker, SocketAddr)>,
 }
 
@@ -130,7 +132,12 @@ impl BrokerUnderTest {
         let directory = TempDir::with_prefix("leveret-test-").expect("a temporary directory");
         std::fs::write(directory.path().join("leveret.conf"), config).expect("a writable file");
         let data = data.map_or_else(|| directory.path().join("data"), Path::to_owned);
-        Self { directory, data, running: None }
+        Self { directory, data, node: None, running: None }
+    }
+
+    /// Gives its node a name, from the next start on.
+    pub fn name_the_node(&mut self, name: &str) {
+        self.node = Some(name.to_owned());
     }
 
     /// Writes other lines into its configuration file.
@@ -188,7 +195,8 @@ impl BrokerUnderTest {
 
     fn launch(&self) -> RunningBroker {
         assert!(self.running.is_none(), "the broker runs already");
-        let places = Places { directory: self.directory.path(), data: &self.data };
+        let node = self.node.as_deref();
+        let places = Places { directory: self.directory.path(), data: &self.data, node };
         RunningBroker::launch(&binary(), places)
     }
 

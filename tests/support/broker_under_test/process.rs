@@ -27,6 +27,8 @@ pub(super) struct Places<'a> {
     /// For `leveret.conf` and what is printed.
     pub(super) directory: &'a Path,
     pub(super) data: &'a Path,
+    /// The name of its node.
+    pub(super) node: Option<&'a str>,
 }
 
 /// A process that is killed when this is dropped.
@@ -48,6 +50,7 @@ impl RunningBroker {
             // Brokers that run at the same time cannot all have its port.
             command.env("LEVERET_MANAGEMENT_TCP_PORT", "none");
         }
+        command.envs(places.node.map(|node| ("RABBITMQ_NODENAME", node)));
         let mut process = command
             .args(["--port", "0", "--data-dir"])
             .arg(places.data)
