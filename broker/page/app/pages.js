@@ -7,5 +7,20 @@
 /** @type {import('./types.js').Entry[]} */
 export const PAGES = [
   {path: '/overview', nav: 'Overview', load: () => import('../pages/overview.js')},
+  {path: '/connections', nav: 'Connections', load: () => import('../pages/connections.js')},
+  {path: '/connections/:name', load: () => import('../pages/connection.js')},
+  {path: '/channels', nav: 'Channels', load: () => import('../pages/channels.js')},
+  {path: '/channels/:name', load: () => import('../pages/channel.js')},
+  {path: '/consumers', nav: 'Consumers', load: () => import('../pages/consumers.js')},
+  {path: '/events', nav: 'Events', group: 'Watch', needs: 'monitoring', load: () => import('../pages/events.js')},
+  {path: '/log', nav: 'Log', group: 'Watch', needs: 'administrator', load: () => import('../pages/log.js')},
+  {path: '/users', nav: 'Users', group: 'Administrate', needs: 'administrator', load: () => import('../pages/users.js')},
+  {path: '/users/:name', needs: 'administrator', load: () => import('../pages/user.js')},
+  {path: '/vhosts', nav: 'Vhosts', group: 'Administrate', load: () => import('../pages/vhosts.js')},
+  {path: '/vhosts/:name', load: () => import('../pages/vhost.js')},
+  {path: '/policies', nav: 'Policies', group: 'Administrate', load: () => import('../pages/policies.js')},
+  {path: '/limits', nav: 'Limits', group: 'Administrate', load: () => import('../pages/limits.js')},
+  {path: '/definitions', nav: 'Definitions', group: 'Administrate', needs: 'administrator', load: () => import('../pages/definitions.js')},
+  {path: '/api', nav: 'API', group: 'Administrate', load: () => import('../pages/reference.js')},
   {path: '/design', load: () => import('../pages/design.js')},
 ];

@@ -73,6 +73,7 @@ export class Poll {
     await Promise.all(asked.map(([name, path]) => this.one(name, String(path), running.signal)));
     if (this.running !== running) return;
     this.running = null;
+    this.forget(new Set(asked.map(([name]) => name)));
     this.note(asked.map(([name]) => name));
     this.changed();
     this.next();
@@ -95,6 +96,17 @@ export class Poll {
       this.errors[name] = error;
       // What is gone is not shown as if it were there; what cannot be asked for stays.
       if (error.kind === 'gone') delete this.data[name];
+    }
+  }
+
+  /**
+   * What is not asked any more does not stay: an open page takes no more memory in a week than in an hour.
+   *
+   * @param {Set<string>} asked
+   */
+  forget(asked) {
+    for (const kept of [this.data, this.errors]) {
+      for (const name of Object.keys(kept)) if (!asked.has(name)) delete kept[name];
     }
   }
 

@@ -159,6 +159,8 @@ export class Shell {
       draw: () => this.draw(),
       refresh: () => void poll.now(),
       act: (method, path, options) => this.act(method, path, options),
+      change: (method, path, options) => this.change(method, path, options),
+      fetch: (path) => get(path),
       say: (text, tone) => this.notices.say(text, tone),
       now: Date.now(),
       lostSince: poll.lostSince,
@@ -168,19 +170,49 @@ export class Shell {
   /**
    * @param {string} method
    * @param {string} path
-   * @param {{body?: unknown, headers?: Record<string, string>, done?: string}} [options]
+   * @param {import('./types.js').ActOptions} [options]
    */
-  async act(method, path, {body, headers, done} = {}) {
+  async act(method, path, options = {}) {
+    try {
+      return await this.send(method, path, options);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.kind !== 'ended') this.notices.say(`${error.reason} ${error.advice}`, 'bad');
+      return undefined;
+    }
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {import('./types.js').ActOptions} [options]
+   * @returns {Promise<ApiError | null>}
+   */
+  async change(method, path, options = {}) {
+    try {
+      await this.send(method, path, options);
+      return null;
+    } catch (error) {
+      if (error instanceof ApiError) return error;
+      throw error;
+    }
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {import('./types.js').ActOptions} options
+   */
+  async send(method, path, {body, headers, done, go}) {
     try {
       const answer = await request(method, path, {body, headers});
       if (done !== undefined) this.notices.say(done);
-      this.poll.now();
+      if (go !== undefined) this.router.go(go);
+      else if (method !== 'GET') this.poll.now();
       return answer;
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (error.kind === 'ended') this.ended('The session is over. Nothing was changed.');
-      else this.notices.say(`${error.reason} ${error.advice}`, 'bad');
-      return undefined;
+      if (error instanceof ApiError && error.kind === 'ended') this.ended('The session is over. Nothing was changed.');
+      throw error;
     }
   }
 

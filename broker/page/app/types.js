@@ -23,11 +23,20 @@
  * @property {Record<string, any>} state The page's own, until another is shown.
  * @property {() => void} draw After `state` was changed.
  * @property {() => void} refresh Asks now.
- * @property {(method: string, path: string, options?: {body?: unknown, headers?: Record<string, string>, done?: string}) => Promise<any>} act
- *   Changes something: says `done` when it is, and what is wrong if it is not (then the answer is undefined).
+ * @property {(method: string, path: string, options?: ActOptions) => Promise<any>} act Changes something, and says what
+ *   is wrong if it did not work (then the answer is undefined).
+ * @property {(method: string, path: string, options?: ActOptions) => Promise<ApiError | null>} change The same, for a form
+ *   that says itself what is wrong.
+ * @property {(path: string) => Promise<any>} fetch Asks once. Throws an `ApiError`.
  * @property {(text: string, tone?: 'good' | 'bad') => void} say
  * @property {number} now When it is drawn, in milliseconds.
  * @property {number | null} lostSince Since when the broker does not answer.
+ */
+
+/**
+ * What is sent, what is said when it is done, and where one goes then.
+ *
+ * @typedef {{body?: unknown, headers?: Record<string, string>, done?: string, go?: string}} ActOptions
  */
 
 /**

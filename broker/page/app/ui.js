@@ -176,7 +176,7 @@ export function field(id, label, input, {help, wrong} = {}) {
  * @param {unknown} [action]
  */
 export function empty(title, text, action) {
-  return html`<div class="empty"><h3>${title}</h3><p>${text}</p>${action}</div>`;
+  return html`<div class="empty"><strong>${title}</strong><p>${text}</p>${action}</div>`;
 }
 
 /**

@@ -37,6 +37,7 @@ import {sortOf, sortedBy, visible} from './visible.js';
  * @property {(first: number, end: number) => void} [onRange]
  * @property {(row: Row) => string} [tone] A class of the row.
  * @property {unknown} [empty] What is shown if there is none.
+ * @property {unknown} [reset] Where this is another the rows are others, and it begins at the first.
  */
 
 const NARROW = matchMedia('(max-width: 700px)');
@@ -68,6 +69,7 @@ export class DataTable extends HTMLElement {
 
   /** @param {TableData<any>} data */
   set data(data) {
+    if (this.own !== null && this.own.reset !== data.reset && this.scroller !== null) this.scroller.scrollTop = 0;
     this.own = data;
     this.draw();
   }
@@ -144,9 +146,9 @@ function view(table, data, total, {first, end}) {
   const gap = (/** @type {number} */ count) =>
     html`<tr aria-hidden="true" class="table-gap"><td colspan=${columns.length} css=${{height: `${count * row}px`}}></td></tr>`;
   return html`
-    <div class="table-scroll" tabindex="0" role="region" aria-label=${data.label}
+    <div class="table-scroll" tabindex="0" role="group" aria-label=${data.label}
       @scroll=${() => table.scrolled()} @keydown=${(/** @type {KeyboardEvent} */ event) => table.move(event)}>
-      <table aria-rowcount=${total + 1} css=${{'--row': `${row}px`}}>
+      <table aria-rowcount=${total + 1} css=${{'--row': `${row}px`, 'min-width': leastWidth(columns)}}>
         <colgroup>${each(columns, ({id}) => id, ({width}) => html`<col css=${{width: width ?? 'auto'}}>`)}</colgroup>
         <thead><tr aria-rowindex="1">
           ${each(columns, ({id}) => id, (column) => heading(data, column))}
@@ -162,6 +164,15 @@ function view(table, data, total, {first, end}) {
 }
 
 /**
+ * @param {Column<any>[]} columns
+ * @returns {string} Narrower it is scrolled: names stay readable.
+ */
+function leastWidth(columns) {
+  const least = NARROW.matches ? '7rem' : '13rem';
+  return `calc(${columns.map(({width}) => width ?? least).join(' + ')})`;
+}
+
+/**
  * @param {TableData<any>} data
  * @param {Column<any>} column
  */
@@ -172,7 +183,7 @@ function heading(data, column) {
   const name = column.isNumber ? 'is-number' : '';
   const {onSort} = data;
   if (!column.sorts || onSort === undefined) {
-    return html`<th scope="col" class=${name} title=${column.help}>${column.title}</th>`;
+    return html`<th scope="col" class=${name} title=${column.help}>${column.title || html`<span class="hidden">Actions</span>`}</th>`;
   }
   const next = sortedBy(data.sort ?? '', column.id, column.isNumber === true);
   return html`<th scope="col" class=${name} aria-sort=${order} title=${column.help}>

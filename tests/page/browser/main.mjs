@@ -3,28 +3,53 @@
 // LEVERET_PAGE_ONLY names scenes by a part of their names; LEVERET_PAGE=full looks at every page at every
 // width, in both themes and as every user, which takes minutes.
 
+import {SCENES as admin} from './admin.mjs';
+import {SCENES as clients, start} from './clients.mjs';
 import {Browser} from './harness.mjs';
 import {prepare} from './prepare.mjs';
 import {SCENES as pages} from './pages.mjs';
 import {SCENES as parts} from './parts.mjs';
 import {SCENES as shell} from './shell.mjs';
 
-const only = process.env.LEVERET_PAGE_ONLY ?? '';
-const browser = await Browser.start(process.env.LEVERET_URL);
-let failures = 0;
-try {
-  await prepare(browser.api);
-  for (const [name, scene] of [...parts, ...shell, ...pages].filter(([name]) => name.includes(only))) {
+// A scene that waits for what does not come fails, and the others have their turn.
+const SCENE_MS = 60_000;
+
+function within(scene) {
+  let timer;
+  const late = new Promise((_, fail) => {
+    timer = setTimeout(() => fail(new Error(`not within ${SCENE_MS} ms`)), SCENE_MS);
+  });
+  return Promise.race([scene, late]).finally(() => clearTimeout(timer));
+}
+
+// Most of a scene waits for the browser or for the next round of questions.
+const AT_A_TIME = 3;
+
+async function work(scenes) {
+  for (let next = scenes.shift(); next !== undefined; next = scenes.shift()) {
+    const [name, scene] = next;
     const started = performance.now();
     try {
-      await scene(browser);
+      await within(scene(browser));
       console.log(`ok ${name} (${Math.round(performance.now() - started)} ms)`);
     } catch (error) {
       failures += 1;
       console.error(`${name}: ${error.stack ?? error}`);
     }
   }
+}
+
+const only = process.env.LEVERET_PAGE_ONLY ?? '';
+const browser = await Browser.start(process.env.LEVERET_URL);
+let failures = 0;
+let client;
+try {
+  await prepare(browser.api);
+  client = await start(browser.api);
+  const scenes = [...parts, ...shell, ...pages, ...clients, ...admin].filter(([name]) => name.includes(only));
+  await Promise.all(Array.from({length: AT_A_TIME}, () => work(scenes)));
 } finally {
+  await client?.close().catch(() => {});
   await browser.close();
 }
 console.log(failures === 0 ? 'done' : `${failures} failed`);

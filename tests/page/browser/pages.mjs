@@ -8,6 +8,19 @@ export const ADDRESSES = [
   ['overview', '/overview'],
   ['design', '/design'],
   ['nowhere', '/nowhere'],
+  ['connections', '/connections'],
+  ['channels', '/channels'],
+  ['consumers', '/consumers'],
+  ['events', '/events'],
+  ['log', '/log'],
+  ['users', '/users'],
+  ['user', '/users/guest'],
+  ['vhosts', '/vhosts'],
+  ['vhost', '/vhosts/%2F'],
+  ['policies', '/policies'],
+  ['limits', '/limits'],
+  ['definitions', '/definitions'],
+  ['api', '/api'],
 ];
 
 const isFull = process.env.LEVERET_PAGE === 'full';

@@ -1,0 +1,62 @@
+/**
+ * Every channel: how it works, what it holds, how fast it is.
+ *
+ * @module
+ */
+
+import {html} from '../parts/html.js';
+import {count, rate} from '../parts/number.js';
+import {listOf} from '../app/list.js';
+import {href} from '../app/place.js';
+import {badge, empty, filter, name} from '../app/ui.js';
+
+/** @typedef {import('../app/types.js').Context} Context */
+
+const COLUMNS = 'name,user,vhost,state,confirm,transactional,prefetch_count,consumer_count,messages_unacknowledged,messages_unconfirmed,message_stats.publish_details.rate,message_stats.deliver_get_details.rate,message_stats.ack_details.rate';
+
+/** @param {Context} ctx */
+const list = (ctx) => listOf(ctx, {path: 'channels', columns: COLUMNS, sort: 'name'});
+
+/** @type {import('../app/types.js').Page} */
+const page = {
+  title: () => 'Channels',
+  ask: (ctx) => list(ctx).questions(),
+  view: (ctx) => {
+    const table = list(ctx);
+    const view = table.view({
+      label: 'Channels',
+      key: (row) => row.name,
+      columns: COLUMN_VIEWS,
+      empty: ctx.query.get('name') ? 'No channel has this in its name.' : empty('There is no channel', 'Clients open them in their connections.'),
+    });
+    return html`
+      <div class="toolbar">${filter(ctx, 'Filter by address and port')}<span class="count">${table.counted('channel')}</span></div>
+      ${view}`;
+  },
+};
+
+export default page;
+
+/** @type {import('../app/list.js').Column<any>[]} */
+const COLUMN_VIEWS = [
+  {id: 'name', title: 'Channel', sorts: true, view: (row) => html`<a href=${href('/channels/:name', row)}>${name(row.name)}</a>`},
+  {id: 'user', title: 'User', sorts: true, wide: true, width: '9rem', view: (row) => name(row.user)},
+  {id: 'vhost', title: 'Vhost', sorts: true, wide: true, width: '7rem', view: (row) => name(row.vhost)},
+  {id: 'state', title: 'State', wide: true, width: '6.5rem', view: (row) => channelState(row)},
+  {id: 'confirm', title: 'Mode', wide: true, width: '7.5rem', view: mode},
+  {id: 'prefetch_count', title: 'Prefetch', sorts: true, isNumber: true, wide: true, width: '6.5rem', help: 'How many messages each consumer may have unacknowledged', view: (row) => (row.prefetch_count === 0 ? 'no limit' : count(row.prefetch_count))},
+  {id: 'messages_unacknowledged', title: 'Unacked', sorts: true, isNumber: true, width: '6.5rem', view: (row) => count(row.messages_unacknowledged)},
+  {id: 'message_stats.publish_details.rate', title: 'In, /s', sorts: true, isNumber: true, width: '6rem', view: (row) => rate(row.message_stats?.publish_details?.rate ?? 0)},
+  {id: 'message_stats.deliver_get_details.rate', title: 'Out, /s', sorts: true, isNumber: true, wide: true, width: '6rem', view: (row) => rate(row.message_stats?.deliver_get_details?.rate ?? 0)},
+  {id: 'message_stats.ack_details.rate', title: 'Acked, /s', sorts: true, isNumber: true, wide: true, width: '6.5rem', view: (row) => rate(row.message_stats?.ack_details?.rate ?? 0)},
+];
+
+/** @param {any} row */
+export function channelState({state}) {
+  return badge(state, state === 'running' ? 'good' : state === 'idle' ? 'plain' : 'warn');
+}
+
+/** @param {any} row */
+export function mode({transactional, confirm}) {
+  return transactional ? badge('transactions') : confirm ? badge('confirms') : '–';
+}

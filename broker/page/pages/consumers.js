@@ -1,0 +1,124 @@
+/**
+ * Every consumer: what it has, what it took, and whether it gets anything.
+ *
+ * @module
+ */
+
+import {each, html} from '../parts/html.js';
+import {count} from '../parts/number.js';
+import {confirm} from '../app/dialog.js';
+import {listOf} from '../app/list.js';
+import {api, href} from '../app/place.js';
+import {badge, empty, filter, name} from '../app/ui.js';
+
+/** @typedef {import('../app/types.js').Context} Context */
+
+const COLUMNS = 'consumer_tag,queue,channel_details,ack_required,exclusive,active,activity_status,prefetch_count,messages_unacknowledged,deliveries,acks';
+
+/** @param {Context} ctx */
+const list = (ctx) => listOf(ctx, {path: 'consumers', columns: COLUMNS, sort: 'queue.name'});
+
+/** @type {import('../app/types.js').Page} */
+const page = {
+  title: () => 'Consumers',
+  ask: (ctx) => list(ctx).questions(),
+  view: (ctx) => {
+    const table = list(ctx);
+    const view = table.view({
+      label: 'Consumers',
+      key,
+      columns: columns(ctx),
+      empty: ctx.query.get('name') ? 'No consumer has this in its tag.' : empty('Nobody consumes', 'Messages wait in their queues until somebody does.'),
+    });
+    return html`
+      <div class="toolbar">${filter(ctx, 'Filter by tag')}<span class="count">${table.counted('consumer')}</span></div>
+      ${view}`;
+  },
+};
+
+export default page;
+
+/**
+ * @param {any} row
+ * @returns {string}
+ */
+function key(row) {
+  return `${row.channel_details?.name} ${row.consumer_tag}`;
+}
+
+/**
+ * @param {Context} ctx
+ * @returns {import('../app/list.js').Column<any>[]}
+ */
+function columns(ctx) {
+  /** @type {import('../app/list.js').Column<any>[]} */
+  const all = [
+    {id: 'queue.name', title: 'Queue', sorts: true, view: (row) => queueLink(row)},
+    {id: 'consumer_tag', title: 'Tag', sorts: true, view: (row) => name(row.consumer_tag)},
+    {id: 'channel', title: 'Channel', wide: true, width: '17rem', view: channelLink},
+    {id: 'activity_status', title: 'State', wide: true, width: '6rem', view: activity},
+    {id: 'ack_required', title: 'Acks', wide: true, width: '7rem', view: (row) => (row.ack_required ? 'by hand' : badge('automatic', 'plain', 'What is sent counts as done'))},
+    {id: 'prefetch_count', title: 'Prefetch', isNumber: true, wide: true, width: '6rem', view: (row) => (row.prefetch_count === 0 ? 'no limit' : count(row.prefetch_count))},
+    {id: 'messages_unacknowledged', title: 'Unacked', isNumber: true, width: '6rem', view: (row) => count(row.messages_unacknowledged)},
+    {id: 'deliveries', title: 'Delivered', isNumber: true, wide: true, width: '7rem', view: (row) => count(row.deliveries)},
+  ];
+  if (!ctx.session.isReadOnly) {
+    all.push({id: 'cancel', title: '', wide: true, width: '6.5rem', view: (row) => cancelButton(ctx, row)});
+  }
+  return all;
+}
+
+/** @param {any} row */
+function queueLink({queue}) {
+  return html`<a href=${href('/queues/:vhost/:name', queue)}>${name(queue.name)}</a>${queue.vhost === '/' ? null : html` ${badge(name(queue.vhost))}`}`;
+}
+
+/** @param {any} row */
+function channelLink({channel_details: channel}) {
+  return channel?.name === undefined ? '–' : html`<a href=${href('/channels/:name', {name: channel.name})}>${name(channel.name)}</a>`;
+}
+
+/** @param {any} row */
+function activity({activity_status: status}) {
+  return status === 'up' ? badge('active', 'good') : badge(status, 'plain', 'Another consumer is the active one');
+}
+
+/**
+ * @param {Context} ctx
+ * @param {any} row
+ */
+function cancelButton(ctx, row) {
+  if (!ctx.session.mayEnd(row.channel_details?.user)) return null;
+  return html`<button type="button" class="link" @click=${() => cancel(ctx, row)}>Cancel…</button>`;
+}
+
+/**
+ * Consumers of one channel or queue.
+ *
+ * @param {Context} ctx
+ * @param {any[]} rows
+ */
+export function consumerTable(ctx, rows) {
+  if (rows.length === 0) return html`<p>Nobody consumes here.</p>`;
+  const shown = columns(ctx);
+  return html`<div class="table-scroll" tabindex="0" role="group" aria-label="Consumers"><table class="free">
+    <thead><tr>${each(shown, ({id}) => id, ({title, isNumber}) => html`<th scope="col" class=${isNumber ? 'is-number' : ''}>${title || html`<span class="hidden">Actions</span>`}</th>`)}</tr></thead>
+    <tbody>${each(rows, key, (row) => html`<tr>${each(shown, ({id}) => id, ({view, isNumber}) => html`<td class=${isNumber ? 'is-number' : ''}>${view(row)}</td>`)}</tr>`)}</tbody>
+  </table></div>`;
+}
+
+/**
+ * @param {Context} ctx
+ * @param {any} row
+ */
+async function cancel(ctx, row) {
+  const answer = await confirm({
+    title: `Cancel ${row.consumer_tag}?`,
+    text: html`<p>It gets no more messages of ${name(row.queue.name)}. The ${count(row.messages_unacknowledged)} that it has stay its own until it
+      settles them. Its channel goes on, and its client is told if it understands that.</p>`,
+    action: 'Cancel the consumer',
+  });
+  if (answer === null) return;
+  const path = api('consumers/:vhost/:channel/:tag', {vhost: row.queue.vhost, channel: row.channel_details.name, tag: row.consumer_tag});
+  await ctx.act('DELETE', path, {done: `${row.consumer_tag} is cancelled.`});
+}

@@ -1,0 +1,90 @@
+/**
+ * The log as it is written, of the level that is asked for; and how much is written at all.
+ *
+ * @module
+ */
+
+import {html} from '../parts/html.js';
+import {count} from '../parts/number.js';
+import {exact, clock} from '../parts/time.js';
+import {Lines} from '../app/lines.js';
+import {api} from '../app/place.js';
+import {badge, choice, filter, name} from '../app/ui.js';
+
+/** @typedef {import('../app/types.js').Context} Context */
+/** @typedef {import('../app/lines.js').Line} Line */
+
+/** @type {[string, string][]} */
+const LEVELS = [['info', 'info'], ['debug', 'debug'], ['warning', 'warning'], ['error', 'error']];
+/** Shown at a time. */
+const SHOWN = 500;
+
+/** @type {import('../app/types.js').Page} */
+const page = {
+  title: () => 'Log',
+  ask: () => ({}),
+  start: (ctx) => {
+    const lines = new Lines((_, data) => String(data.msg ?? data), () => ctx.draw());
+    ctx.state.lines = lines;
+    return () => lines.close();
+  },
+  view: (ctx) => {
+    /** @type {Lines} */
+    const lines = ctx.state.lines;
+    const level = ctx.query.get('level') ?? LEVELS[0][0];
+    if (ctx.state.level !== level) {
+      ctx.state.level = level;
+      lines.open(api('log', {}, {level}), ['log']);
+    }
+    const wanted = (ctx.query.get('name') ?? '').toLowerCase();
+    const found = wanted === '' ? lines.all : lines.all.filter(({text, data}) => `${text} ${JSON.stringify(data)}`.toLowerCase().includes(wanted));
+    return html`
+      <div class="toolbar">
+        ${choice(ctx, 'level', 'The least severe level that is shown', LEVELS)}
+        ${filter(ctx, 'Filter by text')}
+        ${holdButtons(ctx, lines)}
+        <span class="count" role="status">${stateOf(lines, found.length)}</span>
+      </div>
+      <ol class="lines" aria-label="The log, newest first">${found.slice(0, SHOWN).map(line)}</ol>
+      ${found.length === 0 ? html`<p class="quiet">What is logged from now on is shown here. Older lines are in the broker's log file.</p>` : null}`;
+  },
+};
+
+export default page;
+
+/**
+ * @param {Context} ctx
+ * @param {Lines} lines
+ */
+export function holdButtons(ctx, lines) {
+  const hold = () => {
+    lines.isHeld = !lines.isHeld;
+    ctx.draw();
+  };
+  const clear = () => {
+    lines.all = [];
+    ctx.draw();
+  };
+  return html`<button type="button" class="button" aria-pressed=${lines.isHeld ? 'true' : 'false'} @click=${hold}>${lines.isHeld ? 'Go on' : 'Hold'}</button>
+    <button type="button" class="button is-quiet" @click=${clear}>Clear</button>`;
+}
+
+/**
+ * @param {Lines} lines
+ * @param {number} found
+ * @returns {string}
+ */
+export function stateOf(lines, found) {
+  const lost = lines.lost === 0 ? '' : `, ${count(lines.lost)} lost`;
+  if (lines.isHeld) return `held, ${count(found)} lines${lost}`;
+  if (lines.state === 'closed') return 'The stream was refused: there are too many, or you may not read it.';
+  return `${lines.state === 'open' ? 'live' : 'connecting'}, ${count(found)} lines${lost}`;
+}
+
+/** @param {Line} line */
+function line({id, at, text, data}) {
+  const level = String(data.level ?? '');
+  const time = Date.parse(String(data.time ?? '').replace(' ', 'T')) || at;
+  const tone = level === 'error' || level === 'critical' ? 'bad' : level === 'warning' ? 'warn' : level === 'debug' ? 'plain' : 'note';
+  return html`<li data-id=${id}><time title=${exact(time)}>${clock(time)}</time> ${badge(level, tone)} <span class="line-text">${name(text)}</span></li>`;
+}
