@@ -12,6 +12,7 @@ export const PAGES = [
   {path: '/channels', nav: 'Channels', load: () => import('../pages/channels.js')},
   {path: '/channels/:name', load: () => import('../pages/channel.js')},
   {path: '/consumers', nav: 'Consumers', load: () => import('../pages/consumers.js')},
+  {path: '/node', nav: 'Node', group: 'Watch', needs: 'monitoring', load: () => import('../pages/node.js')},
   {path: '/events', nav: 'Events', group: 'Watch', needs: 'monitoring', load: () => import('../pages/events.js')},
   {path: '/log', nav: 'Log', group: 'Watch', needs: 'administrator', load: () => import('../pages/log.js')},
   {path: '/users', nav: 'Users', group: 'Administrate', needs: 'administrator', load: () => import('../pages/users.js')},

@@ -19,7 +19,11 @@ const DEFAULT = 5;
 /** Waits after failures, in seconds; the last for all later ones. */
 const AGAIN = [1, 2, 4, 8];
 
-/** @typedef {Record<string, string | null | undefined>} Questions */
+/**
+ * Null is not asked, and forgotten; undefined is not asked this time, and what was answered last stays.
+ *
+ * @typedef {Record<string, string | null | undefined>} Questions
+ */
 
 /** See the module documentation. */
 export class Poll {
@@ -69,11 +73,12 @@ export class Poll {
     this.running?.abort();
     const running = new AbortController();
     this.running = running;
-    const asked = Object.entries(this.ask()).filter(([, path]) => typeof path === 'string');
+    const questions = Object.entries(this.ask());
+    const asked = questions.filter(([, path]) => typeof path === 'string');
     await Promise.all(asked.map(([name, path]) => this.one(name, String(path), running.signal)));
     if (this.running !== running) return;
     this.running = null;
-    this.forget(new Set(asked.map(([name]) => name)));
+    this.forget(new Set(questions.filter(([, path]) => path !== null).map(([name]) => name)));
     this.note(asked.map(([name]) => name));
     this.changed();
     this.next();
@@ -102,11 +107,11 @@ export class Poll {
   /**
    * What is not asked any more does not stay: an open page takes no more memory in a week than in an hour.
    *
-   * @param {Set<string>} asked
+   * @param {Set<string>} wanted
    */
-  forget(asked) {
+  forget(wanted) {
     for (const kept of [this.data, this.errors]) {
-      for (const name of Object.keys(kept)) if (!asked.has(name)) delete kept[name];
+      for (const name of Object.keys(kept)) if (!wanted.has(name)) delete kept[name];
     }
   }
 

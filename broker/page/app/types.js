@@ -42,7 +42,7 @@
 /**
  * @typedef {object} Page
  * @property {(ctx: Context) => string} title
- * @property {(ctx: Context) => Questions} ask Asked each time; null is not asked.
+ * @property {(ctx: Context) => Questions} ask Asked each time; null is not asked, undefined not this time.
  * @property {(ctx: Context) => unknown} view
  * @property {(ctx: Context) => (() => void) | void} [start] When it is shown; what it returns is called at the end.
  * @property {boolean} [hasOwnHead] It draws its heading itself.

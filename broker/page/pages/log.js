@@ -7,9 +7,10 @@
 import {html} from '../parts/html.js';
 import {count} from '../parts/number.js';
 import {exact, clock} from '../parts/time.js';
+import {ask} from '../app/ask.js';
 import {Lines} from '../app/lines.js';
 import {api} from '../app/place.js';
-import {badge, choice, filter, name} from '../app/ui.js';
+import {badge, choice, field, filter, name} from '../app/ui.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 /** @typedef {import('../app/lines.js').Line} Line */
@@ -43,6 +44,7 @@ const page = {
         ${choice(ctx, 'level', 'The least severe level that is shown', LEVELS)}
         ${filter(ctx, 'Filter by text')}
         ${holdButtons(ctx, lines)}
+        ${ctx.session.may('administrator') ? html`<button type="button" class="button" @click=${() => setLevel(ctx)}>What is logged…</button>` : null}
         <span class="count" role="status">${stateOf(lines, found.length)}</span>
       </div>
       <ol class="lines" aria-label="The log, newest first">${found.slice(0, SHOWN).map(line)}</ol>
@@ -67,6 +69,30 @@ export function holdButtons(ctx, lines) {
   };
   return html`<button type="button" class="button" aria-pressed=${lines.isHeld ? 'true' : 'false'} @click=${hold}>${lines.isHeld ? 'Go on' : 'Hold'}</button>
     <button type="button" class="button is-quiet" @click=${clear}>Clear</button>`;
+}
+
+/**
+ * How much is logged at all, until the broker is started again.
+ *
+ * @param {Context} ctx
+ */
+function setLevel(ctx) {
+  const levels = ['debug', 'info', 'warning', 'error', 'critical', 'none'];
+  const categories = ['connection', 'channel', 'queue', 'user', 'default'];
+  return ask({
+    title: 'What is logged',
+    action: 'Set',
+    text: html`<p>Counts for the file and the console at once, until a restart or until the configuration is read again.</p>`,
+    fields: () => html`
+      ${field('g-level', 'From this level on', html`<select id="g-level" name="level">${levels.map((one) => html`<option value=${one} selected=${one === 'info'}>${one}</option>`)}</select>`)}
+      ${field('g-category', 'Of', html`<select id="g-category" name="category"><option value="">everything</option>${categories.map((one) => html`<option value=${one}>${one}</option>`)}</select>`)}`,
+    submit: (data) => {
+      const level = String(data.get('level'));
+      const category = String(data.get('category'));
+      const body = category === '' ? {level} : {level, category};
+      return ctx.change('PUT', 'operation/log-level', {body, done: `Logged from ${level} on${category === '' ? '' : `, of ${category}`}.`});
+    },
+  });
 }
 
 /**

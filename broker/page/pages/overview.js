@@ -22,6 +22,8 @@ const CHURN = ['connection_created', 'connection_closed', 'channel_created', 'ch
 
 /** What is looked at for findings: no more than these. */
 const LOOKED_AT = 20;
+/** And no more often, since the broker sorts its queues for it. */
+const LOOKED_EVERY_MS = 15_000;
 
 /** @type {import('../app/types.js').Page} */
 const page = {
@@ -37,14 +39,16 @@ const page = {
     ];
     const node = 'name,uptime,os_pid,mem_used,mem_limit,mem_alarm,disk_free,disk_free_limit,disk_free_alarm,fd_used,fd_total,sockets_used,sockets_total,processors,db_dir';
     const queue = 'name,vhost,messages_ready,messages_unacknowledged,consumers,oldest_ready_ms,oldest_unacknowledged_ms,paused,message_stats.deliver_get_details.rate';
+    const isDue = ctx.now - (ctx.state.lookedAt ?? 0) >= LOOKED_EVERY_MS || ctx.data.waiting === undefined;
+    if (isDue) ctx.state.lookedAt = ctx.now;
     const most = (/** @type {string} */ sort) =>
-      api('queues', {}, {sort, sort_reverse: true, page: 1, page_size: LOOKED_AT, columns: queue});
+      isDue ? api('queues', {}, {sort, sort_reverse: true, page: 1, page_size: LOOKED_AT, columns: queue}) : undefined;
     return {
       overview: api('overview', {}, {columns: columns.join(','), ...history.query(['lengths', 'msg_rates'], ctx.now)}),
       nodes: ctx.session.is('monitoring') ? api('nodes', {}, {columns: node}) : null,
       waiting: most('messages_ready'),
       unacked: most('messages_unacknowledged'),
-      held: api('connections', {}, {sort: 'held_by', sort_reverse: true, page: 1, page_size: LOOKED_AT, columns: 'name,user,held_by,state,user_provided_name'}),
+      held: isDue ? api('connections', {}, {sort: 'held_by', sort_reverse: true, page: 1, page_size: LOOKED_AT, columns: 'name,user,held_by,state,user_provided_name'}) : undefined,
     };
   },
 

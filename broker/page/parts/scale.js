@@ -12,7 +12,8 @@
  * @returns {number[]} Round numbers from 0 up to one that is not less than the largest.
  */
 export function ticks(max, wanted = 4) {
-  const step = round(Math.max(max, 1e-9) / wanted, max >= wanted);
+  if (max <= 0) return [0, 1];
+  const step = round(max / wanted, max >= wanted);
   const count = Math.max(1, Math.ceil(max / step - 1e-9));
   return Array.from({length: count + 1}, (_, n) => Number((n * step).toPrecision(12)));
 }

@@ -148,6 +148,11 @@ export const SCENES = [
     await page.getByRole('button', {name: 'Hold'}).click();
     await page.getByText(/^held/).waitFor();
     await window.check('admin-log');
+    await button(page, 'What is logged…').click();
+    await page.getByLabel('From this level on').selectOption('info');
+    await page.getByLabel('Of', {exact: true}).selectOption('connection');
+    await button(page, 'Set').click();
+    await page.getByText('Logged from info on, of connection.').waitFor();
     await browser.api.delete('queues/%2F/page%20%3Cevent%3E');
     await window.close();
   }],

@@ -73,11 +73,11 @@ export class Browser {
   }
 
   // A window of somebody's own: signed in as this user, or as nobody.
-  async open({user = 'guest', size = WIDE, scheme = 'light'} = {}) {
+  async open({user = 'guest', size = WIDE, scheme = 'light', at = this.url} = {}) {
     const context = await this.browser.newContext({
       viewport: size,
       colorScheme: scheme,
-      baseURL: this.url,
+      baseURL: at,
       hasTouch: size === PHONE,
       isMobile: size === PHONE,
       reducedMotion: 'reduce',

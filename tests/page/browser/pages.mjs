@@ -11,6 +11,7 @@ export const ADDRESSES = [
   ['connections', '/connections'],
   ['channels', '/channels'],
   ['consumers', '/consumers'],
+  ['node', '/node'],
   ['events', '/events'],
   ['log', '/log'],
   ['users', '/users'],

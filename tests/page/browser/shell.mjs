@@ -1,6 +1,7 @@
 // Signing in and out, finding, the theme, and a broker that goes away.
 
 import assert from 'node:assert/strict';
+import {connect, createServer} from 'node:net';
 
 import {PHONE} from './harness.mjs';
 import {USERS} from './prepare.mjs';
@@ -9,6 +10,49 @@ async function fill(page, user, password) {
   await page.getByLabel('User', {exact: true}).fill(user);
   await page.getByLabel('Password').fill(password);
   await page.getByRole('button', {name: 'Sign in'}).click();
+}
+
+// A way to the broker that can be shut, as when it is gone.
+class Door {
+  static async before(target) {
+    const door = new Door(target);
+    await door.open();
+    return door;
+  }
+
+  constructor(target) {
+    this.target = target;
+    this.port = 0;
+    this.sockets = new Set();
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  async open() {
+    this.server = createServer((from) => {
+      const to = connect(Number(this.target.port), this.target.hostname);
+      for (const socket of [from, to]) {
+        this.sockets.add(socket);
+        socket.on('error', () => {});
+        socket.on('close', () => {
+          from.destroy();
+          to.destroy();
+        });
+      }
+      from.pipe(to);
+      to.pipe(from);
+    });
+    await new Promise((ready) => this.server.listen(this.port, '127.0.0.1', ready));
+    this.port = this.server.address().port;
+  }
+
+  shut() {
+    this.server.close();
+    for (const socket of this.sockets) socket.destroy();
+    this.sockets.clear();
+  }
 }
 
 export const SCENES = [
@@ -92,6 +136,28 @@ export const SCENES = [
     const wrong = window.forgiven();
     assert.ok(wrong.every((one) => one.includes('ERR_INTERNET_DISCONNECTED')), wrong.join('\n'));
     await window.close();
+  }],
+
+  ['shell catches up with a broker that was gone', async (browser) => {
+    const door = await Door.before(new URL(browser.url));
+    const window = await browser.open({at: door.url});
+    const {page} = window;
+    await window.goto('/overview');
+    const queues = page.locator('.readout div', {hasText: 'Queues'}).locator('dd');
+    const before = await queues.textContent();
+    door.shut();
+    await page.getByText('The broker does not answer.').waitFor();
+    assert.equal(await queues.textContent(), before);
+    await browser.api.put('queues/%2F/page-meanwhile', {});
+    await door.open();
+    await page.getByText('The broker does not answer.').waitFor({state: 'detached'});
+    await page.waitForFunction((old) => document.querySelectorAll('.readout dd')[5].textContent !== old, before);
+    await browser.api.delete('queues/%2F/page-meanwhile');
+    const wrong = window.forgiven();
+    assert.ok(wrong.every((one) => /ERR_CONNECTION|ERR_EMPTY/.test(one)), wrong.join('\n'));
+    await window.check('shell-back-again', {axe: false});
+    await window.close();
+    door.shut();
   }],
 
   ['shell remembers the theme and reads only', async (browser) => {

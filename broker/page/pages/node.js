@@ -1,0 +1,123 @@
+/**
+ * The node: what it uses of what it may, over time; how it is configured; and limits that may be moved while it runs.
+ *
+ * @module
+ */
+
+import '../parts/chart.js';
+
+import {each, html} from '../parts/html.js';
+import {bytes, count} from '../parts/number.js';
+import {duration} from '../parts/time.js';
+import {ask} from '../app/ask.js';
+import {History, RANGE_CHOICES} from '../app/history.js';
+import {api} from '../app/place.js';
+import {answered, choice, facts, field, name, section} from '../app/ui.js';
+
+/** @typedef {import('../app/types.js').Context} Context */
+
+const COLUMNS = 'name,uptime,os_pid,processors,mem_limit,mem_used,disk_free,disk_free_limit,fd_used,fd_total,sockets_used,proc_used,db_dir,log_files,config_files,leveret_version,rabbitmq_version,auth_mechanisms.name';
+const SERIES = ['mem_used', 'disk_free', 'fd_used', 'sockets_used'];
+
+/** @type {import('../app/types.js').Page} */
+const page = {
+  title: () => 'Node',
+  ask: (ctx) => ({
+    nodes: api('nodes', {}, {columns: `${COLUMNS},${SERIES.map((key) => `${key}_details.samples`).join(',')}`, ...historyOf(ctx).query(['node_stats'], ctx.now)}),
+    config: ctx.session.is('administrator') && ctx.data.config === undefined ? api('config/effective') : undefined,
+  }),
+  view: (ctx) => html`
+    <div class="columns">
+      ${section('About', answered(ctx, 'nodes', ([node]) => about(node), 8), {actions: limits(ctx)})}
+      ${section('Memory', answered(ctx, 'nodes', () => chart(ctx, 'Memory', [['Used', 'mem_used', '1']], bytes), 5), {actions: choice(ctx, 'range', 'Time', RANGE_CHOICES)})}
+      ${section('Descriptors', answered(ctx, 'nodes', () => chart(ctx, 'Descriptors', [['Files', 'fd_used', '1'], ['Sockets', 'sockets_used', '2']], count), 5))}
+      ${section('Disk', answered(ctx, 'nodes', () => chart(ctx, 'Disk', [['Free', 'disk_free', '3']], bytes), 5))}
+    </div>
+    ${ctx.session.is('administrator') ? section('Configuration', answered(ctx, 'config', configuration, 8), {text: 'what counts now, by its keys'}) : null}`,
+};
+
+export default page;
+
+/**
+ * @param {Context} ctx
+ * @returns {History}
+ */
+function historyOf(ctx) {
+  const range = ctx.query.get('range') ?? RANGE_CHOICES[0][0];
+  if (ctx.state.history?.range !== range) ctx.state.history = new History(range);
+  return ctx.state.history;
+}
+
+/** @param {any} node */
+function about(node) {
+  const files = (/** @type {string[]} */ all) => (all?.length ? each(all, (one) => one, (one) => html`<div><code>${name(one)}</code></div>`) : 'none');
+  return facts([
+    ['Name', name(node.name)],
+    ['Version', `Leveret ${node.leveret_version}; RabbitMQ ${node.rabbitmq_version} to clients`],
+    ['Up', duration(node.uptime)],
+    ['Process', node.os_pid],
+    ['Threads', count(node.processors)],
+    ['Memory', `${bytes(node.mem_used)}; publishers wait from ${bytes(node.mem_limit)} on`],
+    ['Free disk', `${bytes(node.disk_free)}; publishers wait below ${bytes(node.disk_free_limit)}`],
+    ['Descriptors', `${count(node.fd_used)} of ${count(node.fd_total)}`],
+    ['Data', html`<code>${name(node.db_dir)}</code>`],
+    ['Configuration', files(node.config_files)],
+    ['Log', files(node.log_files)],
+  ]);
+}
+
+/**
+ * @param {Context} ctx
+ * @param {string} label
+ * @param {[title: string, key: string, tone: string][]} lines
+ * @param {(value: number) => string} format
+ */
+function chart(ctx, label, lines, format) {
+  const history = historyOf(ctx);
+  const [node] = ctx.data.nodes;
+  if (node !== ctx.state.drawn) {
+    ctx.state.drawn = node;
+    for (const key of SERIES) history.add(key, node[`${key}_details`], 'sample', ctx.now);
+  }
+  const data = {label, ...history.span(), format, series: lines.map(([title, key, tone]) => ({name: title, tone, points: history.of(key)}))};
+  return html`<time-chart .data=${data}></time-chart>`;
+}
+
+/** @param {Record<string, unknown>} config */
+function configuration(config) {
+  const rows = Object.entries(config).sort(([one], [other]) => one.localeCompare(other));
+  return html`<table class="plain-table">
+    <thead><tr><th scope="col">Key</th><th scope="col">Value</th></tr></thead>
+    <tbody>${each(rows, ([key]) => key, ([key, value]) => html`<tr><td><code>${key}</code></td><td>${value === null ? 'no limit' : name(typeof value === 'string' ? value : JSON.stringify(value))}</td></tr>`)}</tbody>
+  </table>`;
+}
+
+/** @param {Context} ctx */
+function limits(ctx) {
+  if (!ctx.session.may('administrator')) return null;
+  const text = html`<p>Counts at once, until a restart or until the configuration is read again.</p>`;
+  const memory = () => ask({
+    title: 'From how much memory on publishers wait',
+    action: 'Set',
+    text,
+    fields: () => field('n-memory', 'Memory', html`<input id="n-memory" name="value" required autocomplete="off">`, {help: 'A share of all memory such as 0.6, or a size such as 4GB'}),
+    submit: (data) => ctx.change('PUT', 'operation/memory-watermark', {body: amount(data), done: 'The memory watermark is set.'}),
+  });
+  const disk = () => ask({
+    title: 'Below how much free disk publishers wait',
+    action: 'Set',
+    text,
+    fields: () => field('n-disk', 'Free disk', html`<input id="n-disk" name="value" required autocomplete="off">`, {help: 'A size such as 2GB, or a multiple of the memory such as 1.5'}),
+    submit: (data) => ctx.change('PUT', 'operation/disk-free-limit', {body: amount(data), done: 'The disk limit is set.'}),
+  });
+  return html`<button type="button" class="button" @click=${memory}>Memory limit…</button><button type="button" class="button" @click=${disk}>Disk limit…</button>`;
+}
+
+/**
+ * @param {FormData} data
+ * @returns {{relative: number} | {absolute: string}}
+ */
+function amount(data) {
+  const text = String(data.get('value')).trim();
+  return /^\d*\.?\d+$/.test(text) && Number(text) < 1000 ? {relative: Number(text)} : {absolute: text};
+}
