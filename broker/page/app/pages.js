@@ -4,6 +4,14 @@
  * @module
  */
 
+/**
+ * @param {string} pattern
+ * @returns {boolean} Whether there is a page of this path.
+ */
+export function hasPage(pattern) {
+  return PAGES.some(({path}) => path === pattern);
+}
+
 /** @type {import('./types.js').Entry[]} */
 export const PAGES = [
   {path: '/overview', nav: 'Overview', load: () => import('../pages/overview.js')},

@@ -13,8 +13,7 @@ import {duration} from '../parts/time.js';
  * @property {'bad' | 'warn' | 'note'} tone
  * @property {string} word
  * @property {string} text
- * @property {string} [path] Where more is to be seen.
- * @property {string} [link]
+ * @property {{pattern: string, params?: Record<string, string>, query?: Record<string, string>}} [at] Where more is to be seen.
  */
 
 /** @typedef {{overview: any, node: any, waiting: any[], unacked: any[], held: any[]}} Seen */
@@ -83,7 +82,7 @@ function ofHeld(connections) {
   const names = held.slice(0, NAMED).map((one) => one.user_provided_name ?? one.name);
   const reasons = [...new Set(held.map(({held_by: by}) => by))];
   const text = `${number} held back, by ${reasons.join(', ')}: ${named(names, held.length)}.`;
-  return [{id: 'held', tone: 'warn', word: 'Publishers', text}];
+  return [{id: 'held', tone: 'warn', word: 'Publishers', text, at: {pattern: '/connections', query: {sort: '-held_by'}}}];
 }
 
 /**
@@ -103,15 +102,15 @@ function ofWaiting(queues, now) {
     const messages = untaken.reduce((sum, {messages_ready: ready}) => sum + ready, 0);
     const oldest = Math.max(...untaken.map(age));
     const text = `${count(messages)} messages wait in ${queuesOf(untaken)} without a consumer, the oldest for ${duration(oldest)}.`;
-    found.push({id: 'untaken', tone: 'warn', word: 'No consumer', text});
+    found.push({id: 'untaken', tone: 'warn', word: 'No consumer', text, at: placeOf(untaken)});
   }
   if (late.length > 0) {
     const oldest = Math.max(...late.map(age));
     const text = `Consumers do not keep up in ${queuesOf(late)}: the oldest message waits for ${duration(oldest)}.`;
-    found.push({id: 'late', tone: 'warn', word: 'Falls behind', text});
+    found.push({id: 'late', tone: 'warn', word: 'Falls behind', text, at: placeOf(late)});
   }
   if (paused.length > 0) {
-    found.push({id: 'paused', tone: 'note', word: 'Paused', text: `Somebody paused ${queuesOf(paused)}.`});
+    found.push({id: 'paused', tone: 'note', word: 'Paused', text: `Somebody paused ${queuesOf(paused)}.`, at: placeOf(paused)});
   }
   return found;
 }
@@ -126,7 +125,7 @@ function ofUnacked(queues, now) {
   const old = queues.filter((queue) => queue.messages_unacknowledged > 0 && age(queue) > OLD_MS);
   if (old.length === 0) return [];
   const text = `Consumers of ${queuesOf(old)} have had a message for ${duration(Math.max(...old.map(age)))} without an acknowledgement.`;
-  return [{id: 'unacked', tone: 'warn', word: 'Not acked', text}];
+  return [{id: 'unacked', tone: 'warn', word: 'Not acked', text, at: placeOf(old)}];
 }
 
 /**
@@ -154,6 +153,15 @@ function ofTraffic({message_stats: stats, churn_rates: churn, disable_stats: isW
     found.push({id: 'statistics', tone: 'note', word: 'Statistics', text: 'management.disable_stats is set: rates and charts are empty.'});
   }
   return found;
+}
+
+/**
+ * @param {any[]} queues
+ * @returns {Finding['at']} The queue, if it is one, or the list of them.
+ */
+function placeOf(queues) {
+  if (queues.length > 1) return {pattern: '/queues', query: {sort: '-messages_ready'}};
+  return {pattern: '/queues/:vhost/:name', params: {vhost: queues[0].vhost, name: queues[0].name}};
 }
 
 /**

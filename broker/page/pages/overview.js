@@ -10,7 +10,8 @@ import {each, html} from '../parts/html.js';
 import {bytes, count, rate} from '../parts/number.js';
 import {duration} from '../parts/time.js';
 import {History, RANGE_CHOICES} from '../app/history.js';
-import {api} from '../app/place.js';
+import {hasPage} from '../app/pages.js';
+import {api, href} from '../app/place.js';
 import {answered, choice, meter, readout, section, skeleton} from '../app/ui.js';
 import {findings} from './overview-findings.js';
 
@@ -88,8 +89,8 @@ function attention(ctx) {
   return html`<section aria-label="What needs attention"><div class="findings">
     ${found.length === 0 ? html`<div class="finding is-good"><strong>All is well</strong>
       <p>No alarms, nothing waits without a consumer, nobody is held back.</p></div>` : null}
-    ${each(found, ({id}) => id, ({tone, word, text, path, link}) => html`<div class=${`finding is-${tone}`}>
-      <strong>${word}</strong><p>${text}</p>${path === undefined ? html`<span></span>` : html`<a href=${path}>${link}</a>`}
+    ${each(found, ({id}) => id, ({tone, word, text, at}) => html`<div class=${`finding is-${tone}`}>
+      <strong>${word}</strong><p>${text}</p>${at !== undefined && hasPage(at.pattern) ? html`<a href=${href(at.pattern, at.params, at.query)}>Show<span class="hidden"> ${word}</span></a>` : html`<span></span>`}
     </div>`)}
   </div></section>`;
 }

@@ -27,6 +27,8 @@ test('queues that need somebody', () => {
   assert.deepEqual(ids({waiting: [queue({messages_ready: 5, consumers: 0, oldest_ready_ms: NOW - 500})]}), []);
   assert.deepEqual(ids({waiting: [queue({paused: {consumers: {reason: 'x'}, publishers: null}})]}), ['paused']);
   assert.deepEqual(ids({unacked: [queue({messages_unacknowledged: 1, oldest_unacknowledged_ms: old})]}), ['unacked']);
+  const [one] = findings(seen({waiting: [queue({name: 'a/b', messages_ready: 5, consumers: 0, oldest_ready_ms: old})]}), NOW);
+  assert.deepEqual(one.at, {pattern: '/queues/:vhost/:name', params: {vhost: '/', name: 'a/b'}});
   const many = Array.from({length: 9}, (_, n) => queue({name: `q${n}`, messages_ready: 1, consumers: 0, oldest_ready_ms: old}));
   assert.match(findings(seen({waiting: many}), NOW)[0].text, /q0, q1, q2 and 6 more/);
 });
@@ -34,6 +36,7 @@ test('queues that need somebody', () => {
 test('clients that are held back, and messages that go astray', () => {
   const [held] = findings(seen({held: [{name: 'c', user_provided_name: 'app', held_by: 'memory'}, {name: 'd', held_by: 'none'}]}), NOW);
   assert.match(held.text, /A connection is held back, by memory: app/);
+  assert.deepEqual(held.at, {pattern: '/connections', query: {sort: '-held_by'}});
   const stats = (values) => ({message_stats: Object.fromEntries(Object.entries(values).map(([name, of]) => [`${name}_details`, {rate: of}]))});
   assert.deepEqual(ids({overview: stats({drop_unroutable: 1})}), ['dropped']);
   assert.deepEqual(ids({overview: stats({redeliver: 50, deliver_get: 100})}), ['redelivered']);
