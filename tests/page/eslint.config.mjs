@@ -1,15 +1,24 @@
 // Style of the page and of its tests. Nothing here needs a plugin.
 
 const NO_MARKUP = [
-  {selector: "AssignmentExpression[left.property.name=/^(inner|outer)HTML$/]", message: 'text never becomes markup: use html``'},
-  {selector: "CallExpression[callee.property.name=/^(insertAdjacentHTML|write|writeln|setHTMLUnsafe)$/]", message: 'text never becomes markup: use html``'},
-  {selector: "CallExpression[callee.property.name='setAttribute'][arguments.0.value='style']", message: 'the page allows no style in markup: use css=${{…}}'},
+  {
+    selector: 'AssignmentExpression[left.property.name=/^(inner|outer)HTML$/]',
+    message: 'text never becomes markup: use html``',
+  },
+  {
+    selector: 'CallExpression[callee.property.name=/^(insertAdjacentHTML|write|writeln|setHTMLUnsafe)$/]',
+    message: 'text never becomes markup: use html``',
+  },
+  {
+    selector: "CallExpression[callee.property.name='setAttribute'][arguments.0.value='style']",
+    message: 'the page allows no style in markup: use css=${{…}}',
+  },
 ];
 
 const rules = {
   'array-callback-return': 'error',
   'consistent-return': 'off',
-  'eqeqeq': 'error',
+  eqeqeq: 'error',
   'no-alert': 'error',
   'no-console': 'error',
   'no-constructor-return': 'error',
@@ -35,7 +44,11 @@ const rules = {
 };
 
 export default [
-  {files: ['broker/page/**/*.js', 'tests/page/**/*.mjs'], rules, linterOptions: {reportUnusedDisableDirectives: 'error'}},
+  {
+    files: ['broker/page/**/*.js', 'tests/page/**/*.mjs'],
+    rules,
+    linterOptions: {reportUnusedDisableDirectives: 'error'},
+  },
   {files: ['broker/page/app/first.js'], languageOptions: {sourceType: 'script'}},
   {files: ['tests/page/**/*.mjs'], rules: {'no-console': 'off', 'no-restricted-syntax': 'off'}},
 ];

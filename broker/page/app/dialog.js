@@ -34,14 +34,18 @@ export function confirm({title, text, action, typed, fields, isHarmless = false}
         <h2 id="dialog-title"><bdi>${title}</bdi></h2>
         <div>${text}</div>
         ${fields}
-        ${typed === undefined ? null : html`<div class="field">
+        ${
+          typed === undefined
+            ? null
+            : html`<div class="field">
           <label for="dialog-typed">Type <bdi><code>${typed}</code></bdi> to confirm</label>
           <input id="dialog-typed" autocomplete="off" autocapitalize="none" spellcheck="false"
             @input=${(/** @type {InputEvent} */ event) => {
               word = /** @type {HTMLInputElement} */ (event.currentTarget).value;
               draw();
             }}>
-        </div>`}
+        </div>`
+        }
         <div class="actions">
           <button type="button" class="button" @click=${() => dialog.close()}>Cancel</button>
           <button class=${`button is-main ${isHarmless ? '' : 'is-bad'}`} disabled=${!isReady}>${action}</button>

@@ -36,8 +36,12 @@ function live({poll}) {
     <label class="bar-interval"><span class="hidden">How often it is updated</span>
       <select .value=${String(poll.interval)} @change=${(/** @type {Event} */ event) =>
         poll.setInterval(Number(/** @type {HTMLSelectElement} */ (event.currentTarget).value))}>
-        ${each(INTERVALS, (seconds) => seconds, (seconds) => html`<option value=${seconds}
-          selected=${seconds === poll.interval}>${seconds === 0 ? 'off' : `every ${seconds} s`}</option>`)}
+        ${each(
+          INTERVALS,
+          (seconds) => seconds,
+          (seconds) => html`<option value=${seconds}
+          selected=${seconds === poll.interval}>${seconds === 0 ? 'off' : `every ${seconds} s`}</option>`,
+        )}
       </select>
     </label>`;
 }
@@ -64,8 +68,12 @@ function person(shell) {
           setTheme(/** @type {import('../parts/theme.js').Theme} */ (value));
           shell.draw();
         }}>
-          ${each(['system', 'light', 'dark'], (one) => one, (one) => html`<option value=${one}
-            selected=${theme() === one}>${one}</option>`)}
+          ${each(
+            ['system', 'light', 'dark'],
+            (one) => one,
+            (one) => html`<option value=${one}
+            selected=${theme() === one}>${one}</option>`,
+          )}
         </select>
       </label>
       <label class="check">Read only
@@ -82,12 +90,20 @@ export function rail(shell) {
   const shown = PAGES.filter(({nav, needs}) => nav !== undefined && (needs === undefined || shell.session.is(needs)));
   const groups = [...new Set(shown.map(({group}) => group ?? ''))];
   return html`<nav id="rail" class=${shell.isRailOpen ? 'rail is-open' : 'rail'} aria-label="Pages">
-    ${each(groups, (group) => group, (group) => html`<div>
+    ${each(
+      groups,
+      (group) => group,
+      (group) => html`<div>
       ${group === '' ? null : html`<h2>${group}</h2>`}
-      <ul>${each(shown.filter((entry) => (entry.group ?? '') === group), ({path}) => path, ({path, nav}) => html`<li>
+      <ul>${each(
+        shown.filter((entry) => (entry.group ?? '') === group),
+        ({path}) => path,
+        ({path, nav}) => html`<li>
         <a href=${href(path)} aria-current=${isWithin(shell.shown, path) ? 'page' : null}>${nav}</a>
-      </li>`)}</ul>
-    </div>`)}
+      </li>`,
+      )}</ul>
+    </div>`,
+    )}
   </nav>`;
 }
 

@@ -12,7 +12,11 @@ import {merged} from '../parts/scale.js';
 export const RANGES = /** @type {const} */ ({'10m': [600, 5], '1h': [3600, 60], '1m': [60, 5]});
 
 /** @type {[string, string][]} */
-export const RANGE_CHOICES = [['10m', '10 min'], ['1h', '1 h'], ['1m', '1 min']];
+export const RANGE_CHOICES = [
+  ['10m', '10 min'],
+  ['1h', '1 h'],
+  ['1m', '1 min'],
+];
 
 /** See the module documentation. */
 export class History {
@@ -36,7 +40,12 @@ export class History {
   query(of, now) {
     const missing = Math.ceil((now - this.last) / 1000 / this.step + 2) * this.step;
     const age = Math.min(this.age, missing);
-    return Object.fromEntries(of.flatMap((name) => [[`${name}_age`, age], [`${name}_incr`, this.step]]));
+    return Object.fromEntries(
+      of.flatMap((name) => [
+        [`${name}_age`, age],
+        [`${name}_incr`, this.step],
+      ]),
+    );
   }
 
   /**

@@ -48,7 +48,8 @@ export class Lines {
       this.lost += JSON.parse(/** @type {MessageEvent} */ (event).data).count;
       this.draw();
     });
-    for (const kind of kinds) source.addEventListener(kind, (event) => this.add(kind, /** @type {MessageEvent} */ (event).data));
+    for (const kind of kinds)
+      source.addEventListener(kind, (event) => this.add(kind, /** @type {MessageEvent} */ (event).data));
   }
 
   /** @param {'opening' | 'open' | 'closed'} state */

@@ -82,7 +82,9 @@ export class PagedList {
   /** @returns {Record<string, string>} For `ask`. */
   questions() {
     const asked = this.asked;
-    return Object.fromEntries(this.pages.map((page) => [`${asked} ${page}`, `${asked}&page=${page}&page_size=${SIZE}`]));
+    return Object.fromEntries(
+      this.pages.map((page) => [`${asked} ${page}`, `${asked}&page=${page}&page_size=${SIZE}`]),
+    );
   }
 
   /** Takes what was answered since it was drawn last. */

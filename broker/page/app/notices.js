@@ -43,10 +43,14 @@ export class Notices {
 
   view() {
     return html`<div class="notices" role="log" aria-live="polite" aria-label="What happened">
-      ${each(this.all, ({id}) => id, ({id, text, tone}) => html`<div class=${`notice is-${tone}`}>
+      ${each(
+        this.all,
+        ({id}) => id,
+        ({id, text, tone}) => html`<div class=${`notice is-${tone}`}>
         <p>${text}</p>
         <button type="button" class="button is-quiet" @click=${() => this.drop(id)}>Dismiss</button>
-      </div>`)}
+      </div>`,
+      )}
     </div>`;
   }
 }

@@ -23,12 +23,52 @@ const FOUND_MAX = 8;
  *   name: (row: any) => string, params: (row: any) => Record<string, string>, isPaged: boolean}[]}
  */
 const KINDS = [
-  {kind: 'queue', list: 'queues', page: '/queues/:vhost/:name', columns: 'name,vhost', isPaged: true, name: ofVhost, params: (row) => row},
-  {kind: 'exchange', list: 'exchanges', page: '/exchanges/:vhost/:name', columns: 'name,vhost', isPaged: true, name: ofVhost,
-    params: (row) => ({...row, name: row.name === '' ? 'amq.default' : row.name})},
-  {kind: 'connection', list: 'connections', page: '/connections/:name', columns: 'name', isPaged: true, name: (row) => row.name, params: (row) => row},
-  {kind: 'user', list: 'users', page: '/users/:name', needs: 'administrator', columns: 'name', isPaged: true, name: (row) => row.name, params: (row) => row},
-  {kind: 'vhost', list: 'vhosts', page: '/vhosts/:name', columns: 'name', isPaged: true, name: (row) => row.name, params: (row) => row},
+  {
+    kind: 'queue',
+    list: 'queues',
+    page: '/queues/:vhost/:name',
+    columns: 'name,vhost',
+    isPaged: true,
+    name: ofVhost,
+    params: (row) => row,
+  },
+  {
+    kind: 'exchange',
+    list: 'exchanges',
+    page: '/exchanges/:vhost/:name',
+    columns: 'name,vhost',
+    isPaged: true,
+    name: ofVhost,
+    params: (row) => ({...row, name: row.name === '' ? 'amq.default' : row.name}),
+  },
+  {
+    kind: 'connection',
+    list: 'connections',
+    page: '/connections/:name',
+    columns: 'name',
+    isPaged: true,
+    name: (row) => row.name,
+    params: (row) => row,
+  },
+  {
+    kind: 'user',
+    list: 'users',
+    page: '/users/:name',
+    needs: 'administrator',
+    columns: 'name',
+    isPaged: true,
+    name: (row) => row.name,
+    params: (row) => row,
+  },
+  {
+    kind: 'vhost',
+    list: 'vhosts',
+    page: '/vhosts/:name',
+    columns: 'name',
+    isPaged: true,
+    name: (row) => row.name,
+    params: (row) => row,
+  },
 ];
 
 /**
@@ -113,7 +153,9 @@ export class Palette {
     const asking = new AbortController();
     this.asking = asking;
     const patterns = new Set(PAGES.map(({path}) => path));
-    const kinds = KINDS.filter(({page, needs}) => patterns.has(page) && (needs === undefined || this.session.is(needs)));
+    const kinds = KINDS.filter(
+      ({page, needs}) => patterns.has(page) && (needs === undefined || this.session.is(needs)),
+    );
     const lists = await Promise.all(kinds.map((kind) => listed(kind, text, asking.signal)));
     if (asking.signal.aborted) return;
     this.found = [...this.pages(text), ...lists.flat()];
@@ -150,14 +192,20 @@ export class Palette {
           @input=${(/** @type {Event} */ event) => this.typed(/** @type {HTMLInputElement} */ (event.currentTarget).value)}
           @keydown=${(/** @type {KeyboardEvent} */ event) => this.pressed(event)}>
         <ul id="found" role="listbox" aria-label="What was found">
-          ${each(found, ({kind, path}) => `${kind} ${path}`, (one, n) => html`<li id=${`found-${n}`} role="option"
+          ${each(
+            found,
+            ({kind, path}) => `${kind} ${path}`,
+            (one, n) => html`<li id=${`found-${n}`} role="option"
             aria-selected=${n === picked ? 'true' : 'false'} @click=${() => this.choose(one)}>
             <span class="palette-name" title=${one.name}><bdi>${one.name}</bdi></span>
             <span class="palette-kind">${one.kind}</span>
-          </li>`)}
+          </li>`,
+          )}
         </ul>
         <div class="palette-foot" role="status">${
-          found.length === 0 ? 'Nothing has this in its name.' : html`<kbd>↑</kbd> <kbd>↓</kbd> to choose, <kbd>Enter</kbd> to go there`
+          found.length === 0
+            ? 'Nothing has this in its name.'
+            : html`<kbd>↑</kbd> <kbd>↓</kbd> to choose, <kbd>Enter</kbd> to go there`
         }</div>`,
       this.dialog,
     );

@@ -38,7 +38,10 @@ export class Shell {
     this.cluster = '';
     this.router = new Router(BASE, () => this.moved());
     this.notices = new Notices(() => this.draw());
-    this.poll = new Poll(() => this.questions(), () => this.polled());
+    this.poll = new Poll(
+      () => this.questions(),
+      () => this.polled(),
+    );
     this.palette = new Palette(session, (path) => this.router.go(path));
     /** @type {Entry | null} */
     this.entry = null;
@@ -121,7 +124,10 @@ export class Shell {
     } else if (entry.needs && !this.session.is(entry.needs)) {
       this.instead = notForYou(entry.needs, this.session);
     } else {
-      const page = await entry.load().then(({default: page}) => page, () => null);
+      const page = await entry.load().then(
+        ({default: page}) => page,
+        () => null,
+      );
       if (this.shown !== path || this.isOver) return;
       this.page = page;
       if (page === null) this.instead = failed();

@@ -60,10 +60,14 @@ export function section(title, content, {actions, text, id} = {}) {
  * @param {{label: string, value: string, unit?: string, tone?: Tone, href?: string, help?: string}[]} figures
  */
 export function readout(figures) {
-  return html`<dl class="readout">${each(figures, ({label}) => label, ({label, value, unit, tone, href, help}) => html`<div>
+  return html`<dl class="readout">${each(
+    figures,
+    ({label}) => label,
+    ({label, value, unit, tone, href, help}) => html`<div>
     <dt title=${help}>${label}</dt>
     <dd class=${tone ? `is-${tone}` : ''}>${href === undefined ? value : html`<a href=${href}>${value}</a>`}${unit === undefined ? null : html`<small>${unit}</small>`}</dd>
-  </div>`)}</dl>`;
+  </div>`,
+  )}</dl>`;
 }
 
 /**
@@ -73,7 +77,11 @@ export function readout(figures) {
  */
 export function facts(rows) {
   const shown = rows.filter(([, value]) => value !== null && value !== undefined);
-  return html`<dl class="facts">${each(shown, ([label]) => label, ([label, value]) => html`<dt>${label}</dt><dd>${value}</dd>`)}</dl>`;
+  return html`<dl class="facts">${each(
+    shown,
+    ([label]) => label,
+    ([label, value]) => html`<dt>${label}</dt><dd>${value}</dd>`,
+  )}</dl>`;
 }
 
 /**
@@ -94,8 +102,16 @@ export function meter({label, used, limit, format, tick, help, isReverse = false
   const part = used === undefined || !limit ? 0 : Math.max(0, Math.min(1, used / limit));
   const line = tick ?? 1;
   const tone = isReverse
-    ? part <= line ? 'bad' : part <= 2 * line ? 'warn' : 'good'
-    : part >= line ? 'bad' : part >= 0.8 * line ? 'warn' : 'good';
+    ? part <= line
+      ? 'bad'
+      : part <= 2 * line
+        ? 'warn'
+        : 'good'
+    : part >= line
+      ? 'bad'
+      : part >= 0.8 * line
+        ? 'warn'
+        : 'good';
   return html`<div class=${`meter is-${tone}`} title=${help}>
     <span>${label}</span>
     <div class="meter-track" role="meter" aria-label=${label} aria-valuemin="0" aria-valuemax=${limit ?? 1}
@@ -118,9 +134,13 @@ export function meter({label, used, limit, format, tick, help, isReverse = false
 export function choice(ctx, key, label, options) {
   const chosen = ctx.query.get(key) ?? options[0][0];
   return html`<div class="choice" role="group" aria-label=${label}>
-    ${each(options, ([value]) => value, ([value, text]) => html`<button type="button"
+    ${each(
+      options,
+      ([value]) => value,
+      ([value, text]) => html`<button type="button"
       aria-pressed=${value === chosen ? 'true' : 'false'}
-      @click=${() => ctx.setQuery({[key]: value === options[0][0] ? null : value})}>${text}</button>`)}
+      @click=${() => ctx.setQuery({[key]: value === options[0][0] ? null : value})}>${text}</button>`,
+    )}
   </div>`;
 }
 
@@ -133,8 +153,12 @@ export function choice(ctx, key, label, options) {
 export function tabs(ctx, parts) {
   const chosen = ctx.query.get('part') ?? parts[0][0];
   return html`<nav class="tabs" aria-label="Parts of this page">
-    ${each(parts, ([value]) => value, ([value, text], n) => html`<a href=${n === 0 ? location.pathname : `?part=${value}`}
-      aria-current=${value === chosen ? 'page' : null}>${text}</a>`)}
+    ${each(
+      parts,
+      ([value]) => value,
+      ([value, text], n) => html`<a href=${n === 0 ? location.pathname : `?part=${value}`}
+      aria-current=${value === chosen ? 'page' : null}>${text}</a>`,
+    )}
   </nav>`;
 }
 

@@ -35,9 +35,16 @@ const page = {
     <header class="page-head"><h1>${name(ctx.params.name)}</h1>${ctx.data.channel === undefined ? null : channelState(ctx.data.channel)}</header>
     <div class="columns">
       ${section('About', answered(ctx, 'channel', about, 8))}
-      ${section('Messages', answered(ctx, 'channel', () => chart(ctx), 5), {text: 'a second', actions: choice(ctx, 'range', 'Time', RANGE_CHOICES)})}
+      ${section(
+        'Messages',
+        answered(ctx, 'channel', () => chart(ctx), 5),
+        {text: 'a second', actions: choice(ctx, 'range', 'Time', RANGE_CHOICES)},
+      )}
     </div>
-    ${section('Consumers', answered(ctx, 'channel', (channel) => consumerTable(ctx, channel.consumer_details ?? []), 3))}`,
+    ${section(
+      'Consumers',
+      answered(ctx, 'channel', (channel) => consumerTable(ctx, channel.consumer_details ?? []), 3),
+    )}`,
 };
 
 export default page;
@@ -56,15 +63,28 @@ function historyOf(ctx) {
 function about(channel) {
   const connection = channel.connection_details?.name;
   return facts([
-    ['Connection', connection === undefined ? '–' : html`<a href=${href('/connections/:name', {name: connection})}>${name(connection)}</a>`],
+    [
+      'Connection',
+      connection === undefined
+        ? '–'
+        : html`<a href=${href('/connections/:name', {name: connection})}>${name(connection)}</a>`,
+    ],
     ['User', name(channel.user)],
     ['Vhost', name(channel.vhost)],
     ['Mode', mode(channel)],
     ['Prefetch', channel.prefetch_count === 0 ? 'no limit' : `${count(channel.prefetch_count)} for each consumer`],
-    ['Prefetch of the channel', channel.global_prefetch_count === 0 ? 'no limit' : count(channel.global_prefetch_count)],
+    [
+      'Prefetch of the channel',
+      channel.global_prefetch_count === 0 ? 'no limit' : count(channel.global_prefetch_count),
+    ],
     ['Unacknowledged', count(channel.messages_unacknowledged)],
     ['Unconfirmed', count(channel.messages_unconfirmed)],
-    ['In a transaction', channel.transactional ? `${count(channel.messages_uncommitted)} messages, ${count(channel.acks_uncommitted)} acks` : null],
+    [
+      'In a transaction',
+      channel.transactional
+        ? `${count(channel.messages_uncommitted)} messages, ${count(channel.acks_uncommitted)} acks`
+        : null,
+    ],
   ]);
 }
 
@@ -76,7 +96,11 @@ function chart(ctx) {
     ctx.state.drawn = channel;
     for (const [key] of LINES) history.add(key, channel.message_stats?.[`${key}_details`], 'rate', ctx.now);
   }
-  const data = {label: 'Messages a second', ...history.span(), format: (/** @type {number} */ value) => `${rate(value)}/s`,
-    series: LINES.map(([key, title, tone]) => ({name: title, tone, points: history.of(key)}))};
+  const data = {
+    label: 'Messages a second',
+    ...history.span(),
+    format: (/** @type {number} */ value) => `${rate(value)}/s`,
+    series: LINES.map(([key, title, tone]) => ({name: title, tone, points: history.of(key)})),
+  };
   return html`<time-chart .data=${data}></time-chart>`;
 }

@@ -12,7 +12,8 @@ import {badge, empty, filter, name} from '../app/ui.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 
-const COLUMNS = 'name,user,vhost,state,confirm,transactional,prefetch_count,consumer_count,messages_unacknowledged,messages_unconfirmed,message_stats.publish_details.rate,message_stats.deliver_get_details.rate,message_stats.ack_details.rate';
+const COLUMNS =
+  'name,user,vhost,state,confirm,transactional,prefetch_count,consumer_count,messages_unacknowledged,messages_unconfirmed,message_stats.publish_details.rate,message_stats.deliver_get_details.rate,message_stats.ack_details.rate';
 
 /** @param {Context} ctx */
 const list = (ctx) => listOf(ctx, {path: 'channels', columns: COLUMNS, sort: 'name'});
@@ -27,7 +28,9 @@ const page = {
       label: 'Channels',
       key: (row) => row.name,
       columns: COLUMN_VIEWS,
-      empty: ctx.query.get('name') ? 'No channel has this in its name.' : empty('There is no channel', 'Clients open them in their connections.'),
+      empty: ctx.query.get('name')
+        ? 'No channel has this in its name.'
+        : empty('There is no channel', 'Clients open them in their connections.'),
     });
     return html`
       <div class="toolbar">${filter(ctx, 'Filter by address and port')}<span class="count">${table.counted('channel')}</span></div>
@@ -39,16 +42,60 @@ export default page;
 
 /** @type {import('../app/list.js').Column<any>[]} */
 const COLUMN_VIEWS = [
-  {id: 'name', title: 'Channel', sorts: true, view: (row) => html`<a href=${href('/channels/:name', row)}>${name(row.name)}</a>`},
+  {
+    id: 'name',
+    title: 'Channel',
+    sorts: true,
+    view: (row) => html`<a href=${href('/channels/:name', row)}>${name(row.name)}</a>`,
+  },
   {id: 'user', title: 'User', sorts: true, wide: true, width: '9rem', view: (row) => name(row.user)},
   {id: 'vhost', title: 'Vhost', sorts: true, wide: true, width: '7rem', view: (row) => name(row.vhost)},
   {id: 'state', title: 'State', wide: true, width: '6.5rem', view: (row) => channelState(row)},
   {id: 'confirm', title: 'Mode', wide: true, width: '7.5rem', view: mode},
-  {id: 'prefetch_count', title: 'Prefetch', sorts: true, isNumber: true, wide: true, width: '6.5rem', help: 'How many messages each consumer may have unacknowledged', view: (row) => (row.prefetch_count === 0 ? 'no limit' : count(row.prefetch_count))},
-  {id: 'messages_unacknowledged', title: 'Unacked', sorts: true, isNumber: true, width: '6.5rem', view: (row) => count(row.messages_unacknowledged)},
-  {id: 'message_stats.publish_details.rate', title: 'In, /s', sorts: true, isNumber: true, width: '6rem', view: (row) => rate(row.message_stats?.publish_details?.rate ?? 0)},
-  {id: 'message_stats.deliver_get_details.rate', title: 'Out, /s', sorts: true, isNumber: true, wide: true, width: '6rem', view: (row) => rate(row.message_stats?.deliver_get_details?.rate ?? 0)},
-  {id: 'message_stats.ack_details.rate', title: 'Acked, /s', sorts: true, isNumber: true, wide: true, width: '6.5rem', view: (row) => rate(row.message_stats?.ack_details?.rate ?? 0)},
+  {
+    id: 'prefetch_count',
+    title: 'Prefetch',
+    sorts: true,
+    isNumber: true,
+    wide: true,
+    width: '6.5rem',
+    help: 'How many messages each consumer may have unacknowledged',
+    view: (row) => (row.prefetch_count === 0 ? 'no limit' : count(row.prefetch_count)),
+  },
+  {
+    id: 'messages_unacknowledged',
+    title: 'Unacked',
+    sorts: true,
+    isNumber: true,
+    width: '6.5rem',
+    view: (row) => count(row.messages_unacknowledged),
+  },
+  {
+    id: 'message_stats.publish_details.rate',
+    title: 'In, /s',
+    sorts: true,
+    isNumber: true,
+    width: '6rem',
+    view: (row) => rate(row.message_stats?.publish_details?.rate ?? 0),
+  },
+  {
+    id: 'message_stats.deliver_get_details.rate',
+    title: 'Out, /s',
+    sorts: true,
+    isNumber: true,
+    wide: true,
+    width: '6rem',
+    view: (row) => rate(row.message_stats?.deliver_get_details?.rate ?? 0),
+  },
+  {
+    id: 'message_stats.ack_details.rate',
+    title: 'Acked, /s',
+    sorts: true,
+    isNumber: true,
+    wide: true,
+    width: '6.5rem',
+    view: (row) => rate(row.message_stats?.ack_details?.rate ?? 0),
+  },
 ];
 
 /** @param {any} row */

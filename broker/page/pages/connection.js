@@ -32,17 +32,34 @@ const page = {
     <header class="page-head">
       <h1>${name(page.title(ctx))}</h1>
       ${ctx.data.connection === undefined ? null : state(ctx.data.connection)}
-      ${ctx.session.mayEnd(ctx.data.connection?.user) && ctx.data.connection !== undefined
-        ? html`<div class="actions"><button type="button" class="button is-bad" @click=${() => close(ctx)}>Close…</button></div>`
-        : null}
+      ${
+        ctx.session.mayEnd(ctx.data.connection?.user) && ctx.data.connection !== undefined
+          ? html`<div class="actions"><button type="button" class="button is-bad" @click=${() => close(ctx)}>Close…</button></div>`
+          : null
+      }
     </header>
     ${answered(ctx, 'why', (why) => held(ctx, why), 1)}
     <div class="columns">
-      ${section('About', answered(ctx, 'connection', (connection) => about(ctx, connection), 8))}
-      ${section('Traffic', answered(ctx, 'connection', () => traffic(ctx), 5), {text: 'bytes a second', actions: choice(ctx, 'range', 'Time', RANGE_CHOICES)})}
+      ${section(
+        'About',
+        answered(ctx, 'connection', (connection) => about(ctx, connection), 8),
+      )}
+      ${section(
+        'Traffic',
+        answered(ctx, 'connection', () => traffic(ctx), 5),
+        {text: 'bytes a second', actions: choice(ctx, 'range', 'Time', RANGE_CHOICES)},
+      )}
     </div>
     ${section('Channels', answered(ctx, 'channels', channels, 3))}
-    ${section('What the client says of itself', answered(ctx, 'connection', ({client_properties: properties}) => html`<pre tabindex="0">${JSON.stringify(properties, null, 2)}</pre>`, 5))}`,
+    ${section(
+      'What the client says of itself',
+      answered(
+        ctx,
+        'connection',
+        ({client_properties: properties}) => html`<pre tabindex="0">${JSON.stringify(properties, null, 2)}</pre>`,
+        5,
+      ),
+    )}`,
 };
 
 export default page;
@@ -63,7 +80,10 @@ function historyOf(ctx) {
  */
 function held(ctx, why) {
   if (!why.is_held) return null;
-  const queue = why.queue === null ? null : html` <a href=${href('/queues/:vhost/:name', {vhost: why.vhost, name: why.queue})}>${name(why.queue)}</a>`;
+  const queue =
+    why.queue === null
+      ? null
+      : html` <a href=${href('/queues/:vhost/:name', {vhost: why.vhost, name: why.queue})}>${name(why.queue)}</a>`;
   return html`<div class="findings"><div class="finding is-warn"><strong>Held back</strong>
     <p>${why.text}, since ${when(why.since_ms, ctx.now)}.${queue}</p><span></span></div></div>`;
 }
@@ -103,10 +123,15 @@ function traffic(ctx) {
     history.add('in', connection.recv_oct_details, 'rate', ctx.now);
     history.add('out', connection.send_oct_details, 'rate', ctx.now);
   }
-  const data = {label: 'Bytes a second', ...history.span(), format: (/** @type {number} */ value) => `${bytes(value)}/s`, series: [
-    {name: 'From the client', tone: '1', points: history.of('in')},
-    {name: 'To the client', tone: '2', points: history.of('out')},
-  ]};
+  const data = {
+    label: 'Bytes a second',
+    ...history.span(),
+    format: (/** @type {number} */ value) => `${bytes(value)}/s`,
+    series: [
+      {name: 'From the client', tone: '1', points: history.of('in')},
+      {name: 'To the client', tone: '2', points: history.of('out')},
+    ],
+  };
   return html`<time-chart .data=${data}></time-chart>`;
 }
 
@@ -117,7 +142,8 @@ function channels(rows) {
     <thead><tr><th scope="col">Channel</th><th scope="col">State</th><th scope="col">Mode</th>
       <th scope="col" class="is-number">Consumers</th><th scope="col" class="is-number">Unacked</th>
       <th scope="col" class="is-number">Published, /s</th><th scope="col" class="is-number">Delivered, /s</th></tr></thead>
-    <tbody>${rows.map((row) => html`<tr>
+    <tbody>${rows.map(
+      (row) => html`<tr>
       <td><a href=${href('/channels/:name', row)}>${row.number}</a></td>
       <td>${channelState(row)}</td>
       <td>${row.transactional ? badge('transactions') : row.confirm ? badge('confirms') : '–'}</td>
@@ -125,7 +151,8 @@ function channels(rows) {
       <td class="is-number">${count(row.messages_unacknowledged)}</td>
       <td class="is-number">${rate(row.message_stats?.publish_details?.rate ?? 0)}</td>
       <td class="is-number">${rate(row.message_stats?.deliver_get_details?.rate ?? 0)}</td>
-    </tr>`)}</tbody>
+    </tr>`,
+    )}</tbody>
   </table>`;
 }
 
@@ -136,8 +163,12 @@ async function close(ctx) {
     title: `Close ${called(connection)}?`,
     text: html`<p>Its ${count(connection.channels)} channels and their consumers end; what they have not acknowledged goes back to
       the queues. Most clients connect again by themselves.</p>`,
-    fields: field('reason', 'Reason', html`<input id="reason" name="reason" autocomplete="off" placeholder="Closed via management plugin">`,
-      {help: 'The client is told, and the log.'}),
+    fields: field(
+      'reason',
+      'Reason',
+      html`<input id="reason" name="reason" autocomplete="off" placeholder="Closed via management plugin">`,
+      {help: 'The client is told, and the log.'},
+    ),
     action: 'Close',
   });
   if (answer === null) return;
@@ -146,5 +177,9 @@ async function close(ctx) {
   const safe = reason.replace(/[^\x20-\x7e]/g, '?');
   /** @type {Record<string, string>} */
   const headers = safe === '' ? {} : {'x-reason': safe};
-  await ctx.act('DELETE', api('connections/:name', ctx.params), {headers, done: `${called(connection)} is closed.`, go: '/connections'});
+  await ctx.act('DELETE', api('connections/:name', ctx.params), {
+    headers,
+    done: `${called(connection)} is closed.`,
+    go: '/connections',
+  });
 }

@@ -12,7 +12,8 @@ import {badge, empty, filter, name, when} from '../app/ui.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 
-const COLUMNS = 'name,user_provided_name,user,vhost,state,held_by,channels,recv_oct_details.rate,send_oct_details.rate,ssl,ssl_protocol,client_properties.product,client_properties.version,connected_at';
+const COLUMNS =
+  'name,user_provided_name,user,vhost,state,held_by,channels,recv_oct_details.rate,send_oct_details.rate,ssl,ssl_protocol,client_properties.product,client_properties.version,connected_at';
 
 /** @param {Context} ctx */
 const list = (ctx) => listOf(ctx, {path: 'connections', columns: COLUMNS, sort: 'name'});
@@ -27,7 +28,9 @@ const page = {
       label: 'Connections',
       key: (row) => row.name,
       columns: columns(ctx),
-      empty: ctx.query.get('name') ? 'No connection has this in its name.' : empty('Nobody is connected', 'Clients connect to the addresses that the overview lists.'),
+      empty: ctx.query.get('name')
+        ? 'No connection has this in its name.'
+        : empty('Nobody is connected', 'Clients connect to the addresses that the overview lists.'),
     });
     return html`
       <div class="toolbar">${filter(ctx, 'Filter by address and port')}<span class="count">${table.counted('connection')}</span></div>
@@ -43,16 +46,58 @@ export default page;
  */
 function columns(ctx) {
   return [
-    {id: 'name', title: 'Name', sorts: true, view: (row) => html`<a href=${href('/connections/:name', row)}>${name(called(row))}</a>`},
+    {
+      id: 'name',
+      title: 'Name',
+      sorts: true,
+      view: (row) => html`<a href=${href('/connections/:name', row)}>${name(called(row))}</a>`,
+    },
     {id: 'user', title: 'User', sorts: true, wide: true, width: '8rem', view: (row) => name(row.user)},
     {id: 'vhost', title: 'Vhost', sorts: true, wide: true, width: '6rem', view: (row) => name(row.vhost)},
     {id: 'state', title: 'State', sorts: true, width: '6rem', view: state},
-    {id: 'channels', title: 'Channels', sorts: true, isNumber: true, wide: true, width: '5.5rem', view: (row) => count(row.channels)},
-    {id: 'recv_oct_details.rate', title: 'In, /s', sorts: true, isNumber: true, width: '5.5rem', view: (row) => bytes(row.recv_oct_details?.rate)},
-    {id: 'send_oct_details.rate', title: 'Out, /s', sorts: true, isNumber: true, wide: true, width: '5.5rem', view: (row) => bytes(row.send_oct_details?.rate)},
+    {
+      id: 'channels',
+      title: 'Channels',
+      sorts: true,
+      isNumber: true,
+      wide: true,
+      width: '5.5rem',
+      view: (row) => count(row.channels),
+    },
+    {
+      id: 'recv_oct_details.rate',
+      title: 'In, /s',
+      sorts: true,
+      isNumber: true,
+      width: '5.5rem',
+      view: (row) => bytes(row.recv_oct_details?.rate),
+    },
+    {
+      id: 'send_oct_details.rate',
+      title: 'Out, /s',
+      sorts: true,
+      isNumber: true,
+      wide: true,
+      width: '5.5rem',
+      view: (row) => bytes(row.send_oct_details?.rate),
+    },
     {id: 'client_properties.product', title: 'Client', sorts: true, wide: true, width: '9rem', view: client},
-    {id: 'ssl', title: 'TLS', wide: true, width: '4.5rem', view: (row) => (row.ssl ? (row.ssl_protocol ?? 'yes') : 'no')},
-    {id: 'connected_at', title: 'Since', sorts: true, isNumber: true, wide: true, width: '6.5rem', view: (row) => when(row.connected_at, ctx.now)},
+    {
+      id: 'ssl',
+      title: 'TLS',
+      wide: true,
+      width: '4.5rem',
+      view: (row) => (row.ssl ? (row.ssl_protocol ?? 'yes') : 'no'),
+    },
+    {
+      id: 'connected_at',
+      title: 'Since',
+      sorts: true,
+      isNumber: true,
+      wide: true,
+      width: '6.5rem',
+      view: (row) => when(row.connected_at, ctx.now),
+    },
   ];
 }
 
@@ -67,7 +112,11 @@ export function called(row) {
 /** @param {any} row */
 export function state({state: is, held_by: by}) {
   if (is === 'running') return badge('running', 'good');
-  return badge(is, is === 'blocked' ? 'bad' : 'warn', by === undefined || by === 'none' ? undefined : `held back by ${by}`);
+  return badge(
+    is,
+    is === 'blocked' ? 'bad' : 'warn',
+    by === undefined || by === 'none' ? undefined : `held back by ${by}`,
+  );
 }
 
 /** @param {any} row */

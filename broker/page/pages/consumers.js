@@ -13,7 +13,8 @@ import {badge, empty, filter, name} from '../app/ui.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 
-const COLUMNS = 'consumer_tag,queue,channel_details,ack_required,exclusive,active,activity_status,prefetch_count,messages_unacknowledged,deliveries,acks';
+const COLUMNS =
+  'consumer_tag,queue,channel_details,ack_required,exclusive,active,activity_status,prefetch_count,messages_unacknowledged,deliveries,acks';
 
 /** @param {Context} ctx */
 const list = (ctx) => listOf(ctx, {path: 'consumers', columns: COLUMNS, sort: 'queue.name'});
@@ -28,7 +29,9 @@ const page = {
       label: 'Consumers',
       key,
       columns: columns(ctx),
-      empty: ctx.query.get('name') ? 'No consumer has this in its tag.' : empty('Nobody consumes', 'Messages wait in their queues until somebody does.'),
+      empty: ctx.query.get('name')
+        ? 'No consumer has this in its tag.'
+        : empty('Nobody consumes', 'Messages wait in their queues until somebody does.'),
     });
     return html`
       <div class="toolbar">${filter(ctx, 'Filter by tag')}<span class="count">${table.counted('consumer')}</span></div>
@@ -57,10 +60,36 @@ function columns(ctx) {
     {id: 'consumer_tag', title: 'Tag', sorts: true, view: (row) => name(row.consumer_tag)},
     {id: 'channel', title: 'Channel', wide: true, width: '17rem', view: channelLink},
     {id: 'activity_status', title: 'State', wide: true, width: '6rem', view: activity},
-    {id: 'ack_required', title: 'Acks', wide: true, width: '7rem', view: (row) => (row.ack_required ? 'by hand' : badge('automatic', 'plain', 'What is sent counts as done'))},
-    {id: 'prefetch_count', title: 'Prefetch', isNumber: true, wide: true, width: '6rem', view: (row) => (row.prefetch_count === 0 ? 'no limit' : count(row.prefetch_count))},
-    {id: 'messages_unacknowledged', title: 'Unacked', isNumber: true, width: '6rem', view: (row) => count(row.messages_unacknowledged)},
-    {id: 'deliveries', title: 'Delivered', isNumber: true, wide: true, width: '7rem', view: (row) => count(row.deliveries)},
+    {
+      id: 'ack_required',
+      title: 'Acks',
+      wide: true,
+      width: '7rem',
+      view: (row) => (row.ack_required ? 'by hand' : badge('automatic', 'plain', 'What is sent counts as done')),
+    },
+    {
+      id: 'prefetch_count',
+      title: 'Prefetch',
+      isNumber: true,
+      wide: true,
+      width: '6rem',
+      view: (row) => (row.prefetch_count === 0 ? 'no limit' : count(row.prefetch_count)),
+    },
+    {
+      id: 'messages_unacknowledged',
+      title: 'Unacked',
+      isNumber: true,
+      width: '6rem',
+      view: (row) => count(row.messages_unacknowledged),
+    },
+    {
+      id: 'deliveries',
+      title: 'Delivered',
+      isNumber: true,
+      wide: true,
+      width: '7rem',
+      view: (row) => count(row.deliveries),
+    },
   ];
   if (!ctx.session.isReadOnly) {
     all.push({id: 'cancel', title: '', wide: true, width: '6.5rem', view: (row) => cancelButton(ctx, row)});
@@ -75,7 +104,9 @@ function queueLink({queue}) {
 
 /** @param {any} row */
 function channelLink({channel_details: channel}) {
-  return channel?.name === undefined ? '–' : html`<a href=${href('/channels/:name', {name: channel.name})}>${name(channel.name)}</a>`;
+  return channel?.name === undefined
+    ? '–'
+    : html`<a href=${href('/channels/:name', {name: channel.name})}>${name(channel.name)}</a>`;
 }
 
 /** @param {any} row */
@@ -102,8 +133,22 @@ export function consumerTable(ctx, rows) {
   if (rows.length === 0) return html`<p>Nobody consumes here.</p>`;
   const shown = columns(ctx);
   return html`<div class="table-scroll" tabindex="0" role="group" aria-label="Consumers"><table class="free">
-    <thead><tr>${each(shown, ({id}) => id, ({title, isNumber}) => html`<th scope="col" class=${isNumber ? 'is-number' : ''}>${title || html`<span class="hidden">Actions</span>`}</th>`)}</tr></thead>
-    <tbody>${each(rows, key, (row) => html`<tr>${each(shown, ({id}) => id, ({view, isNumber}) => html`<td class=${isNumber ? 'is-number' : ''}>${view(row)}</td>`)}</tr>`)}</tbody>
+    <thead><tr>${each(
+      shown,
+      ({id}) => id,
+      ({title, isNumber}) =>
+        html`<th scope="col" class=${isNumber ? 'is-number' : ''}>${title || html`<span class="hidden">Actions</span>`}</th>`,
+    )}</tr></thead>
+    <tbody>${each(
+      rows,
+      key,
+      (row) =>
+        html`<tr>${each(
+          shown,
+          ({id}) => id,
+          ({view, isNumber}) => html`<td class=${isNumber ? 'is-number' : ''}>${view(row)}</td>`,
+        )}</tr>`,
+    )}</tbody>
   </table></div>`;
 }
 
@@ -119,6 +164,10 @@ async function cancel(ctx, row) {
     action: 'Cancel the consumer',
   });
   if (answer === null) return;
-  const path = api('consumers/:vhost/:channel/:tag', {vhost: row.queue.vhost, channel: row.channel_details.name, tag: row.consumer_tag});
+  const path = api('consumers/:vhost/:channel/:tag', {
+    vhost: row.queue.vhost,
+    channel: row.channel_details.name,
+    tag: row.consumer_tag,
+  });
   await ctx.act('DELETE', path, {done: `${row.consumer_tag} is cancelled.`});
 }

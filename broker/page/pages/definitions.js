@@ -27,10 +27,14 @@ const page = {
   title: () => 'Definitions',
   ask: () => ({vhosts: api('vhosts', {}, {columns: 'name'})}),
   view: (ctx) => html`
-    ${section('Export', html`<div class="form">
+    ${section(
+      'Export',
+      html`<div class="form">
       ${vhostField(ctx, 'e-vhost', 'of')}
       <div class="row"><button type="button" class="button is-main" @click=${() => download(ctx)}>Download</button></div>
-    </div>`, {text: 'users with hashes of their passwords, vhosts, permissions, policies, exchanges, queues, bindings'})}
+    </div>`,
+      {text: 'users with hashes of their passwords, vhosts, permissions, policies, exchanges, queues, bindings'},
+    )}
     ${ctx.session.may('administrator') ? section('Import', importForm(ctx), {text: 'shows what would change before anything does'}) : null}
     ${ctx.state.planned === undefined ? null : section('What it changes', difference(ctx), {actions: applyButton(ctx)})}`,
 };
@@ -43,11 +47,19 @@ export default page;
  * @param {string} key Where the choice is kept.
  */
 function vhostField(ctx, id, key) {
-  return field(id, 'Of', html`<select id=${id} @change=${(/** @type {Event} */ event) => {
-    ctx.state[key] = /** @type {HTMLSelectElement} */ (event.currentTarget).value;
-    ctx.state.planned = undefined;
-    ctx.draw();
-  }}><option value="">the whole broker</option>${each(ctx.data.vhosts ?? [], (one) => one.name, (one) => html`<option value=${one.name}>the vhost ${one.name}</option>`)}</select>`);
+  return field(
+    id,
+    'Of',
+    html`<select id=${id} @change=${(/** @type {Event} */ event) => {
+      ctx.state[key] = /** @type {HTMLSelectElement} */ (event.currentTarget).value;
+      ctx.state.planned = undefined;
+      ctx.draw();
+    }}><option value="">the whole broker</option>${each(
+      ctx.data.vhosts ?? [],
+      (one) => one.name,
+      (one) => html`<option value=${one.name}>the vhost ${one.name}</option>`,
+    )}</select>`,
+  );
 }
 
 /** @param {Context} ctx */
@@ -73,12 +85,21 @@ function importForm(ctx) {
   };
   return html`<div class="form">
     ${vhostField(ctx, 'i-vhost', 'into')}
-    ${field('i-file', 'A file', html`<input id="i-file" type="file" accept=".json,application/json" @change=${async (/** @type {Event} */ event) => {
-      const file = /** @type {HTMLInputElement} */ (event.currentTarget).files?.[0];
-      if (file !== undefined) changed(await file.text());
-    }}>`, {help: 'An export of this broker or of RabbitMQ 3.x or 4.x'})}
+    ${field(
+      'i-file',
+      'A file',
+      html`<input id="i-file" type="file" accept=".json,application/json" @change=${async (
+        /** @type {Event} */ event,
+      ) => {
+        const file = /** @type {HTMLInputElement} */ (event.currentTarget).files?.[0];
+        if (file !== undefined) changed(await file.text());
+      }}>`,
+      {help: 'An export of this broker or of RabbitMQ 3.x or 4.x'},
+    )}
     ${field('i-text', 'Or its text', html`<textarea id="i-text" spellcheck="false" .value=${state.text ?? ''} @input=${(/** @type {Event} */ event) => changed(/** @type {HTMLTextAreaElement} */ (event.currentTarget).value)}></textarea>`, {wrong: state.wrong})}
-    <label class="check"><input type="checkbox" .checked=${state.prunes ?? false} @change=${(/** @type {Event} */ event) => {
+    <label class="check"><input type="checkbox" .checked=${state.prunes ?? false} @change=${(
+      /** @type {Event} */ event,
+    ) => {
       state.prunes = /** @type {HTMLInputElement} */ (event.currentTarget).checked;
       state.planned = undefined;
       ctx.draw();
@@ -97,7 +118,9 @@ function question(ctx, isDry) {
   try {
     const body = JSON.parse(state.text);
     const query = {dry_run: isDry, prune: state.prunes ?? false};
-    const path = state.into ? api('operation/definitions/:of', {of: state.into}, query) : api('operation/definitions', {}, query);
+    const path = state.into
+      ? api('operation/definitions/:of', {of: state.into}, query)
+      : api('operation/definitions', {}, query);
     return {path, body};
   } catch (error) {
     state.wrong = `This is no JSON: ${error instanceof Error ? error.message : error}`;
@@ -123,16 +146,22 @@ function difference(ctx) {
   return html`
     ${(notes ?? []).map((/** @type {unknown} */ note) => html`<p>${typeof note === 'string' ? note : JSON.stringify(note)}</p>`)}
     ${parts.length === 0 ? html`<p>Nothing: all of it is there, just so.</p>` : null}
-    ${each(parts, ([key]) => key, ([key, title, tone, says]) => html`<div>
+    ${each(
+      parts,
+      ([key]) => key,
+      ([key, title, tone, says]) => html`<div>
       <h3>${badge(title, tone)} ${count(all[key].length)}, each ${says}</h3>
       <ul class="steps">${all[key].slice(0, SHOWN).map(step)}</ul>
       ${all[key].length > SHOWN ? html`<p>And ${count(all[key].length - SHOWN)} more.</p>` : null}
-    </div>`)}`;
+    </div>`,
+    )}`;
 }
 
 /** @param {any} one */
 function step({type, vhost, object, differs}) {
-  const called = Object.entries(object).map(([key, value]) => `${key} ${value === '' ? '(empty)' : value}`).join(', ');
+  const called = Object.entries(object)
+    .map(([key, value]) => `${key} ${value === '' ? '(empty)' : value}`)
+    .join(', ');
   return html`<li><span>${type.replaceAll('_', ' ')}</span> ${name(called)}${vhost === undefined ? '' : html` in ${name(vhost)}`}
     ${(differs ?? []).map((/** @type {any} */ one) => html`<div class="step-differs"><code>${one.property}</code>: <del>${name(JSON.stringify(one.is))}</del> <ins>${name(JSON.stringify(one.wanted))}</ins></div>`)}</li>`;
 }

@@ -20,7 +20,15 @@ const KINDS = {
   queue: ['queue.created', 'queue.deleted'],
   exchange: ['exchange.created', 'exchange.deleted'],
   binding: ['binding.created', 'binding.deleted'],
-  user: ['user.created', 'user.deleted', 'user.password.changed', 'user.password.cleared', 'user.tags.set', 'user.authentication.success', 'user.authentication.failure'],
+  user: [
+    'user.created',
+    'user.deleted',
+    'user.password.changed',
+    'user.password.cleared',
+    'user.tags.set',
+    'user.authentication.success',
+    'user.authentication.failure',
+  ],
   permission: ['permission.created', 'permission.deleted', 'topic.permission.created', 'topic.permission.deleted'],
   vhost: ['vhost.created', 'vhost.deleted', 'vhost.limits.set', 'vhost.limits.cleared'],
   policy: ['policy.set', 'policy.cleared', 'parameter.set', 'parameter.cleared'],
@@ -38,7 +46,10 @@ const page = {
   title: () => 'Events',
   ask: () => ({}),
   start: (ctx) => {
-    const lines = new Lines((kind, data) => `${kind} ${data.name ?? data.source_name ?? ''}`, () => ctx.draw());
+    const lines = new Lines(
+      (kind, data) => `${kind} ${data.name ?? data.source_name ?? ''}`,
+      () => ctx.draw(),
+    );
     ctx.state.lines = lines;
     lines.open('events', ALL);
     return () => lines.close();
@@ -48,7 +59,11 @@ const page = {
     const lines = ctx.state.lines;
     const of = ctx.query.get('of') ?? '';
     const wanted = (ctx.query.get('name') ?? '').toLowerCase();
-    const found = lines.all.filter(({kind, data}) => (of === '' || kind.startsWith(`${of}.`) || kind.startsWith(`topic.${of}`)) && (wanted === '' || JSON.stringify(data).toLowerCase().includes(wanted)));
+    const found = lines.all.filter(
+      ({kind, data}) =>
+        (of === '' || kind.startsWith(`${of}.`) || kind.startsWith(`topic.${of}`)) &&
+        (wanted === '' || JSON.stringify(data).toLowerCase().includes(wanted)),
+    );
     return html`
       <div class="toolbar">${filter(ctx, 'Filter by text')} ${holdButtons(ctx, lines)}<span class="count" role="status">${stateOf(lines, found.length)}</span></div>
       <div class="toolbar scrolls">${choice(ctx, 'of', 'Events of', CHOICES)}</div>

@@ -35,8 +35,18 @@ const page = {
   title: () => 'Limits',
   ask: (ctx) => ({vhosts: api('vhost-limits'), users: ctx.session.is('administrator') ? api('user-limits') : null}),
   view: (ctx) => html`
-    ${section('Of vhosts', answered(ctx, 'vhosts', (rows) => all('vhost', rows), 3))}
-    ${ctx.session.is('administrator') ? section('Of users', answered(ctx, 'users', (rows) => all('user', rows), 3)) : null}`,
+    ${section(
+      'Of vhosts',
+      answered(ctx, 'vhosts', (rows) => all('vhost', rows), 3),
+    )}
+    ${
+      ctx.session.is('administrator')
+        ? section(
+            'Of users',
+            answered(ctx, 'users', (rows) => all('user', rows), 3),
+          )
+        : null
+    }`,
 };
 
 export default page;
@@ -46,12 +56,19 @@ export default page;
  * @param {any[]} rows
  */
 function all(kind, rows) {
-  const limits = rows.flatMap((row) => Object.entries(row.value ?? {}).map(([key, value]) => ({of: row[kind], key, value})));
+  const limits = rows.flatMap((row) =>
+    Object.entries(row.value ?? {}).map(([key, value]) => ({of: row[kind], key, value})),
+  );
   if (limits.length === 0) return html`<p>No ${kind} has one. They are set on its page.</p>`;
   const page = kind === 'user' ? '/users/:name' : '/vhosts/:name';
   return html`<table class="plain-table">
     <thead><tr><th scope="col">${kind === 'user' ? 'User' : 'Vhost'}</th><th scope="col">What</th><th scope="col" class="is-number">At most</th></tr></thead>
-    <tbody>${each(limits, ({of, key}) => `${of} ${key}`, ({of, key, value}) => html`<tr><td><a href=${href(page, {name: of})}>${name(of)}</a></td><td>${titleOf(kind, key)}</td><td class="is-number">${formatted(kind, key, value)}</td></tr>`)}</tbody>
+    <tbody>${each(
+      limits,
+      ({of, key}) => `${of} ${key}`,
+      ({of, key, value}) =>
+        html`<tr><td><a href=${href(page, {name: of})}>${name(of)}</a></td><td>${titleOf(kind, key)}</td><td class="is-number">${formatted(kind, key, value)}</td></tr>`,
+    )}</tbody>
   </table>`;
 }
 
@@ -87,9 +104,13 @@ export function limitsView(ctx, kind, of, value) {
   const may = ctx.session.may('administrator');
   return html`<table class="plain-table">
     <thead><tr><th scope="col">What</th><th scope="col" class="is-number">At most</th>${may ? html`<th scope="col"><span class="hidden">Actions</span></th>` : null}</tr></thead>
-    <tbody>${each(KEYS[kind], ([key]) => key, ([key, title]) => html`<tr><td>${title}</td>
+    <tbody>${each(
+      KEYS[kind],
+      ([key]) => key,
+      ([key, title]) => html`<tr><td>${title}</td>
       <td class="is-number">${value[key] === undefined ? 'no limit' : formatted(kind, key, value[key])}</td>
-      ${may ? html`<td><button type="button" class="link" @click=${() => edit(ctx, kind, of, [key, title], value[key])}>Change…</button></td>` : null}</tr>`)}</tbody>
+      ${may ? html`<td><button type="button" class="link" @click=${() => edit(ctx, kind, of, [key, title], value[key])}>Change…</button></td>` : null}</tr>`,
+    )}</tbody>
   </table>`;
 }
 
@@ -105,7 +126,13 @@ function edit(ctx, kind, of, [key, title], now) {
   return ask({
     title: `${title} of ${of}`,
     action: 'Set',
-    fields: () => field('l-value', 'At most', html`<input id="l-value" name="value" inputmode="numeric" pattern="[0-9]*" autocomplete="off" value=${now ?? ''}>`, {help: 'A whole number; empty for no limit. 0 lets nothing in.'}),
+    fields: () =>
+      field(
+        'l-value',
+        'At most',
+        html`<input id="l-value" name="value" inputmode="numeric" pattern="[0-9]*" autocomplete="off" value=${now ?? ''}>`,
+        {help: 'A whole number; empty for no limit. 0 lets nothing in.'},
+      ),
     submit: (data) => {
       const text = String(data.get('value')).trim();
       if (text === '') return ctx.change('DELETE', path, {done: `${of} has no such limit any more.`});

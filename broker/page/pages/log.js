@@ -16,7 +16,12 @@ import {badge, choice, field, filter, name} from '../app/ui.js';
 /** @typedef {import('../app/lines.js').Line} Line */
 
 /** @type {[string, string][]} */
-const LEVELS = [['info', 'info'], ['debug', 'debug'], ['warning', 'warning'], ['error', 'error']];
+const LEVELS = [
+  ['info', 'info'],
+  ['debug', 'debug'],
+  ['warning', 'warning'],
+  ['error', 'error'],
+];
 /** Shown at a time. */
 const SHOWN = 500;
 
@@ -25,7 +30,10 @@ const page = {
   title: () => 'Log',
   ask: () => ({}),
   start: (ctx) => {
-    const lines = new Lines((_, data) => String(data.msg ?? data), () => ctx.draw());
+    const lines = new Lines(
+      (_, data) => String(data.msg ?? data),
+      () => ctx.draw(),
+    );
     ctx.state.lines = lines;
     return () => lines.close();
   },
@@ -38,7 +46,10 @@ const page = {
       lines.open(api('log', {}, {level}), ['log']);
     }
     const wanted = (ctx.query.get('name') ?? '').toLowerCase();
-    const found = wanted === '' ? lines.all : lines.all.filter(({text, data}) => `${text} ${JSON.stringify(data)}`.toLowerCase().includes(wanted));
+    const found =
+      wanted === ''
+        ? lines.all
+        : lines.all.filter(({text, data}) => `${text} ${JSON.stringify(data)}`.toLowerCase().includes(wanted));
     return html`
       <div class="toolbar">
         ${choice(ctx, 'level', 'The least severe level that is shown', LEVELS)}
@@ -90,7 +101,10 @@ function setLevel(ctx) {
       const level = String(data.get('level'));
       const category = String(data.get('category'));
       const body = category === '' ? {level} : {level, category};
-      return ctx.change('PUT', 'operation/log-level', {body, done: `Logged from ${level} on${category === '' ? '' : `, of ${category}`}.`});
+      return ctx.change('PUT', 'operation/log-level', {
+        body,
+        done: `Logged from ${level} on${category === '' ? '' : `, of ${category}`}.`,
+      });
     },
   });
 }
@@ -111,6 +125,13 @@ export function stateOf(lines, found) {
 function line({id, at, text, data}) {
   const level = String(data.level ?? '');
   const time = Date.parse(String(data.time ?? '').replace(' ', 'T')) || at;
-  const tone = level === 'error' || level === 'critical' ? 'bad' : level === 'warning' ? 'warn' : level === 'debug' ? 'plain' : 'note';
+  const tone =
+    level === 'error' || level === 'critical'
+      ? 'bad'
+      : level === 'warning'
+        ? 'warn'
+        : level === 'debug'
+          ? 'plain'
+          : 'note';
   return html`<li data-id=${id}><time title=${exact(time)}>${clock(time)}</time> ${badge(level, tone)} <span class="line-text">${name(text)}</span></li>`;
 }

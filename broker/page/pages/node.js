@@ -16,22 +16,58 @@ import {answered, choice, facts, field, name, section} from '../app/ui.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 
-const COLUMNS = 'name,uptime,os_pid,processors,mem_limit,mem_used,disk_free,disk_free_limit,fd_used,fd_total,sockets_used,proc_used,db_dir,log_files,config_files,leveret_version,rabbitmq_version,auth_mechanisms.name';
+const COLUMNS =
+  'name,uptime,os_pid,processors,mem_limit,mem_used,disk_free,disk_free_limit,fd_used,fd_total,sockets_used,proc_used,db_dir,log_files,config_files,leveret_version,rabbitmq_version,auth_mechanisms.name';
 const SERIES = ['mem_used', 'disk_free', 'fd_used', 'sockets_used'];
 
 /** @type {import('../app/types.js').Page} */
 const page = {
   title: () => 'Node',
   ask: (ctx) => ({
-    nodes: api('nodes', {}, {columns: `${COLUMNS},${SERIES.map((key) => `${key}_details.samples`).join(',')}`, ...historyOf(ctx).query(['node_stats'], ctx.now)}),
+    nodes: api(
+      'nodes',
+      {},
+      {
+        columns: `${COLUMNS},${SERIES.map((key) => `${key}_details.samples`).join(',')}`,
+        ...historyOf(ctx).query(['node_stats'], ctx.now),
+      },
+    ),
     config: ctx.session.is('administrator') && ctx.data.config === undefined ? api('config/effective') : undefined,
   }),
   view: (ctx) => html`
     <div class="columns">
-      ${section('About', answered(ctx, 'nodes', ([node]) => about(node), 8), {actions: limits(ctx)})}
-      ${section('Memory', answered(ctx, 'nodes', () => chart(ctx, 'Memory', [['Used', 'mem_used', '1']], bytes), 5), {actions: choice(ctx, 'range', 'Time', RANGE_CHOICES)})}
-      ${section('Descriptors', answered(ctx, 'nodes', () => chart(ctx, 'Descriptors', [['Files', 'fd_used', '1'], ['Sockets', 'sockets_used', '2']], count), 5))}
-      ${section('Disk', answered(ctx, 'nodes', () => chart(ctx, 'Disk', [['Free', 'disk_free', '3']], bytes), 5))}
+      ${section(
+        'About',
+        answered(ctx, 'nodes', ([node]) => about(node), 8),
+        {actions: limits(ctx)},
+      )}
+      ${section(
+        'Memory',
+        answered(ctx, 'nodes', () => chart(ctx, 'Memory', [['Used', 'mem_used', '1']], bytes), 5),
+        {actions: choice(ctx, 'range', 'Time', RANGE_CHOICES)},
+      )}
+      ${section(
+        'Descriptors',
+        answered(
+          ctx,
+          'nodes',
+          () =>
+            chart(
+              ctx,
+              'Descriptors',
+              [
+                ['Files', 'fd_used', '1'],
+                ['Sockets', 'sockets_used', '2'],
+              ],
+              count,
+            ),
+          5,
+        ),
+      )}
+      ${section(
+        'Disk',
+        answered(ctx, 'nodes', () => chart(ctx, 'Disk', [['Free', 'disk_free', '3']], bytes), 5),
+      )}
     </div>
     ${ctx.session.is('administrator') ? section('Configuration', answered(ctx, 'config', configuration, 8), {text: 'what counts now, by its keys'}) : null}`,
 };
@@ -50,7 +86,14 @@ function historyOf(ctx) {
 
 /** @param {any} node */
 function about(node) {
-  const files = (/** @type {string[]} */ all) => (all?.length ? each(all, (one) => one, (one) => html`<div><code>${name(one)}</code></div>`) : 'none');
+  const files = (/** @type {string[]} */ all) =>
+    all?.length
+      ? each(
+          all,
+          (one) => one,
+          (one) => html`<div><code>${name(one)}</code></div>`,
+        )
+      : 'none';
   return facts([
     ['Name', name(node.name)],
     ['Version', `Leveret ${node.leveret_version}; RabbitMQ ${node.rabbitmq_version} to clients`],
@@ -79,7 +122,12 @@ function chart(ctx, label, lines, format) {
     ctx.state.drawn = node;
     for (const key of SERIES) history.add(key, node[`${key}_details`], 'sample', ctx.now);
   }
-  const data = {label, ...history.span(), format, series: lines.map(([title, key, tone]) => ({name: title, tone, points: history.of(key)}))};
+  const data = {
+    label,
+    ...history.span(),
+    format,
+    series: lines.map(([title, key, tone]) => ({name: title, tone, points: history.of(key)})),
+  };
   return html`<time-chart .data=${data}></time-chart>`;
 }
 
@@ -88,7 +136,12 @@ function configuration(config) {
   const rows = Object.entries(config).sort(([one], [other]) => one.localeCompare(other));
   return html`<table class="plain-table">
     <thead><tr><th scope="col">Key</th><th scope="col">Value</th></tr></thead>
-    <tbody>${each(rows, ([key]) => key, ([key, value]) => html`<tr><td><code>${key}</code></td><td>${value === null ? 'no limit' : name(typeof value === 'string' ? value : JSON.stringify(value))}</td></tr>`)}</tbody>
+    <tbody>${each(
+      rows,
+      ([key]) => key,
+      ([key, value]) =>
+        html`<tr><td><code>${key}</code></td><td>${value === null ? 'no limit' : name(typeof value === 'string' ? value : JSON.stringify(value))}</td></tr>`,
+    )}</tbody>
   </table>`;
 }
 
@@ -96,20 +149,30 @@ function configuration(config) {
 function limits(ctx) {
   if (!ctx.session.may('administrator')) return null;
   const text = html`<p>Counts at once, until a restart or until the configuration is read again.</p>`;
-  const memory = () => ask({
-    title: 'From how much memory on publishers wait',
-    action: 'Set',
-    text,
-    fields: () => field('n-memory', 'Memory', html`<input id="n-memory" name="value" required autocomplete="off">`, {help: 'A share of all memory such as 0.6, or a size such as 4GB'}),
-    submit: (data) => ctx.change('PUT', 'operation/memory-watermark', {body: amount(data), done: 'The memory watermark is set.'}),
-  });
-  const disk = () => ask({
-    title: 'Below how much free disk publishers wait',
-    action: 'Set',
-    text,
-    fields: () => field('n-disk', 'Free disk', html`<input id="n-disk" name="value" required autocomplete="off">`, {help: 'A size such as 2GB, or a multiple of the memory such as 1.5'}),
-    submit: (data) => ctx.change('PUT', 'operation/disk-free-limit', {body: amount(data), done: 'The disk limit is set.'}),
-  });
+  const memory = () =>
+    ask({
+      title: 'From how much memory on publishers wait',
+      action: 'Set',
+      text,
+      fields: () =>
+        field('n-memory', 'Memory', html`<input id="n-memory" name="value" required autocomplete="off">`, {
+          help: 'A share of all memory such as 0.6, or a size such as 4GB',
+        }),
+      submit: (data) =>
+        ctx.change('PUT', 'operation/memory-watermark', {body: amount(data), done: 'The memory watermark is set.'}),
+    });
+  const disk = () =>
+    ask({
+      title: 'Below how much free disk publishers wait',
+      action: 'Set',
+      text,
+      fields: () =>
+        field('n-disk', 'Free disk', html`<input id="n-disk" name="value" required autocomplete="off">`, {
+          help: 'A size such as 2GB, or a multiple of the memory such as 1.5',
+        }),
+      submit: (data) =>
+        ctx.change('PUT', 'operation/disk-free-limit', {body: amount(data), done: 'The disk limit is set.'}),
+    });
   return html`<button type="button" class="button" @click=${memory}>Memory limit…</button><button type="button" class="button" @click=${disk}>Disk limit…</button>`;
 }
 

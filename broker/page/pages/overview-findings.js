@@ -78,11 +78,18 @@ function ofNode(node) {
 function ofHeld(connections) {
   const held = connections.filter(({held_by: by}) => by !== undefined && by !== 'none');
   if (held.length === 0) return [];
-  const number = held.length === connections.length ? `${held.length} connections or more are` : held.length === 1 ? 'A connection is' : `${held.length} connections are`;
+  const number =
+    held.length === connections.length
+      ? `${held.length} connections or more are`
+      : held.length === 1
+        ? 'A connection is'
+        : `${held.length} connections are`;
   const names = held.slice(0, NAMED).map((one) => one.user_provided_name ?? one.name);
   const reasons = [...new Set(held.map(({held_by: by}) => by))];
   const text = `${number} held back, by ${reasons.join(', ')}: ${named(names, held.length)}.`;
-  return [{id: 'held', tone: 'warn', word: 'Publishers', text, at: {pattern: '/connections', query: {sort: '-held_by'}}}];
+  return [
+    {id: 'held', tone: 'warn', word: 'Publishers', text, at: {pattern: '/connections', query: {sort: '-held_by'}}},
+  ];
 }
 
 /**
@@ -110,7 +117,13 @@ function ofWaiting(queues, now) {
     found.push({id: 'late', tone: 'warn', word: 'Falls behind', text, at: placeOf(late)});
   }
   if (paused.length > 0) {
-    found.push({id: 'paused', tone: 'note', word: 'Paused', text: `Somebody paused ${queuesOf(paused)}.`, at: placeOf(paused)});
+    found.push({
+      id: 'paused',
+      tone: 'note',
+      word: 'Paused',
+      text: `Somebody paused ${queuesOf(paused)}.`,
+      at: placeOf(paused),
+    });
   }
   return found;
 }
@@ -121,7 +134,8 @@ function ofWaiting(queues, now) {
  * @returns {Finding[]}
  */
 function ofUnacked(queues, now) {
-  const age = (/** @type {any} */ queue) => (queue.oldest_unacknowledged_ms === null ? 0 : now - queue.oldest_unacknowledged_ms);
+  const age = (/** @type {any} */ queue) =>
+    queue.oldest_unacknowledged_ms === null ? 0 : now - queue.oldest_unacknowledged_ms;
   const old = queues.filter((queue) => queue.messages_unacknowledged > 0 && age(queue) > OLD_MS);
   if (old.length === 0) return [];
   const text = `Consumers of ${queuesOf(old)} have had a message for ${duration(Math.max(...old.map(age)))} without an acknowledgement.`;
@@ -150,7 +164,12 @@ function ofTraffic({message_stats: stats, churn_rates: churn, disable_stats: isW
     found.push({id: 'churn', tone: 'note', word: 'Churn', text});
   }
   if (isWithout) {
-    found.push({id: 'statistics', tone: 'note', word: 'Statistics', text: 'management.disable_stats is set: rates and charts are empty.'});
+    found.push({
+      id: 'statistics',
+      tone: 'note',
+      word: 'Statistics',
+      text: 'management.disable_stats is set: rates and charts are empty.',
+    });
   }
   return found;
 }

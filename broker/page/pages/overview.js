@@ -19,7 +19,15 @@ import {findings} from './overview-findings.js';
 
 const MESSAGES = ['publish', 'confirm', 'deliver_get', 'ack', 'redeliver', 'return_unroutable', 'drop_unroutable'];
 const LEVELS = ['messages_ready', 'messages_unacknowledged'];
-const CHURN = ['connection_created', 'connection_closed', 'channel_created', 'channel_closed', 'queue_declared', 'queue_created', 'queue_deleted'];
+const CHURN = [
+  'connection_created',
+  'connection_closed',
+  'channel_created',
+  'channel_closed',
+  'queue_declared',
+  'queue_created',
+  'queue_deleted',
+];
 
 /** What is looked at for findings: no more than these. */
 const LOOKED_AT = 20;
@@ -33,13 +41,20 @@ const page = {
   ask: (ctx) => {
     const history = historyOf(ctx);
     const columns = [
-      'object_totals', 'listeners', 'disable_stats', 'leveret_version', 'rabbitmq_version', 'node',
+      'object_totals',
+      'listeners',
+      'disable_stats',
+      'leveret_version',
+      'rabbitmq_version',
+      'node',
       ...CHURN.map((name) => `churn_rates.${name}_details.rate`),
       ...LEVELS.flatMap((name) => [`queue_totals.${name}`, `queue_totals.${name}_details.samples`]),
       ...MESSAGES.flatMap((name) => [`message_stats.${name}_details.rate`, `message_stats.${name}_details.samples`]),
     ];
-    const node = 'name,uptime,os_pid,mem_used,mem_limit,mem_alarm,disk_free,disk_free_limit,disk_free_alarm,fd_used,fd_total,sockets_used,sockets_total,processors,db_dir';
-    const queue = 'name,vhost,messages_ready,messages_unacknowledged,consumers,oldest_ready_ms,oldest_unacknowledged_ms,paused,message_stats.deliver_get_details.rate';
+    const node =
+      'name,uptime,os_pid,mem_used,mem_limit,mem_alarm,disk_free,disk_free_limit,disk_free_alarm,fd_used,fd_total,sockets_used,sockets_total,processors,db_dir';
+    const queue =
+      'name,vhost,messages_ready,messages_unacknowledged,consumers,oldest_ready_ms,oldest_unacknowledged_ms,paused,message_stats.deliver_get_details.rate';
     const isDue = ctx.now - (ctx.state.lookedAt ?? 0) >= LOOKED_EVERY_MS || ctx.data.waiting === undefined;
     if (isDue) ctx.state.lookedAt = ctx.now;
     const most = (/** @type {string} */ sort) =>
@@ -49,7 +64,19 @@ const page = {
       nodes: ctx.session.is('monitoring') ? api('nodes', {}, {columns: node}) : null,
       waiting: most('messages_ready'),
       unacked: most('messages_unacknowledged'),
-      held: isDue ? api('connections', {}, {sort: 'held_by', sort_reverse: true, page: 1, page_size: LOOKED_AT, columns: 'name,user,held_by,state,user_provided_name'}) : undefined,
+      held: isDue
+        ? api(
+            'connections',
+            {},
+            {
+              sort: 'held_by',
+              sort_reverse: true,
+              page: 1,
+              page_size: LOOKED_AT,
+              columns: 'name,user,held_by,state,user_provided_name',
+            },
+          )
+        : undefined,
     };
   },
 
@@ -58,7 +85,15 @@ const page = {
     ${answered(ctx, 'overview', (overview) => figures(overview), 2)}
     ${charts(ctx)}
     <div class="columns">
-      ${ctx.session.is('monitoring') ? section('Node', answered(ctx, 'nodes', ([node]) => nodeView(node), 4), {text: nodeText(ctx)}) : null}
+      ${
+        ctx.session.is('monitoring')
+          ? section(
+              'Node',
+              answered(ctx, 'nodes', ([node]) => nodeView(node), 4),
+              {text: nodeText(ctx)},
+            )
+          : null
+      }
       ${section('Coming and going', answered(ctx, 'overview', churn, 4), {text: 'a second, now'})}
     </div>
     ${ctx.session.is('monitoring') ? section('Listening', answered(ctx, 'overview', listeners, 3)) : null}`,
@@ -85,13 +120,24 @@ function attention(ctx) {
   if (overview === undefined || waiting === undefined) {
     return html`<section aria-label="What needs attention"><div class="findings">${skeleton(1)}</div></section>`;
   }
-  const found = findings({overview, node: nodes?.[0], waiting: waiting.items, unacked: unacked?.items ?? [], held: held?.items ?? []}, ctx.now);
+  const found = findings(
+    {overview, node: nodes?.[0], waiting: waiting.items, unacked: unacked?.items ?? [], held: held?.items ?? []},
+    ctx.now,
+  );
   return html`<section aria-label="What needs attention"><div class="findings">
-    ${found.length === 0 ? html`<div class="finding is-good"><strong>All is well</strong>
-      <p>No alarms, nothing waits without a consumer, nobody is held back.</p></div>` : null}
-    ${each(found, ({id}) => id, ({tone, word, text, at}) => html`<div class=${`finding is-${tone}`}>
+    ${
+      found.length === 0
+        ? html`<div class="finding is-good"><strong>All is well</strong>
+      <p>No alarms, nothing waits without a consumer, nobody is held back.</p></div>`
+        : null
+    }
+    ${each(
+      found,
+      ({id}) => id,
+      ({tone, word, text, at}) => html`<div class=${`finding is-${tone}`}>
       <strong>${word}</strong><p>${text}</p>${at !== undefined && hasPage(at.pattern) ? html`<a href=${href(at.pattern, at.params, at.query)}>Show<span class="hidden"> ${word}</span></a>` : html`<span></span>`}
-    </div>`)}
+    </div>`,
+    )}
   </div></section>`;
 }
 
@@ -101,7 +147,11 @@ function figures(overview) {
   const perSecond = (/** @type {string} */ name) => rate(stats?.[`${name}_details`]?.rate);
   return readout([
     {label: 'Ready', value: count(queues?.messages_ready), help: 'Messages that wait for a consumer'},
-    {label: 'Unacknowledged', value: count(queues?.messages_unacknowledged), help: 'Messages that consumers have and did not acknowledge'},
+    {
+      label: 'Unacknowledged',
+      value: count(queues?.messages_unacknowledged),
+      help: 'Messages that consumers have and did not acknowledge',
+    },
     {label: 'Published', value: perSecond('publish'), unit: '/s'},
     {label: 'Delivered', value: perSecond('deliver_get'), unit: '/s'},
     {label: 'Acknowledged', value: perSecond('ack'), unit: '/s'},
@@ -122,20 +172,31 @@ function charts(ctx) {
     for (const name of MESSAGES) history.add(name, overview.message_stats?.[`${name}_details`], 'rate', ctx.now);
   }
   const span = history.span();
-  const line = (/** @type {string} */ name, /** @type {string} */ key, /** @type {string} */ tone) => ({name, tone, points: history.of(key)});
+  const line = (/** @type {string} */ name, /** @type {string} */ key, /** @type {string} */ tone) => ({
+    name,
+    tone,
+    points: history.of(key),
+  });
   const perSecond = (/** @type {number} */ value) => `${rate(value)}/s`;
-  const waiting = {label: 'Messages in queues', ...span, format: count, series: [
-    line('Ready', 'messages_ready', '2'),
-    line('Unacknowledged', 'messages_unacknowledged', '1'),
-  ]};
-  const moving = {label: 'Messages a second', ...span, format: perSecond, series: [
-    line('Published', 'publish', '1'),
-    line('Confirmed', 'confirm', '5'),
-    line('Delivered', 'deliver_get', '2'),
-    line('Acknowledged', 'ack', '3'),
-    line('Redelivered', 'redeliver', '4'),
-    line('Unroutable', 'return_unroutable', '6'),
-  ]};
+  const waiting = {
+    label: 'Messages in queues',
+    ...span,
+    format: count,
+    series: [line('Ready', 'messages_ready', '2'), line('Unacknowledged', 'messages_unacknowledged', '1')],
+  };
+  const moving = {
+    label: 'Messages a second',
+    ...span,
+    format: perSecond,
+    series: [
+      line('Published', 'publish', '1'),
+      line('Confirmed', 'confirm', '5'),
+      line('Delivered', 'deliver_get', '2'),
+      line('Acknowledged', 'ack', '3'),
+      line('Redelivered', 'redeliver', '4'),
+      line('Unroutable', 'return_unroutable', '6'),
+    ],
+  };
   const ranges = choice(ctx, 'range', 'Time', RANGE_CHOICES);
   return html`<div class="columns">
     ${section('In queues', html`<time-chart .data=${waiting}></time-chart>`, {text: 'messages'})}
@@ -157,8 +218,16 @@ function nodeView(node) {
   const disk = Math.max(4 * node.disk_free_limit, node.disk_free);
   return html`
     ${meter({label: 'Memory', used: node.mem_used, limit: node.mem_limit, format: bytes, help: 'At the limit publishers are held back'})}
-    ${meter({label: 'Free disk', used: node.disk_free, limit: disk, tick: node.disk_free_limit / disk, format: bytes, isReverse: true,
-      text: `${bytes(node.disk_free)}, alarm below ${bytes(node.disk_free_limit)}`, help: 'Below the line publishers are held back'})}
+    ${meter({
+      label: 'Free disk',
+      used: node.disk_free,
+      limit: disk,
+      tick: node.disk_free_limit / disk,
+      format: bytes,
+      isReverse: true,
+      text: `${bytes(node.disk_free)}, alarm below ${bytes(node.disk_free_limit)}`,
+      help: 'Below the line publishers are held back',
+    })}
     ${meter({label: 'File descriptors', used: node.fd_used, limit: node.fd_total, format: count})}
     ${meter({label: 'Sockets', used: node.sockets_used, limit: node.sockets_total, format: count})}`;
 }
@@ -181,8 +250,9 @@ function churn({churn_rates: rates}) {
 function listeners({listeners: all}) {
   return html`<table class="plain-table">
     <thead><tr><th scope="col">What is spoken</th><th scope="col">Address</th><th scope="col" class="is-number">Port</th><th scope="col">Encrypted</th></tr></thead>
-    <tbody>${all.map((/** @type {any} */ one) => html`<tr><td>${one.protocol}</td><td><code>${one.ip_address}</code></td>
-      <td class="is-number">${one.port}</td><td>${one.tls ? 'with TLS' : 'no'}</td></tr>`)}</tbody>
+    <tbody>${all.map(
+      (/** @type {any} */ one) => html`<tr><td>${one.protocol}</td><td><code>${one.ip_address}</code></td>
+      <td class="is-number">${one.port}</td><td>${one.tls ? 'with TLS' : 'no'}</td></tr>`,
+    )}</tbody>
   </table>`;
 }
-

@@ -23,10 +23,24 @@ const page = {
   view: (ctx) => html`
     <p>A policy sets what the queues and exchanges of its pattern may be told; of several that match, the one with the highest
       priority counts, whole. An operator policy is beside that, and limits what the others say.</p>
-    ${section('Policies', answered(ctx, 'policies', (rows) => table(ctx, 'policies', rows), 4), {
-      actions: ctx.session.may('policymaker') ? html`<button type="button" class="button is-main" @click=${() => editPolicy(ctx, 'policies', null)}>Add a policy…</button>` : null})}
-    ${section('Operator policies', answered(ctx, 'operator', (rows) => table(ctx, 'operator-policies', rows), 2), {
-      actions: ctx.session.may('administrator') ? html`<button type="button" class="button" @click=${() => editPolicy(ctx, 'operator-policies', null)}>Add an operator policy…</button>` : null})}`,
+    ${section(
+      'Policies',
+      answered(ctx, 'policies', (rows) => table(ctx, 'policies', rows), 4),
+      {
+        actions: ctx.session.may('policymaker')
+          ? html`<button type="button" class="button is-main" @click=${() => editPolicy(ctx, 'policies', null)}>Add a policy…</button>`
+          : null,
+      },
+    )}
+    ${section(
+      'Operator policies',
+      answered(ctx, 'operator', (rows) => table(ctx, 'operator-policies', rows), 2),
+      {
+        actions: ctx.session.may('administrator')
+          ? html`<button type="button" class="button" @click=${() => editPolicy(ctx, 'operator-policies', null)}>Add an operator policy…</button>`
+          : null,
+      },
+    )}`,
 };
 
 export default page;
@@ -37,16 +51,32 @@ export default page;
  * @param {any[]} rows
  */
 function table(ctx, kind, rows) {
-  if (rows.length === 0) return empty('There is none', kind === 'policies' ? 'Queues and exchanges are as they were declared.' : 'Nothing limits what policies say.');
+  if (rows.length === 0)
+    return empty(
+      'There is none',
+      kind === 'policies' ? 'Queues and exchanges are as they were declared.' : 'Nothing limits what policies say.',
+    );
   const may = ctx.session.may(kind === 'policies' ? 'policymaker' : 'administrator');
-  const sorted = [...rows].sort((one, other) => one.vhost.localeCompare(other.vhost) || other.priority - one.priority || one.name.localeCompare(other.name));
+  const sorted = [...rows].sort(
+    (one, other) =>
+      one.vhost.localeCompare(other.vhost) || other.priority - one.priority || one.name.localeCompare(other.name),
+  );
   return html`<div class="table-scroll" tabindex="0" role="group" aria-label=${kind}><table class="free">
     <thead><tr><th scope="col">Name</th><th scope="col">Vhost</th><th scope="col">Pattern</th><th scope="col">Of</th><th scope="col" class="is-number">Priority</th><th scope="col">Sets</th>${may ? html`<th scope="col"><span class="hidden">Actions</span></th>` : null}</tr></thead>
-    <tbody>${each(sorted, (row) => `${row.vhost} ${row.name}`, (row) => html`<tr>
+    <tbody>${each(
+      sorted,
+      (row) => `${row.vhost} ${row.name}`,
+      (row) => html`<tr>
       <td>${name(row.name)}</td><td>${name(row.vhost)}</td><td><code>${name(row.pattern)}</code></td><td>${row['apply-to']}</td><td class="is-number">${row.priority}</td>
-      <td>${each(Object.entries(row.definition), ([key]) => key, ([key, value]) => html`${badge(name(`${key} = ${typeof value === 'string' ? value : JSON.stringify(value)}`))} `)}</td>
+      <td>${each(
+        Object.entries(row.definition),
+        ([key]) => key,
+        ([key, value]) =>
+          html`${badge(name(`${key} = ${typeof value === 'string' ? value : JSON.stringify(value)}`))} `,
+      )}</td>
       ${may ? html`<td><button type="button" class="link" @click=${() => editPolicy(ctx, kind, row)}>Change…</button> <button type="button" class="link" @click=${() => remove(ctx, kind, row)}>Delete…</button></td>` : null}
-    </tr>`)}</tbody>
+    </tr>`,
+    )}</tbody>
   </table></div>`;
 }
 

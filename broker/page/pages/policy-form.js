@@ -15,12 +15,26 @@ import {field, name} from '../app/ui.js';
 
 /** What policies can set of queues and exchanges, each with what a value looks like. */
 const KEYS = [
-  ['max-length', '100000'], ['max-length-bytes', '1073741824'], ['overflow', '"drop-head", "reject-publish", "reject-publish-dlx"'],
-  ['message-ttl', '60000, in ms'], ['expires', '1800000, in ms'], ['expiry', '"head", "anywhere"'],
-  ['dead-letter-exchange', '"name"'], ['dead-letter-routing-key', '"key"'], ['dead-letter-strategy', '"at-most-once", "at-least-once"'],
-  ['delivery-limit', '20'], ['delayed-retry-type', '"all", "failed", "returned", "disabled"'], ['delayed-retry-min', '1000, in ms'], ['delayed-retry-max', '60000, in ms'], ['delayed-retry-backoff', '"linear", "exponential"'],
-  ['consumer-timeout', '1800000, in ms'], ['max-held-bytes', '1073741824'], ['max-publish-rate', '1000'], ['max-publish-byte-rate', '1048576'],
-  ['alternate-exchange', '"name"'], ['delayed-message', 'true'],
+  ['max-length', '100000'],
+  ['max-length-bytes', '1073741824'],
+  ['overflow', '"drop-head", "reject-publish", "reject-publish-dlx"'],
+  ['message-ttl', '60000, in ms'],
+  ['expires', '1800000, in ms'],
+  ['expiry', '"head", "anywhere"'],
+  ['dead-letter-exchange', '"name"'],
+  ['dead-letter-routing-key', '"key"'],
+  ['dead-letter-strategy', '"at-most-once", "at-least-once"'],
+  ['delivery-limit', '20'],
+  ['delayed-retry-type', '"all", "failed", "returned", "disabled"'],
+  ['delayed-retry-min', '1000, in ms'],
+  ['delayed-retry-max', '60000, in ms'],
+  ['delayed-retry-backoff', '"linear", "exponential"'],
+  ['consumer-timeout', '1800000, in ms'],
+  ['max-held-bytes', '1073741824'],
+  ['max-publish-rate', '1000'],
+  ['max-publish-byte-rate', '1048576'],
+  ['alternate-exchange', '"name"'],
+  ['delayed-message', 'true'],
 ];
 
 const OF = ['all', 'queues', 'classic_queues', 'quorum_queues', 'streams', 'exchanges'];
@@ -53,14 +67,33 @@ export function editPolicy(ctx, kind, row) {
       </div>
       ${field('y-pattern', 'Pattern', html`<input id="y-pattern" name="pattern" required autocomplete="off" spellcheck="false" value=${state.pattern} @input=${(/** @type {Event} */ event) => typed(event, redraw)}>`, {help: 'A regular expression that is found in the name: ^orders\\. is at its beginning'})}
       <div role="status" aria-live="polite">${preview.view()}</div>
-      ${field('y-definition', 'Sets', html`<textarea id="y-definition" name="definition" required spellcheck="false">${row === null ? '{\n  "max-length": 100000\n}' : JSON.stringify(row.definition, null, 2)}</textarea>`, {help: html`JSON. Known: ${each(KEYS, ([key]) => key, ([key, value]) => html`<abbr title=${value}>${key}</abbr> `)}`})}`,
+      ${field(
+        'y-definition',
+        'Sets',
+        html`<textarea id="y-definition" name="definition" required spellcheck="false">${row === null ? '{\n  "max-length": 100000\n}' : JSON.stringify(row.definition, null, 2)}</textarea>`,
+        {
+          help: html`JSON. Known: ${each(
+            KEYS,
+            ([key]) => key,
+            ([key, value]) => html`<abbr title=${value}>${key}</abbr> `,
+          )}`,
+        },
+      )}`,
     submit: async (data) => {
       const definition = parsed(String(data.get('definition')));
       if (definition instanceof ApiError) return definition;
       const vhost = row?.vhost ?? String(data.get('vhost'));
       const called = row?.name ?? String(data.get('name'));
-      const body = {pattern: String(data.get('pattern')), 'apply-to': String(data.get('of')), priority: Number(data.get('priority')), definition};
-      return ctx.change('PUT', api(`${kind}/:vhost/:name`, {vhost, name: called}), {body, done: `${called} counts now.`});
+      const body = {
+        pattern: String(data.get('pattern')),
+        'apply-to': String(data.get('of')),
+        priority: Number(data.get('priority')),
+        definition,
+      };
+      return ctx.change('PUT', api(`${kind}/:vhost/:name`, {vhost, name: called}), {
+        body,
+        done: `${called} counts now.`,
+      });
     },
   });
 }
@@ -117,16 +150,31 @@ class Preview {
   /** @param {string} kind */
   async one(kind) {
     const {vhost, pattern} = this.state;
-    const path = api(`${kind}/:vhost`, {vhost}, {name: pattern, use_regex: true, page: 1, page_size: SHOWN, columns: 'name,policy'});
+    const path = api(
+      `${kind}/:vhost`,
+      {vhost},
+      {name: pattern, use_regex: true, page: 1, page_size: SHOWN, columns: 'name,policy'},
+    );
     const answer = await this.ctx.fetch(path).catch(() => null);
     return {kind, total: answer?.filtered_count ?? 0, names: answer?.items ?? []};
   }
 
   view() {
     if (this.found === null) return html`<span class="field-help">What it matches is shown here.</span>`;
-    return this.found.map(({kind, total, names}) => html`<p class="field-help"><strong>${count(total)} ${total === 1 ? kind.slice(0, -1) : kind}</strong>
-      ${each(names, (one) => one.name, (one, n) => html`${n === 0 ? ': ' : ', '}${name(one.name === '' ? '(default exchange)' : one.name)}${one.policy ? ` (now ${one.policy})` : ''}`)}
-      ${total > names.length ? ` and ${count(total - names.length)} more` : ''}</p>`);
+    return this.found.map(
+      ({
+        kind,
+        total,
+        names,
+      }) => html`<p class="field-help"><strong>${count(total)} ${total === 1 ? kind.slice(0, -1) : kind}</strong>
+      ${each(
+        names,
+        (one) => one.name,
+        (one, n) =>
+          html`${n === 0 ? ': ' : ', '}${name(one.name === '' ? '(default exchange)' : one.name)}${one.policy ? ` (now ${one.policy})` : ''}`,
+      )}
+      ${total > names.length ? ` and ${count(total - names.length)} more` : ''}</p>`,
+    );
   }
 }
 

@@ -51,10 +51,18 @@ function groups(ctx, document) {
     }
   }
   if (all.size === 0) return html`<p>Nothing has this in its path or its text.</p>`;
-  return each(all, ([tag]) => tag, ([tag, operations]) => html`<section class="section" aria-label=${tag}>
+  return each(
+    all,
+    ([tag]) => tag,
+    ([tag, operations]) => html`<section class="section" aria-label=${tag}>
     <div class="section-head"><h2>${tag}</h2></div>
-    ${each(operations, ({method, path}) => `${method} ${path}`, (one) => operation(ctx, document, one))}
-  </section>`);
+    ${each(
+      operations,
+      ({method, path}) => `${method} ${path}`,
+      (one) => operation(ctx, document, one),
+    )}
+  </section>`,
+  );
 }
 
 /**
@@ -67,15 +75,19 @@ function operation(ctx, document, one) {
   const key = `${method} ${path}`;
   const isStream = 'text/event-stream' in (of.responses['200']?.content ?? {});
   return html`<details class="operation" @toggle=${(/** @type {Event} */ event) => {
-      ctx.state[`open ${key}`] = /** @type {HTMLDetailsElement} */ (event.currentTarget).open;
-      ctx.draw();
-    }}>
+    ctx.state[`open ${key}`] = /** @type {HTMLDetailsElement} */ (event.currentTarget).open;
+    ctx.draw();
+  }}>
     <summary>${badge(method.toUpperCase(), method === 'get' ? 'note' : method === 'delete' ? 'bad' : 'warn')} <code>${path}</code> <span>${of.summary}</span></summary>
-    ${ctx.state[`open ${key}`] ? html`<div class="operation-more">
+    ${
+      ctx.state[`open ${key}`]
+        ? html`<div class="operation-more">
       ${of.description ? html`<p>${of.description}</p>` : null}
       ${body(document, of)}
       ${method === 'get' && !isStream ? trial(ctx, one) : html`<pre tabindex="0">${curl(one)}</pre>`}
-    </div>` : null}
+    </div>`
+        : null
+    }
   </details>`;
 }
 
@@ -108,7 +120,10 @@ function trial(ctx, {path, parameters}) {
   const send = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     const data = new FormData(/** @type {HTMLFormElement} */ (event.currentTarget));
-    const filled = parameters.reduce((text, name) => text.replace(`{${name}}`, encodeURIComponent(String(data.get(name)))), path);
+    const filled = parameters.reduce(
+      (text, name) => text.replace(`{${name}}`, encodeURIComponent(String(data.get(name)))),
+      path,
+    );
     ctx.state[key] = await ctx.fetch(filled.replace(/^\/api\//, '')).catch((/** @type {unknown} */ error) => error);
     ctx.draw();
   };

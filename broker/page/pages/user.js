@@ -29,19 +29,44 @@ const page = {
   view: (ctx) => html`
     <header class="page-head"><h1>${name(ctx.params.name)}</h1>
       ${ctx.data.user === undefined ? null : html`<div class="row">${tags(ctx.data.user.tags)}</div>`}
-      ${ctx.session.may('administrator') && ctx.data.user !== undefined ? html`<div class="actions">
+      ${
+        ctx.session.may('administrator') && ctx.data.user !== undefined
+          ? html`<div class="actions">
         <button type="button" class="button" @click=${() => editUser(ctx, ctx.data.user)}>Change…</button>
-        <button type="button" class="button is-bad" @click=${() => remove(ctx)}>Delete…</button></div>` : null}
+        <button type="button" class="button is-bad" @click=${() => remove(ctx)}>Delete…</button></div>`
+          : null
+      }
     </header>
     ${ctx.errors.user?.kind === 'gone' ? empty('There is no such user', 'It may have been deleted.', html`<a class="button" href=${href('/users')}>To the users</a>`) : null}
-    ${section('Permissions', answered(ctx, 'permissions', (rows) => permissions(ctx, rows), 3), {
-      text: 'regular expressions over names of queues and exchanges, by vhost',
-      actions: ctx.session.may('administrator') ? html`<button type="button" class="button" @click=${() => edit(ctx, null)}>Grant…</button>` : null})}
-    ${section('May it?', answered(ctx, 'permissions', (rows) => tester(ctx, rows), 3), {text: 'tries a name against what is granted'})}
-    ${section('Topics', answered(ctx, 'topics', (rows) => topics(ctx, rows), 2), {
-      text: 'regular expressions over routing keys, by exchange; without one every key is allowed',
-      actions: ctx.session.may('administrator') ? html`<button type="button" class="button" @click=${() => editTopic(ctx)}>Restrict…</button>` : null})}
-    ${section('Limits', answered(ctx, 'limits', (rows) => limitsView(ctx, 'user', ctx.params.name, rows[0]?.value ?? {}), 3))}`,
+    ${section(
+      'Permissions',
+      answered(ctx, 'permissions', (rows) => permissions(ctx, rows), 3),
+      {
+        text: 'regular expressions over names of queues and exchanges, by vhost',
+        actions: ctx.session.may('administrator')
+          ? html`<button type="button" class="button" @click=${() => edit(ctx, null)}>Grant…</button>`
+          : null,
+      },
+    )}
+    ${section(
+      'May it?',
+      answered(ctx, 'permissions', (rows) => tester(ctx, rows), 3),
+      {text: 'tries a name against what is granted'},
+    )}
+    ${section(
+      'Topics',
+      answered(ctx, 'topics', (rows) => topics(ctx, rows), 2),
+      {
+        text: 'regular expressions over routing keys, by exchange; without one every key is allowed',
+        actions: ctx.session.may('administrator')
+          ? html`<button type="button" class="button" @click=${() => editTopic(ctx)}>Restrict…</button>`
+          : null,
+      },
+    )}
+    ${section(
+      'Limits',
+      answered(ctx, 'limits', (rows) => limitsView(ctx, 'user', ctx.params.name, rows[0]?.value ?? {}), 3),
+    )}`,
 };
 
 export default page;
@@ -55,11 +80,15 @@ function permissions(ctx, rows) {
   const may = ctx.session.may('administrator');
   return html`<div class="table-scroll" tabindex="0" role="group" aria-label="Permissions"><table class="free">
     <thead><tr><th scope="col">Vhost</th><th scope="col">Configure</th><th scope="col">Write</th><th scope="col">Read</th>${may ? html`<th scope="col"><span class="hidden">Actions</span></th>` : null}</tr></thead>
-    <tbody>${each(rows, ({vhost}) => vhost, (row) => html`<tr>
+    <tbody>${each(
+      rows,
+      ({vhost}) => vhost,
+      (row) => html`<tr>
       <td>${name(row.vhost)}</td>
       ${['configure', 'write', 'read'].map((right) => html`<td>${pattern(row[right])}</td>`)}
       ${may ? html`<td><button type="button" class="link" @click=${() => edit(ctx, row)}>Change…</button> <button type="button" class="link" @click=${() => revoke(ctx, row)}>Revoke…</button></td>` : null}
-    </tr>`)}</tbody>
+    </tr>`,
+    )}</tbody>
   </table></div>`;
 }
 
@@ -79,15 +108,29 @@ function tester(ctx, rows) {
     return html`<td>${granted === null ? badge('cannot be tried', 'warn') : granted ? badge('yes', 'good') : badge('no', 'bad')}</td>`;
   };
   return html`
-    ${field('t-name', 'A queue or an exchange', html`<input id="t-name" autocomplete="off" spellcheck="false" .value=${asked}
+    ${field(
+      't-name',
+      'A queue or an exchange',
+      html`<input id="t-name" autocomplete="off" spellcheck="false" .value=${asked}
       @input=${(/** @type {Event} */ event) => {
         ctx.state.asked = /** @type {HTMLInputElement} */ (event.currentTarget).value;
         ctx.draw();
-      }}>`, {help: 'The default exchange is amq.default'})}
-    ${asked === '' || rows.length === 0 ? null : html`<table class="plain-table">
+      }}>`,
+      {help: 'The default exchange is amq.default'},
+    )}
+    ${
+      asked === '' || rows.length === 0
+        ? null
+        : html`<table class="plain-table">
       <thead><tr><th scope="col">In the vhost</th><th scope="col">Declare, delete</th><th scope="col">Publish, bind</th><th scope="col">Consume, get</th></tr></thead>
-      <tbody>${each(rows, ({vhost}) => vhost, (row) => html`<tr><td>${name(row.vhost)}</td>${cell(row, 'configure')}${cell(row, 'write')}${cell(row, 'read')}</tr>`)}</tbody>
-    </table>`}`;
+      <tbody>${each(
+        rows,
+        ({vhost}) => vhost,
+        (row) =>
+          html`<tr><td>${name(row.vhost)}</td>${cell(row, 'configure')}${cell(row, 'write')}${cell(row, 'read')}</tr>`,
+      )}</tbody>
+    </table>`
+    }`;
 }
 
 /**
@@ -97,11 +140,20 @@ function tester(ctx, rows) {
 function topics(ctx, rows) {
   if (rows.length === 0) return html`<p>Every routing key is allowed.</p>`;
   const may = ctx.session.may('administrator');
-  const remove = (/** @type {any} */ row) => ctx.act('DELETE', api('topic-permissions/:vhost/:user/:exchange', row), {done: `Keys of ${row.exchange} are not restricted any more.`});
+  const remove = (/** @type {any} */ row) =>
+    ctx.act('DELETE', api('topic-permissions/:vhost/:user/:exchange', row), {
+      done: `Keys of ${row.exchange} are not restricted any more.`,
+    });
   return html`<table class="plain-table">
     <thead><tr><th scope="col">Vhost</th><th scope="col">Exchange</th><th scope="col">Write</th><th scope="col">Read</th>${may ? html`<th scope="col"><span class="hidden">Actions</span></th>` : null}</tr></thead>
-    <tbody>${each(rows, ({vhost, exchange}) => `${vhost} ${exchange}`, (row) => html`<tr><td>${name(row.vhost)}</td><td>${name(row.exchange)}</td><td>${pattern(row.write)}</td><td>${pattern(row.read)}</td>
-      ${may ? html`<td><button type="button" class="link" @click=${() => remove(row)}>Lift</button></td>` : null}</tr>`)}</tbody>
+    <tbody>${each(
+      rows,
+      ({vhost, exchange}) => `${vhost} ${exchange}`,
+      (
+        row,
+      ) => html`<tr><td>${name(row.vhost)}</td><td>${name(row.exchange)}</td><td>${pattern(row.write)}</td><td>${pattern(row.read)}</td>
+      ${may ? html`<td><button type="button" class="link" @click=${() => remove(row)}>Lift</button></td>` : null}</tr>`,
+    )}</tbody>
   </table>`;
 }
 
@@ -111,9 +163,17 @@ function topics(ctx, rows) {
  */
 function edit(ctx, row) {
   const right = (/** @type {string} */ key, /** @type {string} */ title, /** @type {string} */ help) =>
-    field(`p-${key}`, title, html`<input id=${`p-${key}`} name=${key} autocomplete="off" spellcheck="false" value=${row?.[key] ?? '.*'}>`, {help});
+    field(
+      `p-${key}`,
+      title,
+      html`<input id=${`p-${key}`} name=${key} autocomplete="off" spellcheck="false" value=${row?.[key] ?? '.*'}>`,
+      {help},
+    );
   return ask({
-    title: row === null ? `Grant ${ctx.params.name} permissions` : `Change permissions of ${ctx.params.name} in ${row.vhost}`,
+    title:
+      row === null
+        ? `Grant ${ctx.params.name} permissions`
+        : `Change permissions of ${ctx.params.name} in ${row.vhost}`,
     action: row === null ? 'Grant' : 'Change',
     text: html`<p>Each is a regular expression over names; empty allows nothing.</p>`,
     fields: () => html`
@@ -122,7 +182,10 @@ function edit(ctx, row) {
     submit: (data) => {
       const vhost = row?.vhost ?? String(data.get('vhost'));
       const body = Object.fromEntries(['configure', 'write', 'read'].map((key) => [key, String(data.get(key))]));
-      return ctx.change('PUT', api('permissions/:vhost/:name', {vhost, ...ctx.params}), {body, done: `Permissions in ${vhost} are as given.`});
+      return ctx.change('PUT', api('permissions/:vhost/:name', {vhost, ...ctx.params}), {
+        body,
+        done: `Permissions in ${vhost} are as given.`,
+      });
     },
   });
 }
@@ -132,8 +195,13 @@ function edit(ctx, row) {
  * @param {any} row
  */
 async function revoke(ctx, row) {
-  const answer = await confirm({title: `Revoke permissions of ${row.user} in ${row.vhost}?`, text: html`<p>It cannot enter the vhost any more. Connections that are open may do nothing there.</p>`, action: 'Revoke'});
-  if (answer !== null) await ctx.act('DELETE', api('permissions/:vhost/:user', row), {done: `${row.user} may not enter ${row.vhost}.`});
+  const answer = await confirm({
+    title: `Revoke permissions of ${row.user} in ${row.vhost}?`,
+    text: html`<p>It cannot enter the vhost any more. Connections that are open may do nothing there.</p>`,
+    action: 'Revoke',
+  });
+  if (answer !== null)
+    await ctx.act('DELETE', api('permissions/:vhost/:user', row), {done: `${row.user} may not enter ${row.vhost}.`});
 }
 
 /** @param {Context} ctx */
@@ -149,7 +217,10 @@ function editTopic(ctx) {
     submit: (data) => {
       const of = (/** @type {string} */ key) => String(data.get(key));
       const body = {exchange: of('exchange'), write: of('write'), read: of('read')};
-      return ctx.change('PUT', api('topic-permissions/:vhost/:name', {vhost: of('vhost'), ...ctx.params}), {body, done: `Keys of ${of('exchange')} are restricted.`});
+      return ctx.change('PUT', api('topic-permissions/:vhost/:name', {vhost: of('vhost'), ...ctx.params}), {
+        body,
+        done: `Keys of ${of('exchange')} are restricted.`,
+      });
     },
   });
 }
@@ -163,5 +234,6 @@ async function remove(ctx) {
     action: 'Delete',
     typed: user,
   });
-  if (answer !== null) await ctx.act('DELETE', api('users/:name', ctx.params), {done: `${user} is deleted.`, go: '/users'});
+  if (answer !== null)
+    await ctx.act('DELETE', api('users/:name', ctx.params), {done: `${user} is deleted.`, go: '/users'});
 }

@@ -35,11 +35,29 @@ const page = {
       label: 'Users',
       key: (row) => row.name,
       columns: [
-        {id: 'name', title: 'Name', sorts: true, view: (row) => html`<a href=${href('/users/:name', row)}>${name(row.name)}</a>`},
+        {
+          id: 'name',
+          title: 'Name',
+          sorts: true,
+          view: (row) => html`<a href=${href('/users/:name', row)}>${name(row.name)}</a>`,
+        },
         {id: 'tags', title: 'Tags', width: '16rem', view: (row) => tags(row.tags)},
         {id: 'vhosts', title: 'Vhosts', wide: true, view: (row) => vhostList(vhosts.get(row.name))},
-        {id: 'limits', title: 'Limits', isNumber: true, wide: true, width: '6rem', view: (row) => count(Object.keys(row.limits ?? {}).length)},
-        {id: 'hashing_algorithm', title: 'Password hash', wide: true, width: '12rem', view: (row) => String(row.hashing_algorithm).replace('rabbit_password_hashing_', '')},
+        {
+          id: 'limits',
+          title: 'Limits',
+          isNumber: true,
+          wide: true,
+          width: '6rem',
+          view: (row) => count(Object.keys(row.limits ?? {}).length),
+        },
+        {
+          id: 'hashing_algorithm',
+          title: 'Password hash',
+          wide: true,
+          width: '12rem',
+          view: (row) => String(row.hashing_algorithm).replace('rabbit_password_hashing_', ''),
+        },
       ],
       empty: 'No user has this in its name.',
     });
@@ -71,7 +89,13 @@ function vhostList(vhosts) {
 
 /** @param {string[]} all */
 export function tags(all) {
-  return all.length === 0 ? '–' : each(all, (tag) => tag, (tag) => html`${badge(tag, tag === 'administrator' ? 'note' : 'plain')} `);
+  return all.length === 0
+    ? '–'
+    : each(
+        all,
+        (tag) => tag,
+        (tag) => html`${badge(tag, tag === 'administrator' ? 'note' : 'plain')} `,
+      );
 }
 
 /**
@@ -86,8 +110,12 @@ export function editUser(ctx, user) {
     action: user === null ? 'Add' : 'Change',
     fields: () => html`
       ${user === null ? field('u-name', 'Name', html`<input id="u-name" name="name" required autocomplete="off" autocapitalize="none" spellcheck="false">`) : null}
-      ${field('u-password', 'Password', html`<input id="u-password" name="password" type="password" required=${user === null} autocomplete="new-password">`,
-        {help: user === null ? null : 'Left empty it stays as it is; another one ends sessions of this page.'})}
+      ${field(
+        'u-password',
+        'Password',
+        html`<input id="u-password" name="password" type="password" required=${user === null} autocomplete="new-password">`,
+        {help: user === null ? null : 'Left empty it stays as it is; another one ends sessions of this page.'},
+      )}
       <fieldset class="field"><legend class="label">Tags</legend>
         ${TAGS.map(([tag, may]) => html`<label class="check"><input type="checkbox" name="tag" value=${tag} checked=${user?.tags.includes(tag) ?? false}> <span><strong>${tag}</strong>: ${may}</span></label>`)}
       </fieldset>`,
@@ -100,7 +128,10 @@ export function editUser(ctx, user) {
       const body = {tags: all};
       if (password !== '') body.password = password;
       else if (user !== null) Object.assign(body, await currentHash(ctx, user.name));
-      return ctx.change('PUT', api('users/:name', {name: called}), {body, done: user === null ? `${called} is there now, without a permission yet.` : `${called} is changed.`});
+      return ctx.change('PUT', api('users/:name', {name: called}), {
+        body,
+        done: user === null ? `${called} is there now, without a permission yet.` : `${called} is changed.`,
+      });
     },
   });
 }

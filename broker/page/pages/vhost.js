@@ -36,7 +36,10 @@ const page = {
       ${vhost?.description ? html`<p>${name(vhost.description)}</p>` : null}
       ${answered(ctx, 'vhost', () => figures(vhost, ctx), 2)}
       ${ctx.session.is('administrator') ? section('Who may enter', answered(ctx, 'permissions', permissions, 3), {text: 'granted on the pages of the users'}) : null}
-      ${section('Limits', answered(ctx, 'limits', (rows) => limitsView(ctx, 'vhost', ctx.params.name, rows[0]?.value ?? {}), 5))}`;
+      ${section(
+        'Limits',
+        answered(ctx, 'limits', (rows) => limitsView(ctx, 'vhost', ctx.params.name, rows[0]?.value ?? {}), 5),
+      )}`;
   },
 };
 
@@ -71,8 +74,12 @@ function permissions(rows) {
   if (rows.length === 0) return html`<p>Nobody may enter.</p>`;
   return html`<table class="plain-table">
     <thead><tr><th scope="col">User</th><th scope="col">Configure</th><th scope="col">Write</th><th scope="col">Read</th></tr></thead>
-    <tbody>${each(rows, ({user}) => user, (row) => html`<tr><td><a href=${href('/users/:name', {name: row.user})}>${name(row.user)}</a></td>
-      <td>${pattern(row.configure)}</td><td>${pattern(row.write)}</td><td>${pattern(row.read)}</td></tr>`)}</tbody>
+    <tbody>${each(
+      rows,
+      ({user}) => user,
+      (row) => html`<tr><td><a href=${href('/users/:name', {name: row.user})}>${name(row.user)}</a></td>
+      <td>${pattern(row.configure)}</td><td>${pattern(row.write)}</td><td>${pattern(row.read)}</td></tr>`,
+    )}</tbody>
   </table>`;
 }
 
@@ -83,7 +90,10 @@ function permissions(rows) {
 function actions(ctx, vhost) {
   const path = api('vhosts/:name/deletion/protection', vhost);
   const isProtected = vhost.protected_from_deletion;
-  const protect = () => ctx.act(isProtected ? 'DELETE' : 'POST', path, {done: isProtected ? `${vhost.name} may be deleted now.` : `${vhost.name} is protected.`});
+  const protect = () =>
+    ctx.act(isProtected ? 'DELETE' : 'POST', path, {
+      done: isProtected ? `${vhost.name} may be deleted now.` : `${vhost.name} is protected.`,
+    });
   return html`<div class="actions">
     <button type="button" class="button" @click=${() => editVhost(ctx, vhost)}>Change…</button>
     <button type="button" class="button" @click=${protect}>${isProtected ? 'Lift protection' : 'Protect from deletion'}</button>
@@ -103,5 +113,6 @@ async function remove(ctx, vhost) {
     action: 'Delete',
     typed: vhost.name,
   });
-  if (answer !== null) await ctx.act('DELETE', api('vhosts/:name', vhost), {done: `${vhost.name} is deleted.`, go: '/vhosts'});
+  if (answer !== null)
+    await ctx.act('DELETE', api('vhosts/:name', vhost), {done: `${vhost.name} is deleted.`, go: '/vhosts'});
 }

@@ -13,7 +13,8 @@ import {badge, field, filter, name} from '../app/ui.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 
-const COLUMNS = 'name,description,tags,default_queue_type,messages_ready,messages_unacknowledged,protected_from_deletion,tracing,message_stats.publish_details.rate,message_stats.deliver_get_details.rate';
+const COLUMNS =
+  'name,description,tags,default_queue_type,messages_ready,messages_unacknowledged,protected_from_deletion,tracing,message_stats.publish_details.rate,message_stats.deliver_get_details.rate';
 
 /** @param {Context} ctx */
 const list = (ctx) => listOf(ctx, {path: 'vhosts', columns: COLUMNS, sort: 'name'});
@@ -28,14 +29,60 @@ const page = {
       label: 'Vhosts',
       key: (row) => row.name,
       columns: [
-        {id: 'name', title: 'Name', sorts: true, view: (row) => html`<a href=${href('/vhosts/:name', row)}>${name(row.name)}</a>`},
-        {id: 'description', title: 'Description', wide: true, view: (row) => (row.description ? name(row.description) : '–')},
+        {
+          id: 'name',
+          title: 'Name',
+          sorts: true,
+          view: (row) => html`<a href=${href('/vhosts/:name', row)}>${name(row.name)}</a>`,
+        },
+        {
+          id: 'description',
+          title: 'Description',
+          wide: true,
+          view: (row) => (row.description ? name(row.description) : '–'),
+        },
         {id: 'marks', title: 'State', wide: true, width: '10rem', view: marks},
-        {id: 'default_queue_type', title: 'Queues are', wide: true, width: '7rem', view: (row) => row.default_queue_type ?? '–'},
-        {id: 'messages_ready', title: 'Ready', sorts: true, isNumber: true, width: '7rem', view: (row) => count(row.messages_ready)},
-        {id: 'messages_unacknowledged', title: 'Unacked', sorts: true, isNumber: true, wide: true, width: '7rem', view: (row) => count(row.messages_unacknowledged)},
-        {id: 'message_stats.publish_details.rate', title: 'In, /s', sorts: true, isNumber: true, width: '6rem', view: (row) => rate(row.message_stats?.publish_details?.rate ?? 0)},
-        {id: 'message_stats.deliver_get_details.rate', title: 'Out, /s', sorts: true, isNumber: true, wide: true, width: '6rem', view: (row) => rate(row.message_stats?.deliver_get_details?.rate ?? 0)},
+        {
+          id: 'default_queue_type',
+          title: 'Queues are',
+          wide: true,
+          width: '7rem',
+          view: (row) => row.default_queue_type ?? '–',
+        },
+        {
+          id: 'messages_ready',
+          title: 'Ready',
+          sorts: true,
+          isNumber: true,
+          width: '7rem',
+          view: (row) => count(row.messages_ready),
+        },
+        {
+          id: 'messages_unacknowledged',
+          title: 'Unacked',
+          sorts: true,
+          isNumber: true,
+          wide: true,
+          width: '7rem',
+          view: (row) => count(row.messages_unacknowledged),
+        },
+        {
+          id: 'message_stats.publish_details.rate',
+          title: 'In, /s',
+          sorts: true,
+          isNumber: true,
+          width: '6rem',
+          view: (row) => rate(row.message_stats?.publish_details?.rate ?? 0),
+        },
+        {
+          id: 'message_stats.deliver_get_details.rate',
+          title: 'Out, /s',
+          sorts: true,
+          isNumber: true,
+          wide: true,
+          width: '6rem',
+          view: (row) => rate(row.message_stats?.deliver_get_details?.rate ?? 0),
+        },
       ],
       empty: ctx.query.get('name') ? 'No vhost has this in its name.' : 'There is no vhost that you may enter.',
     });
@@ -73,8 +120,16 @@ export function editVhost(ctx, vhost) {
     submit: (data) => {
       const called = vhost?.name ?? String(data.get('name'));
       const of = (/** @type {string} */ key) => String(data.get(key));
-      const body = {description: of('description'), tags: of('tags').replaceAll(' ', ''), default_queue_type: of('default_queue_type'), tracing: data.get('tracing') !== null};
-      return ctx.change('PUT', api('vhosts/:name', {name: called}), {body, done: vhost === null ? `${called} is there now.` : `${called} is changed.`});
+      const body = {
+        description: of('description'),
+        tags: of('tags').replaceAll(' ', ''),
+        default_queue_type: of('default_queue_type'),
+        tracing: data.get('tracing') !== null,
+      };
+      return ctx.change('PUT', api('vhosts/:name', {name: called}), {
+        body,
+        done: vhost === null ? `${called} is there now.` : `${called} is changed.`,
+      });
     },
   });
 }

@@ -95,19 +95,35 @@ function view(chart, data) {
       @blur=${() => chart.look(null)}
       @keydown=${(/** @type {KeyboardEvent} */ event) => step(chart, data, event)}>
       <svg width=${chart.width} height=${HEIGHT} viewBox="0 0 ${chart.width} ${HEIGHT}" aria-hidden="true">
-        ${each(marks, (mark) => mark, (mark) => svg`<g>
+        ${each(
+          marks,
+          (mark) => mark,
+          (mark) => svg`<g>
           <line class=${mark === 0 ? 'chart-base' : 'chart-grid'} x1=${LEFT} x2=${chart.width - RIGHT} y1=${y(mark)} y2=${y(mark)}/>
           <text class="chart-mark" x=${LEFT - 8} y=${y(mark) + 4} text-anchor="end">${short(mark)}</text>
-        </g>`)}
-        ${each(times, (time) => time, (time) => svg`<text class="chart-mark" x=${x(time)} y=${HEIGHT - 5}
-          text-anchor=${x(time) > chart.width - 34 ? 'end' : 'middle'}>${clock(time).slice(0, span < 180_000 ? 8 : 5)}</text>`)}
-        ${each(shown, ({name}) => name, ({tone, points}) => svg`<path class="chart-line"
-          css=${{stroke: `var(--tone-${tone})`}} d=${path(points, x, y, data.gap)}/>`)}
+        </g>`,
+        )}
+        ${each(
+          times,
+          (time) => time,
+          (time) => svg`<text class="chart-mark" x=${x(time)} y=${HEIGHT - 5}
+          text-anchor=${x(time) > chart.width - 34 ? 'end' : 'middle'}>${clock(time).slice(0, span < 180_000 ? 8 : 5)}</text>`,
+        )}
+        ${each(
+          shown,
+          ({name}) => name,
+          ({tone, points}) => svg`<path class="chart-line"
+          css=${{stroke: `var(--tone-${tone})`}} d=${path(points, x, y, data.gap)}/>`,
+        )}
         ${at === null ? null : svg`<line class="chart-cursor" x1=${x(at)} x2=${x(at)} y1=${TOP} y2=${HEIGHT - BOTTOM}/>`}
       </svg>
     </div>
     <div class="chart-legend">
-      ${each(data.series, ({name}) => name, (series) => legend(chart, data, series))}
+      ${each(
+        data.series,
+        ({name}) => name,
+        (series) => legend(chart, data, series),
+      )}
       <span class="chart-when">${at === null ? '' : html`<time title=${exact(at)}>${clock(at)}</time>`}</span>
     </div>`;
 }

@@ -61,7 +61,11 @@ export function bytes(value) {
 export function short(value) {
   if (!isNumber(value)) return UNKNOWN;
   const size = Math.abs(value);
-  for (const [from, letter] of /** @type {const} */ ([[1e9, 'G'], [1e6, 'M'], [1e3, 'k']])) {
+  for (const [from, letter] of /** @type {const} */ ([
+    [1e9, 'G'],
+    [1e6, 'M'],
+    [1e3, 'k'],
+  ])) {
     if (size >= from) return `${trimmed(value / from)}${letter}`;
   }
   return trimmed(value);

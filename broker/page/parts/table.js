@@ -149,13 +149,25 @@ function view(table, data, total, {first, end}) {
     <div class="table-scroll" tabindex="0" role="group" aria-label=${data.label}
       @scroll=${() => table.scrolled()} @keydown=${(/** @type {KeyboardEvent} */ event) => table.move(event)}>
       <table aria-rowcount=${total + 1} css=${{'--row': `${row}px`, 'min-width': leastWidth(columns)}}>
-        <colgroup>${each(columns, ({id}) => id, ({width}) => html`<col css=${{width: width ?? 'auto'}}>`)}</colgroup>
+        <colgroup>${each(
+          columns,
+          ({id}) => id,
+          ({width}) => html`<col css=${{width: width ?? 'auto'}}>`,
+        )}</colgroup>
         <thead><tr aria-rowindex="1">
-          ${each(columns, ({id}) => id, (column) => heading(data, column))}
+          ${each(
+            columns,
+            ({id}) => id,
+            (column) => heading(data, column),
+          )}
         </tr></thead>
         <tbody>
           ${first === 0 ? null : gap(first)}
-          ${each(rows, (one) => (one.row === undefined ? `gap ${one.at}` : data.key(one.row)), (one) => line(data, columns, one))}
+          ${each(
+            rows,
+            (one) => (one.row === undefined ? `gap ${one.at}` : data.key(one.row)),
+            (one) => line(data, columns, one),
+          )}
           ${end >= total ? null : gap(total - end)}
         </tbody>
       </table>
@@ -201,9 +213,13 @@ function heading(data, column) {
 function line(data, columns, {at, row}) {
   const tone = row === undefined ? 'is-waiting' : (data.tone?.(row) ?? '');
   return html`<tr data-row=${at} aria-rowindex=${at + 2} class=${tone}>
-    ${each(columns, ({id}) => id, (column) => html`<td class=${column.isNumber ? 'is-number' : ''}>
+    ${each(
+      columns,
+      ({id}) => id,
+      (column) => html`<td class=${column.isNumber ? 'is-number' : ''}>
       ${row === undefined ? html`<span class="skeleton"></span>` : column.view(row)}
-    </td>`)}
+    </td>`,
+    )}
   </tr>`;
 }
 

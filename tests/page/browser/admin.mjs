@@ -7,186 +7,214 @@ import {USERS} from './prepare.mjs';
 const button = (page, name) => page.getByRole('button', {name, exact: true});
 
 export const SCENES = [
-  ['admin makes a user, grants, tries and deletes', async (browser) => {
-    const user = 'page <user> שלום';
-    const window = await browser.open();
-    const {page} = window;
-    await window.goto('/users');
-    await button(page, 'Add a user…').click();
-    await window.check('admin-add-user');
-    await page.getByLabel('Name', {exact: true}).fill(user);
-    await page.getByLabel('Password').fill('secret');
-    await page.getByRole('checkbox', {name: /^monitoring/}).check();
-    await button(page, 'Add').click();
-    await page.getByText('is there now').waitFor();
-    await page.getByRole('link', {name: user}).click();
-    await page.getByText('It may enter no vhost').waitFor();
-    await button(page, 'Grant…').click();
-    await page.getByLabel('Configure').fill('');
-    await page.getByLabel('Write').fill('^orders\\.');
-    await button(page, 'Grant').click();
-    await page.getByLabel('A queue or an exchange').fill('orders.eu');
-    await page.locator('tbody tr', {hasText: /^\s*\/\s*no\s*yes\s*yes\s*$/}).waitFor();
-    await page.getByLabel('A queue or an exchange').fill('billing');
-    await page.locator('tbody tr', {hasText: /^\s*\/\s*no\s*no\s*yes\s*$/}).waitFor();
-    await window.check('admin-user');
-    await page.locator('tr', {hasText: 'Channels'}).getByRole('button').click();
-    await page.getByLabel('At most').fill('12');
-    await button(page, 'Set').click();
-    await page.locator('tr', {hasText: 'Channels'}).getByText('12').waitFor();
-    await button(page, 'Delete…').click();
-    assert.ok(await button(page, 'Delete').isDisabled());
-    await page.getByLabel(/^Type/).fill(user);
-    await button(page, 'Delete').click();
-    await page.waitForURL('**/ui/users');
-    await page.getByText(`${user} is deleted.`).waitFor();
-    await window.check('admin-deleted', {axe: false});
-    await window.close();
-  }],
+  [
+    'admin makes a user, grants, tries and deletes',
+    async (browser) => {
+      const user = 'page <user> שלום';
+      const window = await browser.open();
+      const {page} = window;
+      await window.goto('/users');
+      await button(page, 'Add a user…').click();
+      await window.check('admin-add-user');
+      await page.getByLabel('Name', {exact: true}).fill(user);
+      await page.getByLabel('Password').fill('secret');
+      await page.getByRole('checkbox', {name: /^monitoring/}).check();
+      await button(page, 'Add').click();
+      await page.getByText('is there now').waitFor();
+      await page.getByRole('link', {name: user}).click();
+      await page.getByText('It may enter no vhost').waitFor();
+      await button(page, 'Grant…').click();
+      await page.getByLabel('Configure').fill('');
+      await page.getByLabel('Write').fill('^orders\\.');
+      await button(page, 'Grant').click();
+      await page.getByLabel('A queue or an exchange').fill('orders.eu');
+      await page.locator('tbody tr', {hasText: /^\s*\/\s*no\s*yes\s*yes\s*$/}).waitFor();
+      await page.getByLabel('A queue or an exchange').fill('billing');
+      await page.locator('tbody tr', {hasText: /^\s*\/\s*no\s*no\s*yes\s*$/}).waitFor();
+      await window.check('admin-user');
+      await page.locator('tr', {hasText: 'Channels'}).getByRole('button').click();
+      await page.getByLabel('At most').fill('12');
+      await button(page, 'Set').click();
+      await page.locator('tr', {hasText: 'Channels'}).getByText('12').waitFor();
+      await button(page, 'Delete…').click();
+      assert.ok(await button(page, 'Delete').isDisabled());
+      await page.getByLabel(/^Type/).fill(user);
+      await button(page, 'Delete').click();
+      await page.waitForURL('**/ui/users');
+      await page.getByText(`${user} is deleted.`).waitFor();
+      await window.check('admin-deleted', {axe: false});
+      await window.close();
+    },
+  ],
 
-  ['admin keeps the password when it changes tags', async (browser) => {
-    const user = 'page-kept';
-    await browser.api.put(`users/${user}`, {password: user, tags: 'management'});
-    const window = await browser.open();
-    const {page} = window;
-    await window.goto(`/users/${user}`);
-    await page.locator('.page-head').getByRole('button', {name: 'Change…'}).click();
-    await page.getByRole('checkbox', {name: /^monitoring/}).check();
-    await button(page, 'Change').click();
-    await page.getByText(`${user} is changed.`).waitFor();
-    assert.deepEqual((await browser.api.get(`users/${user}`)).tags.sort(), ['management', 'monitoring']);
-    const other = await browser.open({user});
-    await other.close();
-    await window.check('admin-changed', {axe: false});
-    await window.close();
-    await browser.api.delete(`users/${user}`);
-  }],
+  [
+    'admin keeps the password when it changes tags',
+    async (browser) => {
+      const user = 'page-kept';
+      await browser.api.put(`users/${user}`, {password: user, tags: 'management'});
+      const window = await browser.open();
+      const {page} = window;
+      await window.goto(`/users/${user}`);
+      await page.locator('.page-head').getByRole('button', {name: 'Change…'}).click();
+      await page.getByRole('checkbox', {name: /^monitoring/}).check();
+      await button(page, 'Change').click();
+      await page.getByText(`${user} is changed.`).waitFor();
+      assert.deepEqual((await browser.api.get(`users/${user}`)).tags.sort(), ['management', 'monitoring']);
+      const other = await browser.open({user});
+      await other.close();
+      await window.check('admin-changed', {axe: false});
+      await window.close();
+      await browser.api.delete(`users/${user}`);
+    },
+  ],
 
-  ['admin makes a vhost, protects and deletes it', async (browser) => {
-    const vhost = 'page/vhost <b>';
-    const window = await browser.open();
-    const {page} = window;
-    await window.goto('/vhosts');
-    await button(page, 'Add a vhost…').click();
-    await page.getByLabel('Name', {exact: true}).fill(vhost);
-    await page.getByLabel('Description').fill('<i>of tests</i>');
-    await button(page, 'Add').click();
-    await page.getByRole('link', {name: vhost}).click();
-    await button(page, 'Protect from deletion').click();
-    await page.getByText('protected', {exact: true}).waitFor();
-    assert.ok(await button(page, 'Delete…').isDisabled());
-    await window.check('admin-vhost');
-    await button(page, 'Lift protection').click();
-    await button(page, 'Protect from deletion').waitFor();
-    await button(page, 'Delete…').click();
-    await page.getByLabel(/^Type/).fill(vhost);
-    await button(page, 'Delete').click();
-    await page.waitForURL('**/ui/vhosts');
-    await window.check('admin-vhosts', {axe: false});
-    await window.close();
-  }],
+  [
+    'admin makes a vhost, protects and deletes it',
+    async (browser) => {
+      const vhost = 'page/vhost <b>';
+      const window = await browser.open();
+      const {page} = window;
+      await window.goto('/vhosts');
+      await button(page, 'Add a vhost…').click();
+      await page.getByLabel('Name', {exact: true}).fill(vhost);
+      await page.getByLabel('Description').fill('<i>of tests</i>');
+      await button(page, 'Add').click();
+      await page.getByRole('link', {name: vhost}).click();
+      await button(page, 'Protect from deletion').click();
+      await page.getByText('protected', {exact: true}).waitFor();
+      assert.ok(await button(page, 'Delete…').isDisabled());
+      await window.check('admin-vhost');
+      await button(page, 'Lift protection').click();
+      await button(page, 'Protect from deletion').waitFor();
+      await button(page, 'Delete…').click();
+      await page.getByLabel(/^Type/).fill(vhost);
+      await button(page, 'Delete').click();
+      await page.waitForURL('**/ui/vhosts');
+      await window.check('admin-vhosts', {axe: false});
+      await window.close();
+    },
+  ],
 
-  ['admin sees what a policy matches before it counts', async (browser) => {
-    const window = await browser.open();
-    const {page} = window;
-    await window.goto('/policies');
-    await button(page, 'Add a policy…').click();
-    await page.getByLabel('Name', {exact: true}).fill('page-policy');
-    await page.getByLabel('Pattern').fill('^orders\\.');
-    await page.getByRole('status').filter({hasText: 'orders.eu'}).waitFor();
-    await window.check('admin-policy-form');
-    await page.getByLabel('Sets').fill('{"max-length": "many"}');
-    await button(page, 'Add').click();
-    await page.locator('dialog [role="alert"]').waitFor();
-    assert.ok(window.forgiven().every((one) => one.includes('400')));
-    await page.getByLabel('Sets').fill('{"max-length": 100000}');
-    await button(page, 'Add').click();
-    await page.getByText('max-length = 100000').waitFor();
-    await window.check('admin-policies');
-    await page.locator('tr', {hasText: 'page-policy'}).getByRole('button', {name: 'Delete…'}).click();
-    await button(page, 'Delete').click();
-    await page.getByText('page-policy is deleted.').waitFor();
-    await window.check('admin-no-policy', {axe: false});
-    await window.close();
-  }],
+  [
+    'admin sees what a policy matches before it counts',
+    async (browser) => {
+      const window = await browser.open();
+      const {page} = window;
+      await window.goto('/policies');
+      await button(page, 'Add a policy…').click();
+      await page.getByLabel('Name', {exact: true}).fill('page-policy');
+      await page.getByLabel('Pattern').fill('^orders\\.');
+      await page.getByRole('status').filter({hasText: 'orders.eu'}).waitFor();
+      await window.check('admin-policy-form');
+      await page.getByLabel('Sets').fill('{"max-length": "many"}');
+      await button(page, 'Add').click();
+      await page.locator('dialog [role="alert"]').waitFor();
+      assert.ok(window.forgiven().every((one) => one.includes('400')));
+      await page.getByLabel('Sets').fill('{"max-length": 100000}');
+      await button(page, 'Add').click();
+      await page.getByText('max-length = 100000').waitFor();
+      await window.check('admin-policies');
+      await page.locator('tr', {hasText: 'page-policy'}).getByRole('button', {name: 'Delete…'}).click();
+      await button(page, 'Delete').click();
+      await page.getByText('page-policy is deleted.').waitFor();
+      await window.check('admin-no-policy', {axe: false});
+      await window.close();
+    },
+  ],
 
-  ['admin sees what definitions change before they do', async (browser) => {
-    const window = await browser.open();
-    const {page} = window;
-    await window.goto('/definitions');
-    const download = page.waitForEvent('download');
-    await button(page, 'Download').click();
-    assert.match((await download).suggestedFilename(), /^definitions-.*\.json$/);
-    await page.getByLabel('Or its text').fill('{');
-    await button(page, 'Show what would change').click();
-    await page.getByText('This is no JSON').waitFor();
-    await page.getByLabel('Or its text').fill('{"queues": [{"name": "page <defined>", "vhost": "/", "durable": true, "auto_delete": false, "arguments": {}}]}');
-    await button(page, 'Show what would change').click();
-    await page.getByText('page <defined>').first().waitFor();
-    await window.check('admin-difference');
-    await button(page, 'Apply 1 changes…').click();
-    await button(page, 'Apply').click();
-    await page.getByText('The definitions count now.').waitFor();
-    await browser.api.delete('queues/%2F/page%20%3Cdefined%3E');
-    await window.check('admin-defined', {axe: false});
-    await window.close();
-  }],
+  [
+    'admin sees what definitions change before they do',
+    async (browser) => {
+      const window = await browser.open();
+      const {page} = window;
+      await window.goto('/definitions');
+      const download = page.waitForEvent('download');
+      await button(page, 'Download').click();
+      assert.match((await download).suggestedFilename(), /^definitions-.*\.json$/);
+      await page.getByLabel('Or its text').fill('{');
+      await button(page, 'Show what would change').click();
+      await page.getByText('This is no JSON').waitFor();
+      await page
+        .getByLabel('Or its text')
+        .fill(
+          '{"queues": [{"name": "page <defined>", "vhost": "/", "durable": true, "auto_delete": false, "arguments": {}}]}',
+        );
+      await button(page, 'Show what would change').click();
+      await page.getByText('page <defined>').first().waitFor();
+      await window.check('admin-difference');
+      await button(page, 'Apply 1 changes…').click();
+      await button(page, 'Apply').click();
+      await page.getByText('The definitions count now.').waitFor();
+      await browser.api.delete('queues/%2F/page%20%3Cdefined%3E');
+      await window.check('admin-defined', {axe: false});
+      await window.close();
+    },
+  ],
 
-  ['admin reads the log and events as they come', async (browser) => {
-    const window = await browser.open();
-    const {page} = window;
-    await window.goto('/events');
-    await page.getByText(/^live/).waitFor();
-    await browser.api.put('queues/%2F/page%20%3Cevent%3E', {});
-    await page.getByText('page <event>').waitFor();
-    await window.check('admin-events');
-    await window.follow('/log?level=debug');
-    await page.getByText(/^live/).waitFor();
-    await browser.api.put('users/page-logged', {password: 'x', tags: ''});
-    await browser.api.delete('users/page-logged');
-    await page.locator('.lines li').first().waitFor();
-    await page.getByRole('button', {name: 'Hold'}).click();
-    await page.getByText(/^held/).waitFor();
-    await window.check('admin-log');
-    await button(page, 'What is logged…').click();
-    await page.getByLabel('From this level on').selectOption('info');
-    await page.getByLabel('Of', {exact: true}).selectOption('connection');
-    await button(page, 'Set').click();
-    await page.getByText('Logged from info on, of connection.').waitFor();
-    await browser.api.delete('queues/%2F/page%20%3Cevent%3E');
-    await window.close();
-  }],
+  [
+    'admin reads the log and events as they come',
+    async (browser) => {
+      const window = await browser.open();
+      const {page} = window;
+      await window.goto('/events');
+      await page.getByText(/^live/).waitFor();
+      await browser.api.put('queues/%2F/page%20%3Cevent%3E', {});
+      await page.getByText('page <event>').waitFor();
+      await window.check('admin-events');
+      await window.follow('/log?level=debug');
+      await page.getByText(/^live/).waitFor();
+      await browser.api.put('users/page-logged', {password: 'x', tags: ''});
+      await browser.api.delete('users/page-logged');
+      await page.locator('.lines li').first().waitFor();
+      await page.getByRole('button', {name: 'Hold'}).click();
+      await page.getByText(/^held/).waitFor();
+      await window.check('admin-log');
+      await button(page, 'What is logged…').click();
+      await page.getByLabel('From this level on').selectOption('info');
+      await page.getByLabel('Of', {exact: true}).selectOption('connection');
+      await button(page, 'Set').click();
+      await page.getByText('Logged from info on, of connection.').waitFor();
+      await browser.api.delete('queues/%2F/page%20%3Cevent%3E');
+      await window.close();
+    },
+  ],
 
-  ['admin tries the API', async (browser) => {
-    const window = await browser.open();
-    const {page} = window;
-    await window.goto('/api?name=whoami');
-    await page.locator('summary', {hasText: '/api/whoami'}).click();
-    await button(page, 'Try it').click();
-    await page.locator('.answer', {hasText: '"name": "guest"'}).waitFor();
-    await window.check('admin-api');
-    await window.close();
-  }],
+  [
+    'admin tries the API',
+    async (browser) => {
+      const window = await browser.open();
+      const {page} = window;
+      await window.goto('/api?name=whoami');
+      await page.locator('summary', {hasText: '/api/whoami'}).click();
+      await button(page, 'Try it').click();
+      await page.locator('.answer', {hasText: '"name": "guest"'}).waitFor();
+      await window.check('admin-api');
+      await window.close();
+    },
+  ],
 
-  ['admin has no buttons where it only reads, and others never', async (browser) => {
-    const window = await browser.open();
-    const {page} = window;
-    await window.goto('/users');
-    await page.locator('.menu summary').click();
-    await page.getByLabel('Read only').check();
-    await page.keyboard.press('Escape');
-    for (const path of ['/users', '/users/guest', '/vhosts', '/vhosts/%2F', '/policies', '/definitions']) {
-      await window.follow(path);
-      assert.equal(await page.locator('.main .is-bad, .main button', {hasText: '…'}).count(), 0, path);
-    }
-    await window.check('admin-read-only', {axe: false});
-    await window.close();
-    const other = await browser.open({user: USERS.management});
-    await other.goto('/policies');
-    assert.equal(await other.page.locator('.main button', {hasText: '…'}).count(), 0);
-    await other.follow('/users');
-    await other.page.getByText('This page is for users with the tag administrator').waitFor();
-    await other.check('admin-not-for-you');
-    await other.close();
-  }],
+  [
+    'admin has no buttons where it only reads, and others never',
+    async (browser) => {
+      const window = await browser.open();
+      const {page} = window;
+      await window.goto('/users');
+      await page.locator('.menu summary').click();
+      await page.getByLabel('Read only').check();
+      await page.keyboard.press('Escape');
+      for (const path of ['/users', '/users/guest', '/vhosts', '/vhosts/%2F', '/policies', '/definitions']) {
+        await window.follow(path);
+        assert.equal(await page.locator('.main .is-bad, .main button', {hasText: '…'}).count(), 0, path);
+      }
+      await window.check('admin-read-only', {axe: false});
+      await window.close();
+      const other = await browser.open({user: USERS.management});
+      await other.goto('/policies');
+      assert.equal(await other.page.locator('.main button', {hasText: '…'}).count(), 0);
+      await other.follow('/users');
+      await other.page.getByText('This page is for users with the tag administrator').waitFor();
+      await other.check('admin-not-for-you');
+      await other.close();
+    },
+  ],
 ];

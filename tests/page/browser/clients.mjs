@@ -34,84 +34,101 @@ async function listed(api, name) {
 }
 
 export const SCENES = [
-  ['clients closes a connection with a reason', async (browser) => {
-    const client = await connect('page to be closed');
-    const closed = new Promise((told) => client.on('close', told));
-    const name = await listed(browser.api, 'page to be closed');
-    const window = await browser.open();
-    const {page} = window;
-    await window.goto('/connections');
-    await page.getByRole('link', {name: 'page to be closed'}).click();
-    await page.getByRole('heading', {level: 1, name: 'page to be closed'}).waitFor();
-    assert.ok(page.url().endsWith(`/connections/${encodeURIComponent(name)}`));
-    await page.getByRole('button', {name: 'Close…'}).click();
-    await window.check('clients-close');
-    await page.getByLabel('Reason').fill('not needed <any> more');
-    await page.getByRole('button', {name: 'Close', exact: true}).click();
-    await page.getByText('page to be closed is closed.').waitFor();
-    assert.match((await closed).message, /not needed <any> more/);
-    await page.waitForURL('**/ui/connections');
-    await window.check('clients-closed', {axe: false});
-    await window.close();
-  }],
+  [
+    'clients closes a connection with a reason',
+    async (browser) => {
+      const client = await connect('page to be closed');
+      const closed = new Promise((told) => client.on('close', told));
+      const name = await listed(browser.api, 'page to be closed');
+      const window = await browser.open();
+      const {page} = window;
+      await window.goto('/connections');
+      await page.getByRole('link', {name: 'page to be closed'}).click();
+      await page.getByRole('heading', {level: 1, name: 'page to be closed'}).waitFor();
+      assert.ok(page.url().endsWith(`/connections/${encodeURIComponent(name)}`));
+      await page.getByRole('button', {name: 'Close…'}).click();
+      await window.check('clients-close');
+      await page.getByLabel('Reason').fill('not needed <any> more');
+      await page.getByRole('button', {name: 'Close', exact: true}).click();
+      await page.getByText('page to be closed is closed.').waitFor();
+      assert.match((await closed).message, /not needed <any> more/);
+      await page.waitForURL('**/ui/connections');
+      await window.check('clients-closed', {axe: false});
+      await window.close();
+    },
+  ],
 
-  ['clients cancels a consumer', async (browser) => {
-    await browser.api.put('queues/%2F/page-cancel', {durable: true});
-    const client = await connect('page to be cancelled');
-    const channel = await client.createChannel();
-    const cancelled = new Promise((told) => channel.consume('page-cancel', (message) => message ?? told(), {consumerTag: 'page-tag'}));
-    const window = await browser.open();
-    const {page} = window;
-    await window.goto('/consumers?name=page-tag');
-    await page.getByRole('button', {name: 'Cancel…'}).click();
-    await page.getByRole('button', {name: 'Cancel the consumer'}).click();
-    await cancelled;
-    await page.getByText('No consumer has this in its tag.').waitFor();
-    await window.check('clients-cancelled', {axe: false});
-    await window.close();
-    await client.close();
-    await browser.api.delete('queues/%2F/page-cancel');
-  }],
+  [
+    'clients cancels a consumer',
+    async (browser) => {
+      await browser.api.put('queues/%2F/page-cancel', {durable: true});
+      const client = await connect('page to be cancelled');
+      const channel = await client.createChannel();
+      const cancelled = new Promise((told) =>
+        channel.consume('page-cancel', (message) => message ?? told(), {consumerTag: 'page-tag'}),
+      );
+      const window = await browser.open();
+      const {page} = window;
+      await window.goto('/consumers?name=page-tag');
+      await page.getByRole('button', {name: 'Cancel…'}).click();
+      await page.getByRole('button', {name: 'Cancel the consumer'}).click();
+      await cancelled;
+      await page.getByText('No consumer has this in its tag.').waitFor();
+      await window.check('clients-cancelled', {axe: false});
+      await window.close();
+      await client.close();
+      await browser.api.delete('queues/%2F/page-cancel');
+    },
+  ],
 
-  ['clients are sorted and filtered in the address', async (browser) => {
-    const window = await browser.open();
-    const {page} = window;
-    await window.goto('/connections?sort=-channels');
-    await page.locator('th[aria-sort="descending"]', {hasText: 'Channels'}).waitFor();
-    await page.getByRole('button', {name: 'User'}).click();
-    await page.waitForURL('**/connections?sort=user');
-    await page.getByRole('searchbox').fill('no such name');
-    await page.getByText('No connection has this in its name.').waitFor();
-    assert.match(page.url(), /name=no\+such\+name&sort=user$/);
-    await page.reload();
-    await page.getByText('No connection has this in its name.').waitFor();
-    await window.check('clients-filtered');
-    await window.close();
-  }],
+  [
+    'clients are sorted and filtered in the address',
+    async (browser) => {
+      const window = await browser.open();
+      const {page} = window;
+      await window.goto('/connections?sort=-channels');
+      await page.locator('th[aria-sort="descending"]', {hasText: 'Channels'}).waitFor();
+      await page.getByRole('button', {name: 'User'}).click();
+      await page.waitForURL('**/connections?sort=user');
+      await page.getByRole('searchbox').fill('no such name');
+      await page.getByText('No connection has this in its name.').waitFor();
+      assert.match(page.url(), /name=no\+such\+name&sort=user$/);
+      await page.reload();
+      await page.getByText('No connection has this in its name.').waitFor();
+      await window.check('clients-filtered');
+      await window.close();
+    },
+  ],
 
-  ['clients show names as they are', async (browser) => {
-    const window = await browser.open();
-    const {page} = window;
-    await window.goto('/connections');
-    await page.getByRole('link', {name: NAME}).click();
-    await page.getByRole('heading', {level: 1, name: NAME}).waitFor();
-    await page.getByRole('link', {name: '1', exact: true}).click();
-    await page.getByText('<i>tag</i>').waitFor();
-    await page.getByText('confirms').waitFor();
-    await window.check('clients-channel');
-    await window.close();
-  }],
+  [
+    'clients show names as they are',
+    async (browser) => {
+      const window = await browser.open();
+      const {page} = window;
+      await window.goto('/connections');
+      await page.getByRole('link', {name: NAME}).click();
+      await page.getByRole('heading', {level: 1, name: NAME}).waitFor();
+      await page.getByRole('link', {name: '1', exact: true}).click();
+      await page.getByText('<i>tag</i>').waitFor();
+      await page.getByText('confirms').waitFor();
+      await window.check('clients-channel');
+      await window.close();
+    },
+  ],
 
-  ['clients of others have no buttons', async (browser) => {
-    const window = await browser.open({user: 'page-monitoring'});
-    const {page} = window;
-    await window.goto('/consumers');
-    await page.getByText('<i>tag</i>').waitFor();
-    assert.equal(await page.getByRole('button', {name: 'Cancel…'}).count(), 0);
-    await page.goto(`/ui/connections/${encodeURIComponent(await listed(browser.api, NAME))}`);
-    await page.getByRole('heading', {level: 1, name: NAME}).waitFor();
-    assert.equal(await page.getByRole('button', {name: 'Close…'}).count(), 0);
-    await window.check('clients-of-others', {axe: false});
-    await window.close();
-  }],
+  [
+    'clients of others have no buttons',
+    async (browser) => {
+      const window = await browser.open({user: 'page-monitoring'});
+      const {page} = window;
+      await window.goto('/consumers');
+      await page.getByText('<i>tag</i>').waitFor();
+      assert.equal(await page.getByRole('button', {name: 'Cancel…'}).count(), 0);
+      await page.goto(`/ui/connections/${encodeURIComponent(await listed(browser.api, NAME))}`);
+      await page.getByRole('heading', {level: 1, name: NAME}).waitFor();
+      assert.equal(await page.getByRole('button', {name: 'Close…'}).count(), 0);
+      await window.check('clients-of-others', {axe: false});
+      await window.close();
+    },
+  ],
 ];

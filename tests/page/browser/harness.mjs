@@ -18,8 +18,18 @@ export const PATIENCE = 15_000;
 export const WIDE = {width: 1440, height: 900};
 export const PHONE = {width: 390, height: 844};
 
-const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'].map((name) => `/usr/bin/${name}`);
-const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'].map(
+  (name) => `/usr/bin/${name}`,
+);
+const ARGUMENTS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 
 /** The API, asked by the administrator. */
 export class Api {
@@ -30,7 +40,11 @@ export class Api {
   async ask(method, path, body) {
     const authorization = `Basic ${Buffer.from('guest:guest').toString('base64')}`;
     const headers = {authorization, 'content-type': 'application/json'};
-    const response = await fetch(`${this.url}/api/${path}`, {method, headers, body: body === undefined ? undefined : JSON.stringify(body)});
+    const response = await fetch(`${this.url}/api/${path}`, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
     const text = await response.text();
     assert.ok(response.ok, `${method} ${path}: ${response.status} ${text}`);
     return text === '' ? null : JSON.parse(text);
@@ -84,12 +98,16 @@ export class Browser {
     });
     context.setDefaultTimeout(PATIENCE);
     if (user !== null) {
-      const answer = await context.request.post('/api/session', {data: {user, password: user}, headers: {'x-leveret-page': '1'}});
+      const answer = await context.request.post('/api/session', {
+        data: {user, password: user},
+        headers: {'x-leveret-page': '1'},
+      });
       assert.equal(answer.status(), 200, `${user} signs in`);
     }
     await context.addInitScript(() => {
       // Nobody waits five seconds for the next round.
-      if (location.protocol === 'http:' && localStorage.getItem('leveret.interval') === null) localStorage.setItem('leveret.interval', '1');
+      if (location.protocol === 'http:' && localStorage.getItem('leveret.interval') === null)
+        localStorage.setItem('leveret.interval', '1');
       addEventListener('securitypolicyviolation', (event) => {
         console.error(`csp: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`);
       });
@@ -110,7 +128,8 @@ export class Window {
     });
     page.on('pageerror', (error) => this.wrong.push(`exception: ${error.stack}`));
     page.on('response', (response) => {
-      if (response.status() >= 400) this.wrong.push(`${response.status()}: ${response.request().method()} ${response.url()}`);
+      if (response.status() >= 400)
+        this.wrong.push(`${response.status()}: ${response.request().method()} ${response.url()}`);
     });
     page.on('requestfailed', (request) => {
       const text = request.failure()?.errorText ?? '';
@@ -127,7 +146,9 @@ export class Window {
   // The page is there, and nothing of it is still to come.
   async settled() {
     await this.page.locator('#page > *').first().waitFor();
-    await this.page.waitForFunction(() => document.querySelector(':not([data-example]) > [aria-label="Loading"], .is-waiting') === null);
+    await this.page.waitForFunction(
+      () => document.querySelector(':not([data-example]) > [aria-label="Loading"], .is-waiting') === null,
+    );
   }
 
   // To another place without loading anew, as a link leads there.
@@ -153,7 +174,13 @@ export class Window {
     const has = await this.page.evaluate(() => 'axe' in window);
     if (!has) await this.page.evaluate(AXE);
     const found = await this.page.evaluate(() => window.axe.run(document, {resultTypes: ['violations']}));
-    return found.violations.map(({id, nodes}) => `${id}: ${nodes.slice(0, 3).map(({html, failureSummary}) => `${html} ${failureSummary}`).join(' | ')}`);
+    return found.violations.map(
+      ({id, nodes}) =>
+        `${id}: ${nodes
+          .slice(0, 3)
+          .map(({html, failureSummary}) => `${html} ${failureSummary}`)
+          .join(' | ')}`,
+    );
   }
 
   // What goes wrong from here on is meant; returned are those that went wrong.

@@ -27,20 +27,29 @@ export const ADDRESSES = [
 const isFull = process.env.LEVERET_PAGE === 'full';
 
 const [light, dark] = ['light', 'dark'];
-const MEANT = [['guest', WIDE, light], ['guest', PHONE, dark], [USERS.monitoring, WIDE, dark], [USERS.management, PHONE, light]];
+const MEANT = [
+  ['guest', WIDE, light],
+  ['guest', PHONE, dark],
+  [USERS.monitoring, WIDE, dark],
+  [USERS.management, PHONE, light],
+];
 const EVERY = ['guest', USERS.monitoring, USERS.management, USERS.policymaker].flatMap((user) =>
-  [WIDE, PHONE].flatMap((size) => [light, dark].map((scheme) => [user, size, scheme])));
+  [WIDE, PHONE].flatMap((size) => [light, dark].map((scheme) => [user, size, scheme])),
+);
 
 function scene([user, size, scheme]) {
-  return [`pages ${user} ${size.width} ${scheme}`, async (browser) => {
-    const window = await browser.open({user, size, scheme});
-    await window.goto(ADDRESSES[0][1]);
-    for (const [name, path] of ADDRESSES) {
-      await window.follow(path);
-      await window.check(`${name}-${user}-${size.width}-${scheme}`);
-    }
-    await window.close();
-  }];
+  return [
+    `pages ${user} ${size.width} ${scheme}`,
+    async (browser) => {
+      const window = await browser.open({user, size, scheme});
+      await window.goto(ADDRESSES[0][1]);
+      for (const [name, path] of ADDRESSES) {
+        await window.follow(path);
+        await window.check(`${name}-${user}-${size.width}-${scheme}`);
+      }
+      await window.close();
+    },
+  ];
 }
 
 export const SCENES = (isFull ? EVERY : MEANT).map(scene);

@@ -14,102 +14,150 @@ async function inPage(browser, script, argument) {
 }
 
 export const SCENES = [
-  ['parts html shows text as text', async (browser) => {
-    const shown = await inPage(browser, async ({top, argument}) => {
-      const {html, render} = await import(`${top}parts/html.js`);
-      const box = document.createElement('div');
-      render(html`<p title=${argument}>${argument}</p><input .value=${argument}>`, box);
-      return [box.querySelector('p').textContent, box.querySelector('p').title, box.querySelector('input').value, box.querySelectorAll('*').length];
-    }, '<img src=x onerror=alert(1)>&amp;');
-    const text = '<img src=x onerror=alert(1)>&amp;';
-    assert.deepEqual(shown, [text, text, text, 2]);
-  }],
+  [
+    'parts html shows text as text',
+    async (browser) => {
+      const shown = await inPage(
+        browser,
+        async ({top, argument}) => {
+          const {html, render} = await import(`${top}parts/html.js`);
+          const box = document.createElement('div');
+          render(html`<p title=${argument}>${argument}</p><input .value=${argument}>`, box);
+          return [
+            box.querySelector('p').textContent,
+            box.querySelector('p').title,
+            box.querySelector('input').value,
+            box.querySelectorAll('*').length,
+          ];
+        },
+        '<img src=x onerror=alert(1)>&amp;',
+      );
+      const text = '<img src=x onerror=alert(1)>&amp;';
+      assert.deepEqual(shown, [text, text, text, 2]);
+    },
+  ],
 
-  ['parts html keeps elements', async (browser) => {
-    const kept = await inPage(browser, async ({top}) => {
-      const {each, html, render} = await import(`${top}parts/html.js`);
-      const box = document.createElement('ul');
-      document.body.append(box);
-      const draw = (keys, extra) => render(html`${each(keys, (key) => key, (key) => html`<li><input value=${key}></li>`)}${extra}`, box);
-      draw(['a', 'b', 'c'], null);
-      const before = [...box.querySelectorAll('li')];
-      box.querySelectorAll('input')[1].focus();
-      draw(['c', 'b', 'd', 'a'], html`<li>last</li>`);
-      const after = [...box.querySelectorAll('li')];
-      const order = after.map((item) => item.querySelector('input')?.value ?? item.textContent);
-      const isSame = [after[0] === before[2], after[1] === before[1], after[3] === before[0]];
-      const hasFocus = document.activeElement === after[1].querySelector('input');
-      draw([], null);
-      return {order, isSame, hasFocus, left: box.querySelectorAll('*').length};
-    });
-    assert.deepEqual(kept, {order: ['c', 'b', 'd', 'a', 'last'], isSame: [true, true, true], hasFocus: true, left: 0});
-  }],
-
-  ['parts html has attributes, listeners and other templates', async (browser) => {
-    const seen = await inPage(browser, async ({top}) => {
-      const {html, render, svg} = await import(`${top}parts/html.js`);
-      const box = document.createElement('div');
-      const heard = [];
-      const view = (n, isOn) => html`<a href=${isOn ? '/x' : null} class="a ${n} b" hidden=${!isOn} css=${{width: `${n}px`}}
-        @click=${() => heard.push(n)}>${isOn ? html`<b>on</b>` : 'off'}</a><svg>${svg`<path d="M0 0"/>`}</svg>`;
-      const states = [];
-      for (const [n, isOn] of [[1, true], [2, false], [3, true]]) {
-        render(view(n, isOn), box);
-        const a = box.querySelector('a');
-        a.click();
-        states.push([a.getAttribute('href'), a.className, a.hidden, a.style.width, a.textContent]);
-      }
-      return {states, heard, space: box.querySelector('path').namespaceURI};
-    });
-    assert.deepEqual(seen.states, [['/x', 'a 1 b', false, '1px', 'on'], [null, 'a 2 b', true, '2px', 'off'], ['/x', 'a 3 b', false, '3px', 'on']]);
-    assert.deepEqual(seen.heard, [1, 2, 3]);
-    assert.equal(seen.space, 'http://www.w3.org/2000/svg');
-  }],
-
-  ['parts table has the rows that are to be seen, and arrow keys', async (browser) => {
-    const window = await browser.open();
-    await window.goto('/design');
-    const {page} = window;
-    const table = page.locator('data-table');
-    assert.ok((await table.locator('tbody tr').count()) < 80);
-    assert.equal(await table.locator('table').getAttribute('aria-rowcount'), '10001');
-    await table.locator('.table-scroll').evaluate((scroller) => scroller.scrollTo(0, 150_000));
-    await table.getByRole('link', {name: 'orders.05000'}).waitFor();
-    await table.getByRole('button', {name: 'Ready'}).click();
-    await page.waitForURL('**/design?sort=-ready');
-    await table.locator('.table-scroll').evaluate((scroller) => scroller.scrollTo(0, 0));
-    await table.locator('tr[data-row="0"] a').focus();
-    for (let n = 0; n < 60; n += 1) await page.keyboard.press('ArrowDown');
-    const focused = await page.evaluate(() => document.activeElement.closest('tr').dataset.row);
-    assert.equal(focused, '60');
-    const taken = await table.evaluate((element) => {
-      const scroller = element.querySelector('.table-scroll');
-      return Array.from({length: 60}, (_, n) => {
-        const started = performance.now();
-        scroller.scrollTo(0, n * 4000);
-        element.scrolled();
-        return scroller.offsetHeight > 0 ? performance.now() - started : 0;
+  [
+    'parts html keeps elements',
+    async (browser) => {
+      const kept = await inPage(browser, async ({top}) => {
+        const {each, html, render} = await import(`${top}parts/html.js`);
+        const box = document.createElement('ul');
+        document.body.append(box);
+        const draw = (keys, extra) =>
+          render(
+            html`${each(
+              keys,
+              (key) => key,
+              (key) => html`<li><input value=${key}></li>`,
+            )}${extra}`,
+            box,
+          );
+        draw(['a', 'b', 'c'], null);
+        const before = [...box.querySelectorAll('li')];
+        box.querySelectorAll('input')[1].focus();
+        draw(['c', 'b', 'd', 'a'], html`<li>last</li>`);
+        const after = [...box.querySelectorAll('li')];
+        const order = after.map((item) => item.querySelector('input')?.value ?? item.textContent);
+        const isSame = [after[0] === before[2], after[1] === before[1], after[3] === before[0]];
+        const hasFocus = document.activeElement === after[1].querySelector('input');
+        draw([], null);
+        return {order, isSame, hasFocus, left: box.querySelectorAll('*').length};
       });
-    });
-    // What rows take to be drawn and laid out where no other test is in between: of four, one.
-    const usual = taken.sort((one, other) => one - other)[15];
-    assert.ok(usual < 50, `rows took ${usual} ms`);
-    await window.check('parts-table', {axe: false});
-    await window.close();
-  }],
+      assert.deepEqual(kept, {
+        order: ['c', 'b', 'd', 'a', 'last'],
+        isSame: [true, true, true],
+        hasFocus: true,
+        left: 0,
+      });
+    },
+  ],
 
-  ['parts chart shows a moment', async (browser) => {
-    const window = await browser.open();
-    await window.goto('/design');
-    const chart = window.page.locator('time-chart');
-    await chart.locator('.chart-plot').focus();
-    await window.page.keyboard.press('ArrowLeft');
-    await window.page.keyboard.press('ArrowLeft');
-    assert.match(await chart.locator('.chart-when').textContent(), /^\s*\d\d:\d\d:\d\d\s*$/);
-    assert.equal(await chart.locator('.chart-cursor').count(), 1);
-    await chart.getByRole('button', {name: /Delivered/}).click();
-    assert.equal(await chart.locator('.chart-line').count(), 2);
-    await window.check('parts-chart', {axe: false});
-    await window.close();
-  }],
+  [
+    'parts html has attributes, listeners and other templates',
+    async (browser) => {
+      const seen = await inPage(browser, async ({top}) => {
+        const {html, render, svg} = await import(`${top}parts/html.js`);
+        const box = document.createElement('div');
+        const heard = [];
+        const view = (
+          n,
+          isOn,
+        ) => html`<a href=${isOn ? '/x' : null} class="a ${n} b" hidden=${!isOn} css=${{width: `${n}px`}}
+        @click=${() => heard.push(n)}>${isOn ? html`<b>on</b>` : 'off'}</a><svg>${svg`<path d="M0 0"/>`}</svg>`;
+        const states = [];
+        for (const [n, isOn] of [
+          [1, true],
+          [2, false],
+          [3, true],
+        ]) {
+          render(view(n, isOn), box);
+          const a = box.querySelector('a');
+          a.click();
+          states.push([a.getAttribute('href'), a.className, a.hidden, a.style.width, a.textContent]);
+        }
+        return {states, heard, space: box.querySelector('path').namespaceURI};
+      });
+      assert.deepEqual(seen.states, [
+        ['/x', 'a 1 b', false, '1px', 'on'],
+        [null, 'a 2 b', true, '2px', 'off'],
+        ['/x', 'a 3 b', false, '3px', 'on'],
+      ]);
+      assert.deepEqual(seen.heard, [1, 2, 3]);
+      assert.equal(seen.space, 'http://www.w3.org/2000/svg');
+    },
+  ],
+
+  [
+    'parts table has the rows that are to be seen, and arrow keys',
+    async (browser) => {
+      const window = await browser.open();
+      await window.goto('/design');
+      const {page} = window;
+      const table = page.locator('data-table');
+      assert.ok((await table.locator('tbody tr').count()) < 80);
+      assert.equal(await table.locator('table').getAttribute('aria-rowcount'), '10001');
+      await table.locator('.table-scroll').evaluate((scroller) => scroller.scrollTo(0, 150_000));
+      await table.getByRole('link', {name: 'orders.05000'}).waitFor();
+      await table.getByRole('button', {name: 'Ready'}).click();
+      await page.waitForURL('**/design?sort=-ready');
+      await table.locator('.table-scroll').evaluate((scroller) => scroller.scrollTo(0, 0));
+      await table.locator('tr[data-row="0"] a').focus();
+      for (let n = 0; n < 60; n += 1) await page.keyboard.press('ArrowDown');
+      const focused = await page.evaluate(() => document.activeElement.closest('tr').dataset.row);
+      assert.equal(focused, '60');
+      const taken = await table.evaluate((element) => {
+        const scroller = element.querySelector('.table-scroll');
+        return Array.from({length: 60}, (_, n) => {
+          const started = performance.now();
+          scroller.scrollTo(0, n * 4000);
+          element.scrolled();
+          return scroller.offsetHeight > 0 ? performance.now() - started : 0;
+        });
+      });
+      // What rows take to be drawn and laid out where no other test is in between: of four, one.
+      const usual = taken.sort((one, other) => one - other)[15];
+      assert.ok(usual < 50, `rows took ${usual} ms`);
+      await window.check('parts-table', {axe: false});
+      await window.close();
+    },
+  ],
+
+  [
+    'parts chart shows a moment',
+    async (browser) => {
+      const window = await browser.open();
+      await window.goto('/design');
+      const chart = window.page.locator('time-chart');
+      await chart.locator('.chart-plot').focus();
+      await window.page.keyboard.press('ArrowLeft');
+      await window.page.keyboard.press('ArrowLeft');
+      assert.match(await chart.locator('.chart-when').textContent(), /^\s*\d\d:\d\d:\d\d\s*$/);
+      assert.equal(await chart.locator('.chart-cursor').count(), 1);
+      await chart.getByRole('button', {name: /Delivered/}).click();
+      assert.equal(await chart.locator('.chart-line').count(), 2);
+      await window.check('parts-chart', {axe: false});
+      await window.close();
+    },
+  ],
 ];

@@ -14,7 +14,13 @@ export const NAMES = [
   'x'.repeat(255),
 ];
 
-export const USERS = {monitoring: 'page-monitoring', management: 'page-management', policymaker: 'page-policymaker', gone: 'page-gone', plain: 'page-plain'};
+export const USERS = {
+  monitoring: 'page-monitoring',
+  management: 'page-management',
+  policymaker: 'page-policymaker',
+  gone: 'page-gone',
+  plain: 'page-plain',
+};
 
 export async function prepare(api) {
   for (const [tag, name] of Object.entries(USERS)) {
@@ -26,8 +32,15 @@ export async function prepare(api) {
     await api.put(`queues/%2F/${encodeURIComponent(name)}`, {durable: true});
     const exchange = `page ${name}`.slice(0, 255);
     await api.put(`exchanges/%2F/${encodeURIComponent(exchange)}`, {type: 'topic', durable: true});
-    await api.post(`bindings/%2F/e/${encodeURIComponent(exchange)}/q/${encodeURIComponent(name)}`, {routing_key: name.slice(0, 200)});
+    await api.post(`bindings/%2F/e/${encodeURIComponent(exchange)}/q/${encodeURIComponent(name)}`, {
+      routing_key: name.slice(0, 200),
+    });
   }
-  const message = {properties: {delivery_mode: 2, headers: {markup: '<b>bold</b>'}}, routing_key: 'orders.eu', payload: '<i>text</i>', payload_encoding: 'string'};
+  const message = {
+    properties: {delivery_mode: 2, headers: {markup: '<b>bold</b>'}},
+    routing_key: 'orders.eu',
+    payload: '<i>text</i>',
+    payload_encoding: 'string',
+  };
   for (let n = 0; n < 5; n += 1) await api.post('exchanges/%2F/amq.default/publish', message);
 }

@@ -56,164 +56,208 @@ class Door {
 }
 
 export const SCENES = [
-  ['shell signs in where one was, and out', async (browser) => {
-    const window = await browser.open({user: null});
-    const {page} = window;
-    await window.goto('/design?sort=-ready');
-    await window.check('shell-sign-in');
-    await fill(page, 'guest', 'guest');
-    await page.getByRole('heading', {level: 1, name: 'Design'}).waitFor();
-    assert.match(page.url(), /\/ui\/design\?sort=-ready$/);
-    const kept = await page.evaluate(() => [document.cookie, JSON.stringify({...localStorage, ...sessionStorage})].join());
-    assert.doesNotMatch(kept, /guest|session/);
-    await page.locator('.menu summary').click();
-    await window.check('shell-menu');
-    await page.getByRole('button', {name: 'Sign out'}).click();
-    await page.getByText('You are signed out.').waitFor();
-    assert.equal((await window.context.cookies()).length, 0);
-    await window.check('shell-signed-out');
-    await window.close();
-  }],
+  [
+    'shell signs in where one was, and out',
+    async (browser) => {
+      const window = await browser.open({user: null});
+      const {page} = window;
+      await window.goto('/design?sort=-ready');
+      await window.check('shell-sign-in');
+      await fill(page, 'guest', 'guest');
+      await page.getByRole('heading', {level: 1, name: 'Design'}).waitFor();
+      assert.match(page.url(), /\/ui\/design\?sort=-ready$/);
+      const kept = await page.evaluate(() =>
+        [document.cookie, JSON.stringify({...localStorage, ...sessionStorage})].join(),
+      );
+      assert.doesNotMatch(kept, /guest|session/);
+      await page.locator('.menu summary').click();
+      await window.check('shell-menu');
+      await page.getByRole('button', {name: 'Sign out'}).click();
+      await page.getByText('You are signed out.').waitFor();
+      assert.equal((await window.context.cookies()).length, 0);
+      await window.check('shell-signed-out');
+      await window.close();
+    },
+  ],
 
-  ['shell says why it lets nobody in', async (browser) => {
-    const window = await browser.open({user: null, size: PHONE, scheme: 'dark'});
-    await window.goto('/overview');
-    await fill(window.page, 'guest', 'wrong');
-    await window.page.getByText('User and password do not fit together.').waitFor();
-    await fill(window.page, USERS.plain, USERS.plain);
-    await window.page.getByText('has no tag that lets it in').waitFor();
-    const wrong = window.forgiven();
-    assert.ok(wrong.every((one) => one.includes('401')), wrong.join('\n'));
-    await window.check('shell-refused');
-    await window.close();
-  }],
+  [
+    'shell says why it lets nobody in',
+    async (browser) => {
+      const window = await browser.open({user: null, size: PHONE, scheme: 'dark'});
+      await window.goto('/overview');
+      await fill(window.page, 'guest', 'wrong');
+      await window.page.getByText('User and password do not fit together.').waitFor();
+      await fill(window.page, USERS.plain, USERS.plain);
+      await window.page.getByText('has no tag that lets it in').waitFor();
+      const wrong = window.forgiven();
+      assert.ok(
+        wrong.every((one) => one.includes('401')),
+        wrong.join('\n'),
+      );
+      await window.check('shell-refused');
+      await window.close();
+    },
+  ],
 
-  ['shell asks again when the session is over', async (browser) => {
-    await browser.api.put(`users/${USERS.gone}`, {password: USERS.gone, tags: 'management'});
-    const window = await browser.open({user: USERS.gone});
-    await window.goto('/overview');
-    await browser.api.delete(`users/${USERS.gone}`);
-    await window.page.getByText('The session is over.').waitFor();
-    const wrong = window.forgiven();
-    assert.ok(wrong.every((one) => one.includes('401')), wrong.join('\n'));
-    await fill(window.page, 'guest', 'guest');
-    await window.page.getByRole('heading', {level: 1, name: 'Overview'}).waitFor();
-    await window.check('shell-again', {axe: false});
-    await window.close();
-  }],
+  [
+    'shell asks again when the session is over',
+    async (browser) => {
+      await browser.api.put(`users/${USERS.gone}`, {password: USERS.gone, tags: 'management'});
+      const window = await browser.open({user: USERS.gone});
+      await window.goto('/overview');
+      await browser.api.delete(`users/${USERS.gone}`);
+      await window.page.getByText('The session is over.').waitFor();
+      const wrong = window.forgiven();
+      assert.ok(
+        wrong.every((one) => one.includes('401')),
+        wrong.join('\n'),
+      );
+      await fill(window.page, 'guest', 'guest');
+      await window.page.getByRole('heading', {level: 1, name: 'Overview'}).waitFor();
+      await window.check('shell-again', {axe: false});
+      await window.close();
+    },
+  ],
 
-  ['shell finds by the keyboard alone', async (browser) => {
-    const window = await browser.open();
-    const {page} = window;
-    await window.goto('/design');
-    await page.keyboard.press('Control+k');
-    await window.check('shell-palette');
-    await page.keyboard.type('overv');
-    await page.getByRole('option', {name: /Overview/}).waitFor();
-    await page.keyboard.press('Enter');
-    await page.getByRole('heading', {level: 1, name: 'Overview'}).waitFor();
-    assert.equal(await page.locator('dialog').count(), 0);
-    await page.goBack();
-    await page.getByRole('heading', {level: 1, name: 'Design'}).waitFor();
-    await page.keyboard.press('Tab');
-    await window.check('shell-back', {axe: false});
-    await window.close();
-  }],
+  [
+    'shell finds by the keyboard alone',
+    async (browser) => {
+      const window = await browser.open();
+      const {page} = window;
+      await window.goto('/design');
+      await page.keyboard.press('Control+k');
+      await window.check('shell-palette');
+      await page.keyboard.type('overv');
+      await page.getByRole('option', {name: /Overview/}).waitFor();
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', {level: 1, name: 'Overview'}).waitFor();
+      assert.equal(await page.locator('dialog').count(), 0);
+      await page.goBack();
+      await page.getByRole('heading', {level: 1, name: 'Design'}).waitFor();
+      await page.keyboard.press('Tab');
+      await window.check('shell-back', {axe: false});
+      await window.close();
+    },
+  ],
 
-  ['shell keeps what it shows while the broker is away', async (browser) => {
-    const window = await browser.open();
-    const {page} = window;
-    await window.goto('/overview');
-    const ready = await page.locator('.readout dd').first().textContent();
-    await window.context.setOffline(true);
-    await page.getByText('The broker does not answer.').waitFor();
-    assert.equal(await page.locator('.readout dd').first().textContent(), ready);
-    await page.getByText('No connection').waitFor();
-    assert.ok((await window.breaches()).length === 0);
-    await window.context.setOffline(false);
-    await page.getByText('The broker does not answer.').waitFor({state: 'detached'});
-    await page.getByText('Live', {exact: true}).waitFor();
-    const wrong = window.forgiven();
-    assert.ok(wrong.every((one) => one.includes('ERR_INTERNET_DISCONNECTED')), wrong.join('\n'));
-    await window.close();
-  }],
+  [
+    'shell keeps what it shows while the broker is away',
+    async (browser) => {
+      const window = await browser.open();
+      const {page} = window;
+      await window.goto('/overview');
+      const ready = await page.locator('.readout dd').first().textContent();
+      await window.context.setOffline(true);
+      await page.getByText('The broker does not answer.').waitFor();
+      assert.equal(await page.locator('.readout dd').first().textContent(), ready);
+      await page.getByText('No connection').waitFor();
+      assert.ok((await window.breaches()).length === 0);
+      await window.context.setOffline(false);
+      await page.getByText('The broker does not answer.').waitFor({state: 'detached'});
+      await page.getByText('Live', {exact: true}).waitFor();
+      const wrong = window.forgiven();
+      assert.ok(
+        wrong.every((one) => one.includes('ERR_INTERNET_DISCONNECTED')),
+        wrong.join('\n'),
+      );
+      await window.close();
+    },
+  ],
 
-  ['shell catches up with a broker that was gone', async (browser) => {
-    const door = await Door.before(new URL(browser.url));
-    const window = await browser.open({at: door.url});
-    const {page} = window;
-    await window.goto('/overview');
-    const queues = page.locator('.readout div', {hasText: 'Queues'}).locator('dd');
-    const before = await queues.textContent();
-    door.shut();
-    await page.getByText('The broker does not answer.').waitFor();
-    assert.equal(await queues.textContent(), before);
-    await browser.api.put('queues/%2F/page-meanwhile', {});
-    await door.open();
-    await page.getByText('The broker does not answer.').waitFor({state: 'detached'});
-    await page.waitForFunction((old) => document.querySelectorAll('.readout dd')[5].textContent !== old, before);
-    await browser.api.delete('queues/%2F/page-meanwhile');
-    const wrong = window.forgiven();
-    assert.ok(wrong.every((one) => /ERR_CONNECTION|ERR_EMPTY/.test(one)), wrong.join('\n'));
-    await window.check('shell-back-again', {axe: false});
-    await window.close();
-    door.shut();
-  }],
+  [
+    'shell catches up with a broker that was gone',
+    async (browser) => {
+      const door = await Door.before(new URL(browser.url));
+      const window = await browser.open({at: door.url});
+      const {page} = window;
+      await window.goto('/overview');
+      const queues = page.locator('.readout div', {hasText: 'Queues'}).locator('dd');
+      const before = await queues.textContent();
+      door.shut();
+      await page.getByText('The broker does not answer.').waitFor();
+      assert.equal(await queues.textContent(), before);
+      await browser.api.put('queues/%2F/page-meanwhile', {});
+      await door.open();
+      await page.getByText('The broker does not answer.').waitFor({state: 'detached'});
+      await page.waitForFunction((old) => document.querySelectorAll('.readout dd')[5].textContent !== old, before);
+      await browser.api.delete('queues/%2F/page-meanwhile');
+      const wrong = window.forgiven();
+      assert.ok(
+        wrong.every((one) => /ERR_CONNECTION|ERR_EMPTY/.test(one)),
+        wrong.join('\n'),
+      );
+      await window.check('shell-back-again', {axe: false});
+      await window.close();
+      door.shut();
+    },
+  ],
 
-  ['shell remembers the theme and reads only', async (browser) => {
-    const window = await browser.open();
-    const {page} = window;
-    const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
-    await window.goto('/overview');
-    const light = await ground();
-    await page.locator('.menu summary').click();
-    await page.getByLabel('Theme').selectOption('dark');
-    const dark = await ground();
-    assert.notEqual(light, dark);
-    await page.getByLabel('Read only').check();
-    await page.keyboard.press('Escape');
-    await page.reload();
-    await window.settled();
-    assert.equal(await ground(), dark);
-    await page.locator('.menu summary').click();
-    assert.ok(await page.getByLabel('Read only').isChecked());
-    await window.check('shell-dark');
-    await window.close();
-  }],
+  [
+    'shell remembers the theme and reads only',
+    async (browser) => {
+      const window = await browser.open();
+      const {page} = window;
+      const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+      await window.goto('/overview');
+      const light = await ground();
+      await page.locator('.menu summary').click();
+      await page.getByLabel('Theme').selectOption('dark');
+      const dark = await ground();
+      assert.notEqual(light, dark);
+      await page.getByLabel('Read only').check();
+      await page.keyboard.press('Escape');
+      await page.reload();
+      await window.settled();
+      assert.equal(await ground(), dark);
+      await page.locator('.menu summary').click();
+      assert.ok(await page.getByLabel('Read only').isChecked());
+      await window.check('shell-dark');
+      await window.close();
+    },
+  ],
 
-  ['shell asks nothing while it is paused', async (browser) => {
-    const window = await browser.open();
-    await window.goto('/overview');
-    await window.page.getByLabel('How often it is updated').selectOption('0');
-    await window.page.getByText('Paused').waitFor();
-    const asked = [];
-    window.page.on('request', (request) => asked.push(request.url()));
-    await window.page.evaluate(() => new Promise((later) => setTimeout(later, 700)));
-    assert.deepEqual(asked, []);
-    await window.page.getByLabel('How often it is updated').selectOption('1');
-    await window.page.waitForRequest(/api\/overview/);
-    await window.page.waitForRequest(/api\/overview/);
-    await window.check('shell-pace', {axe: false});
-    await window.close();
-  }],
+  [
+    'shell asks nothing while it is paused',
+    async (browser) => {
+      const window = await browser.open();
+      await window.goto('/overview');
+      await window.page.getByLabel('How often it is updated').selectOption('0');
+      await window.page.getByText('Paused').waitFor();
+      const asked = [];
+      window.page.on('request', (request) => asked.push(request.url()));
+      await window.page.evaluate(() => new Promise((later) => setTimeout(later, 700)));
+      assert.deepEqual(asked, []);
+      await window.page.getByLabel('How often it is updated').selectOption('1');
+      await window.page.waitForRequest(/api\/overview/);
+      await window.page.waitForRequest(/api\/overview/);
+      await window.check('shell-pace', {axe: false});
+      await window.close();
+    },
+  ],
 
-  ['shell has a menu on a phone', async (browser) => {
-    const window = await browser.open({size: PHONE});
-    await window.goto('/design');
-    await window.page.getByRole('button', {name: 'Menu'}).click();
-    await window.check('shell-phone-menu');
-    await window.page.getByRole('link', {name: 'Overview', exact: true}).click();
-    await window.page.getByRole('heading', {level: 1, name: 'Overview'}).waitFor();
-    await window.check('shell-phone', {axe: false});
-    await window.close();
-  }],
+  [
+    'shell has a menu on a phone',
+    async (browser) => {
+      const window = await browser.open({size: PHONE});
+      await window.goto('/design');
+      await window.page.getByRole('button', {name: 'Menu'}).click();
+      await window.check('shell-phone-menu');
+      await window.page.getByRole('link', {name: 'Overview', exact: true}).click();
+      await window.page.getByRole('heading', {level: 1, name: 'Overview'}).waitFor();
+      await window.check('shell-phone', {axe: false});
+      await window.close();
+    },
+  ],
 
-  ["shell leads links of RabbitMQ's page to its own", async (browser) => {
-    const window = await browser.open();
-    await window.page.goto('/#/feature-flags');
-    await window.page.getByRole('heading', {level: 1, name: 'Overview'}).waitFor();
-    assert.match(window.page.url(), /\/ui\/overview$/);
-    await window.check('shell-moved', {axe: false});
-    await window.close();
-  }],
+  [
+    "shell leads links of RabbitMQ's page to its own",
+    async (browser) => {
+      const window = await browser.open();
+      await window.page.goto('/#/feature-flags');
+      await window.page.getByRole('heading', {level: 1, name: 'Overview'}).waitFor();
+      assert.match(window.page.url(), /\/ui\/overview$/);
+      await window.check('shell-moved', {axe: false});
+      await window.close();
+    },
+  ],
 ];

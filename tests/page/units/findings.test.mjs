@@ -5,9 +5,37 @@ import {test} from 'node:test';
 import {findings} from '../../../broker/page/pages/overview-findings.js';
 
 const NOW = 1e12;
-const node = (changes = {}) => ({mem_used: 1e8, mem_limit: 1e9, mem_alarm: false, disk_free: 1e10, disk_free_limit: 5e7, disk_free_alarm: false, fd_used: 10, fd_total: 1000, db_dir: 'd', ...changes});
-const queue = (changes = {}) => ({name: 'q', vhost: '/', messages_ready: 0, messages_unacknowledged: 0, consumers: 1, oldest_ready_ms: null, oldest_unacknowledged_ms: null, paused: {consumers: null, publishers: null}, ...changes});
-const seen = (changes = {}) => ({overview: {}, node: node(), waiting: [queue()], unacked: [queue()], held: [], ...changes});
+const node = (changes = {}) => ({
+  mem_used: 1e8,
+  mem_limit: 1e9,
+  mem_alarm: false,
+  disk_free: 1e10,
+  disk_free_limit: 5e7,
+  disk_free_alarm: false,
+  fd_used: 10,
+  fd_total: 1000,
+  db_dir: 'd',
+  ...changes,
+});
+const queue = (changes = {}) => ({
+  name: 'q',
+  vhost: '/',
+  messages_ready: 0,
+  messages_unacknowledged: 0,
+  consumers: 1,
+  oldest_ready_ms: null,
+  oldest_unacknowledged_ms: null,
+  paused: {consumers: null, publishers: null},
+  ...changes,
+});
+const seen = (changes = {}) => ({
+  overview: {},
+  node: node(),
+  waiting: [queue()],
+  unacked: [queue()],
+  held: [],
+  ...changes,
+});
 const ids = (changes) => findings(seen(changes), NOW).map(({id}) => id);
 
 test('where nothing is wrong nothing is said', () => {
@@ -27,18 +55,36 @@ test('queues that need somebody', () => {
   assert.deepEqual(ids({waiting: [queue({messages_ready: 5, consumers: 0, oldest_ready_ms: NOW - 500})]}), []);
   assert.deepEqual(ids({waiting: [queue({paused: {consumers: {reason: 'x'}, publishers: null}})]}), ['paused']);
   assert.deepEqual(ids({unacked: [queue({messages_unacknowledged: 1, oldest_unacknowledged_ms: old})]}), ['unacked']);
-  const [one] = findings(seen({waiting: [queue({name: 'a/b', messages_ready: 5, consumers: 0, oldest_ready_ms: old})]}), NOW);
+  const [one] = findings(
+    seen({waiting: [queue({name: 'a/b', messages_ready: 5, consumers: 0, oldest_ready_ms: old})]}),
+    NOW,
+  );
   assert.deepEqual(one.at, {pattern: '/queues/:vhost/:name', params: {vhost: '/', name: 'a/b'}});
-  const many = Array.from({length: 9}, (_, n) => queue({name: `q${n}`, messages_ready: 1, consumers: 0, oldest_ready_ms: old}));
+  const many = Array.from({length: 9}, (_, n) =>
+    queue({name: `q${n}`, messages_ready: 1, consumers: 0, oldest_ready_ms: old}),
+  );
   assert.match(findings(seen({waiting: many}), NOW)[0].text, /q0, q1, q2 and 6 more/);
 });
 
 test('clients that are held back, and messages that go astray', () => {
-  const [held] = findings(seen({held: [{name: 'c', user_provided_name: 'app', held_by: 'memory'}, {name: 'd', held_by: 'none'}]}), NOW);
+  const [held] = findings(
+    seen({
+      held: [
+        {name: 'c', user_provided_name: 'app', held_by: 'memory'},
+        {name: 'd', held_by: 'none'},
+      ],
+    }),
+    NOW,
+  );
   assert.match(held.text, /A connection is held back, by memory: app/);
   assert.deepEqual(held.at, {pattern: '/connections', query: {sort: '-held_by'}});
-  const stats = (values) => ({message_stats: Object.fromEntries(Object.entries(values).map(([name, of]) => [`${name}_details`, {rate: of}]))});
+  const stats = (values) => ({
+    message_stats: Object.fromEntries(Object.entries(values).map(([name, of]) => [`${name}_details`, {rate: of}])),
+  });
   assert.deepEqual(ids({overview: stats({drop_unroutable: 1})}), ['dropped']);
   assert.deepEqual(ids({overview: stats({redeliver: 50, deliver_get: 100})}), ['redelivered']);
-  assert.deepEqual(ids({overview: {disable_stats: true, churn_rates: {connection_created_details: {rate: 20}}}}), ['churn', 'statistics']);
+  assert.deepEqual(ids({overview: {disable_stats: true, churn_rates: {connection_created_details: {rate: 20}}}}), [
+    'churn',
+    'statistics',
+  ]);
 });

@@ -12,7 +12,11 @@ const hole = (n) => ({kind: 'hole', hole: n});
 test('elements, texts and holes stand where they stand', () => {
   assert.deepEqual(read`<p>a ${0} b</p>`, [element('p', [], [text('a '), hole(0), text(' b')])]);
   assert.deepEqual(read`${0}${1}`, [hole(0), hole(1)]);
-  assert.deepEqual(read`<br><input type="text"/>x`, [element('br'), element('input', [{name: 'type', parts: ['text']}]), text('x')]);
+  assert.deepEqual(read`<br><input type="text"/>x`, [
+    element('br'),
+    element('input', [{name: 'type', parts: ['text']}]),
+    text('x'),
+  ]);
 });
 
 test('attributes are texts, holes, or both', () => {
@@ -29,15 +33,25 @@ test('attributes are texts, holes, or both', () => {
 });
 
 test('blanks around the end of a line go, others stay', () => {
-  assert.deepEqual(read`<p>
+  assert.deepEqual(
+    read`<p>
     one
     two ${0}
     <b>x</b> y
-  </p>`, [element('p', [], [text('one two '), hole(0), element('b', [], [text('x')]), text(' y')])]);
+  </p>`,
+    [element('p', [], [text('one two '), hole(0), element('b', [], [text('x')]), text(' y')])],
+  );
 });
 
 test('what is no markup is refused with its place', () => {
-  const wrong = [() => read`<p>`, () => read`<p></b>`, () => read`<p`, () => read`< p>x</p>`, () => read`<p style="x"></p>`, () => read`<p =x></p>`];
+  const wrong = [
+    () => read`<p>`,
+    () => read`<p></b>`,
+    () => read`<p`,
+    () => read`< p>x</p>`,
+    () => read`<p style="x"></p>`,
+    () => read`<p =x></p>`,
+  ];
   for (const reading of wrong) assert.throws(reading, /^SyntaxError: template: /);
 });
 

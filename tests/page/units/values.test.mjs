@@ -11,16 +11,27 @@ import {growth} from '../../../broker/page/app/history.js';
 test('numbers', () => {
   assert.deepEqual([0, 999, 12345, undefined, NaN, 'x'].map(count), ['0', '999', '12,345', '–', '–', '–']);
   assert.deepEqual([0, 0.01, 0.4, 99.94, 1234.5, null].map(rate), ['0', '<0.1', '0.4', '99.9', '1,235', '–']);
-  assert.deepEqual([0, 1023, 1024, 1.5 * 1024 ** 3, 1024 ** 6].map(bytes), ['0 B', '1,023 B', '1.0 KiB', '1.5 GiB', '1,024 PiB']);
+  assert.deepEqual([0, 1023, 1024, 1.5 * 1024 ** 3, 1024 ** 6].map(bytes), [
+    '0 B',
+    '1,023 B',
+    '1.0 KiB',
+    '1.5 GiB',
+    '1,024 PiB',
+  ]);
   assert.deepEqual([0, 0.25, 950, 1200, 34e5, 2e9].map(short), ['0', '0.3', '950', '1.2k', '3.4M', '2G']);
   assert.deepEqual([share(1, 3), share(1, 0), share(undefined, 3)], ['33%', '–', '–']);
 });
 
 test('times', () => {
   const s = 1000;
-  assert.deepEqual([0, 250, 4230, 59.9 * s, 65 * s, 3600 * s, 7800 * s, 26 * 3600 * s, -5 * s, undefined].map(duration),
-    ['0 ms', '250 ms', '4.2 s', '59 s', '1 min 5 s', '1 h', '2 h 10 min', '1 d 2 h', '−5 s', '–']);
-  assert.deepEqual([0, 500, 5900, 65_000, -180_000].map((past) => ago(1e12, 1e12 + past)), ['now', 'now', '5 s ago', '1 min ago', 'in 3 min']);
+  assert.deepEqual(
+    [0, 250, 4230, 59.9 * s, 65 * s, 3600 * s, 7800 * s, 26 * 3600 * s, -5 * s, undefined].map(duration),
+    ['0 ms', '250 ms', '4.2 s', '59 s', '1 min 5 s', '1 h', '2 h 10 min', '1 d 2 h', '−5 s', '–'],
+  );
+  assert.deepEqual(
+    [0, 500, 5900, 65_000, -180_000].map((past) => ago(1e12, 1e12 + past)),
+    ['now', 'now', '5 s ago', '1 min ago', 'in 3 min'],
+  );
   assert.match(exact(0), /^(1970-01-01|1969-12-31) \d\d:\d\d:\d\d\.000 [+−]\d\d:\d\d$/);
   assert.equal(exact(NaN), '–');
 });
@@ -36,16 +47,65 @@ test('scales have round numbers and hold the largest', () => {
 });
 
 test('lines have gaps where nothing is known', () => {
-  const line = path([[0, 1], [5, 2], [50, 3]], (x) => x, (y) => y, 10);
+  const line = path(
+    [
+      [0, 1],
+      [5, 2],
+      [50, 3],
+    ],
+    (x) => x,
+    (y) => y,
+    10,
+  );
   assert.equal(line, 'M0.0 1.0L5.0 2.0M50.0 3.0');
-  assert.deepEqual([-5, 0, 2, 3, 30, 99].map((time) => nearest([[0, 1], [5, 2], [50, 3]], time)), [0, 0, 0, 1, 2, 2]);
+  assert.deepEqual(
+    [-5, 0, 2, 3, 30, 99].map((time) =>
+      nearest(
+        [
+          [0, 1],
+          [5, 2],
+          [50, 3],
+        ],
+        time,
+      ),
+    ),
+    [0, 0, 0, 1, 2, 2],
+  );
   assert.equal(nearest([], 5), -1);
 });
 
 test('what is asked again takes the place of what was known', () => {
-  assert.deepEqual(merged([[1, 1], [2, 2], [3, 3]], [[3, 4], [4, 5]], 2), [[2, 2], [3, 4], [4, 5]]);
+  assert.deepEqual(
+    merged(
+      [
+        [1, 1],
+        [2, 2],
+        [3, 3],
+      ],
+      [
+        [3, 4],
+        [4, 5],
+      ],
+      2,
+    ),
+    [
+      [2, 2],
+      [3, 4],
+      [4, 5],
+    ],
+  );
   assert.deepEqual(merged([[1, 1]], [], 0), [[1, 1]]);
-  assert.deepEqual(growth([[0, 0], [5000, 10], [10_000, 5]]), [[5000, 2], [10_000, 0]]);
+  assert.deepEqual(
+    growth([
+      [0, 0],
+      [5000, 10],
+      [10_000, 5],
+    ]),
+    [
+      [5000, 2],
+      [10_000, 0],
+    ],
+  );
 });
 
 test('rows that are to be seen', () => {
