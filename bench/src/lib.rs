@@ -33,6 +33,7 @@ mod message;
 mod topology;
 
 mod client;
+pub mod taking;
 mod target;
 mod launch;
 

@@ -13,6 +13,7 @@ use crate::ctl::commands::Tool;
 use crate::dev::DevArguments;
 use crate::doctor::DoctorArguments;
 use crate::explain::Explained;
+use crate::migrate::MigrateArguments;
 use crate::password::HashingAlgorithm;
 use crate::upgrade::UpgradeCommand;
 
@@ -78,6 +79,8 @@ pub enum Command {
     /// Copy everything that a running broker keeps into a file
     #[command(disable_help_flag = true)]
     Backup(CtlWords),
+    /// Bring definitions and messages of a running RabbitMQ into a running broker
+    Migrate(Box<MigrateArguments>),
     /// Make a data directory of a backup
     Restore {
         /// What `leveret backup` wrote
@@ -137,6 +140,7 @@ impl Command {
             | Self::Auth { .. }
             | Self::Check(_)
             | Self::Dev(_)
+            | Self::Migrate(_)
             | Self::Restore { .. }
             | Self::Doctor(_)
             | Self::Upgrade { .. }
@@ -299,6 +303,9 @@ mod tests {
         assert_eq!(parsed("leveret verify --salvage /d"), Ok(salvage));
         let restore = Command::Restore { file: "/f".into(), directory };
         assert_eq!(parsed("leveret restore /f /d"), Ok(restore));
+        let from = "leveret migrate --from http://h:15672 --vhost a --vhost b --dry-run";
+        assert!(matches!(parsed(from), Ok(Command::Migrate(_))));
+        assert_eq!(parsed("leveret migrate"), Err(2));
         let backup = parsed("leveret backup --url http://h /f").unwrap();
         let words = ["backup", "--url", "http://h", "/f"].map(OsString::from).to_vec();
         assert_eq!(backup.for_ctl(), Some((None, words)));

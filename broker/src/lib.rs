@@ -16,6 +16,7 @@ pub mod explain;
 pub mod ctl;
 pub mod check;
 pub mod dev;
+pub mod migrate;
 pub mod backup;
 pub mod doctor;
 pub mod upgrade;

@@ -14,7 +14,7 @@ use leveret::ctl::progress::{self, Progress};
 use leveret::explain::{self, Explained};
 use leveret::password::{self, HashingAlgorithm};
 use leveret::upgrade::{self, UpgradeCommand};
-use leveret::{admin, check, ctl, dev, doctor, healthcheck, logging, server};
+use leveret::{admin, check, ctl, dev, doctor, healthcheck, logging, migrate, server};
 use leveret_bench::BenchArguments;
 use leveret_storage::messages;
 use tracing::warn;
@@ -57,6 +57,7 @@ fn of_broker(command: cli::Command) -> ExitCode {
         cli::Command::Admin(words) => {
             ExitCode::from(admin::run(words.arguments.clone(), environment))
         }
+        cli::Command::Migrate(asked) => ExitCode::from(migrate::run(asked, environment)),
         _ => exit_code(act(command)),
     }
 }

@@ -45,4 +45,5 @@ mod directory;
 mod newer;
 mod vhost_deleted;
 mod backup;
+mod migrating;
 mod verify;

@@ -27,6 +27,7 @@ mod pausing;
 mod permissions;
 mod policies;
 mod queue_messages;
+mod restocking;
 mod queues;
 mod session;
 mod statistics;
@@ -55,6 +56,7 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("bindings", bindings::ROWS),
     ("messages", messages::ROWS),
     ("queue_messages", queue_messages::ROWS),
+    ("restocking", restocking::ROWS),
     ("delayed", delayed::ROWS),
     ("pausing", pausing::ROWS),
     ("why", why::ROWS),

@@ -114,6 +114,11 @@ impl Session {
         Self { link, frame_max: FRAME_MAX }
     }
 
+    /// Its bytes, for who reads frames itself.
+    pub(crate) const fn link(&mut self) -> &mut Link {
+        &mut self.link
+    }
+
     pub(crate) fn into_link(self) -> Link {
         self.link
     }
@@ -147,7 +152,7 @@ impl Session {
                 let answered = match incoming {
                     Incoming::Method(payload) => {
                         let method = Method::decode(payload)?;
-                        Some(answer(method).ok_or_else(|| complaint(&method)))
+                        Some(answer(method).ok_or_else(|| refusal(&method)))
                     }
                     Incoming::Deliver { .. }
                     | Incoming::Header { .. }
@@ -299,7 +304,7 @@ fn connect(address: &Address) -> io::Result<TcpStream> {
 }
 
 /// The error that a method nobody asked for amounts to: mostly the broker closing something.
-fn complaint(method: &Method<'_>) -> SessionError {
+pub(crate) fn refusal(method: &Method<'_>) -> SessionError {
     let refused = |code, text: &str| SessionError::Refused { code, text: text.to_owned() };
     if let Method::ConnectionClose(close) = method {
         return refused(close.reply_code, close.reply_text);
@@ -314,7 +319,7 @@ fn complaint(method: &Method<'_>) -> SessionError {
 pub(crate) fn unexpected(incoming: Incoming<'_>) -> io::Error {
     let text = match incoming {
         Incoming::Method(payload) => match Method::decode(payload) {
-            Ok(method) => complaint(&method).to_string(),
+            Ok(method) => refusal(&method).to_string(),
             Err(error) => SessionError::from(error).to_string(),
         },
         Incoming::Deliver { .. } | Incoming::Header { .. } | Incoming::Body(_) => {

@@ -39,6 +39,13 @@ impl Failed {
         Self::Refused(reason.into(), UNAVAILABLE)
     }
 
+    /// What is to be told.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Usage(text, _) | Self::Refused(text, _) | Self::Plain(text, _) => text,
+        }
+    }
+
     /// The exit code.
     pub(crate) fn code(&self) -> u8 {
         match self {

@@ -44,9 +44,13 @@ impl Whom {
         &self,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Client, Failed> {
+        Client::new(self.place(environment)?, self.patience())
+    }
+
+    /// How long an answer may take.
+    pub(crate) fn patience(&self) -> Duration {
         let given = self.timeout.filter(|seconds| *seconds > 0);
-        let patience = given.map_or(PATIENCE, Duration::from_secs);
-        Client::new(self.place(environment)?, patience)
+        given.map_or(PATIENCE, Duration::from_secs)
     }
 
     /// Where it is.

@@ -213,7 +213,7 @@ async fn message(
 }
 
 /// A message as a client would have published it; `None` if its envelope is too long.
-fn laid_out(
+pub(super) fn laid_out(
     (exchange, routing_key): (&str, &str),
     properties: &BasicProperties<'_>,
     body: Bytes,

@@ -62,6 +62,7 @@ mod queues;
 mod ranges;
 mod reasons;
 mod replicas;
+mod restocking;
 mod route_plans;
 mod schemas;
 mod session;

@@ -93,6 +93,7 @@ fn of(operation: &Operation) -> Value {
             "application/json": {"schema": {"type": "object"}},
             "multipart/form-data": {"schema": {"type": "object"}},
         }),
+        Given::Messages => json!({"application/octet-stream": {}}),
         Given::Form => json!({
             "application/x-www-form-urlencoded": {"schema": schemas::reference("login")},
         }),

@@ -12,7 +12,7 @@ use super::{
     Management, answer, backups, bindings, broker_itself, channels, connections, consumers,
     definitions, delayed, exchanges, health, limits, login, messages, nodes, openapi, operation,
     overview, page, parameters, pausing, permissions, policies, queue_arguments, queue_messages,
-    queues, replicas, route_plans, session, streams, users, vhosts, why,
+    queues, replicas, restocking, route_plans, session, streams, users, vhosts, why,
 };
 
 pub(super) type Methods = MethodRouter<Arc<Management>>;
@@ -173,6 +173,7 @@ fn of_vhosts() -> Routes {
             post(vhosts::protect).delete(vhosts::unprotect),
         )
         .route("/vhosts/{vhost}/start/{node}", post(vhosts::start))
+        .route("/vhosts/{vhost}/messages", post(restocking::restock))
         .route("/vhost-limits", reads(limits::of_vhosts))
         .route("/vhost-limits/{vhost}", reads(limits::of_vhost))
         .route("/vhost-limits/{vhost}/{name}", put(limits::limit_vhost).delete(limits::free_vhost))

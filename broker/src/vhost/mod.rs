@@ -28,6 +28,7 @@ mod pausing;
 mod policies;
 mod records;
 mod removal;
+pub(crate) mod restocking;
 mod dissolving;
 #[cfg(test)]
 mod dissolving_test;

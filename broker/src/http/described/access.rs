@@ -185,6 +185,14 @@ pub(super) const ROWS: &[Operation] = &[
         "Deletes a vhost",
     ),
     row(
+        Post,
+        "/api/vhosts/{vhost}/messages",
+        Who::Administrator,
+        Given::Messages,
+        Told::One,
+        "Puts messages into queues as they were on another broker, in one step",
+    ),
+    row(
         Get,
         "/api/vhosts/{vhost}/permissions",
         Who::Administrator,

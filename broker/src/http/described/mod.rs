@@ -42,6 +42,8 @@ pub(super) enum Given {
     Definitions,
     /// A form.
     Form,
+    /// A row of messages, see `restocking`.
+    Messages,
 }
 
 /// What is told where nothing is wrong.
