@@ -80,11 +80,10 @@ export const SCENES = [
         const {html, render, svg} = await import(`${top}parts/html.js`);
         const box = document.createElement('div');
         const heard = [];
-        const view = (
-          n,
-          isOn,
-        ) => html`<a href=${isOn ? '/x' : null} class="a ${n} b" hidden=${!isOn} css=${{width: `${n}px`}}
-        @click=${() => heard.push(n)}>${isOn ? html`<b>on</b>` : 'off'}</a><svg>${svg`<path d="M0 0"/>`}</svg>`;
+        const view = (n, isOn) => html`
+          <i title=${isOn ? 'x' : null} class="a ${n} b" hidden=${!isOn} css=${{width: `${n}px`}}
+            @click=${() => heard.push(n)}>${isOn ? html`<b>on</b>` : 'off'}</i>
+          <svg>${svg`<path d="M0 0"/>`}</svg>`;
         const states = [];
         for (const [n, isOn] of [
           [1, true],
@@ -92,16 +91,16 @@ export const SCENES = [
           [3, true],
         ]) {
           render(view(n, isOn), box);
-          const a = box.querySelector('a');
+          const a = box.querySelector('i');
           a.click();
-          states.push([a.getAttribute('href'), a.className, a.hidden, a.style.width, a.textContent]);
+          states.push([a.getAttribute('title'), a.className, a.hidden, a.style.width, a.textContent]);
         }
         return {states, heard, space: box.querySelector('path').namespaceURI};
       });
       assert.deepEqual(seen.states, [
-        ['/x', 'a 1 b', false, '1px', 'on'],
+        ['x', 'a 1 b', false, '1px', 'on'],
         [null, 'a 2 b', true, '2px', 'off'],
-        ['/x', 'a 3 b', false, '3px', 'on'],
+        ['x', 'a 3 b', false, '3px', 'on'],
       ]);
       assert.deepEqual(seen.heard, [1, 2, 3]);
       assert.equal(seen.space, 'http://www.w3.org/2000/svg');
