@@ -305,6 +305,8 @@ export class Shell {
 
 /** @param {Node | null} target Menus with this in them stay open. */
 function closeMenus(target) {
+  // What was clicked in a menu may be gone by now.
+  if (target !== null && !target.isConnected) return;
   for (const menu of document.querySelectorAll('details.menu[open]')) {
     if (target === null || !menu.contains(target)) menu.removeAttribute('open');
   }

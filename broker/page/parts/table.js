@@ -116,7 +116,8 @@ export class DataTable extends HTMLElement {
     const by = {ArrowDown: 1, ArrowUp: -1, PageDown: 20, PageUp: -20}[event.key];
     const row = event.target instanceof Element ? event.target.closest('tr[data-row]') : null;
     if (by === undefined || !(row instanceof HTMLElement) || this.scroller === null) return;
-    if (event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement) return;
+    const isTyped = event.target instanceof HTMLInputElement && event.target.type !== 'checkbox';
+    if (isTyped || event.target instanceof HTMLSelectElement) return;
     event.preventDefault();
     const last = (this.own?.total ?? this.own?.rows.length ?? 0) - 1;
     const wanted = Math.max(0, Math.min(last, Number(row.dataset.row) + by));
@@ -128,7 +129,9 @@ export class DataTable extends HTMLElement {
     if (below > scroller.scrollTop) scroller.scrollTop = below;
     this.draw();
     const next = this.querySelector(`tr[data-row="${wanted}"]`);
-    const focus = next?.querySelector('a, button, input');
+    // The same kind of thing in the other row: a box to pick leads to the next box.
+    const kind = event.target instanceof HTMLInputElement ? 'input' : 'a, button';
+    const focus = next?.querySelector(kind) ?? next?.querySelector('a, button, input');
     if (focus instanceof HTMLElement) focus.focus({preventScroll: true});
   }
 }

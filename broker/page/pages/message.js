@@ -1,0 +1,130 @@
+/**
+ * One message: where it came from, what it carries, and its body.
+ *
+ * @module
+ */
+
+import {each, html, render} from '../parts/html.js';
+import {bytes, count} from '../parts/number.js';
+import {choice, empty, facts, name, when} from '../app/ui.js';
+import {inLine, writeValue} from './arguments.js';
+import {exchangeLink, queueLink} from './bindings.js';
+import {best, COPIES, hex, json, octets, text} from './message-views.js';
+
+/** @typedef {import('../app/types.js').Context} Context */
+
+/**
+ * @param {Context} ctx
+ * @param {any} one
+ */
+export function messageView(ctx, one) {
+  if (!one.is_readable) return html`<div class="browser-one">${empty('This message cannot be read', 'What is stored of it is damaged. The log of the broker says more.')}</div>`;
+  const properties = Array.isArray(one.properties) ? {} : one.properties;
+  return html`<section class="browser-one" aria-label=${`Message ${one.sequence}`}>
+    <div class="section-head"><h2>Message ${one.sequence}</h2>
+      <div class="actions">${each(COPIES, ([id]) => id, ([, title, write]) => html`<button type="button" class="button"
+        @click=${() => showCopy(ctx, title, write({...one, properties, vhost: ctx.params.vhost}))}>Copy as ${title}</button>`)}</div></div>
+    ${facts([
+      ['Exchange', exchangeLink(ctx.params.vhost, one.exchange)],
+      ['Routing key', html`<code>${name(one.routing_key)}</code>`],
+      ['Came', when(one.arrived_at, ctx.now)],
+      ['Lapses', typeof one.expires_at === 'number' ? when(one.expires_at, ctx.now) : null],
+      ['Due', typeof one.due_at === 'number' ? when(one.due_at, ctx.now) : null],
+      ['With', one.consumer_tag ? html`the consumer ${name(one.consumer_tag)}` : null],
+      ['Failed', one.failed_attempts > 0 ? `${count(one.failed_attempts)} times` : null],
+      ['Priority', one.priority > 0 ? count(one.priority) : null],
+      ...Object.entries(properties).filter(([key]) => key !== 'headers').map(([key, value]) => /** @type {[string, unknown]} */ ([spoken(key), property(ctx, key, value)])),
+    ])}
+    ${headers(properties.headers)}
+    ${deaths(ctx, properties.headers?.['x-death'])}
+    ${body(ctx, one)}
+  </section>`;
+}
+
+/**
+ * @param {string} key `content_type`
+ * @returns {string} `Content type`
+ */
+function spoken(key) {
+  const words = key.replaceAll('_', ' ');
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/**
+ * @param {Context} ctx
+ * @param {string} key
+ * @param {any} value
+ */
+function property(ctx, key, value) {
+  if (key === 'timestamp') return html`${when(value * 1000, ctx.now)} <span class="quiet">(${value})</span>`;
+  if (key === 'delivery_mode') return value === 2 ? 'persistent' : 'transient';
+  return name(value);
+}
+
+/** @param {Record<string, unknown> | undefined} table */
+function headers(table) {
+  const rows = Object.entries(table ?? {}).filter(([key]) => key !== 'x-death');
+  if (rows.length === 0) return null;
+  return html`<h3>Headers</h3>${facts(rows.map(([key, value]) => [key, html`<code>${name(writeValue(value))}</code>`]))}`;
+}
+
+/**
+ * @param {Context} ctx
+ * @param {any[] | undefined} all
+ */
+function deaths(ctx, all) {
+  if (!Array.isArray(all) || all.length === 0) return null;
+  return html`<h3>How it died</h3><ol class="named">${each(all, (_, n) => n, (one) => html`<li>
+    <span>${one.reason} in ${queueLink(ctx.params.vhost, String(one.queue))}</span>
+    <span title=${inLine(one)}>${one.count > 1 ? `${count(one.count)} times` : 'once'}</span>
+  </li>`)}</ol>`;
+}
+
+/**
+ * @param {Context} ctx
+ * @param {any} one
+ */
+function body(ctx, one) {
+  const meant = best(one);
+  const others = /** @type {[string, string][]} */ ([['json', 'JSON'], ['text', 'text'], ['hex', 'hex']]);
+  const options = [...others.filter(([id]) => id === meant), ...others.filter(([id]) => id !== meant)];
+  const view = ctx.query.get('view') ?? meant;
+  const whole = octets(one);
+  const shown = view === 'hex' ? hex(whole) : view === 'json' ? (json(one) ?? null) : text(one);
+  return html`<div class="section-head is-body"><h3>Body</h3><p>${bytes(one.payload_bytes)}${whole.length < one.payload_bytes ? `, of which the first ${bytes(whole.length)} are shown` : ''}</p>
+      <div class="actions">${choice(ctx, 'view', 'How the body is shown', options)}</div></div>
+    ${one.payload_bytes === 0 ? html`<p class="quiet">It is empty.</p>`
+      : shown === null ? html`<p class="quiet">This is no JSON${whole.length < one.payload_bytes ? ', as far as it is shown' : ''}.</p>`
+      : html`<pre class=${view === 'hex' ? 'body is-hex' : 'body'} tabindex="0" role="group" aria-label="Body">${shown}</pre>`}`;
+}
+
+/**
+ * Shows text that can be copied: where the browser lets a page do so by itself, with a button.
+ *
+ * @param {Context} ctx
+ * @param {string} title
+ * @param {string} code
+ */
+function showCopy(ctx, title, code) {
+  const dialog = document.createElement('dialog');
+  dialog.className = 'is-wide';
+  dialog.setAttribute('aria-labelledby', 'copy-title');
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(code);
+      ctx.say('It is copied.');
+      dialog.close();
+    } catch {
+      const pre = dialog.querySelector('pre');
+      if (pre !== null) getSelection()?.selectAllChildren(pre);
+    }
+  };
+  render(html`<form method="dialog" class="dialog">
+    <h2 id="copy-title">To publish it again with ${title}</h2>
+    <pre class="body" tabindex="0" role="group" aria-label="Code">${code}</pre>
+    <div class="actions"><button class="button">Close</button><button type="button" class="button is-main" @click=${copy}>Copy</button></div>
+  </form>`, dialog);
+  dialog.addEventListener('close', () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+}

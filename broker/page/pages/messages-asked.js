@@ -1,0 +1,52 @@
+/**
+ * Which messages of a queue are looked at, and when: once, until something else is wanted.
+ *
+ * @module
+ */
+
+import {api} from '../app/place.js';
+import {filterQuery} from './message-views.js';
+
+/** @typedef {import('../app/types.js').Context} Context */
+
+/** Messages on a page. */
+export const COUNT = 50;
+/** Bytes of a body that are shown. */
+const SHOWN = 16_384;
+
+/** @type {[string, string][]} */
+export const STATES = [['ready', 'Ready'], ['unacked', 'Unacknowledged'], ['delayed', 'Delayed']];
+
+/**
+ * @param {Context} ctx
+ * @returns {string}
+ */
+export function stateOf(ctx) {
+  return ctx.query.get('state') ?? STATES[0][0];
+}
+
+/**
+ * @param {Context} ctx
+ * @returns {string | undefined} What is asked, if it was not asked before.
+ */
+export function askMessages(ctx) {
+  const path = api('queues/:vhost/:name/messages', ctx.params, {
+    ...filterQuery(ctx.query), state: stateOf(ctx), count: COUNT, truncate: SHOWN, cursor: ctx.query.get('after'),
+  });
+  const {state} = ctx;
+  const isKnown = state.asked === path && (ctx.data.messages !== undefined && ctx.data.messages !== state.before);
+  if (isKnown) return undefined;
+  if (state.asked !== path) state.before = ctx.data.messages;
+  state.asked = path;
+  return path;
+}
+
+/**
+ * Looks again.
+ *
+ * @param {Context} ctx
+ */
+export function again(ctx) {
+  ctx.state.asked = null;
+  ctx.refresh();
+}

@@ -1,0 +1,104 @@
+/**
+ * One queue: what is stuck and why, how it went, who consumes, its messages, its bindings and its arguments.
+ *
+ * @module
+ */
+
+import '../parts/chart.js';
+
+import {html} from '../parts/html.js';
+import {History} from '../app/history.js';
+import {api, href} from '../app/place.js';
+import {answered, badge, name, tabs} from '../app/ui.js';
+import {argumentsView} from './queue-arguments.js';
+import {pause, purge, remove, resume} from './queue-actions.js';
+import {kind, state} from './queue-columns.js';
+import {now, RANGE} from './queue-now.js';
+import {bindingsOf} from './bindings.js';
+import {messagesView} from './messages.js';
+import {askMessages} from './messages-asked.js';
+
+/** @typedef {import('../app/types.js').Context} Context */
+
+/** @type {[string, string][]} */
+const PARTS = [['now', 'Now'], ['messages', 'Messages'], ['bindings', 'Bindings'], ['arguments', 'Arguments']];
+
+/** @param {Context} ctx */
+const part = (ctx) => ctx.query.get('part') ?? PARTS[0][0];
+
+/** @type {import('../app/types.js').Page} */
+const page = {
+  title: (ctx) => ctx.params.name,
+  hasOwnHead: true,
+
+  ask: (ctx) => {
+    const at = part(ctx);
+    const samples = at === 'now' ? historyOf(ctx).query(['lengths', 'msg_rates'], ctx.now) : {};
+    return {
+      queue: api('queues/:vhost/:name', ctx.params, samples),
+      why: at === 'now' ? api('queues/:vhost/:name/why', ctx.params) : null,
+      messages: at === 'messages' ? askMessages(ctx) : null,
+      bindings: at === 'bindings' ? api('queues/:vhost/:name/bindings', ctx.params) : null,
+      arguments: at === 'arguments' ? api('queues/:vhost/:name/arguments', ctx.params) : null,
+    };
+  },
+
+  view: (ctx) => html`
+    ${head(ctx)}
+    ${tabs(ctx, PARTS)}
+    ${body(ctx)}`,
+};
+
+export default page;
+
+/**
+ * @param {Context} ctx
+ * @returns {History}
+ */
+function historyOf(ctx) {
+  const range = ctx.query.get('range') ?? RANGE;
+  if (ctx.state.history?.range !== range) ctx.state.history = new History(range);
+  return ctx.state.history;
+}
+
+/** @param {Context} ctx */
+function body(ctx) {
+  if (ctx.errors.queue?.kind === 'gone') return answered(ctx, 'queue', () => null);
+  switch (part(ctx)) {
+    case 'messages':
+      return messagesView(ctx);
+    case 'bindings':
+      return answered(ctx, 'bindings', (bindings) => bindingsOf(ctx, bindings, {kind: 'queue', vhost: ctx.params.vhost, name: ctx.params.name}));
+    case 'arguments':
+      return answered(ctx, 'arguments', (counts) => argumentsView(ctx, counts));
+    default:
+      return now(ctx, historyOf(ctx));
+  }
+}
+
+/** @param {Context} ctx */
+function head(ctx) {
+  const {queue} = ctx.data;
+  const back = href('/queues', {}, ctx.params.vhost === '/' ? {} : {vhost: ctx.params.vhost});
+  return html`<header class="page-head">
+    <h1><a class="above" href=${back}>Queues</a> ${name(ctx.params.name)}</h1>
+    <span class="row">${queue === undefined ? null : html`${state(queue, ctx.now)} ${kind(queue)}`}
+      ${ctx.params.vhost === '/' ? null : badge(html`vhost ${name(ctx.params.vhost)}`)}</span>
+    ${queue === undefined || !ctx.session.may('management') ? null : actions(ctx, queue)}
+  </header>`;
+}
+
+/**
+ * @param {Context} ctx
+ * @param {any} queue
+ */
+function actions(ctx, queue) {
+  const isPaused = typeof queue.paused?.consumers === 'string' || typeof queue.paused?.publishers === 'string';
+  return html`<div class="actions">
+    ${isPaused
+      ? html`<button type="button" class="button is-main" @click=${() => resume(ctx, [queue])}>Resume</button>`
+      : html`<button type="button" class="button" @click=${() => pause(ctx, [queue])}>Pause…</button>`}
+    <button type="button" class="button is-bad" @click=${() => purge(ctx, [queue])}>Purge…</button>
+    <button type="button" class="button is-bad" @click=${() => remove(ctx, [queue], '/queues')}>Delete…</button>
+  </div>`;
+}

@@ -1,0 +1,195 @@
+/**
+ * All queues: filtered, sorted and cut into pages by the broker, with the columns somebody wants, and picked
+ * for what is done to many.
+ *
+ * @module
+ */
+
+import {each, html} from '../parts/html.js';
+import {count} from '../parts/number.js';
+import {listOf} from '../app/list.js';
+import {api} from '../app/place.js';
+import {choice, empty, filter} from '../app/ui.js';
+import {views} from '../app/views.js';
+import {counted, declare, pause, purge, remove, resume} from './queue-actions.js';
+import {asked, chooser, chosen, columns} from './queue-columns.js';
+
+/** @typedef {import('../app/types.js').Context} Context */
+/** @typedef {import('./queue-actions.js').Row} Row */
+
+/** What is asked at a time when all are picked that the filter means. */
+const MANY = 500;
+/** No more are picked at once. */
+const PICKED_MAX = 10_000;
+
+/** @param {Context} ctx */
+const list = (ctx) => {
+  const vhost = ctx.query.get('vhost');
+  return listOf(ctx, {
+    path: vhost === null ? 'queues' : api('queues/:vhost', {vhost}),
+    columns: asked(chosen(ctx.query)),
+    sort: 'name',
+    query: {use_regex: isPattern(ctx) ? true : null},
+  });
+};
+
+/** @type {import('../app/types.js').Page} */
+const page = {
+  title: () => 'Queues',
+  hasOwnHead: true,
+  ask: (ctx) => ({...list(ctx).questions(), vhosts: api('vhosts', {}, {columns: 'name'})}),
+  view: (ctx) => {
+    const table = list(ctx);
+    refreshPicked(ctx, table.rows);
+    const shown = table.view({
+      label: 'Queues',
+      key: keyOf,
+      columns: ctx.session.isReadOnly ? columns(ctx) : [picker(ctx), ...columns(ctx)],
+      tone: (row) => (picked(ctx).has(keyOf(row)) ? 'is-picked' : ''),
+      empty: nothing(ctx),
+    });
+    const names = vhosts(ctx);
+    return html`
+      <header class="page-head"><h1>Queues</h1><span class="quiet">${table.counted('queue')}</span>
+        ${ctx.session.may('management') ? html`<div class="actions"><button type="button" class="button is-main" @click=${() => declare(ctx, names)}>Declare…</button></div>` : null}
+      </header>
+      <div class="toolbar">
+        ${filter(ctx, 'Filter by name')}
+        ${choice(ctx, 'regex', 'How the filter is read', [['', 'text'], ['1', 'regex']])}
+        ${names.length > 1 ? ofVhost(ctx, names) : null}
+        <span class="toolbar-end">${views(ctx, 'queues')}${chooser(ctx)}</span>
+        ${wrongPattern(ctx)}
+      </div>
+      ${shown}
+      ${picked(ctx).size > 0 && !ctx.session.isReadOnly ? bulk(ctx, table.total) : null}`;
+  },
+};
+
+export default page;
+
+/**
+ * @param {{vhost: string, name: string}} row
+ * @returns {string}
+ */
+function keyOf({vhost, name}) {
+  return `${vhost}\n${name}`;
+}
+
+/**
+ * @param {Context} ctx
+ * @returns {Map<string, Row>}
+ */
+function picked(ctx) {
+  ctx.state.picked ??= new Map();
+  return ctx.state.picked;
+}
+
+/**
+ * What is picked has the counts that were told last.
+ *
+ * @param {Context} ctx
+ * @param {(Row | undefined)[]} rows
+ */
+function refreshPicked(ctx, rows) {
+  const all = picked(ctx);
+  if (all.size === 0) return;
+  for (const row of rows) if (row !== undefined && all.has(keyOf(row))) all.set(keyOf(row), row);
+}
+
+/** @param {Context} ctx */
+function isPattern(ctx) {
+  return ctx.query.get('regex') === '1';
+}
+
+/** @param {Context} ctx */
+function wrongPattern(ctx) {
+  const text = ctx.query.get('name') ?? '';
+  if (!isPattern(ctx)) return null;
+  try {
+    return new RegExp(text) && null;
+  } catch {
+    return html`<p class="toolbar-wrong" role="status">This is no regular expression yet, so it matches nothing.</p>`;
+  }
+}
+
+/**
+ * @param {Context} ctx
+ * @returns {string[]}
+ */
+function vhosts(ctx) {
+  return (ctx.data.vhosts ?? []).map((/** @type {any} */ one) => one.name);
+}
+
+/**
+ * @param {Context} ctx
+ * @param {string[]} names
+ */
+function ofVhost(ctx, names) {
+  const now = ctx.query.get('vhost') ?? '';
+  return html`<select class="filter is-short" aria-label="Vhost" @change=${(/** @type {Event} */ event) =>
+    ctx.setQuery({vhost: /** @type {HTMLSelectElement} */ (event.currentTarget).value})}>
+    <option value="" selected=${now === ''}>All vhosts</option>
+    ${each(names, (one) => one, (one) => html`<option value=${one} selected=${one === now}>${one}</option>`)}
+  </select>`;
+}
+
+/**
+ * @param {Context} ctx
+ * @returns {import('../app/list.js').Column<any>}
+ */
+function picker(ctx) {
+  return {id: 'pick', title: '', width: '2.5rem', view: (row) => html`<input type="checkbox" class="pick" aria-label=${`Pick ${row.name}`}
+    .checked=${picked(ctx).has(keyOf(row))} @change=${() => {
+      const all = picked(ctx);
+      if (!all.delete(keyOf(row))) all.set(keyOf(row), row);
+      ctx.draw();
+    }}>`};
+}
+
+/** @param {Context} ctx */
+function nothing(ctx) {
+  if (ctx.query.get('name') || ctx.query.get('vhost')) return 'No queue fits. Take the filter away to see all.';
+  return empty('No queues yet', 'Clients declare them when they start, or you do.');
+}
+
+/**
+ * What can be done to those that are picked.
+ *
+ * @param {Context} ctx
+ * @param {number} total
+ */
+function bulk(ctx, total) {
+  const rows = [...picked(ctx).values()];
+  const clear = () => {
+    picked(ctx).clear();
+    ctx.draw();
+  };
+  const then = async (/** @type {Promise<boolean>} */ done) => {
+    if (await done) clear();
+  };
+  const ready = rows.reduce((sum, row) => sum + (row.messages_ready ?? 0), 0);
+  const isPaused = rows.some(({paused}) => typeof paused?.consumers === 'string' || typeof paused?.publishers === 'string');
+  return html`<div class="bulk" role="region" aria-label="Picked queues">
+    <span><strong>${counted(rows.length, 'queue')}</strong> picked, ${counted(ready, 'ready message')}</span>
+    ${rows.length < Math.min(total, PICKED_MAX) ? html`<button type="button" class="link" @click=${() => pickAll(ctx)}>Pick all ${count(Math.min(total, PICKED_MAX))}</button>` : null}
+    <div class="actions">
+      <button type="button" class="button" @click=${() => then(pause(ctx, rows))}>Pause…</button>
+      ${isPaused ? html`<button type="button" class="button" @click=${() => then(resume(ctx, rows))}>Resume…</button>` : null}
+      <button type="button" class="button is-bad" @click=${() => then(purge(ctx, rows))}>Purge…</button>
+      <button type="button" class="button is-bad" @click=${() => then(remove(ctx, rows))}>Delete…</button>
+      <button type="button" class="button is-quiet" @click=${clear}>Clear</button>
+    </div>
+  </div>`;
+}
+
+/** @param {Context} ctx */
+async function pickAll(ctx) {
+  const table = list(ctx);
+  const all = picked(ctx);
+  for (let at = 0; at < Math.min(table.total, PICKED_MAX); at += MANY) {
+    const answer = await ctx.fetch(`${table.asked}&page=${at / MANY + 1}&page_size=${MANY}`).catch(() => null);
+    if (answer === null) break;
+    for (const row of answer.items) all.set(keyOf(row), row);
+  }
+  ctx.draw();
+}

@@ -1,0 +1,125 @@
+// Exchanges: the list, one of them, where a message would go, and the graph of it all.
+
+import assert from 'node:assert/strict';
+
+import {PHONE} from './harness.mjs';
+import {USERS} from './prepare.mjs';
+
+const button = (page, name) => page.getByRole('button', {name, exact: true});
+async function network(api, vhost) {
+  await api.put(`vhosts/${vhost}`);
+  await api.put(`permissions/${vhost}/guest`, {configure: '.*', write: '.*', read: '.*'});
+  const exchange = (name, type, args = {}) => api.put(`exchanges/${vhost}/${encodeURIComponent(name)}`, {type, durable: true, arguments: args});
+  const queue = (name, args = {}) => api.put(`queues/${vhost}/${encodeURIComponent(name)}`, {durable: true, arguments: args});
+  const bind = (from, to, kind, key) => api.post(`bindings/${vhost}/e/${encodeURIComponent(from)}/${kind}/${encodeURIComponent(to)}`, {routing_key: key});
+  await exchange('orders', 'topic', {'alternate-exchange': 'rest'});
+  await exchange('audit', 'fanout');
+  await exchange('rest', 'fanout');
+  await exchange('dead', 'direct');
+  await queue('sales.eu', {'x-dead-letter-exchange': 'dead'});
+  await queue('orders <b>us</b> 🐇');
+  await queue('audit.log');
+  await queue('lost');
+  await queue('dead.letters');
+  await bind('orders', 'sales.eu', 'q', 'order.eu.*');
+  await bind('orders', 'orders <b>us</b> 🐇', 'q', 'order.us.#');
+  await bind('orders', 'audit', 'e', 'order.#');
+  await bind('audit', 'audit.log', 'q', '');
+  await bind('rest', 'lost', 'q', '');
+  await bind('dead', 'dead.letters', 'q', 'order.eu.created');
+}
+
+export const SCENES = [
+  ['exchanges are drawn, and names in them are names', async (browser) => {
+    await network(browser.api, 'page-graph');
+    const window = await browser.open();
+    const {page} = window;
+    await window.goto('/exchanges?part=graph&vhost=page-graph');
+    await page.getByRole('link', {name: 'queue orders <b>us</b> 🐇'}).waitFor();
+    assert.equal(await page.locator('.graph-node').count(), 9);
+    assert.equal(await page.locator('.graph-edge.is-dead').count(), 1);
+    assert.equal(await page.locator('.graph-edge.is-alternate').count(), 1);
+    await window.check('exchanges-graph');
+    await page.getByRole('searchbox').fill('lost');
+    await page.waitForFunction(() => document.querySelectorAll('.graph-node').length === 3);
+    await page.getByText('The same in words').click();
+    await page.getByText('passes on what finds no way to').waitFor();
+    await page.getByRole('link', {name: 'exchange rest'}).focus();
+    await page.locator('.graph-edge.is-near').first().waitFor({state: 'attached'});
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', {level: 1, name: 'rest'}).waitFor();
+    await window.check('exchange-of-graph', {axe: false});
+    await window.close();
+    await browser.api.delete('vhosts/page-graph');
+  }],
+
+  ['exchanges show the way of a message', async (browser) => {
+    await network(browser.api, 'page-way');
+    const window = await browser.open();
+    const {page} = window;
+    await window.goto('/exchanges/page-way/orders?part=route');
+    await page.getByLabel('Routing key').fill('order.eu.created');
+    await page.keyboard.press('Enter');
+    await page.getByText('2 queues').waitFor();
+    assert.equal(await page.locator('.graph-edge.is-lit').count(), 3);
+    assert.equal(await page.locator('.graph-edge:not(.is-lit)').count(), 1);
+    await window.check('exchange-way');
+    await page.reload();
+    await page.getByText('2 queues').waitFor();
+    await page.getByLabel('Routing key').fill('something');
+    await button(page, 'Show the way').click();
+    await page.getByText('1 queue', {exact: true}).waitFor();
+    await page.locator('.graph-edge.is-alternate.is-lit').waitFor();
+    await window.follow('/exchanges/page-way/dead?part=route');
+    await button(page, 'Show the way').click();
+    await page.getByText('Nowhere').waitFor();
+    await window.check('exchange-nowhere');
+    await window.close();
+    await browser.api.delete('vhosts/page-way');
+  }],
+
+  ['exchanges are declared, bound, published to, and deleted', async (browser) => {
+    const name = 'page <exchange> 🐇';
+    const window = await browser.open();
+    const {page} = window;
+    await window.goto('/exchanges');
+    await button(page, 'Declare…').click();
+    await page.getByLabel('Name', {exact: true}).fill(name);
+    await page.getByLabel('Type').selectOption('topic');
+    await window.check('exchanges-declare');
+    await button(page, 'Declare').click();
+    await page.getByText(`${name} is declared.`).waitFor();
+    await window.follow(`/exchanges/%2F/${encodeURIComponent(name)}`);
+    await button(page, 'Bind…').first().click();
+    await page.getByLabel('Its name').fill('orders.eu');
+    await page.getByLabel('Routing key').fill('<i>.*');
+    await button(page, 'Bind').click();
+    await page.getByText('orders.eu is bound.').waitFor();
+    await page.getByRole('link', {name: 'orders.eu'}).waitFor();
+    await button(page, 'Publish…').click();
+    await page.getByLabel('Routing key').fill('<i>.x');
+    await page.getByLabel('Body', {exact: true}).fill('through');
+    await button(page, 'Publish').click();
+    await page.getByText('It is published, and in a queue.').waitFor();
+    await window.check('exchange');
+    await button(page, 'Delete…').click();
+    await page.getByText('1 bindings from it').waitFor();
+    await page.locator('#dialog-typed').fill(name);
+    await button(page, 'Delete').click();
+    await page.waitForURL('**/ui/exchanges');
+    await window.check('exchange-deleted', {axe: false});
+    await window.close();
+  }],
+
+  ['exchanges have no buttons that would be refused', async (browser) => {
+    const window = await browser.open({user: USERS.management, size: PHONE});
+    const {page} = window;
+    await window.goto('/exchanges/%2F/amq.topic');
+    assert.equal(await button(page, 'Delete…').count(), 0);
+    await window.follow('/exchanges/%2F/amq.default');
+    await page.getByText('Every queue is bound to it by its own name').waitFor();
+    assert.equal(await button(page, 'Bind…').count(), 0);
+    await window.check('exchange-default');
+    await window.close();
+  }],
+];

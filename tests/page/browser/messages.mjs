@@ -1,0 +1,162 @@
+// Messages of a queue: looked at, and what is done to those that a filter means.
+
+import assert from 'node:assert/strict';
+
+import {PHONE} from './harness.mjs';
+
+const button = (page, name) => page.getByRole('button', {name, exact: true});
+const queue = (name) => `/queues/%2F/${encodeURIComponent(name)}?part=messages`;
+
+async function fill(api, name, messages) {
+  await api.put(`queues/%2F/${encodeURIComponent(name)}`, {durable: true});
+  for (const {properties = {}, payload, encoding = 'string'} of messages) {
+    await api.post('exchanges/%2F/amq.default/publish', {
+      properties, routing_key: name, payload, payload_encoding: encoding,
+    });
+  }
+}
+
+const gone = (api, ...names) => Promise.all(names.map((name) => api.delete(`queues/%2F/${encodeURIComponent(name)}`)));
+
+export const SCENES = [
+  ['messages are looked at and stay', async (browser) => {
+    const name = 'page-looked at <b>';
+    await fill(browser.api, name, [
+      {payload: '{"<b>markup</b>": [1, 2]}', properties: {content_type: 'application/json', headers: {'<i>h</i>': 'שלום'}}},
+      {payload: '<script>alert(1)</script> 🐇'},
+      {payload: Buffer.from([0, 1, 255, 60]).toString('base64'), encoding: 'base64'},
+      {payload: 'x'.repeat(40_000)},
+    ]);
+    const window = await browser.open();
+    const {page} = window;
+    await window.goto(queue(name));
+    await page.locator('pre', {hasText: '"<b>markup</b>": ['}).waitFor();
+    await page.getByText('<i>h</i>').waitFor();
+    await window.check('messages');
+    await page.getByRole('button', {name: 'Message 1', exact: true}).click();
+    await page.locator('pre', {hasText: '<script>alert(1)</script>'}).waitFor();
+    await page.getByRole('button', {name: 'Message 2', exact: true}).click();
+    await page.locator('pre.is-hex', {hasText: '00 01 ff 3c'}).waitFor();
+    await page.getByRole('button', {name: 'Message 3', exact: true}).click();
+    await page.getByText('of which the first 16.0 KiB are shown').waitFor();
+    await page.getByRole('button', {name: 'Message 0', exact: true}).click();
+    await button(page, 'Copy as pika').click();
+    await page.locator('dialog pre', {hasText: 'basic_publish'}).waitFor();
+    await window.check('messages-code');
+    await button(page, 'Close').click();
+    const {messages_ready: ready} = await browser.api.get(`queues/%2F/${encodeURIComponent(name)}`);
+    assert.equal(ready, 4);
+    await window.close();
+    await gone(browser.api, name);
+  }],
+
+  ['messages are filtered in the address, and deleted by it with counts', async (browser) => {
+    const name = 'page-filtered';
+    const tenants = ['north', 'south', 'north', 'north'];
+    await fill(browser.api, name, tenants.map((tenant, n) => ({payload: `body ${n}`, properties: {headers: {tenant}}})));
+    const window = await browser.open();
+    const {page} = window;
+    await window.goto(queue(name));
+    await page.getByLabel('Header, name=value').fill('tenant=north');
+    await page.getByText('3 here').waitFor();
+    assert.match(page.url(), /header=tenant%3Dnorth/);
+    await page.getByLabel('Text in the body').fill('body 9');
+    await page.getByText('No message fits').waitFor();
+    await window.check('messages-none', {axe: false});
+    await page.getByLabel('Text in the body').fill('');
+    await page.getByText('3 here').waitFor();
+    await page.getByText('Delete…').last().click();
+    await page.locator('dialog', {hasText: 'Meant'}).waitFor();
+    await page.locator('#dialog-typed').fill('3');
+    await window.check('messages-delete');
+    await button(page, 'Delete').click();
+    await page.getByText('3 of 3 messages are deleted.').waitFor();
+    await page.getByText('No message fits').waitFor();
+    await window.close();
+    await gone(browser.api, name);
+  }],
+
+  ['messages are moved and copied after a try', async (browser) => {
+    await fill(browser.api, 'page-from', [{payload: '1'}, {payload: '2'}, {payload: '3'}]);
+    await fill(browser.api, 'page-to', []);
+    const window = await browser.open();
+    const {page} = window;
+    await window.goto(queue('page-from'));
+    await button(page, 'Move…').click();
+    await page.getByLabel('Its name').fill('page-nowhere');
+    await button(page, 'Try without doing it').click();
+    await page.locator('dialog [role="alert"]').waitFor();
+    assert.ok(window.forgiven().every((one) => one.includes('404')));
+    await page.getByLabel('Its name').fill('page-to');
+    await page.getByLabel('At most').fill('2');
+    await window.check('messages-move');
+    await button(page, 'Try without doing it').click();
+    await button(page.locator('dialog'), 'Move').click();
+    await page.getByText('2 of 2 messages are moved.').waitFor();
+    await page.getByText('1 here').waitFor();
+    await button(page, 'Copy…').click();
+    await page.getByLabel('Its name').fill('page-to');
+    await button(page, 'Try without doing it').click();
+    await button(page.locator('dialog'), 'Copy').click();
+    await page.getByText('1 of 1 messages is copied.').waitFor();
+    const {messages_ready: ready} = await browser.api.get('queues/%2F/page-to');
+    assert.equal(ready, 3);
+    await window.check('messages-copied', {axe: false});
+    await window.close();
+    await gone(browser.api, 'page-from', 'page-to');
+  }],
+
+  ['messages that died go back where they were', async (browser) => {
+    const dying = {'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'page-dead', 'x-max-length': 1};
+    await fill(browser.api, 'page-dead', []);
+    await browser.api.put('queues/%2F/page-dying', {durable: true, arguments: dying});
+    await fill(browser.api, 'page-dead', []);
+    for (const payload of ['1', '2', '3']) {
+      await browser.api.post('exchanges/%2F/amq.default/publish', {
+        properties: {}, routing_key: 'page-dying', payload, payload_encoding: 'string',
+      });
+    }
+    await browser.api.post('queues/%2F/page-dying/arguments', {arguments: {'x-max-length': null}});
+    const window = await browser.open({size: PHONE, scheme: 'dark'});
+    const {page} = window;
+    await window.goto(queue('page-dead'));
+    await page.getByText('maxlen in').waitFor();
+    await button(page, 'Redrive…').click();
+    await page.locator('dialog', {hasText: 'Looked at'}).waitFor();
+    await window.check('messages-redrive');
+    await button(page, 'Redrive').click();
+    await page.getByText('2 of 2 messages are redriven.').waitFor();
+    await page.getByText('Nothing is ready').waitFor();
+    await window.close();
+    await gone(browser.api, 'page-dead', 'page-dying');
+  }],
+
+  ['messages are published by hand, and from a template', async (browser) => {
+    const name = 'page-published';
+    await fill(browser.api, name, []);
+    const window = await browser.open();
+    const {page} = window;
+    await window.goto(queue(name));
+    await button(page, 'Publish…').click();
+    await page.getByLabel('Body', {exact: true}).fill('{"n": 1}');
+    await page.getByLabel('Headers').fill('tenant = north');
+    await page.getByLabel('Times').fill('2');
+    await page.getByLabel('Keep as a template').fill('<b>one</b>');
+    await window.check('messages-publish');
+    await button(page, 'Publish').click();
+    await page.getByText('2 of 2 are published, and in queues.').waitFor();
+    await page.getByText('2 here').waitFor();
+    await button(page, 'Publish…').click();
+    await page.getByLabel('From a template').selectOption('<b>one</b>');
+    assert.equal(await page.getByLabel('Headers').inputValue(), 'tenant = north');
+    await page.getByLabel('Routing key').fill('page nobody');
+    await button(page, 'Publish').click();
+    await page.getByText('reached no queue').waitFor();
+    await page.getByLabel('Routing key').fill(name);
+    await button(page, 'Publish').click();
+    await page.getByText('3 here').waitFor();
+    await window.check('messages-published', {axe: false});
+    await window.close();
+    await gone(browser.api, name);
+  }],
+];

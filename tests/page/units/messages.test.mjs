@@ -1,0 +1,61 @@
+// Messages as they are shown, filtered, and copied.
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+
+import {
+  best, COPIES, filterOf, filterQuery, hex, json, octets, reported, text,
+} from '../../../broker/page/pages/message-views.js';
+
+const plain = (payload) => ({payload, payload_encoding: 'string'});
+const binary = {payload: Buffer.from([0, 255, 60, 98, 62]).toString('base64'), payload_encoding: 'base64'};
+
+test('a body is shown by what it is', () => {
+  assert.equal(best(plain('{"a": [1]}')), 'json');
+  assert.equal(json(plain('{"a":1}')), '{\n  "a": 1\n}');
+  for (const other of ['12', '"text"', 'null', '{', '<b>']) assert.equal(best(plain(other)), 'text', other);
+  assert.equal(best(binary), 'hex');
+  assert.equal(json(binary), null);
+  assert.deepEqual([...octets(binary)], [0, 255, 60, 98, 62]);
+  assert.deepEqual([...octets(plain('ø'))], [0xc3, 0xb8]);
+  assert.match(text(binary), /<b>$/);
+});
+
+test('octets stand sixteen in a line, and what is no letter is a dot', () => {
+  const lines = hex(Uint8Array.from({length: 18}, (_, n) => 60 + n)).split('\n');
+  assert.equal(lines[0], '00000000  3c 3d 3e 3f 40 41 42 43  44 45 46 47 48 49 4a 4b  |<=>?@ABCDEFGHIJK|');
+  assert.equal(lines[1].indexOf('|'), lines[0].indexOf('|'));
+  assert.match(hex(octets(binary)), /\|\.\.<b>\|$/);
+});
+
+test('a filter has what is typed, and nothing that is half typed', () => {
+  const of = (query) => filterOf(new URLSearchParams(query));
+  assert.deepEqual(of(''), {});
+  assert.deepEqual(of('key=^a\\.&text=b&header=tenant%3Dno%3Drth'), {
+    routing_key_regex: '^a\\.', text: 'b', headers: {tenant: 'no=rth'},
+  });
+  assert.deepEqual(of('key=(&header=tenant'), {});
+  assert.deepEqual(filterQuery(new URLSearchParams('header=a b%3Dc')), {'header.a b': 'c'});
+});
+
+test('an operation is told with what stayed', () => {
+  const report = {matched: 1204, done: 1200, without_route: 3, refused: 1, unreadable: 0, complete: false};
+  assert.equal(
+    reported(report, 'moved'),
+    '1,200 of 1,204 messages are moved. 3 would have gone nowhere and stay. 1 were refused where they were to go, ' +
+      'and stay. Time was up before all were looked at: do it again for the rest.',
+  );
+});
+
+test('a message is copied as code, whatever is in it', () => {
+  const message = {
+    ...plain('it\'s "quoted"\n'), vhost: '/', exchange: '', routing_key: 'a"b',
+    properties: {delivery_mode: 2, headers: {yes: true, none: null, list: [1]}},
+  };
+  const [pika, amqplib, curl] = COPIES.map(([, , write]) => write(message));
+  assert.match(pika, /headers=\{"yes": True, "none": None, "list": \[1\]\}/);
+  assert.ok(pika.includes('body="it\'s \\"quoted\\"\\n".encode()'));
+  assert.ok(amqplib.includes('"deliveryMode":2') && amqplib.includes('amqp://localhost/%2F'));
+  assert.ok(curl.includes("it'\\''s") && curl.includes('/exchanges/%2F/amq.default/publish'));
+  const [other, script] = COPIES.map(([, , write]) => write({...message, ...binary}));
+  assert.ok(other.includes('base64.b64decode("') && script.includes(", 'base64')"));
+});
