@@ -6,7 +6,7 @@
 
 import {each, html} from '../parts/html.js';
 import {bytes, count, rate, UNKNOWN} from '../parts/number.js';
-import {duration, exact} from '../parts/time.js';
+import {ago, exact} from '../parts/time.js';
 import {href} from '../app/place.js';
 import {badge, name} from '../app/ui.js';
 import {standing} from './queue-findings.js';
@@ -63,7 +63,7 @@ function age(id, title, about, more = {}) {
  */
 function since(at, now) {
   if (typeof at !== 'number') return UNKNOWN;
-  return html`<time title=${exact(at)}>${duration(Math.max(0, now - at))}</time>`;
+  return html`<time title=${exact(at)}>${ago(Math.min(at, now), now).replace(/ ago$/, '')}</time>`;
 }
 
 /** @type {Choosable[]} */
