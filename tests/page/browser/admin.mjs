@@ -24,6 +24,8 @@ export const SCENES = [
       await page.getByRole('link', {name: user}).click();
       await page.getByText('It may enter no vhost').waitFor();
       await button(page, 'Grant…').click();
+      // Others make vhosts meanwhile.
+      await page.getByLabel('Vhost').selectOption('/');
       await page.getByLabel('Configure').fill('');
       await page.getByLabel('Write').fill('^orders\\.');
       await button(page, 'Grant').click();
