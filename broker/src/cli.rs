@@ -15,6 +15,8 @@ use crate::doctor::DoctorArguments;
 use crate::explain::Explained;
 use crate::migrate::MigrateArguments;
 use crate::password::HashingAlgorithm;
+use crate::tap::{TapArguments, TraceArguments};
+use crate::top::TopArguments;
 use crate::upgrade::UpgradeCommand;
 
 /// What to do.
@@ -96,6 +98,12 @@ pub enum Command {
         #[command(subcommand)]
         command: UpgradeCommand,
     },
+    /// See what goes on, again and again: rates, the busiest queues, connections that are held back
+    Top(Box<TopArguments>),
+    /// Print messages as an exchange is given them, without taking any away
+    Tap(Box<TapArguments>),
+    /// Print what happens to messages: where they are published, into which queues, to whom they go
+    Trace(Box<TraceArguments>),
     /// Manage a broker over its HTTP API as rabbitmqadmin does, in the grammar of either version
     #[command(disable_help_flag = true, name = "rabbitmqadmin")]
     Admin(CtlWords),
@@ -145,6 +153,9 @@ impl Command {
             | Self::Doctor(_)
             | Self::Upgrade { .. }
             | Self::Admin(_)
+            | Self::Top(_)
+            | Self::Tap(_)
+            | Self::Trace(_)
             | Self::Verify { .. } => return None,
         };
         let words = std::iter::once(name.into()).chain(words.arguments.iter().cloned());

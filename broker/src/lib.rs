@@ -21,6 +21,8 @@ pub mod backup;
 pub mod doctor;
 pub mod upgrade;
 pub mod admin;
+pub mod top;
+pub mod tap;
 pub mod server;
 mod systemd;
 mod http;

@@ -14,7 +14,7 @@ use leveret::ctl::progress::{self, Progress};
 use leveret::explain::{self, Explained};
 use leveret::password::{self, HashingAlgorithm};
 use leveret::upgrade::{self, UpgradeCommand};
-use leveret::{admin, check, ctl, dev, doctor, healthcheck, logging, migrate, server};
+use leveret::{admin, check, ctl, dev, doctor, healthcheck, logging, migrate, server, tap, top};
 use leveret_bench::BenchArguments;
 use leveret_storage::messages;
 use tracing::warn;
@@ -72,6 +72,9 @@ fn act(command: cli::Command) -> Outcome {
         cli::Command::Config { command: ConfigCommand::Get { key } } => print_value(&key),
         cli::Command::HashPassword { password, algorithm } => hash_password(algorithm, password),
         cli::Command::Auth { command: AuthCommand::Explain(asked) } => explain(&asked),
+        cli::Command::Top(asked) => top::run(&asked, environment).map_err(Into::into),
+        cli::Command::Tap(asked) => tap::tap(&asked, environment).map_err(Into::into),
+        cli::Command::Trace(asked) => tap::trace(&asked, environment).map_err(Into::into),
         cli::Command::Upgrade { command: UpgradeCommand::Check { directory } } => {
             check_upgrade(&directory)
         }

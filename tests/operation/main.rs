@@ -11,6 +11,7 @@ mod commands;
 mod definitions;
 mod dev;
 mod doctor;
+mod watching;
 
 use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, PoisonError};

@@ -19,7 +19,7 @@ pub(super) enum Grammar {
 }
 
 /// Options of either that have a value, so that it is not taken for a word.
-const WITH_VALUE: [&str; 34] = [
+const WITH_VALUE: [&str; 35] = [
     "-c",
     "-N",
     "-H",
@@ -54,6 +54,7 @@ const WITH_VALUE: [&str; 34] = [
     "--timeout",
     "--table-style",
     "--columns",
+    "--component",
 ];
 /// Options that only the first has, or only the second.
 const OF_FIRST: [&str; 14] = [
@@ -72,7 +73,7 @@ const OF_FIRST: [&str; 14] = [
     "--ssl-insecure",
     "--ssl-ca-cert-file",
 ];
-const OF_SECOND: [&str; 12] = [
+const OF_SECOND: [&str; 13] = [
     "--non-interactive",
     "--table-style",
     "--use-tls",
@@ -85,6 +86,7 @@ const OF_SECOND: [&str; 12] = [
     "--page",
     "--page-size",
     "--idempotently",
+    "--component",
 ];
 
 /// Tells which.

@@ -167,14 +167,22 @@ pub(super) fn declare_operator_policy(call: &Call<'_>) -> Done {
     declare(call, &call.path("/operator-policies/{vhost}/{name}"), &policy(call)?)
 }
 
+/// A limit is a number.
+fn limit(call: &Call<'_>) -> Result<Value, Ended> {
+    let text = call.value("value");
+    let number = text.parse::<i64>().map_err(|_| Ended {
+        text: format!("Failed to parse JSON argument: '{text}' is not a valid integer value"),
+        code: super::DATA,
+    })?;
+    Ok(json!({"value": number}))
+}
+
 pub(super) fn limit_vhost(call: &Call<'_>) -> Done {
-    let body = json!({"value": call.json("value")?});
-    declare(call, &call.path("/vhost-limits/{vhost}/{name}"), &body)
+    declare(call, &call.path("/vhost-limits/{vhost}/{name}"), &limit(call)?)
 }
 
 pub(super) fn limit_user(call: &Call<'_>) -> Done {
-    let body = json!({"value": call.json("value")?});
-    declare(call, &call.path("/user-limits/{username}/{name}"), &body)
+    declare(call, &call.path("/user-limits/{username}/{name}"), &limit(call)?)
 }
 
 pub(super) fn parameters(call: &Call<'_>) -> Done {
@@ -184,7 +192,11 @@ pub(super) fn parameters(call: &Call<'_>) -> Done {
     };
     let columns =
         [("name", "name"), ("vhost", "vhost"), ("component", "component"), ("value", "value+")];
-    Ok(Some(call.list(&call.get(&path)?, &columns)))
+    let all = call.get(&path)?;
+    let of_vhost = |one: &&Value| one.get("vhost").and_then(Value::as_str) == Some(call.vhost());
+    let all = all.as_array().map(Vec::as_slice).unwrap_or_default();
+    let all = all.iter().filter(of_vhost).cloned().collect();
+    Ok(Some(call.list(&Value::Array(all), &columns)))
 }
 
 pub(super) fn publish(call: &Call<'_>) -> Done {
@@ -221,7 +233,8 @@ pub(super) fn get(call: &Call<'_>) -> Done {
         "payload",
         "payload_encoding",
     ];
-    Ok(Some(call.list(&messages, &columns.map(|name| (name, name)))))
+    let from = |name| if name == "properties" { "properties+" } else { name };
+    Ok(Some(call.list(&messages, &columns.map(|name| (name, from(name))))))
 }
 
 pub(super) fn export(call: &Call<'_>) -> Done {
@@ -236,8 +249,10 @@ fn write(call: &Call<'_>, path: &str) -> Done {
     let body = call.raw("GET", path, None)?;
     let failed = |error: std::io::Error| Ended { text: error.to_string(), code: super::DATA };
     match call.value("file") {
-        "-" => std::io::stdout().lock().write_all(&body).map_err(failed)?,
-        _ if call.has("stdout") => std::io::stdout().lock().write_all(&body).map_err(failed)?,
+        file if file == "-" || call.has("stdout") => {
+            let mut out = std::io::stdout().lock();
+            out.write_all(&body).and_then(|()| out.write_all(b"\n")).map_err(failed)?;
+        }
         file => std::fs::write(file, body).map_err(failed)?,
     }
     Ok(None)

@@ -231,16 +231,16 @@ const VHOST_LIMITS: &[Column] = &[("vhost", "vhost"), ("limits", "value+")];
 const USER_LIMITS: &[Column] = &[("username", "user"), ("limits", "value+")];
 const FLAGS: &[Column] = &[
     ("name", "name"),
-    ("state", "state"),
+    ("state", "state+"),
     ("description", "desc"),
     ("doc_url", "doc_url"),
-    ("stability", "stability"),
+    ("stability", "stability+"),
     ("provided_by", "provided_by"),
 ];
 const DEPRECATED: &[Column] = &[
     ("name", "name"),
     ("description", "desc"),
-    ("deprecation_phase", "deprecation_phase"),
+    ("deprecation_phase", "deprecation_phase+"),
     ("doc_url", "doc_url"),
     ("provided_by", "provided_by"),
     ("state", "state"),

@@ -349,7 +349,7 @@ impl Call<'_> {
             pairs.push(("inactive port", port.to_owned()));
         }
         if let Some(protocol) = self.given("protocol") {
-            pairs.push(("inactive protocol", protocol.to_owned()));
+            pairs.push(("inactive protocols", protocol.to_owned()));
         }
         // It is printed where an answer is, and still ends with a code.
         super::print(&self.pairs(&pairs));
@@ -358,11 +358,11 @@ impl Call<'_> {
 
     /// Objects as a table, with the columns that somebody wants.
     fn list(&self, objects: &Value, columns: &[Column]) -> String {
-        let wanted = self.given("columns").map(|names| names.split(',').map(str::trim).collect());
-        let is_wanted = |(name, _): &&Column| {
-            wanted.as_ref().is_none_or(|wanted: &Vec<&str>| wanted.contains(name))
+        let named = |name: &str| columns.iter().find(|(known, _)| *known == name.trim());
+        let columns: Vec<&Column> = match self.given("columns") {
+            Some(names) => names.split(',').filter_map(named).collect(),
+            None => columns.iter().collect(),
         };
-        let columns: Vec<_> = columns.iter().filter(is_wanted).collect();
         let names: Vec<String> = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
         let objects = objects.as_array().map(Vec::as_slice).unwrap_or_default();
         let row = |object: &Value| columns.iter().map(|(_, from)| cell(object, from)).collect();
@@ -386,7 +386,7 @@ fn cell(object: &Value, from: &str) -> String {
         None | Some(Value::Null) if from.starts_with('0') => "0".to_owned(),
         None | Some(Value::Null) => String::new(),
         Some(value) if from.starts_with('!') => format!("{value}{end}"),
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => format!("{text}{end}"),
         Some(Value::Array(values)) => {
             let texts = values.iter().map(|value| value.as_str().unwrap_or_default());
             match from.starts_with('*') {
@@ -398,6 +398,9 @@ fn cell(object: &Value, from: &str) -> String {
             let lines = members.iter().map(|(name, value)| format!("{name}: {value}"));
             let lines = lines.collect::<Vec<_>>().join("\n");
             if members.is_empty() { lines } else { lines + end }
+        }
+        Some(Value::Number(number)) if number.is_f64() => {
+            number.as_f64().unwrap_or_default().to_string()
         }
         Some(value @ (Value::Bool(_) | Value::Number(_))) => value.to_string(),
     }
@@ -457,7 +460,8 @@ mod tests {
 
     #[test]
     fn cells_are_as_the_program_writes_them() {
-        let object = json!({"a": {"x": "y", "z": 5}, "t": ["m", "n"], "b": true, "e": {}});
+        let object = json!({"a": {"x": "y", "z": 5}, "t": ["m", "n"], "b": true, "e": {}, "f": 0.0,
+            "s": "x"});
         for (from, expected) in [
             ("a", "x: \"y\"\nz: 5"),
             ("a+", "x: \"y\"\nz: 5\n"),
@@ -466,6 +470,8 @@ mod tests {
             ("*t", "* m\n* n"),
             ("b", "true"),
             ("0none", "0"),
+            ("f", "0"),
+            ("s+", "x\n"),
             ("none", ""),
             ("e+", ""),
             ("a.z", "5"),
