@@ -69,7 +69,7 @@ pub enum Command {
     /// Say why nothing moves, or where a message would go: queue NAME, connection NAME, publish EXCHANGE KEY
     #[command(disable_help_flag = true)]
     Explain(CtlWords),
-    /// Say which queues a message would reach: EXCHANGE [KEY]
+    /// Say which queues a message would reach: EXCHANGE and, if it has one, KEY
     #[command(disable_help_flag = true)]
     Route(CtlWords),
     /// Look at the messages of a queue, which stay there

@@ -1,6 +1,6 @@
 //! Backups of a running broker: its data directory as a power failure would leave it, as one archive.
 //!
-//! `startup` makes the [`Source`], management streams what it copies (`http::backups`), `leveret backup`
+//! `startup` makes the `Source`, management streams what it copies (`http::backups`), `leveret backup`
 //! writes that into a file, and `leveret restore` makes a data directory of it ([`restore`]). `archive` is what
 //! is in the file.
 //!
