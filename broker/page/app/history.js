@@ -7,6 +7,7 @@
 import {merged} from '../parts/scale.js';
 
 /** @typedef {import('../parts/scale.js').Point} Point */
+/** @typedef {import('./types.js').Context} Context */
 
 /** Seconds that are shown, and between two values: what the broker keeps. */
 export const RANGES = /** @type {const} */ ({'10m': [600, 5], '1h': [3600, 60], '1m': [60, 5]});
@@ -88,4 +89,14 @@ export function growth(samples) {
     const [before, less] = samples[n];
     return [time, Math.max(0, ((value - less) * 1000) / Math.max(1, time - before))];
   });
+}
+
+/**
+ * @param {Context} ctx
+ * @returns {History} Of the range that the address has; a page keeps it as long as that stays.
+ */
+export function historyOf(ctx) {
+  const range = ctx.query.get('range') ?? RANGE_CHOICES[0][0];
+  if (ctx.state.history?.range !== range) ctx.state.history = new History(range);
+  return ctx.state.history;
 }

@@ -9,7 +9,7 @@ import '../parts/chart.js';
 import {html} from '../parts/html.js';
 import {bytes, count, rate} from '../parts/number.js';
 import {confirm} from '../app/dialog.js';
-import {History, RANGE_CHOICES} from '../app/history.js';
+import {RANGE_CHOICES, historyOf} from '../app/history.js';
 import {api, href} from '../app/place.js';
 import {answered, badge, choice, facts, field, name, section, when} from '../app/ui.js';
 import {called, client, state} from './connections.js';
@@ -63,16 +63,6 @@ const page = {
 };
 
 export default page;
-
-/**
- * @param {Context} ctx
- * @returns {History}
- */
-function historyOf(ctx) {
-  const range = ctx.query.get('range') ?? RANGE_CHOICES[0][0];
-  if (ctx.state.history?.range !== range) ctx.state.history = new History(range);
-  return ctx.state.history;
-}
 
 /**
  * @param {Context} ctx

@@ -10,7 +10,7 @@ import {each, html} from '../parts/html.js';
 import {bytes, count} from '../parts/number.js';
 import {duration} from '../parts/time.js';
 import {ask} from '../app/ask.js';
-import {History, RANGE_CHOICES} from '../app/history.js';
+import {RANGE_CHOICES, historyOf} from '../app/history.js';
 import {api} from '../app/place.js';
 import {answered, choice, facts, field, name, section} from '../app/ui.js';
 
@@ -73,16 +73,6 @@ const page = {
 };
 
 export default page;
-
-/**
- * @param {Context} ctx
- * @returns {History}
- */
-function historyOf(ctx) {
-  const range = ctx.query.get('range') ?? RANGE_CHOICES[0][0];
-  if (ctx.state.history?.range !== range) ctx.state.history = new History(range);
-  return ctx.state.history;
-}
 
 /** @param {any} node */
 function about(node) {

@@ -16,9 +16,6 @@ import {findings} from './queue-findings.js';
 /** @typedef {import('../app/types.js').Context} Context */
 /** @typedef {import('../app/history.js').History} History */
 
-/** What charts show if the address says nothing. */
-export const RANGE = RANGE_CHOICES[0][0];
-
 const LEVELS = ['messages_ready', 'messages_unacknowledged'];
 const MOVING = ['publish', 'deliver_get', 'ack', 'redeliver'];
 

@@ -7,13 +7,13 @@
 import '../parts/chart.js';
 
 import {html} from '../parts/html.js';
-import {History} from '../app/history.js';
+import {historyOf} from '../app/history.js';
 import {api, href} from '../app/place.js';
 import {answered, badge, name, tabs} from '../app/ui.js';
 import {argumentsView} from './queue-arguments.js';
 import {pause, purge, remove, resume} from './queue-actions.js';
 import {kind, state} from './queue-columns.js';
-import {now, RANGE} from './queue-now.js';
+import {now} from './queue-now.js';
 import {bindingsOf} from './bindings.js';
 import {messagesView} from './messages.js';
 import {askMessages} from './messages-asked.js';
@@ -50,16 +50,6 @@ const page = {
 };
 
 export default page;
-
-/**
- * @param {Context} ctx
- * @returns {History}
- */
-function historyOf(ctx) {
-  const range = ctx.query.get('range') ?? RANGE;
-  if (ctx.state.history?.range !== range) ctx.state.history = new History(range);
-  return ctx.state.history;
-}
 
 /** @param {Context} ctx */
 function body(ctx) {

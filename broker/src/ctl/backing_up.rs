@@ -3,11 +3,11 @@
 //! A room of `ctl`. The broker copies itself (`backup`). Stays true: a file that is not whole is not there
 //! under its name.
 
-use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::commands::Call;
+use super::definitions::replace;
 use super::failure::{Failed, SOFTWARE};
 use super::progress::{Progress, bytes};
 use super::show::Output;
@@ -23,31 +23,9 @@ pub(super) fn back_up(call: &Call<'_>) -> Result<Output, Failed> {
     }
     let path = Path::new(name);
     let failed = |error: io::Error| Failed::Refused(format!("{name}: {error}"), SOFTWARE);
-    let beside = beside(path);
-    let mut file = owned(&beside).map_err(failed)?;
-    let outcome = take(call, &mut file).and_then(|count| {
-        file.sync_all().map_err(failed)?;
-        fs::rename(&beside, path).map_err(failed)?;
-        Ok(count)
-    });
-    if outcome.is_err() {
-        // What matters is why.
-        let _ = fs::remove_file(&beside);
-    }
-    let text = format!("The backup is made: {name} ({}).", bytes(outcome?));
+    let count = replace(path, failed, |file| take(call, file))?;
+    let text = format!("The backup is made: {name} ({}).", bytes(count));
     Ok(if call.line.has("quiet") { Output::Nothing } else { Output::Text(text) })
-}
-
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".part");
-    name.into()
-}
-
-/// A file for its owner alone: hashes of passwords are in it.
-fn owned(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 /// Says how many bytes there were.

@@ -47,21 +47,33 @@ pub(super) fn export(call: &Call<'_>) -> Done {
         return Ok(Output::Verbatim(answer.body));
     }
     let failed = |error: std::io::Error| Failed::Refused(format!("{file}: {error}"), SOFTWARE);
-    replace(Path::new(file), &answer.body).map_err(failed)?;
+    replace(Path::new(file), failed, |out| out.write_all(&answer.body).map_err(failed))?;
     let text = format!("Exporting definitions in JSON to a file at \"{file}\" ...");
     Ok(if call.line.has("quiet") { Output::Nothing } else { Output::Text(text) })
 }
 
-/// Writes a file whole or not at all; for its owner alone, since hashes of passwords are in it.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Writes a file whole or not at all; for its owner alone, since hashes of passwords are in it. `failed`
+/// tells of the system's refusals.
+pub(super) fn replace<T>(
+    path: &Path,
+    failed: impl Fn(std::io::Error) -> Failed,
+    write: impl FnOnce(&mut fs::File) -> Result<T, Failed>,
+) -> Result<T, Failed> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut beside = path.as_os_str().to_owned();
     beside.push(".part");
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)
+    let opened =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside);
+    let mut file = opened.map_err(&failed)?;
+    let outcome = write(&mut file).and_then(|done| {
+        file.sync_all().and_then(|()| fs::rename(&beside, path)).map_err(&failed)?;
+        Ok(done)
+    });
+    if outcome.is_err() {
+        // What matters is why.
+        let _ = fs::remove_file(&beside);
+    }
+    outcome
 }
 
 /// What stands in a file, or comes as input.

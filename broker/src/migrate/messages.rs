@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::parcels::{STEP, STEP_BYTES, add, step};
-use super::progress::Progress;
+use super::progress::{Progress, short};
 use super::{Brokers, text};
 use crate::ctl::client::{Sent, refusal, segment};
 use crate::ctl::failure::Failed;
@@ -73,8 +73,7 @@ struct Way<'a> {
 
 impl<'a> Way<'a> {
     fn new(brokers: &'a Brokers, vhost: &'a str, queue: &'a str) -> Self {
-        let sum = Sha256::digest(format!("{vhost}\0{queue}"));
-        let sum: String = sum.iter().take(8).map(|octet| format!("{octet:02x}")).collect();
+        let sum = short(&Sha256::digest(format!("{vhost}\0{queue}")));
         Self { brokers, vhost, queue, name: format!("leveret.migrating.{sum}") }
     }
 

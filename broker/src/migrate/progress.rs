@@ -77,7 +77,12 @@ fn digest(message: &Taken) -> String {
         sum.update((part.len() as u64).to_be_bytes());
         sum.update(part);
     }
-    sum.finalize().iter().take(8).map(|octet| format!("{octet:02x}")).collect()
+    short(&sum.finalize())
+}
+
+/// The first eight octets of a sum, in hexadecimal.
+pub(super) fn short(sum: &[u8]) -> String {
+    sum.iter().take(8).map(|octet| format!("{octet:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub(crate) enum Injected {
 }
 
 /// A message, or a copy of it, and where it goes.
-type Way = (Message, Vec<Arc<Queue>>);
+pub(super) type Way = (Message, Vec<Arc<Queue>>);
 
 impl Vhost {
     /// Publishes a message to an exchange, with all its routing keys.
@@ -104,6 +104,19 @@ impl Vhost {
 
     /// What became of it, and when it is on disk.
     fn put(&self, ways: Vec<Way>, sighting: Option<&Sighting>) -> (Injected, Durable) {
+        let mut taken = false;
+        let durable = self.put_each(ways, sighting, |_, is_taken| taken |= is_taken);
+        (if taken { Injected::Routed } else { Injected::Refused }, durable)
+    }
+
+    /// The same of several messages in one step: `told` hears of each, by its place, whether its queue
+    /// took it.
+    pub(super) fn put_each(
+        &self,
+        ways: Vec<Way>,
+        sighting: Option<&Sighting>,
+        mut told: impl FnMut(usize, bool),
+    ) -> Durable {
         let (mut effects, mut batch) = (Effects::default(), Batch::default());
         let (mut runs, mut taken) = (Runs::default(), false);
         let now_ms = clock::unix_millis();
@@ -113,7 +126,10 @@ impl Vhost {
             let message = message.arrived_at(now_ms);
             note_way(of, &message, queues, &mut batch.publishes, &mut runs);
         }
-        deliver_all(runs, &mut batch, &mut effects, |_, _, is_taken| taken |= is_taken);
+        deliver_all(runs, &mut batch, &mut effects, |of, _, is_taken| {
+            taken |= is_taken;
+            told(of, is_taken);
+        });
         let is_stored = !batch.publishes.is_empty();
         if let Some(sighting) = sighting {
             sighting.conclude(taken, is_stored, &mut batch);
@@ -121,7 +137,6 @@ impl Vhost {
         effects.move_as_one(batch);
         effects.carry_out(&self.messages);
         let stored = is_stored.then(|| self.messages.last());
-        let became = if taken { Injected::Routed } else { Injected::Refused };
-        (became, self.defined(&all).and_stored(&self.messages, stored))
+        self.defined(&all).and_stored(&self.messages, stored)
     }
 }

@@ -1,4 +1,4 @@
-//! Messages put into queues as they were elsewhere: same exchange and routing key, no exchange asked.
+//! Messages put into queues as they were elsewhere (by way of `injecting`): same exchange and routing key, no exchange asked.
 //!
 //! For management, which is above, and there for who moves from another broker. Stays true: what is put
 //! together is on disk together or not at all, so whoever is interrupted can tell by one of the messages
@@ -6,14 +6,10 @@
 
 use std::sync::Arc;
 
-use leveret_storage::messages::Batch;
-
 use super::Vhost;
-use super::runs::{Runs, deliver_all, note_way};
-use crate::clock;
 use crate::definitions::store::Durable;
 use crate::message::Message;
-use crate::queue::{Effects, Queue};
+use crate::queue::Queue;
 
 /// What became of messages that were put into queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,23 +26,13 @@ impl Vhost {
         self: &Arc<Self>,
         messages: Vec<(Arc<Queue>, Message)>,
     ) -> (Restocked, Durable) {
-        let (mut effects, mut batch) = (Effects::default(), Batch::default());
-        let (mut runs, mut restocked) = (Runs::default(), Restocked::default());
-        let now_ms = clock::unix_millis();
-        let queues: Vec<Arc<Queue>> = messages.iter().map(|(queue, _)| Arc::clone(queue)).collect();
-        for (of, (queue, message)) in messages.into_iter().enumerate() {
-            let message = message.arrived_at(now_ms);
-            note_way(of, &message, vec![queue], &mut batch.publishes, &mut runs);
-        }
-        deliver_all(runs, &mut batch, &mut effects, |of, _, is_taken| match is_taken {
+        let mut restocked = Restocked::default();
+        let ways = messages.into_iter().map(|(queue, message)| (message, vec![queue])).collect();
+        let durable = self.put_each(ways, None, |of, is_taken| match is_taken {
             true => restocked.taken += 1,
             false => restocked.refused.push(of),
         });
         restocked.refused.sort_unstable();
-        let is_stored = !batch.publishes.is_empty();
-        effects.move_as_one(batch);
-        effects.carry_out(&self.messages);
-        let stored = is_stored.then(|| self.messages.last());
-        (restocked, self.defined(&queues).and_stored(&self.messages, stored))
+        (restocked, durable)
     }
 }
