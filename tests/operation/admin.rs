@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::{Printed, run};
 
-/// One with a port for management, for all tests of this file.
+/// One with a port for management, for the tests of this file that see no more than what is theirs.
 static BROKER: LazyLock<Mutex<BrokerUnderTest>> =
     LazyLock::new(|| Mutex::new(BrokerUnderTest::start_with(MANAGEMENT)));
 
@@ -23,7 +23,11 @@ fn management() -> SocketAddr {
 }
 
 fn admin(words: &[&str]) -> Printed {
-    let (host, port) = (management().ip().to_string(), management().port().to_string());
+    admin_of(management(), words)
+}
+
+fn admin_of(at: SocketAddr, words: &[&str]) -> Printed {
+    let (host, port) = (at.ip().to_string(), at.port().to_string());
     let whom = ["rabbitmqadmin", "-H", &host, "-P", &port];
     run(&whom.iter().chain(words).copied().collect::<Vec<_>>())
 }
@@ -32,9 +36,9 @@ fn admin(words: &[&str]) -> Printed {
 type Said<'a> = (&'a str, &'a str, i32);
 
 #[track_caller]
-fn say(lines: &[Said<'_>]) {
+fn say(at: SocketAddr, lines: &[Said<'_>]) {
     for (words, expected, code) in lines {
-        let printed = admin(&words.split(' ').collect::<Vec<_>>());
+        let printed = admin_of(at, &words.split(' ').collect::<Vec<_>>());
         let said = format!("{}{}", printed.out, printed.err);
         assert_eq!((said.trim_end_matches('\n'), printed.code), (*expected, *code), "{words:?}");
     }
@@ -99,7 +103,9 @@ const FIRST: &[Said<'static>] = &[
 
 #[test]
 fn the_first_grammar_does_an_operators_work() {
-    say(FIRST);
+    // It lists policies of all vhosts whatever `-V` says, so nobody else may make any.
+    let alone = BrokerUnderTest::start_with(MANAGEMENT);
+    say(alone.management(), FIRST);
 }
 
 const IN_USE: &str = "*** inequivalent arg 'durable' for queue 'kq' in vhost 'va': received 'false' but \
@@ -116,7 +122,7 @@ fn definitions_and_payloads_go_through_files() {
         "Uploaded definitions from \"{host}\" to {first}. The import process may take some time. \
          Consult server logs to track progress."
     );
-    say(&[
+    let filed = [
         ("declare queue name=filed", "queue declared", 0),
         (&format!("export {first}"), &exported, 0),
         (&format!("import {first}"), &imported, 0),
@@ -124,7 +130,8 @@ fn definitions_and_payloads_go_through_files() {
         (&format!("definitions import --file {second}"), "", 0),
         ("-q publish routing_key=filed payload=kept-in-a-file", "", 0),
         (&format!("-q -f bash get queue=filed payload_file={payload}"), "", 0),
-    ]);
+    ];
+    say(management(), &filed);
     assert_eq!(fs::read_to_string(&payload).expect("a file"), "kept-in-a-file");
     for file in [&first, &second] {
         let document: Value =
@@ -214,7 +221,7 @@ const SECOND: &[Said<'static>] = &[
 
 #[test]
 fn the_second_grammar_does_an_operators_work() {
-    say(SECOND);
+    say(management(), SECOND);
     assert_eq!(admin(&["queues", "declare"]).code, 2);
     assert_eq!(admin(&["-p", "wrong", "users", "list"]).code, 65);
     let vhosts = admin(&["list", "vhosts", "--non-interactive"]).good();

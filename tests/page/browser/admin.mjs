@@ -29,6 +29,8 @@ export const SCENES = [
       await page.getByLabel('Configure').fill('');
       await page.getByLabel('Write').fill('^orders\\.');
       await button(page, 'Grant').click();
+      // As long as a dialog is there, what is typed goes into it.
+      await page.locator('dialog').waitFor({state: 'detached'});
       await page.getByLabel('A queue or an exchange').fill('orders.eu');
       await page.locator('tbody tr', {hasText: /^\s*\/\s*no\s*yes\s*yes\s*$/}).waitFor();
       await page.getByLabel('A queue or an exchange').fill('billing');

@@ -14,7 +14,8 @@ const {chromium} = require('playwright-core');
 const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const SHOTS = join(TOOLS, '..', 'page-shots');
 
-export const PATIENCE = 15_000;
+// For one thing to happen, on a machine that does much else.
+export const PATIENCE = 45_000;
 export const WIDE = {width: 1440, height: 900};
 export const PHONE = {width: 390, height: 844};
 
@@ -80,10 +81,26 @@ export class Browser {
     this.browser = browser;
     this.url = url;
     this.api = new Api(url);
+    this.windows = [];
   }
 
   close() {
     return this.browser.close();
+  }
+
+  // The same browser for one scene: its windows are photographed when it fails, and closed.
+  async lend(name, scene) {
+    const lent = Object.assign(Object.create(Browser.prototype), this, {windows: []});
+    try {
+      return await scene(lent);
+    } catch (error) {
+      const file = `failed ${name}`.replaceAll(/[^\w-]+/g, '-');
+      for (const [n, {page}] of lent.windows.entries())
+        await page.screenshot({path: join(SHOTS, `${file}-${n}.png`)}).catch(() => {});
+      throw error;
+    } finally {
+      await Promise.allSettled(lent.windows.map((window) => window.close()));
+    }
   }
 
   // A window of somebody's own: signed in as this user, or as nobody.
@@ -112,7 +129,9 @@ export class Browser {
         console.error(`csp: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`);
       });
     });
-    return new Window(context, await context.newPage());
+    const window = new Window(context, await context.newPage());
+    this.windows.push(window);
+    return window;
   }
 }
 

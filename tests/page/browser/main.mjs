@@ -15,7 +15,7 @@ import {SCENES as queues} from './queues.mjs';
 import {SCENES as shell} from './shell.mjs';
 
 // A scene that waits for what does not come fails, and the others have their turn.
-const SCENE_MS = 60_000;
+const SCENE_MS = 180_000;
 
 function within(scene) {
   let timer;
@@ -33,18 +33,18 @@ async function work(scenes) {
     const [name, scene] = next;
     const started = performance.now();
     try {
-      await within(scene(browser));
+      await browser.lend(name, (lent) => within(scene(lent)));
       console.log(`ok ${name} (${Math.round(performance.now() - started)} ms)`);
     } catch (error) {
-      failures += 1;
-      console.error(`${name}: ${error.stack ?? error}`);
+      failures.push(`${name}: ${error.stack ?? error}`);
+      console.log(`FAILED ${name} (${Math.round(performance.now() - started)} ms)`);
     }
   }
 }
 
 const only = process.env.LEVERET_PAGE_ONLY ?? '';
 const browser = await Browser.start(process.env.LEVERET_URL);
-let failures = 0;
+const failures = [];
 let client;
 try {
   await prepare(browser.api);
@@ -55,5 +55,7 @@ try {
   await client?.close().catch(() => {});
   await browser.close();
 }
-console.log(failures === 0 ? 'done' : `${failures} failed`);
-process.exitCode = failures === 0 ? 0 : 1;
+// Last, where nobody overlooks it.
+for (const failure of failures) console.error(failure);
+console.log(failures.length === 0 ? 'done' : `${failures.length} failed`);
+process.exitCode = failures.length === 0 ? 0 : 1;
