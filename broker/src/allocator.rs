@@ -28,6 +28,29 @@ pub(crate) fn give_back_in_the_background() -> Result<(), Unwilling> {
     background_thread::write(true).map_err(Unwilling)
 }
 
+/// What the allocator has of the system, in bytes; all zero where it does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Allocated {
+    /// In use.
+    pub used: u64,
+    /// In pages that are in use.
+    pub unused: u64,
+    /// In pages that are not.
+    pub reserved: u64,
+}
+
+/// As it is now.
+pub(crate) fn allocated() -> Allocated {
+    let allocated = || {
+        epoch::advance()?;
+        let (used, active) = (stats::allocated::read()?, stats::active::read()?);
+        let unused = active.saturating_sub(used) as u64;
+        Ok::<_, tikv_jemalloc_ctl::Error>((used as u64, unused))
+    };
+    let (used, unused) = allocated().unwrap_or_default();
+    Allocated { used, unused, reserved: purgeable_bytes() }
+}
+
 /// Resident pages that hold nothing, in bytes.
 pub(crate) fn purgeable_bytes() -> u64 {
     let purgeable = || {

@@ -16,6 +16,7 @@ mod definitions;
 mod delayed;
 mod exchanges;
 mod health;
+mod keys;
 mod limits;
 mod lists;
 mod local;
@@ -63,6 +64,7 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("streams", streams::ROWS),
     ("clients", clients::ROWS),
     ("statistics", statistics::ROWS),
+    ("keys", keys::ROWS),
     ("metrics", metrics::ROWS),
     ("policies", policies::ROWS),
     ("definitions", definitions::ROWS),

@@ -1,11 +1,12 @@
 //! The broker that rows are put to, and what they ask it with.
 
-use std::net::ToSocketAddrs;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use leveret_tests::broker_under_test::{Broker, BrokerUnderTest, MANAGEMENT};
 use leveret_tests::http::{HttpClient, Place, Reply};
+use leveret_tests::metrics;
 use serde_json::Value;
 
 /// A name, what is needed for it, and what is done.
@@ -26,6 +27,8 @@ pub(crate) struct Api {
     http: HttpClient,
     /// Of a broker of ours: its AMQP, and the socket of its data directory.
     own: Option<(Broker, PathBuf)>,
+    /// Where Prometheus may ask.
+    metrics: Option<SocketAddr>,
 }
 
 /// Ours, started by the first row.
@@ -40,8 +43,7 @@ pub(crate) fn shared() -> Api {
         return peer;
     }
     let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
-    let broker = started
-        .get_or_insert_with(|| BrokerUnderTest::start_with(&format!("{MANAGEMENT}{SAMPLING}")));
+    let broker = started.get_or_insert_with(|| BrokerUnderTest::start_with(&configuration()));
     let socket = broker.data_directory().join("leveret.sock");
     Api {
         http: HttpClient {
@@ -49,7 +51,12 @@ pub(crate) fn shared() -> Api {
             authorization: Some(basic("guest", "guest")),
         },
         own: Some((broker.broker(), socket)),
+        metrics: Some(metrics::address(broker)),
     }
+}
+
+fn configuration() -> String {
+    format!("{MANAGEMENT}{SAMPLING}{}", metrics::CONFIG)
 }
 
 /// Ends it.
@@ -88,9 +95,15 @@ impl Api {
         let (user, password) = credentials.split_once(':').expect("user:password");
         let address = authority.to_socket_addrs().ok().and_then(|mut all| all.next());
         let place = Place::Tcp(address.expect("host:port"));
+        let metrics = std::env::var("LEVERET_PEER_METRICS").ok();
+        let metrics = metrics.filter(|url| !url.is_empty()).map(|url| {
+            let authority = url.strip_prefix("http://").expect("an http URL").trim_end_matches('/');
+            authority.parse().expect("host:port")
+        });
         Some(Self {
             http: HttpClient { place, authorization: Some(basic(user, password)) },
             own: None,
+            metrics,
         })
     }
 
@@ -102,14 +115,20 @@ impl Api {
     /// The same with another header, or none.
     pub(crate) fn with(&self, authorization: Option<String>) -> Self {
         let http = HttpClient { authorization, ..self.http.clone() };
-        Self { http, own: self.own.clone() }
+        Self { http, own: self.own.clone(), metrics: self.metrics }
     }
 
     /// The same over the socket of the data directory.
     pub(crate) fn local(&self) -> Self {
         let socket = self.own.as_ref().expect("a broker of ours").1.clone();
         let http = HttpClient { place: Place::Local(socket), authorization: None };
-        Self { http, own: self.own.clone() }
+        Self { http, own: self.own.clone(), metrics: self.metrics }
+    }
+
+    /// What Prometheus is told at this path of its port, if the broker has one.
+    pub(crate) fn scrape(&self, path: &str) -> Option<String> {
+        let http = HttpClient { place: Place::Tcp(self.metrics?), authorization: None };
+        Some(http.ask("GET", path, "").expect(200).text())
     }
 
     /// The broker's AMQP.

@@ -28,7 +28,9 @@ pub fn scrape(broker: &BrokerUnderTest) -> String {
     }
 }
 
-fn address(broker: &BrokerUnderTest) -> SocketAddr {
+/// Where Prometheus may ask.
+#[must_use]
+pub fn address(broker: &BrokerUnderTest) -> SocketAddr {
     let printed = broker.printed();
     let mut lines =
         printed.lines().filter_map(|line| line.split_once("started Prometheus listener on "));

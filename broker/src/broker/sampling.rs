@@ -18,8 +18,10 @@ use crate::events::churn::{ChurnCounts, Turn};
 use crate::meters::history::{GLOBAL, History, Range, Sampled, Ticks};
 use crate::resources;
 
-/// Numbers that are sampled of the node: what it uses, then what comes and goes.
-pub(crate) const NODE: usize = USED + Turn::ALL.len();
+/// Numbers that are sampled of the node: what it uses, what comes and goes, and what is written.
+pub(crate) const NODE: usize = WRITTEN + 2;
+/// Where bytes written to files, and fsyncs, are among them.
+pub(crate) const WRITTEN: usize = USED + Turn::ALL.len();
 /// Resident memory, free disk, descriptors, connections and tasks, in this order.
 pub(crate) const USED: usize = 5;
 /// RabbitMQ's `collect_statistics_interval` if nobody says otherwise, in milliseconds.
@@ -100,8 +102,15 @@ impl Broker {
         let churn = self.events.churn().counts();
         let mut values = [0; NODE];
         let turns = Turn::ALL.iter().map(|(turn, ..)| ChurnCounts::of(&churn, *turn));
-        values.iter_mut().zip(used.into_iter().chain(turns)).for_each(|(to, of)| *to = of);
+        let all = used.into_iter().chain(turns).chain(self.written());
+        values.iter_mut().zip(all).for_each(|(to, of)| *to = of);
         values
+    }
+
+    /// Bytes that the store of messages has written to its files, and its fsyncs.
+    pub(crate) fn written(&self) -> [u64; 2] {
+        let statistics = self.messages.durable().statistics();
+        [statistics.written_bytes, statistics.fsyncs()]
     }
 
     /// When was sampled last.

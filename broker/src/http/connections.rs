@@ -108,6 +108,7 @@ fn encryption(fields: &mut Map<String, Value>, client: &Client) {
         ("peer_cert_subject", certificate.map(|of| of.subject.as_str())),
         ("peer_cert_issuer", certificate.map(|of| of.issuer.as_str())),
         ("peer_cert_validity", certificate.map(|of| of.validity.as_str())),
+        ("peer_cert_serial_number", certificate.map(|of| of.serial_number.as_str())),
     ] {
         fields.insert(name.to_owned(), text(value));
     }
@@ -226,7 +227,14 @@ pub(super) async fn one(
     let (handle, channels) = asked.ok_or_else(Fault::not_found)?;
     let ranges = Ranges::of(&management, &query).map_err(Fault::without_word)?;
     let row = ConnectionRow { handle, channels: channels.len(), ranges };
-    Ok(json(&Columns::of(&query).of_value(row.render())))
+    let mut rendered = row.render();
+    if let Value::Object(fields) = &mut rendered {
+        // What a list has nothing for is an empty text here, as on RabbitMQ.
+        let about_tls = |name: &str| name.starts_with("ssl_") || name.starts_with("peer_cert_");
+        let empty = fields.iter_mut().filter(|(name, value)| about_tls(name) && value.is_null());
+        empty.for_each(|(_, value)| *value = "".into());
+    }
+    Ok(json(&Columns::of(&query).of_value(rendered)))
 }
 
 fn reason(headers: &HeaderMap) -> String {

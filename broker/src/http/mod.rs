@@ -46,6 +46,7 @@ mod exchanges;
 mod health;
 mod limits;
 mod login;
+mod memory;
 mod messages;
 mod nodes;
 mod operation;
@@ -136,6 +137,8 @@ pub(crate) struct Management {
     data_dir: PathBuf,
     config_files: Vec<PathBuf>,
     listening: Vec<Listening>,
+    /// `backlog` and `nodelay` of clients' sockets.
+    socket_options: (i32, bool),
     tls: Vec<Arc<Tls>>,
     metrics: metrics::Source,
     /// When the broker was started, in milliseconds since the epoch.
@@ -166,6 +169,7 @@ impl Management {
             data_dir: config.data_dir.clone(),
             config_files: config.files.clone(),
             listening,
+            socket_options: (config.listeners.backlog, config.listeners.nodelay),
             tls,
             started_ms: clock::unix_millis(),
             is_ready: AtomicBool::new(false),

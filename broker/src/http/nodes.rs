@@ -12,7 +12,7 @@ use super::listing::{Columns, Listing, Rendered, by};
 use super::overview::{NO_ERLANG, exchange_types, object};
 use super::ranges::Ranges;
 use super::request::Query;
-use super::statistics::{churn, used};
+use super::statistics::{churn, used, written_to_disk};
 use crate::broker::sampling::USED;
 use crate::clock;
 use crate::names;
@@ -53,13 +53,6 @@ pub(super) async fn one(
     Ok(json(&Columns::of(&query).of_value(node)))
 }
 
-/// `GET /api/nodes/NODE/memory`. What RabbitMQ tells for a node whose memory it does not know the parts
-/// of.
-pub(super) async fn memory(_: Monitor, Path(node): Path<String>) -> Answer {
-    assert_node(&node)?;
-    Ok(json(&json!({"memory": "not_available"})))
-}
-
 /// `GET /api/nodes/NODE/memory/ets`, and of some of them: there are none of Erlang's tables.
 pub(super) async fn tables(_: Monitor, Path(node): Path<String>) -> Answer {
     assert_node(&node)?;
@@ -87,6 +80,11 @@ async fn described(management: Arc<Management>, ranges: Ranges) -> Result<Value,
         let sampled = management.broker.node_sampled(ranges.node_stats.as_ref());
         fields.extend(used(management.used(tasks as u64), &sampled));
         fields.extend(churn(&management.broker.events().churn().counts(), &sampled));
+        let [written, fsyncs] = management.broker.written();
+        fields.extend(written_to_disk([written, fsyncs], &sampled));
+        let spent_us = management.broker.messages().durable().statistics().fsync_micros;
+        let average_ms = spent_us as f64 / 1000.0 / fsyncs.max(1) as f64;
+        fields.insert("io_sync_avg_time".to_owned(), average_ms.into());
         fields.into()
     })
     .await

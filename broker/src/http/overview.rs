@@ -116,7 +116,8 @@ impl Management {
 
     /// Where it listens.
     fn about_node(&self) -> Map<String, Value> {
-        let listeners: Vec<Value> = self.listening.iter().map(listener).collect();
+        let told = |one: &Listening| listener(one, self.socket_options);
+        let listeners: Vec<Value> = self.listening.iter().map(told).collect();
         let mut contexts = self.contexts();
         for context in &mut contexts {
             if let Value::Object(fields) = context {
@@ -138,6 +139,7 @@ impl Management {
                 "path": path,
                 "ip": one.address.ip().to_string(),
                 "port": one.address.port().to_string(),
+                "protocol": one.protocol,
                 "ssl_opts": [],
                 "cowboy_opts": "[]",
             })
@@ -146,13 +148,18 @@ impl Management {
     }
 }
 
-fn listener(listening: &Listening) -> Value {
+fn listener(listening: &Listening, (backlog, nodelay): (i32, bool)) -> Value {
+    let (ip, port) = (listening.address.ip().to_string(), listening.address.port());
+    let options = match listening.protocol.starts_with("http") {
+        true => json!({"ip": ip, "port": port, "protocol": listening.protocol}),
+        false => json!({"backlog": backlog, "nodelay": nodelay}),
+    };
     json!({
         "node": names::node(),
         "protocol": listening.protocol,
-        "ip_address": listening.address.ip().to_string(),
-        "port": listening.address.port(),
-        "socket_opts": {},
+        "ip_address": ip,
+        "port": port,
+        "socket_opts": options,
         "tls": listening.with_tls,
     })
 }

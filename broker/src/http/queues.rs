@@ -116,7 +116,7 @@ impl QueueRow {
             policy.map_or(Value::Null, |policy| policy.name.as_str().into())
         };
         let pause = queue.paused();
-        super::overview::object(json!({
+        let mut fields = super::overview::object(json!({
             "name": queue.name(),
             "vhost": self.vhost.name(),
             "type": kind,
@@ -132,7 +132,17 @@ impl QueueRow {
             "operator_policy": name(applied.operator),
             "effective_policy_definition": definition_of(applied),
             "paused": {"consumers": pause.consumers, "publishers": pause.publishers},
-        }))
+        }));
+        if kind == "quorum" {
+            let (node, limit) = (names::node(), queue.truth().delivery_limit);
+            fields.extend(super::overview::object(json!({
+                "leader": node,
+                "members": [node],
+                "online": [node],
+                "delivery_limit": limit.map_or(-1, i64::from),
+            })));
+        }
+        fields
     }
 
     /// How much is in it and who uses it.
@@ -140,7 +150,10 @@ impl QueueRow {
         let truth = self.queue.truth();
         let [exclusive, single] = self.queue.only_consumer();
         // Whether what is ready could be delivered at this moment.
-        let capacity = f64::from(u8::from(counts.consumers > 0 && counts.ready == 0));
+        let capacity = u8::from(counts.consumers > 0 && counts.ready == 0);
+        // A fraction for classic queues and a whole number for quorum queues, as RabbitMQ has it.
+        let is_quorum = kind_name(&self.queue) == "quorum";
+        let capacity = if is_quorum { json!(capacity) } else { json!(f64::from(capacity)) };
         let ready_bytes = counts.bytes.saturating_sub(counts.unacked_bytes);
         let more = json!({
             "consumers": counts.consumers,
@@ -162,14 +175,13 @@ impl QueueRow {
             "message_stats": statistics::of_queue(&self.queue, &truth, &self.ranges),
         });
         fields.extend(super::overview::object(more));
-        if kind_name(&self.queue) == "quorum" {
-            for (name, value) in [
-                ("leader", json!(names::node())),
-                ("members", json!([names::node()])),
-                ("online", json!([names::node()])),
-            ] {
-                fields.insert(name.to_owned(), value);
-            }
+        if is_quorum {
+            // Whatever is in it is persistent, and no files are its own.
+            fields.extend(super::overview::object(json!({
+                "messages_persistent": counts.ready + counts.unacked,
+                "message_bytes_persistent": counts.bytes,
+                "open_files": {(names::node()): 0},
+            })));
         }
     }
 }

@@ -10,9 +10,10 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::{
     Management, answer, backups, bindings, broker_itself, channels, connections, consumers,
-    definitions, delayed, exchanges, health, limits, login, messages, nodes, openapi, operation,
-    overview, page, parameters, pausing, permissions, policies, queue_arguments, queue_messages,
-    queues, replicas, restocking, route_plans, session, streams, users, vhosts, why,
+    definitions, delayed, exchanges, health, limits, login, memory, messages, nodes, openapi,
+    operation, overview, page, parameters, pausing, permissions, policies, queue_arguments,
+    queue_messages, queues, replicas, restocking, route_plans, session, streams, users, vhosts,
+    why,
 };
 
 pub(super) type Methods = MethodRouter<Arc<Management>>;
@@ -110,8 +111,8 @@ fn of_the_broker() -> Routes {
         .route("/auth/hash_password/{password}", reads(broker_itself::hash_password))
         .route("/nodes", reads(nodes::all))
         .route("/nodes/{node}", reads(nodes::one))
-        .route("/nodes/{node}/memory", reads(nodes::memory))
-        .route("/nodes/{node}/memory/relative", reads(nodes::memory))
+        .route("/nodes/{node}/memory", reads(memory::absolute))
+        .route("/nodes/{node}/memory/relative", reads(memory::relative))
         .route("/nodes/{node}/memory/ets", reads(nodes::tables))
         .route("/nodes/{node}/memory/ets/{filter}", reads(nodes::some_tables))
         .route("/events", get(streams::events))

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::ranges::Ranges;
-use crate::broker::sampling::{NODE, USED};
+use crate::broker::sampling::{NODE, USED, WRITTEN};
 use crate::events::churn::{ChurnCounts, Turn};
 use crate::meters::channels::{self, ChannelCounts, ChannelMeter};
 use crate::meters::history::Sampled;
@@ -246,6 +246,13 @@ pub(super) fn used(now: [u64; USED], sampled: &Sampled<NODE>) -> Map<String, Val
         ("sockets_used", sockets, &[3]),
         ("proc_used", tasks, &[4]),
     ];
+    all_told(stats, sampled)
+}
+
+/// Bytes written to files, and fsyncs.
+pub(super) fn written_to_disk(now: [u64; 2], sampled: &Sampled<NODE>) -> Map<String, Value> {
+    let stats: [Stat; 2] =
+        [("io_write_bytes", now[0], &[WRITTEN]), ("io_sync_count", now[1], &[WRITTEN + 1])];
     all_told(stats, sampled)
 }
 

@@ -235,6 +235,11 @@ impl QueueState {
         }
     }
 
+    /// How many attempts to have a message settled may fail.
+    pub(super) fn delivery_limit(&self) -> Option<u32> {
+        self.kind.delivery_limit
+    }
+
     /// Begins a command: what is true for it.
     pub(super) fn begin(&mut self, facts: Facts) {
         self.facts = facts;

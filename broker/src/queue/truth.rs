@@ -130,6 +130,8 @@ pub(crate) struct QueueTruth {
     pub consumed: Consumed,
     /// What went through it.
     pub traffic: Traffic,
+    /// How many attempts may fail, if that is limited.
+    pub delivery_limit: Option<u32>,
 }
 
 /// A consumer at one moment. Times are in milliseconds since the epoch.
@@ -191,6 +193,7 @@ impl Queue {
             last_delivery_ms: inner.state.last_delivery_ms(),
             consumed: *inner.state.consumed(),
             traffic: *inner.state.traffic(),
+            delivery_limit: inner.state.delivery_limit(),
         }
     }
 
