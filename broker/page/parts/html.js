@@ -11,13 +11,10 @@
  * @module
  */
 
-import {parse} from './template.js';
+import {at, HTML, shapeOf, SVG} from './shape.js';
 
-/** @typedef {import('./template.js').TemplateNode} TemplateNode */
+/** @typedef {import('./shape.js').Shape} Shape */
 /** @typedef {{strings: TemplateStringsArray, values: unknown[], space: string}} Template */
-
-const HTML = 'http://www.w3.org/1999/xhtml';
-const SVG = 'http://www.w3.org/2000/svg';
 
 /**
  * @param {TemplateStringsArray} strings
@@ -44,12 +41,14 @@ class Keyed {
   /**
    * @param {Iterable<unknown>} items
    * @param {(item: any, index: number) => unknown} key
-   * @param {(item: any, index: number) => Template} view
+   * @param {(item: any, index: number) => unknown} view
+   * @param {boolean} [recycles]
    */
-  constructor(items, key, view) {
+  constructor(items, key, view, recycles = false) {
     this.items = items;
     this.key = key;
     this.view = view;
+    this.recycles = recycles;
   }
 }
 
@@ -62,6 +61,20 @@ class Keyed {
  */
 export function each(items, key, view) {
   return new Keyed(items, key, view);
+}
+
+/**
+ * `each` for rows that are scrolled by: an element whose key is gone serves another key, unless it has the
+ * focus, which is cheaper by far than to make a new one.
+ *
+ * @template T
+ * @param {Iterable<T>} items
+ * @param {(item: T, index: number) => unknown} key
+ * @param {(item: T, index: number) => Template} view
+ * @returns {Keyed}
+ */
+export function recycled(items, key, view) {
+  return new Keyed(items, key, view, true);
 }
 
 /** @type {WeakMap<Node, Slot>} */
@@ -83,60 +96,6 @@ export function render(value, container) {
   slot.set(value);
 }
 
-/**
- * What a template is made of: nodes to be copied, and the ways to its holes.
- *
- * @typedef {{path: number[], kind: 'child', hole: number}
- *   | {path: number[], kind: 'attribute', name: string, parts: (string | number)[]}} Hole
- * @typedef {{fragment: DocumentFragment, holes: Hole[]}} Shape
- */
-
-/** @type {WeakMap<TemplateStringsArray, Shape>} */
-const shapes = new WeakMap();
-
-/**
- * @param {Template} template
- * @returns {Shape}
- */
-function shapeOf({strings, space}) {
-  let shape = shapes.get(strings);
-  if (shape === undefined) {
-    shape = {fragment: document.createDocumentFragment(), holes: []};
-    build(parse(strings), shape.fragment, [], space, shape.holes);
-    shapes.set(strings, shape);
-  }
-  return shape;
-}
-
-/**
- * @param {TemplateNode[]} nodes
- * @param {Node} parent
- * @param {number[]} path
- * @param {string} space
- * @param {Hole[]} holes
- */
-function build(nodes, parent, path, space, holes) {
-  nodes.forEach((node, index) => {
-    const own = [...path, index];
-    if (node.kind === 'text') {
-      parent.appendChild(document.createTextNode(node.text));
-    } else if (node.kind === 'hole') {
-      parent.appendChild(document.createComment(''));
-      holes.push({path: own, kind: 'child', hole: node.hole});
-    } else {
-      const inside = node.tag === 'svg' ? SVG : space;
-      const element = document.createElementNS(inside, node.tag);
-      for (const {name, parts} of node.attributes) {
-        const isPlain = parts.every((part) => typeof part === 'string');
-        if (isPlain) element.setAttribute(name, parts.join(''));
-        else holes.push({path: own, kind: 'attribute', name, parts});
-      }
-      parent.appendChild(element);
-      build(node.children, element, own, inside, holes);
-    }
-  });
-}
-
 /** A template that is shown. */
 class Instance {
   /** @param {Shape} shape */
@@ -156,15 +115,6 @@ class Instance {
   update(values) {
     for (const binding of this.bindings) binding.update(values);
   }
-}
-
-/**
- * @param {Node} top
- * @param {number[]} path
- * @returns {Node}
- */
-function at(top, path) {
-  return path.reduce((node, index) => /** @type {Node} */ (node.childNodes[index]), top);
 }
 
 /** A hole between tags. */
@@ -258,10 +208,14 @@ class Slot {
     end.before(this.start);
     /** @type {Text | Instance | Items | Node | null} */
     this.shown = null;
+    /** @type {unknown} */
+    this.last = undefined;
   }
 
-  /** @param {unknown} value */
+  /** @param {unknown} value A template that was kept from last time changes nothing. */
   set(value) {
+    if (typeof value === 'object' && value !== null && value === this.last && 'strings' in value) return;
+    this.last = value;
     if (value === null || value === undefined || typeof value === 'boolean' || value === '') {
       this.clear();
     } else if (value instanceof Keyed || Array.isArray(value)) {
@@ -320,20 +274,27 @@ class Items {
 
   /** @param {Keyed | unknown[]} list */
   update(list) {
-    /** @type {Map<unknown, Item>} */
-    const wanted = new Map();
+    const keyed = list instanceof Keyed ? list : new Keyed(list, (_, index) => index, (view) => view);
+    /** @type {Map<unknown, unknown>} */
+    const views = new Map();
     let index = 0;
-    for (const value of list instanceof Keyed ? list.items : list) {
-      const key = list instanceof Keyed ? list.key(value, index) : index;
-      const view = list instanceof Keyed ? list.view(value, index) : value;
+    for (const value of keyed.items) {
+      const key = keyed.key(value, index);
+      if (!views.has(key)) views.set(key, keyed.view(value, index));
       index += 1;
-      if (wanted.has(key)) continue;
-      const item = this.items.get(key) ?? new Item();
-      item.set(view);
-      wanted.set(key, item);
     }
-    for (const [key, item] of this.items) if (!wanted.has(key)) item.remove();
-    this.items = wanted;
+    const gone = [...this.items].filter(([key]) => !views.has(key)).map(([, item]) => item);
+    const free = keyed.recycles ? gone.filter((item) => !item.hasFocus()) : [];
+    /** @type {Map<unknown, Item>} */
+    const items = new Map();
+    for (const [key, view] of views) {
+      const item = this.items.get(key) ?? free.pop() ?? new Item();
+      item.set(view);
+      items.set(key, item);
+    }
+    const used = new Set(items.values());
+    for (const item of gone) if (!used.has(item)) item.remove();
+    this.items = items;
     this.order();
   }
 
@@ -375,6 +336,12 @@ class Item {
 
   remove() {
     for (const node of this.nodes()) node.parentNode?.removeChild(node);
+  }
+
+  /** @returns {boolean} */
+  hasFocus() {
+    const focus = document.activeElement;
+    return focus !== null && this.nodes().some((node) => node.contains(focus));
   }
 
   /** @returns {Node[]} All of it, with its comments. */

@@ -3,12 +3,12 @@
  *
  * Set `.data`. Rows may be an array with gaps, of `total`: `onRange` is told which are wanted. Stays true:
  * columns keep their widths while it scrolls and updates; a row stays the same element while it is shown;
- * arrow keys go from row to row.
+ * arrow keys go from row to row; scrolling makes nothing of rows that are shown already.
  *
  * @module
  */
 
-import {each, html, render} from './html.js';
+import {each, html, recycled, render} from './html.js';
 import {sortOf, sortedBy, visible} from './visible.js';
 
 /**
@@ -49,9 +49,14 @@ export class DataTable extends HTMLElement {
     super();
     /** @type {TableData<any> | null} */
     this.own = null;
+    /** @type {WeakMap<object, import('./html.js').Template>} What is shown of rows of `own`. */
+    this.lines = new WeakMap();
     this.shownFirst = -1;
     this.shownEnd = -1;
-    this.redraw = () => this.draw();
+    this.redraw = () => {
+      this.lines = new WeakMap();
+      this.draw();
+    };
     this.sizes = new ResizeObserver(this.redraw);
   }
 
@@ -71,6 +76,7 @@ export class DataTable extends HTMLElement {
   set data(data) {
     if (this.own !== null && this.own.reset !== data.reset && this.scroller !== null) this.scroller.scrollTop = 0;
     this.own = data;
+    this.lines = new WeakMap();
     this.draw();
   }
 
@@ -101,6 +107,20 @@ export class DataTable extends HTMLElement {
     }
     this.shownFirst = range.first;
     this.shownEnd = range.end;
+  }
+
+  /**
+   * @param {Column<any>[]} columns
+   * @param {{at: number, row: any}} one
+   */
+  line(columns, one) {
+    const data = /** @type {TableData<any>} */ (this.own);
+    if (one.row === undefined) return line(data, columns, one);
+    const kept = this.lines.get(one.row);
+    if (kept !== undefined) return kept;
+    const made = line(data, columns, one);
+    this.lines.set(one.row, made);
+    return made;
   }
 
   scrolled() {
@@ -166,10 +186,10 @@ function view(table, data, total, {first, end}) {
         </tr></thead>
         <tbody>
           ${first === 0 ? null : gap(first)}
-          ${each(
+          ${recycled(
             rows,
             (one) => (one.row === undefined ? `gap ${one.at}` : data.key(one.row)),
-            (one) => line(data, columns, one),
+            (one) => table.line(columns, one),
           )}
           ${end >= total ? null : gap(total - end)}
         </tbody>

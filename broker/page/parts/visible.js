@@ -5,7 +5,7 @@
  */
 
 /** Rows beyond the edges that are there already when they are scrolled to. */
-const AHEAD = 12;
+const AHEAD = 8;
 
 /**
  * @param {{top: number, height: number, row: number, total: number}} view How far it is scrolled, how high it

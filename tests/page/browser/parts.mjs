@@ -125,6 +125,23 @@ export const SCENES = [
       for (let n = 0; n < 60; n += 1) await page.keyboard.press('ArrowDown');
       const focused = await page.evaluate(() => document.activeElement.closest('tr').dataset.row);
       assert.equal(focused, '60');
+      const served = await table.evaluate((element) => {
+        const scroller = element.querySelector('.table-scroll');
+        const rows = () => [...element.querySelectorAll('tr[data-row]')];
+        const before = rows();
+        const focused = document.activeElement.closest('tr');
+        scroller.scrollTo(0, 200_000);
+        element.scrolled();
+        const texts = rows().map((row) => row.dataset.row);
+        return {
+          again: rows().filter((row) => before.includes(row)).length,
+          focused: rows().includes(focused),
+          inOrder: texts.every((text, n) => Number(text) === Number(texts[0]) + n),
+        };
+      });
+      // Rows that were scrolled away serve others, but for the one with the focus.
+      assert.ok(served.again > 20, `${served.again} rows served again`);
+      assert.deepEqual([served.focused, served.inOrder], [false, true]);
       const taken = await table.evaluate((element) => {
         const scroller = element.querySelector('.table-scroll');
         return Array.from({length: 60}, (_, n) => {
