@@ -9,6 +9,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("permissions are given, shown and taken", Any, life),
     ("what is missing or unknown is told", Any, refusals),
     ("an expression that cannot be compiled is told", Leveret, expressions),
+    ("everybody is told what it may do itself", Leveret, own),
     ("rules over topics are given, shown and taken", Any, topics),
 ];
 
@@ -53,6 +54,26 @@ fn expressions(api: &Api) {
     let said = api.put("permissions/%2F/permissions-e", body).expect(400).json();
     assert_eq!((&said["reason"][0], &said["reason"][1]), (&json!("invalid_regexp"), &json!("(")));
     api.forget(&["users/permissions-e"]);
+}
+
+fn own(api: &Api) {
+    let mine = api.user("permissions-o", "management");
+    assert_eq!(mine.json("whoami/rights"), json!([]));
+    api.vhost("permissions-o");
+    api.put(
+        "permissions/permissions-o/permissions-o",
+        r#"{"configure":"^a","write":"","read":".*"}"#,
+    )
+    .expect(201);
+    let rule = r#"{"exchange":"amq.topic","write":"^{username}$","read":"b"}"#;
+    api.put("topic-permissions/permissions-o/permissions-o", rule).expect(201);
+    let given = json!([{
+        "vhost": "permissions-o", "configure": "^a", "write": "", "read": ".*",
+        "topics": [{"exchange": "amq.topic", "write": "^permissions\\-o$", "read": "b"}],
+    }]);
+    assert_eq!(mine.json("whoami/rights"), given);
+    assert!(api.json("whoami/rights").as_array().is_some_and(|all| !all.is_empty()));
+    api.forget(&["vhosts/permissions-o", "users/permissions-o"]);
 }
 
 fn topics(api: &Api) {

@@ -13,6 +13,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("messages are counted and deleted", Leveret, deleted),
     ("messages are copied and moved to queues and exchanges", Leveret, moved),
     ("dead letters go back to where they died", Leveret, redriven),
+    ("messages are named one by one", Leveret, picked),
     ("a filter that is not understood means nothing", Leveret, misunderstood),
     ("rights are those of who consumes and publishes", Leveret, rights),
     ("own keys to a topic exchange are asked for one by one", Leveret, topics),
@@ -213,6 +214,38 @@ fn redriven(api: &Api) {
     let text = "unknown field destination";
     refused(api.post("queues/peek-r/d/messages/redrive", body), 400, "bad_request", text);
     api.forget(&["vhosts/peek-r"]);
+}
+
+fn picked(api: &Api) {
+    with_queue(api, "peek-o");
+    api.put("queues/peek-o/to", "{}").expect(201);
+    fill(api, "peek-o", &["one", "two", "three", "four", "five"]);
+    let all = api.json("queues/peek-o/q/messages");
+    let name = |at: usize| {
+        let one = &all["messages"][at];
+        json!({"cursor": one["cursor"], "sequence": one["sequence"]})
+    };
+    let path = |verb: &str| format!("queues/peek-o/q/messages/{verb}");
+    let some = json!({"messages": [name(3), name(1)], "dry_run": true});
+    assert_eq!(operate(api, &path("count"), &some)["matched"], 2);
+    assert_eq!(operate(api, &path("count"), &json!({"messages": []}))["matched"], 0);
+    // A filter beside it means fewer.
+    let fewer = json!({"messages": [name(3), name(1)], "filter": {"text": "two"}});
+    assert_eq!(operate(api, &path("count"), &fewer)["matched"], 1);
+    let moved = json!({"messages": [name(3), name(1)], "destination": {"queue": "to"}});
+    assert_eq!(operate(api, &path("move"), &moved)["done"], 2);
+    assert_eq!(seen(api, "queues/peek-o/to/messages"), ["four", "two"]);
+    // What went on meanwhile is passed over, and nothing else in its stead.
+    let body = json!({"count": 1, "ackmode": "ack_requeue_false", "encoding": "auto"});
+    operate(api, "queues/peek-o/q/get", &body);
+    let deleted = json!({"messages": [name(0), name(1), name(4)]});
+    let report = operate(api, &path("delete"), &deleted);
+    assert_eq!((&report["matched"], &report["done"]), (&json!(1), &json!(1)));
+    assert_eq!(seen(api, "queues/peek-o/q/messages"), ["three"]);
+    let other = json!({"messages": [{"cursor": name(2)["cursor"], "sequence": 77}]});
+    assert_eq!(operate(api, &path("delete"), &other)["done"], 0);
+    api.post(&path("delete"), r#"{"messages":["255-2"]}"#).expect(400);
+    api.forget(&["vhosts/peek-o"]);
 }
 
 fn misunderstood(api: &Api) {

@@ -5,7 +5,7 @@
  */
 
 import {each, html} from '../parts/html.js';
-import {setTheme, theme} from '../parts/theme.js';
+import {setTheme, theme} from './theme.js';
 import {PAGES} from './pages.js';
 import {asset, href} from './place.js';
 import {INTERVALS} from './poll.js';
@@ -65,7 +65,7 @@ function person(shell) {
       <label>Theme
         <select @change=${(/** @type {Event} */ event) => {
           const value = /** @type {HTMLSelectElement} */ (event.currentTarget).value;
-          setTheme(/** @type {import('../parts/theme.js').Theme} */ (value));
+          setTheme(/** @type {import('./theme.js').Theme} */ (value));
           shell.draw();
         }}>
           ${each(

@@ -4,8 +4,6 @@
  * @module
  */
 
-import {merged} from '../parts/scale.js';
-
 /** @typedef {import('../parts/scale.js').Point} Point */
 /** @typedef {import('./types.js').Context} Context */
 
@@ -31,6 +29,9 @@ export class History {
     this.series = new Map();
     /** @type {number} When the newest value is from. */
     this.last = 0;
+    /** @type {[from: number, to: number] | null} What is looked at closely: the same in all charts of a page. */
+    this.zoom = null;
+    this.redraw = () => {};
   }
 
   /**
@@ -73,11 +74,27 @@ export class History {
     return this.series.get(name) ?? [];
   }
 
-  /** @returns {{from: number, to: number, gap: number}} What a chart of it shows. */
+  /** What a chart of it shows. */
   span() {
     const to = this.last === 0 ? Date.now() : this.last;
-    return {from: to - this.age * 1000, to, gap: 3.5 * this.step * 1000};
+    const onZoom = (/** @type {[from: number, to: number] | null} */ zoom) => {
+      this.zoom = zoom;
+      this.redraw();
+    };
+    return {from: to - this.age * 1000, to, gap: 3.5 * this.step * 1000, zoom: this.zoom, onZoom};
   }
+}
+
+/**
+ * @param {readonly Point[]} before
+ * @param {readonly Point[]} more May begin before the end of the others: what is newer counts.
+ * @param {number} since Older ones go.
+ * @returns {Point[]} All, in the order of time.
+ */
+export function merged(before, more, since) {
+  const first = more.length === 0 ? Infinity : more[0][0];
+  const kept = before.filter(([time]) => time >= since && time < first);
+  return [...kept, ...more.filter(([time]) => time >= since)];
 }
 
 /**
@@ -98,5 +115,6 @@ export function growth(samples) {
 export function historyOf(ctx) {
   const range = ctx.query.get('range') ?? RANGE_CHOICES[0][0];
   if (ctx.state.history?.range !== range) ctx.state.history = new History(range);
+  ctx.state.history.redraw = ctx.draw;
   return ctx.state.history;
 }

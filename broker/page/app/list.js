@@ -11,9 +11,10 @@
 import '../parts/table.js';
 
 import {html} from '../parts/html.js';
-import {count} from '../parts/number.js';
-import {pagesOf, sortOf} from '../parts/visible.js';
+import {count} from './number.js';
+import {sortOf} from '../parts/visible.js';
 import {api} from './place.js';
+import {pagesOf} from './sorting.js';
 import {problem} from './ui.js';
 
 /** @typedef {import('./types.js').Context} Context */

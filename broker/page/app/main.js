@@ -5,8 +5,8 @@
  */
 
 import {render} from '../parts/html.js';
-import {ofRabbit} from '../parts/route.js';
 import {ApiError} from './api.js';
+import {ofRabbit} from './moved.js';
 import {BASE} from './place.js';
 import {current} from './session.js';
 import {Shell} from './shell.js';

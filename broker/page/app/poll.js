@@ -8,7 +8,7 @@
  * @module
  */
 
-import {remember, remembered} from '../parts/theme.js';
+import {remember, remembered} from './theme.js';
 import {ApiError, get} from './api.js';
 
 /** Seconds between two questions; 0 is off. */

@@ -4,10 +4,11 @@
  * @module
  */
 
-import {remember, remembered} from '../parts/theme.js';
+import {remember, remembered} from './theme.js';
 import {get, request} from './api.js';
+import {is, may} from './rights.js';
 
-/** @typedef {'administrator' | 'monitoring' | 'policymaker' | 'management'} Role */
+/** @typedef {import('./rights.js').Role} Role */
 
 const READ_ONLY = 'leveret.read-only';
 
@@ -20,6 +21,8 @@ export class Session {
     this.isInternal = user.is_internal_user;
     /** Chosen here: no button that changes something is shown. */
     this.isReadOnly = remembered(READ_ONLY) === '1';
+    /** @type {Map<string, import('./rights.js').Told>} By vhost that it may enter. */
+    this.rights = new Map();
   }
 
   /**
@@ -27,28 +30,28 @@ export class Session {
    * @returns {boolean}
    */
   is(role) {
-    if (this.tags.includes('administrator') || role === 'management') return true;
-    return this.tags.includes(role);
+    return is(this, role);
   }
 
   /**
-   * Whether buttons that need this role are shown.
+   * Whether something is offered: nothing that the broker would refuse.
    *
-   * @param {Role} role
+   * @param {string} act
+   * @param {import('./rights.js').Thing} [thing]
    * @returns {boolean}
    */
-  may(role) {
-    return !this.isReadOnly && this.is(role);
+  may(act, thing) {
+    return may(this, act, thing);
   }
 
   /**
-   * Whether buttons on something that belongs to a user are shown: its own, or all of an administrator's.
+   * Asks what it may do in which vhost. Who cannot be told (the broker does not answer) keeps what it had.
    *
-   * @param {string | undefined} user
-   * @returns {boolean}
+   * @returns {Promise<void>}
    */
-  mayEnd(user) {
-    return !this.isReadOnly && (this.is('administrator') || user === this.name);
+  async learn() {
+    const told = await get('whoami/rights').catch(() => null);
+    if (told !== null) this.rights = new Map(told.map((/** @type {import('./rights.js').Told} */ one) => [one.vhost, one]));
   }
 
   /** @param {boolean} isReadOnly */

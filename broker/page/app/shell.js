@@ -15,12 +15,16 @@ import {Palette} from './palette.js';
 import {BASE} from './place.js';
 import {Poll} from './poll.js';
 import {leave} from './session.js';
-import {failed, notFound, notForYou} from './states.js';
-import {ago} from '../parts/time.js';
+import {failed, noEntry, notFound, notForYou} from './states.js';
+import {ago} from './time.js';
 
 /** @typedef {import('./types.js').Context} Context */
 /** @typedef {import('./types.js').Page} Page */
 /** @typedef {import('./types.js').Entry} Entry */
+
+/** What somebody may do is asked again after so long, and when it was part of what was changed. */
+const LEARNS_EVERY_MS = 30_000;
+const OF_RIGHTS = /^(vhosts|permissions|topic-permissions|users|operation\/definitions)\b/;
 
 /** See the module documentation. */
 export class Shell {
@@ -34,6 +38,7 @@ export class Shell {
     this.top = top;
     this.ended = ended;
     this.isOver = false;
+    this.learnedAt = 0;
     this.isRailOpen = false;
     this.cluster = '';
     this.router = new Router(BASE, () => this.moved());
@@ -59,7 +64,9 @@ export class Shell {
     this.isDrawing = false;
   }
 
-  start() {
+  async start() {
+    await this.learn();
+    if (this.isOver) return;
     this.router.start();
     this.poll.start();
     document.addEventListener('keydown', this.pressed);
@@ -72,6 +79,13 @@ export class Shell {
       () => {},
     );
     this.moved();
+  }
+
+  /** What may be done may be another now. */
+  async learn() {
+    this.learnedAt = Date.now();
+    await this.session.learn();
+    this.draw();
   }
 
   stop() {
@@ -123,6 +137,8 @@ export class Shell {
       this.instead = notFound(path);
     } else if (entry.needs && !this.session.is(entry.needs)) {
       this.instead = notForYou(entry.needs, this.session);
+    } else if (entry.within && !this.session.may(entry.within.act, {vhost: this.params[entry.within.param]})) {
+      this.instead = noEntry(this.params[entry.within.param], this.session);
     } else {
       const page = await entry.load().then(
         ({default: page}) => page,
@@ -145,6 +161,7 @@ export class Shell {
   }
 
   polled() {
+    if (Date.now() - this.learnedAt > LEARNS_EVERY_MS) void this.learn();
     const hasEnded = Object.values(this.poll.errors).some((error) => error?.kind === 'ended');
     if (hasEnded && !this.isOver) this.ended('The session is over. Sign in to go on where you were.');
     else this.draw();
@@ -212,12 +229,14 @@ export class Shell {
   async send(method, path, {body, headers, done, go}) {
     try {
       const answer = await request(method, path, {body, headers});
+      if (method !== 'GET' && OF_RIGHTS.test(path)) await this.learn();
       if (done !== undefined) this.notices.say(done);
       if (go !== undefined) this.router.go(go);
       else if (method !== 'GET') this.poll.now();
       return answer;
     } catch (error) {
       if (error instanceof ApiError && error.kind === 'ended') this.ended('The session is over. Nothing was changed.');
+      if (error instanceof ApiError && error.kind === 'refused') void this.learn();
       throw error;
     }
   }

@@ -24,6 +24,16 @@ export function notForYou(role, session) {
       ${session.tags.join(', ')}. An administrator can add it.</p></div>`;
 }
 
+/**
+ * @param {string} vhost
+ * @param {import('./session.js').Session} session
+ */
+export function noEntry(vhost, session) {
+  return html`<h1>Not for this user</h1>
+    <div class="empty"><p><bdi>${session.name}</bdi> has no permissions in the vhost <bdi>${vhost}</bdi>: what is in it is not told.
+      An administrator can grant them.</p></div>`;
+}
+
 export function failed() {
   return html`<h1>This page did not come</h1>
     <div class="empty"><p>The broker may have been updated since this page was opened.</p>

@@ -55,6 +55,7 @@
  * @property {string} [nav] Its name in the rail.
  * @property {string} [group] The heading that it stands under.
  * @property {Role} [needs]
+ * @property {{param: string, act: string}} [within] What has to be allowed in the vhost that this part of the path names.
  */
 
 export {};

@@ -5,8 +5,8 @@
  */
 
 import {each, html} from '../parts/html.js';
-import {UNKNOWN} from '../parts/number.js';
-import {ago, exact} from '../parts/time.js';
+import {UNKNOWN} from './number.js';
+import {ago, exact} from './time.js';
 
 /** @typedef {'plain' | 'good' | 'warn' | 'bad' | 'note'} Tone */
 /** @typedef {import('./types.js').Context} Context */

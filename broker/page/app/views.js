@@ -6,7 +6,7 @@
  */
 
 import {each, html} from '../parts/html.js';
-import {remember, remembered} from '../parts/theme.js';
+import {remember, remembered} from './theme.js';
 
 /** @typedef {import('./types.js').Context} Context */
 /** @typedef {{name: string, query: string}} View */

@@ -13,7 +13,7 @@ import {badge, field, name} from '../app/ui.js';
 import {inLine, readTable} from './arguments.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
-/** @typedef {{kind: 'queue' | 'exchange', vhost: string, name: string}} Thing */
+/** @typedef {{kind: 'queue' | 'exchange', vhost: string, name: string, exclusive?: boolean}} Thing */
 /** @typedef {{source: string, vhost: string, destination: string, destination_type: 'queue' | 'exchange', routing_key: string, arguments: Record<string, unknown>, properties_key: string}} Binding */
 
 /** So many are shown; more of them is for the API. */
@@ -28,18 +28,22 @@ export function named(exchange) {
 }
 
 /**
+ * @param {Context} ctx
  * @param {string} vhost
  * @param {string} exchange
  */
-export function exchangeLink(vhost, exchange) {
+export function exchangeLink(ctx, vhost, exchange) {
+  if (!ctx.session.may('enter', {vhost})) return exchange === '' ? '(default exchange)' : name(exchange);
   return html`<a href=${href('/exchanges/:vhost/:name', {vhost, name: named(exchange)})}>${exchange === '' ? '(default exchange)' : name(exchange)}</a>`;
 }
 
 /**
+ * @param {Context} ctx
  * @param {string} vhost
  * @param {string} queue
  */
-export function queueLink(vhost, queue) {
+export function queueLink(ctx, vhost, queue) {
+  if (!ctx.session.may('enter', {vhost})) return name(queue);
   return html`<a href=${href('/queues/:vhost/:name', {vhost, name: queue})}>${name(queue)}</a>`;
 }
 
@@ -51,31 +55,32 @@ export function queueLink(vhost, queue) {
  * @param {Thing} thing
  */
 export function bindingsOf(ctx, bindings, thing) {
-  const may = ctx.session.may('management');
   return html`
     <div class="toolbar"><span class="quiet">What comes through an exchange comes by one of these.</span>
-      ${may ? html`<span class="toolbar-end"><button type="button" class="button" @click=${() => bind(ctx, {destination: thing})}>Bind…</button></span>` : null}</div>
-    ${bindingTable(ctx, bindings, 'source', may)}`;
+      ${ctx.session.may('bind queue', thing) ? html`<span class="toolbar-end"><button type="button" class="button" @click=${() => bind(ctx, {destination: thing})}>Bind…</button></span>` : null}</div>
+    ${bindingTable(ctx, bindings, 'source', thing.exclusive)}`;
 }
 
 /**
  * @param {Context} ctx
  * @param {Binding[]} bindings
  * @param {'source' | 'destination'} side Which end of it is told.
- * @param {boolean} may Whether there are buttons.
+ * @param {boolean} [exclusive] Of a queue of one connection alone.
  */
-export function bindingTable(ctx, bindings, side, may) {
+export function bindingTable(ctx, bindings, side, exclusive = false) {
   if (bindings.length === 0) return html`<p class="quiet">There are none.</p>`;
+  const mayUnbind = (/** @type {Binding} */ one) => one.source !== '' && ctx.session.may('unbind', {vhost: one.vhost, exclusive, binding: one});
+  const may = bindings.slice(0, SHOWN).some(mayUnbind);
   const keyOf = (/** @type {Binding} */ one) => `${one.source}\n${one.destination_type}\n${one.destination}\n${one.properties_key}`;
   return html`<div class="table-scroll is-low" tabindex="0" role="group" aria-label=${side === 'source' ? 'Bindings to it' : 'Bindings from it'}><table class="free">
     <thead><tr><th scope="col">${side === 'source' ? 'From the exchange' : 'To'}</th><th scope="col">Routing key</th><th scope="col">Arguments</th>
       ${may ? html`<th scope="col"><span class="hidden">Actions</span></th>` : null}</tr></thead>
     <tbody>${each(bindings.slice(0, SHOWN), keyOf, (one) => html`<tr>
-      <td>${side === 'source' ? exchangeLink(one.vhost, one.source) : html`${one.destination_type === 'queue' ? queueLink(one.vhost, one.destination) : exchangeLink(one.vhost, one.destination)} ${one.destination_type === 'exchange' ? badge('exchange') : null}`}</td>
+      <td>${side === 'source' ? exchangeLink(ctx, one.vhost, one.source) : html`${one.destination_type === 'queue' ? queueLink(ctx, one.vhost, one.destination) : exchangeLink(ctx, one.vhost, one.destination)} ${one.destination_type === 'exchange' ? badge('exchange') : null}`}</td>
       <td>${one.routing_key === '' ? html`<span class="quiet">(empty)</span>` : html`<code>${name(one.routing_key)}</code>`}</td>
       <td><code>${name(inLine(one.arguments) || '–')}</code></td>
       ${may ? html`<td class="is-number">${one.source === '' ? html`<span class="quiet" title="Every queue is bound to the default exchange by its name">always</span>`
-        : html`<button type="button" class="link" @click=${() => unbind(ctx, one)}>Unbind…</button>`}</td>` : null}
+        : mayUnbind(one) ? html`<button type="button" class="link" @click=${() => unbind(ctx, one)}>Unbind…</button>` : null}</td>` : null}
     </tr>`)}</tbody>
   </table></div>
   ${bindings.length > SHOWN ? html`<p class="quiet">These are the first ${SHOWN} of ${bindings.length}.</p>` : null}`;

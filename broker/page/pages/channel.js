@@ -7,7 +7,7 @@
 import '../parts/chart.js';
 
 import {html} from '../parts/html.js';
-import {count, rate} from '../parts/number.js';
+import {count, rate} from '../app/number.js';
 import {RANGE_CHOICES, historyOf} from '../app/history.js';
 import {api, href} from '../app/place.js';
 import {answered, choice, facts, name, section} from '../app/ui.js';

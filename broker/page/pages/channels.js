@@ -5,7 +5,7 @@
  */
 
 import {html} from '../parts/html.js';
-import {count, rate} from '../parts/number.js';
+import {count, rate} from '../app/number.js';
 import {listOf} from '../app/list.js';
 import {href} from '../app/place.js';
 import {badge, empty, filter, name} from '../app/ui.js';
@@ -50,8 +50,8 @@ const COLUMN_VIEWS = [
   },
   {id: 'user', title: 'User', sorts: true, wide: true, width: '9rem', view: (row) => name(row.user)},
   {id: 'vhost', title: 'Vhost', sorts: true, wide: true, width: '7rem', view: (row) => name(row.vhost)},
-  {id: 'state', title: 'State', wide: true, width: '6.5rem', view: (row) => channelState(row)},
-  {id: 'confirm', title: 'Mode', wide: true, width: '7.5rem', view: mode},
+  {id: 'state', title: 'State', sorts: true, wide: true, width: '6.5rem', view: (row) => channelState(row)},
+  {id: 'confirm', title: 'Mode', sorts: true, wide: true, width: '7.5rem', view: mode},
   {
     id: 'prefetch_count',
     title: 'Prefetch',

@@ -7,11 +7,12 @@
 import '../parts/chart.js';
 
 import {html} from '../parts/html.js';
-import {bytes, count, rate} from '../parts/number.js';
+import {bytes, count, rate} from '../app/number.js';
 import {confirm} from '../app/dialog.js';
 import {RANGE_CHOICES, historyOf} from '../app/history.js';
 import {api, href} from '../app/place.js';
 import {answered, badge, choice, facts, field, name, section, when} from '../app/ui.js';
+import {queueLink} from './bindings.js';
 import {called, client, state} from './connections.js';
 import {channelState} from './channels.js';
 
@@ -33,7 +34,7 @@ const page = {
       <h1>${name(page.title(ctx))}</h1>
       ${ctx.data.connection === undefined ? null : state(ctx.data.connection)}
       ${
-        ctx.session.mayEnd(ctx.data.connection?.user) && ctx.data.connection !== undefined
+        ctx.data.connection !== undefined && ctx.session.may('end of', ctx.data.connection)
           ? html`<div class="actions"><button type="button" class="button is-bad" @click=${() => close(ctx)}>Close…</button></div>`
           : null
       }
@@ -73,7 +74,7 @@ function held(ctx, why) {
   const queue =
     why.queue === null
       ? null
-      : html` <a href=${href('/queues/:vhost/:name', {vhost: why.vhost, name: why.queue})}>${name(why.queue)}</a>`;
+      : html` ${queueLink(ctx, why.vhost, why.queue)}`;
   return html`<div class="findings"><div class="finding is-warn"><strong>Held back</strong>
     <p>${why.text}, since ${when(why.since_ms, ctx.now)}.${queue}</p><span></span></div></div>`;
 }

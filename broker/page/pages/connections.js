@@ -5,7 +5,7 @@
  */
 
 import {html} from '../parts/html.js';
-import {bytes, count} from '../parts/number.js';
+import {bytes, count} from '../app/number.js';
 import {listOf} from '../app/list.js';
 import {href} from '../app/place.js';
 import {badge, empty, filter, name, when} from '../app/ui.js';
@@ -85,6 +85,7 @@ function columns(ctx) {
     {
       id: 'ssl',
       title: 'TLS',
+      sorts: true,
       wide: true,
       width: '4.5rem',
       view: (row) => (row.ssl ? (row.ssl_protocol ?? 'yes') : 'no'),

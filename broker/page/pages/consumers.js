@@ -5,16 +5,17 @@
  */
 
 import {each, html} from '../parts/html.js';
-import {count} from '../parts/number.js';
+import {count} from '../app/number.js';
 import {confirm} from '../app/dialog.js';
 import {listOf} from '../app/list.js';
 import {api, href} from '../app/place.js';
-import {badge, empty, filter, name} from '../app/ui.js';
+import {badge, empty, filter, name, when} from '../app/ui.js';
+import {queueLink} from './bindings.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 
 const COLUMNS =
-  'consumer_tag,queue,channel_details,ack_required,exclusive,active,activity_status,prefetch_count,messages_unacknowledged,deliveries,acks';
+  'consumer_tag,queue,channel_details,ack_required,exclusive,active,activity_status,prefetch_count,messages_unacknowledged,oldest_unacknowledged_ms,deliveries,acks';
 
 /** @param {Context} ctx */
 const list = (ctx) => listOf(ctx, {path: 'consumers', columns: COLUMNS, sort: 'queue.name'});
@@ -28,7 +29,7 @@ const page = {
     const view = table.view({
       label: 'Consumers',
       key,
-      columns: columns(ctx),
+      columns: columns(ctx, table.rows),
       empty: ctx.query.get('name')
         ? 'No consumer has this in its tag.'
         : empty('Nobody consumes', 'Messages wait in their queues until somebody does.'),
@@ -51,18 +52,20 @@ function key(row) {
 
 /**
  * @param {Context} ctx
+ * @param {any[]} rows
  * @returns {import('../app/list.js').Column<any>[]}
  */
-function columns(ctx) {
+function columns(ctx, rows) {
   /** @type {import('../app/list.js').Column<any>[]} */
   const all = [
-    {id: 'queue.name', title: 'Queue', sorts: true, view: (row) => queueLink(row)},
+    {id: 'queue.name', title: 'Queue', sorts: true, view: (row) => ofQueue(ctx, row)},
     {id: 'consumer_tag', title: 'Tag', sorts: true, view: (row) => name(row.consumer_tag)},
-    {id: 'channel', title: 'Channel', wide: true, width: '17rem', view: channelLink},
-    {id: 'activity_status', title: 'State', wide: true, width: '6rem', view: activity},
+    {id: 'channel', title: 'Channel', sorts: true, sortsBy: 'channel_details.name', wide: true, width: '17rem', view: (row) => channelLink(ctx, row)},
+    {id: 'activity_status', title: 'State', sorts: true, wide: true, width: '6rem', view: activity},
     {
       id: 'ack_required',
       title: 'Acks',
+      sorts: true,
       wide: true,
       width: '7rem',
       view: (row) => (row.ack_required ? 'by hand' : badge('automatic', 'plain', 'What is sent counts as done')),
@@ -70,6 +73,7 @@ function columns(ctx) {
     {
       id: 'prefetch_count',
       title: 'Prefetch',
+      sorts: true,
       isNumber: true,
       wide: true,
       width: '6rem',
@@ -78,35 +82,54 @@ function columns(ctx) {
     {
       id: 'messages_unacknowledged',
       title: 'Unacked',
+      sorts: true,
       isNumber: true,
       width: '6rem',
       view: (row) => count(row.messages_unacknowledged),
     },
     {
+      id: 'oldest_unacknowledged_ms',
+      title: 'Oldest unacked',
+      help: 'When the oldest delivery was made that it has not acknowledged',
+      sorts: true,
+      sortsBy: 'unacknowledged_for_ms',
+      isNumber: true,
+      wide: true,
+      width: '8.5rem',
+      view: (row) => when(row.oldest_unacknowledged_ms, ctx.now),
+    },
+    {
       id: 'deliveries',
       title: 'Delivered',
+      sorts: true,
       isNumber: true,
       wide: true,
       width: '7rem',
       view: (row) => count(row.deliveries),
     },
   ];
-  if (!ctx.session.isReadOnly) {
+  if (rows.some((row) => row !== undefined && ctx.session.may('end of', {user: row.channel_details?.user}))) {
     all.push({id: 'cancel', title: '', wide: true, width: '6.5rem', view: (row) => cancelButton(ctx, row)});
   }
   return all;
 }
 
-/** @param {any} row */
-function queueLink({queue}) {
-  return html`<a href=${href('/queues/:vhost/:name', queue)}>${name(queue.name)}</a>${queue.vhost === '/' ? null : html` ${badge(name(queue.vhost))}`}`;
+/**
+ * @param {Context} ctx
+ * @param {any} row
+ */
+function ofQueue(ctx, {queue}) {
+  return html`${queueLink(ctx, queue.vhost, queue.name)}${queue.vhost === '/' ? null : html` ${badge(name(queue.vhost))}`}`;
 }
 
-/** @param {any} row */
-function channelLink({channel_details: channel}) {
-  return channel?.name === undefined
-    ? '–'
-    : html`<a href=${href('/channels/:name', {name: channel.name})}>${name(channel.name)}</a>`;
+/**
+ * @param {Context} ctx
+ * @param {any} row
+ */
+function channelLink(ctx, {channel_details: channel}) {
+  if (channel?.name === undefined) return '–';
+  if (!ctx.session.may('see of', channel)) return name(channel.name);
+  return html`<a href=${href('/channels/:name', {name: channel.name})}>${name(channel.name)}</a>`;
 }
 
 /** @param {any} row */
@@ -119,7 +142,7 @@ function activity({activity_status: status}) {
  * @param {any} row
  */
 function cancelButton(ctx, row) {
-  if (!ctx.session.mayEnd(row.channel_details?.user)) return null;
+  if (!ctx.session.may('end of', {user: row.channel_details?.user})) return null;
   return html`<button type="button" class="link" @click=${() => cancel(ctx, row)}>Cancel…</button>`;
 }
 
@@ -131,7 +154,7 @@ function cancelButton(ctx, row) {
  */
 export function consumerTable(ctx, rows) {
   if (rows.length === 0) return html`<p>Nobody consumes here.</p>`;
-  const shown = columns(ctx);
+  const shown = columns(ctx, rows);
   return html`<div class="table-scroll" tabindex="0" role="group" aria-label="Consumers"><table class="free">
     <thead><tr>${each(
       shown,

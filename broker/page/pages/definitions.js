@@ -5,7 +5,7 @@
  */
 
 import {each, html} from '../parts/html.js';
-import {count} from '../parts/number.js';
+import {count} from '../app/number.js';
 import {confirm} from '../app/dialog.js';
 import {api} from '../app/place.js';
 import {badge, field, name, section} from '../app/ui.js';
@@ -35,7 +35,7 @@ const page = {
     </div>`,
       {text: 'users with hashes of their passwords, vhosts, permissions, policies, exchanges, queues, bindings'},
     )}
-    ${ctx.session.may('administrator') ? section('Import', importForm(ctx), {text: 'shows what would change before anything does'}) : null}
+    ${ctx.session.may('administrate') ? section('Import', importForm(ctx), {text: 'shows what would change before anything does'}) : null}
     ${ctx.state.planned === undefined ? null : section('What it changes', difference(ctx), {actions: applyButton(ctx)})}`,
 };
 

@@ -8,7 +8,7 @@ import '../parts/chart.js';
 import '../parts/table.js';
 
 import {each, html} from '../parts/html.js';
-import {bytes, count, rate} from '../parts/number.js';
+import {bytes, count, rate} from '../app/number.js';
 import {ApiError} from '../app/api.js';
 import {confirm} from '../app/dialog.js';
 import {

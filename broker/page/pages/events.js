@@ -5,7 +5,7 @@
  */
 
 import {each, html} from '../parts/html.js';
-import {clock, exact} from '../parts/time.js';
+import {clock, exact} from '../app/time.js';
 import {Lines} from '../app/lines.js';
 import {badge, choice, filter, name} from '../app/ui.js';
 import {holdButtons, stateOf} from './log.js';

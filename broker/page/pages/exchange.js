@@ -7,7 +7,7 @@
 import '../parts/chart.js';
 
 import {html} from '../parts/html.js';
-import {count, rate} from '../parts/number.js';
+import {count, rate} from '../app/number.js';
 import {confirm} from '../app/dialog.js';
 import {RANGE_CHOICES, historyOf} from '../app/history.js';
 import {api, href} from '../app/place.js';
@@ -49,25 +49,24 @@ export default page;
 function head(ctx) {
   const {exchange} = ctx.data;
   const {vhost} = ctx.params;
-  const may = exchange !== undefined && ctx.session.may('management');
-  const isOwn = isDefault(ctx) || ctx.params.name.startsWith('amq.');
+  const thing = {vhost, name: ctx.params.name, internal: exchange?.internal};
+  const [mayPublish, mayDelete] = ['publish to exchange', 'delete exchange'].map((act) => exchange !== undefined && ctx.session.may(act, thing));
   const to = {vhost, exchange: isDefault(ctx) ? '' : ctx.params.name, key: ''};
   return html`<header class="page-head">
     <h1><a class="above" href=${href('/exchanges')}>Exchanges</a> ${name(called(ctx))}</h1>
     <span class="row">${exchange === undefined ? null : html`${badge(exchange.type, 'note')} ${features(exchange)}`}
       ${vhost === '/' ? null : badge(html`vhost ${name(vhost)}`)}</span>
-    ${may ? html`<div class="actions">
-      ${exchange.internal ? null : html`<button type="button" class="button" @click=${() => publish(ctx, to)}>Publish…</button>`}
-      ${isOwn ? null : html`<button type="button" class="button is-bad" @click=${() => remove(ctx)}>Delete…</button>`}
+    ${mayPublish || mayDelete ? html`<div class="actions">
+      ${mayPublish ? html`<button type="button" class="button" @click=${() => publish(ctx, to)}>Publish…</button>` : null}
+      ${mayDelete ? html`<button type="button" class="button is-bad" @click=${() => remove(ctx)}>Delete…</button>` : null}
     </div>` : null}
   </header>`;
 }
 
 /** @param {Context} ctx */
 function about(ctx) {
-  const may = ctx.session.may('management');
   const thing = /** @type {const} */ ({kind: 'exchange', vhost: ctx.params.vhost, name: ctx.params.name});
-  const button = (/** @type {any} */ ends) => (may ? html`<button type="button" class="button" @click=${() => bind(ctx, ends)}>Bind…</button>` : null);
+  const button = (/** @type {string} */ act, /** @type {any} */ ends) => (ctx.session.may(act, thing) ? html`<button type="button" class="button" @click=${() => bind(ctx, ends)}>Bind…</button>` : null);
   return html`
     <div class="columns">
       ${section('Traffic', traffic(ctx), {text: 'messages a second', actions: choice(ctx, 'range', 'Time', RANGE_CHOICES)})}
@@ -81,8 +80,8 @@ function about(ctx) {
     </div>
     ${isDefault(ctx)
       ? section('From it', html`<p class="quiet">Every queue is bound to it by its own name, and nothing else can be.</p>`)
-      : html`${section('From it', answered(ctx, 'outgoing', (rows) => bindingTable(ctx, rows, 'destination', may)), {actions: button({source: thing})})}
-        ${section('To it', answered(ctx, 'incoming', (rows) => bindingTable(ctx, rows, 'source', may)), {text: 'from other exchanges', actions: button({destination: thing})})}`}`;
+      : html`${section('From it', answered(ctx, 'outgoing', (rows) => bindingTable(ctx, rows, 'destination')), {actions: button('bind from exchange', {source: thing})})}
+        ${section('To it', answered(ctx, 'incoming', (rows) => bindingTable(ctx, rows, 'source')), {text: 'from other exchanges', actions: button('bind exchange', {destination: thing})})}`}`;
 }
 
 /** @param {Context} ctx */

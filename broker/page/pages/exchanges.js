@@ -5,7 +5,7 @@
  */
 
 import {each, html} from '../parts/html.js';
-import {count, rate, UNKNOWN} from '../parts/number.js';
+import {count, rate, UNKNOWN} from '../app/number.js';
 import {ApiError} from '../app/api.js';
 import {ask} from '../app/ask.js';
 import {listOf} from '../app/list.js';
@@ -41,9 +41,10 @@ const page = {
   }),
   view: (ctx) => {
     const names = (ctx.data.vhosts ?? []).map((/** @type {any} */ one) => one.name);
+    const mayDeclare = names.filter((/** @type {string} */ vhost) => ctx.session.may('declare exchange', {vhost}));
     return html`
       <header class="page-head"><h1>Exchanges</h1><span class="quiet">${isGraph(ctx) ? '' : list(ctx).counted('exchange')}</span>
-        ${ctx.session.may('management') ? html`<div class="actions"><button type="button" class="button is-main" @click=${() => declare(ctx, names)}>Declare…</button></div>` : null}
+        ${mayDeclare.length > 0 ? html`<div class="actions"><button type="button" class="button is-main" @click=${() => declare(ctx, mayDeclare)}>Declare…</button></div>` : null}
       </header>
       ${tabs(ctx, [['list', 'List'], ['graph', 'Graph']])}
       ${isGraph(ctx) ? graph(ctx, names) : listed(ctx)}`;
@@ -57,23 +58,26 @@ function listed(ctx) {
   const shown = list(ctx).view({
     label: 'Exchanges',
     key: (row) => `${row.vhost}\n${row.name}`,
-    columns: columns(),
+    columns: columns(ctx),
     empty: ctx.query.get('name') ? 'No exchange has this in its name.' : empty('No exchanges', 'Each vhost has some of its own.'),
   });
   return html`<div class="toolbar">${filter(ctx, 'Filter by name')}</div>${shown}`;
 }
 
-/** @returns {import('../app/list.js').Column<any>[]} */
-function columns() {
+/**
+ * @param {Context} ctx
+ * @returns {import('../app/list.js').Column<any>[]}
+ */
+function columns(ctx) {
   const speed = (/** @type {string} */ of) => (/** @type {any} */ row) => rate(row.message_stats?.[`${of}_details`]?.rate ?? 0);
   return [
-    {id: 'name', title: 'Name', sorts: true, view: (row) => exchangeLink(row.vhost, row.name)},
+    {id: 'name', title: 'Name', sorts: true, view: (row) => exchangeLink(ctx, row.vhost, row.name)},
     {id: 'vhost', title: 'Vhost', sorts: true, wide: true, width: '6rem', view: (row) => name(row.vhost)},
     {id: 'type', title: 'Type', sorts: true, width: '9rem', view: (row) => badge(row.type, row.type.startsWith('x-') ? 'note' : 'plain')},
     {id: 'features', title: 'Features', wide: true, width: '11rem', view: features},
-    {id: 'policy', title: 'Policy', wide: true, width: '8rem', view: (row) => (row.policy ? name(row.policy) : UNKNOWN)},
-    {id: 'in', title: 'In, /s', isNumber: true, width: '5.5rem', view: speed('publish_in')},
-    {id: 'out', title: 'Out, /s', isNumber: true, wide: true, width: '5.5rem', view: speed('publish_out')},
+    {id: 'policy', title: 'Policy', sorts: true, wide: true, width: '8rem', view: (row) => (row.policy ? name(row.policy) : UNKNOWN)},
+    {id: 'message_stats.publish_in_details.rate', title: 'In, /s', sorts: true, isNumber: true, width: '5.5rem', view: speed('publish_in')},
+    {id: 'message_stats.publish_out_details.rate', title: 'Out, /s', sorts: true, isNumber: true, wide: true, width: '5.5rem', view: speed('publish_out')},
   ];
 }
 

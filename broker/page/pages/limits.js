@@ -5,7 +5,7 @@
  */
 
 import {each, html} from '../parts/html.js';
-import {bytes, count} from '../parts/number.js';
+import {bytes, count} from '../app/number.js';
 import {ask} from '../app/ask.js';
 import {api, href} from '../app/place.js';
 import {answered, field, name, section} from '../app/ui.js';
@@ -101,7 +101,7 @@ function formatted(kind, key, value) {
  * @param {Record<string, number>} value
  */
 export function limitsView(ctx, kind, of, value) {
-  const may = ctx.session.may('administrator');
+  const may = ctx.session.may('administrate');
   return html`<table class="plain-table">
     <thead><tr><th scope="col">What</th><th scope="col" class="is-number">At most</th>${may ? html`<th scope="col"><span class="hidden">Actions</span></th>` : null}</tr></thead>
     <tbody>${each(

@@ -5,8 +5,8 @@
  */
 
 import {html} from '../parts/html.js';
-import {count} from '../parts/number.js';
-import {exact, clock} from '../parts/time.js';
+import {count} from '../app/number.js';
+import {exact, clock} from '../app/time.js';
 import {ask} from '../app/ask.js';
 import {Lines} from '../app/lines.js';
 import {api} from '../app/place.js';
@@ -55,7 +55,7 @@ const page = {
         ${choice(ctx, 'level', 'The least severe level that is shown', LEVELS)}
         ${filter(ctx, 'Filter by text')}
         ${holdButtons(ctx, lines)}
-        ${ctx.session.may('administrator') ? html`<button type="button" class="button" @click=${() => setLevel(ctx)}>What is logged…</button>` : null}
+        ${ctx.session.may('administrate') ? html`<button type="button" class="button" @click=${() => setLevel(ctx)}>What is logged…</button>` : null}
         <span class="count" role="status">${stateOf(lines, found.length)}</span>
       </div>
       <ol class="lines" aria-label="The log, newest first">${found.slice(0, SHOWN).map(line)}</ol>

@@ -6,13 +6,14 @@
  */
 
 import {html} from '../parts/html.js';
-import {count} from '../parts/number.js';
+import {count} from '../app/number.js';
 import {ask} from '../app/ask.js';
 import {ApiError} from '../app/api.js';
 import {confirm} from '../app/dialog.js';
 import {api} from '../app/place.js';
 import {facts, field} from '../app/ui.js';
 import {again, stateOf} from './messages-asked.js';
+import {chosen} from './messages-chosen.js';
 import {filterOf, reported} from './message-views.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
@@ -22,7 +23,8 @@ import {filterOf, reported} from './message-views.js';
  * @returns {Record<string, unknown>} What all of them are told.
  */
 function job(ctx) {
-  return {filter: filterOf(ctx.query), state: stateOf(ctx)};
+  const picks = [...chosen(ctx).values()];
+  return {...(picks.length > 0 ? {messages: picks} : {filter: filterOf(ctx.query)}), state: stateOf(ctx)};
 }
 
 /**
@@ -36,6 +38,8 @@ function path(ctx, verb) {
 
 /** @param {Context} ctx */
 function meant(ctx) {
+  const picked = chosen(ctx).size;
+  if (picked > 0) return picked === 1 ? 'The one that was chosen' : `The ${count(picked)} that were chosen`;
   const filter = Object.entries(filterOf(ctx.query));
   return filter.length === 0 ? 'All of them' : html`<code>${filter.map(([key, value]) => `${key} = ${typeof value === 'string' ? value : JSON.stringify(value)}`).join(', ')}</code>`;
 }
@@ -64,7 +68,8 @@ async function tried(ctx, {verb, body, title, action, did, text, isHarmless = fa
   const answer = await confirm({
     title,
     text: html`<p>${text}</p>${facts([
-      ['Looked at', count(dry.seen)],
+      ['Looked at', chosen(ctx).size > 0 ? null : count(dry.seen)],
+      ['Gone meanwhile', chosen(ctx).size > dry.seen ? `${count(chosen(ctx).size - dry.seen)} of those that were chosen` : null],
       ['Meant', html`<strong>${count(dry.matched)}</strong>`],
       ['Which', meant(ctx)],
       ['Without a way', dry.without_route > 0 ? `${count(dry.without_route)}, which stay` : null],
@@ -79,6 +84,7 @@ async function tried(ctx, {verb, body, title, action, did, text, isHarmless = fa
   const report = await ctx.act('POST', path(ctx, verb), {body});
   if (report === undefined) return false;
   ctx.say(reported(report, did), report.done === report.matched && report.complete ? 'good' : 'bad');
+  if (verb !== 'copy') chosen(ctx).clear();
   again(ctx);
   return true;
 }

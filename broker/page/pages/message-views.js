@@ -19,22 +19,40 @@ export function octets({payload, payload_encoding: encoding}) {
   return Uint8Array.from(atob(payload), (one) => one.charCodeAt(0));
 }
 
+/** Of a character of UTF-8 so many octets may be missing at the end. */
+const CUT_MAX = 3;
+
 /**
- * @param {{payload: string, payload_encoding: string}} message
- * @returns {string} As text, whatever it is.
+ * @param {Uint8Array} bytes
+ * @param {boolean} isWhole
+ * @returns {string | null} As text; null if it is none. What is cut in the middle of a character ends before it.
  */
-export function text(message) {
-  return message.payload_encoding === 'base64' ? new TextDecoder().decode(octets(message)) : message.payload;
+export function text(bytes, isWhole) {
+  for (let cut = 0; cut <= (isWhole ? 0 : CUT_MAX); cut += 1) {
+    try {
+      return new TextDecoder('utf-8', {fatal: true, ignoreBOM: true}).decode(bytes.subarray(0, bytes.length - cut));
+    } catch {
+      // One octet less.
+    }
+  }
+  return null;
 }
 
 /**
- * @param {{payload: string, payload_encoding: string}} message
+ * @param {Uint8Array} bytes
+ * @returns {string} As text, whatever it is: what is none has marks in its place.
+ */
+export function anyText(bytes) {
+  return new TextDecoder().decode(bytes);
+}
+
+/**
+ * @param {string | null} shown
  * @returns {string | null} Null if it is no JSON.
  */
-export function json(message) {
-  if (message.payload_encoding === 'base64') return null;
+export function json(shown) {
   try {
-    const value = JSON.parse(message.payload);
+    const value = JSON.parse(shown ?? '');
     return typeof value === 'object' && value !== null ? JSON.stringify(value, null, 2) : null;
   } catch {
     return null;
@@ -42,12 +60,12 @@ export function json(message) {
 }
 
 /**
- * @param {{payload: string, payload_encoding: string}} message
+ * @param {string | null} shown
  * @returns {View} Which shows it best.
  */
-export function best(message) {
-  if (message.payload_encoding === 'base64') return 'hex';
-  return json(message) === null ? 'text' : 'json';
+export function best(shown) {
+  if (shown === null) return 'hex';
+  return json(shown) === null ? 'text' : 'json';
 }
 
 /**

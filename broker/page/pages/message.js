@@ -5,11 +5,12 @@
  */
 
 import {each, html, render} from '../parts/html.js';
-import {bytes, count} from '../parts/number.js';
+import {bytes, count} from '../app/number.js';
 import {choice, empty, facts, name, when} from '../app/ui.js';
 import {inLine, writeValue} from './arguments.js';
 import {exchangeLink, queueLink} from './bindings.js';
-import {best, COPIES, hex, json, octets, text} from './message-views.js';
+import {anyText, best, COPIES, hex, json, octets, text} from './message-views.js';
+import {packing, unpacked} from './unpacking.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 
@@ -25,7 +26,7 @@ export function messageView(ctx, one) {
       <div class="actions">${each(COPIES, ([id]) => id, ([, title, write]) => html`<button type="button" class="button"
         @click=${() => showCopy(ctx, title, write({...one, properties, vhost: ctx.params.vhost}))}>Copy as ${title}</button>`)}</div></div>
     ${facts([
-      ['Exchange', exchangeLink(ctx.params.vhost, one.exchange)],
+      ['Exchange', exchangeLink(ctx, ctx.params.vhost, one.exchange)],
       ['Routing key', html`<code>${name(one.routing_key)}</code>`],
       ['Came', when(one.arrived_at, ctx.now)],
       ['Lapses', typeof one.expires_at === 'number' ? when(one.expires_at, ctx.now) : null],
@@ -75,9 +76,34 @@ function headers(table) {
 function deaths(ctx, all) {
   if (!Array.isArray(all) || all.length === 0) return null;
   return html`<h3>How it died</h3><ol class="named">${each(all, (_, n) => n, (one) => html`<li>
-    <span>${one.reason} in ${queueLink(ctx.params.vhost, String(one.queue))}</span>
+    <span>${one.reason} in ${queueLink(ctx, ctx.params.vhost, String(one.queue))}</span>
     <span title=${inLine(one)}>${one.count > 1 ? `${count(one.count)} times` : 'once'}</span>
   </li>`)}</ol>`;
+}
+
+/**
+ * What of a body is looked at: unpacked, where it is packed and somebody does not want it as it is.
+ *
+ * @param {Context} ctx
+ * @param {any} one
+ * @returns {{bytes: Uint8Array, isWhole: boolean, packing: string | null, isUnpacked: boolean}}
+ */
+function lookedAt(ctx, one) {
+  const stored = octets(one);
+  const isWhole = stored.length >= one.payload_bytes;
+  const how = packing(one, stored);
+  if (how === null || ctx.query.get('packed') === '1') return {bytes: stored, isWhole, packing: how, isUnpacked: false};
+  const kept = ctx.state.unpacked;
+  if (kept?.of !== one) {
+    const mine = {of: one, found: null};
+    ctx.state.unpacked = mine;
+    void unpacked(stored, how).then((found) => {
+      Object.assign(mine, {found});
+      ctx.draw();
+    });
+  }
+  const found = kept?.of === one ? kept.found : null;
+  return found === null ? {bytes: stored, isWhole, packing: how, isUnpacked: false} : {...found, isWhole: isWhole && found.isWhole, packing: how, isUnpacked: true};
 }
 
 /**
@@ -85,16 +111,20 @@ function deaths(ctx, all) {
  * @param {any} one
  */
 function body(ctx, one) {
-  const meant = best(one);
+  const {bytes: whole, isWhole, packing: how, isUnpacked} = lookedAt(ctx, one);
+  const asText = text(whole, isWhole);
+  const meant = best(asText);
   const others = /** @type {[string, string][]} */ ([['json', 'JSON'], ['text', 'text'], ['hex', 'hex']]);
   const options = [...others.filter(([id]) => id === meant), ...others.filter(([id]) => id !== meant)];
   const view = ctx.query.get('view') ?? meant;
-  const whole = octets(one);
-  const shown = view === 'hex' ? hex(whole) : view === 'json' ? (json(one) ?? null) : text(one);
-  return html`<div class="section-head is-body"><h3>Body</h3><p>${bytes(one.payload_bytes)}${whole.length < one.payload_bytes ? `, of which the first ${bytes(whole.length)} are shown` : ''}</p>
-      <div class="actions">${choice(ctx, 'view', 'How the body is shown', options)}</div></div>
+  const shown = view === 'hex' ? hex(whole) : view === 'json' ? json(asText) : (asText ?? anyText(whole));
+  const size = isUnpacked ? `${bytes(one.payload_bytes)} of ${how}, unpacked ${bytes(whole.length)}` : bytes(one.payload_bytes);
+  const cut = isWhole ? '' : isUnpacked ? ' and more' : `, of which the first ${bytes(whole.length)} are shown`;
+  return html`<div class="section-head is-body"><h3>Body</h3><p>${size}${cut}</p>
+      <div class="actions">${how === null ? null : choice(ctx, 'packed', 'Whether the body is unpacked', [['', 'unpacked'], ['1', 'as it is']])}
+        ${choice(ctx, 'view', 'How the body is shown', options)}</div></div>
     ${one.payload_bytes === 0 ? html`<p class="quiet">It is empty.</p>`
-      : shown === null ? html`<p class="quiet">This is no JSON${whole.length < one.payload_bytes ? ', as far as it is shown' : ''}.</p>`
+      : shown === null ? html`<p class="quiet">This is no JSON${isWhole ? '' : ', as far as it is shown'}.</p>`
       : html`<pre class=${view === 'hex' ? 'body is-hex' : 'body'} tabindex="0" role="group" aria-label="Body">${shown}</pre>`}`;
 }
 

@@ -7,12 +7,13 @@
  */
 
 import {each, html} from '../parts/html.js';
-import {bytes, count} from '../parts/number.js';
+import {bytes, count} from '../app/number.js';
 import {answered, badge, choice, empty, name, when} from '../app/ui.js';
 import {copy, move, redrive, remove} from './message-actions.js';
 import {messageView} from './message.js';
 import {filterOf} from './message-views.js';
 import {again, COUNT, stateOf, STATES} from './messages-asked.js';
+import {choose, chosen, CHOSEN_MAX, keyOf} from './messages-chosen.js';
 import {publish} from './publish.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
@@ -29,8 +30,6 @@ export function messagesView(ctx) {
 
 /** @param {Context} ctx */
 function toolbar(ctx) {
-  const may = ctx.session.may('management');
-  const isTheirs = stateOf(ctx) === 'unacked';
   return html`
     <div class="toolbar">
       ${choice(ctx, 'state', 'Which messages', STATES)}
@@ -39,15 +38,40 @@ function toolbar(ctx) {
       ${field(ctx, 'text', 'Text in the body')}
       <button type="button" class="button" @click=${() => again(ctx)}>Look again</button>
     </div>
-    ${may ? html`<div class="toolbar">
-      <button type="button" class="button is-main" @click=${() => publish(ctx, {vhost: ctx.params.vhost, exchange: '', key: ctx.params.name}, () => again(ctx))}>Publish…</button>
-      <button type="button" class="button" @click=${() => copy(ctx)}>Copy…</button>
-      ${isTheirs ? html`<span class="quiet">Unacknowledged messages are their consumers’: they can be copied, and no more.</span>` : html`
-        <button type="button" class="button" @click=${() => move(ctx)}>Move…</button>
-        <button type="button" class="button" @click=${() => redrive(ctx)}>Redrive…</button>
-        <button type="button" class="button is-bad" @click=${() => remove(ctx)}>Delete…</button>
-        <span class="quiet">${Object.keys(filterOf(ctx.query)).length === 0 ? 'of all of them' : 'of those the filter means'}</span>`}
-    </div>` : null}`;
+    ${actions(ctx)}`;
+}
+
+/** @param {Context} ctx */
+function actions(ctx) {
+  const thing = {...ctx.params, exclusive: ctx.data.queue?.exclusive};
+  const may = (/** @type {string} */ act) => ctx.session.may(act, thing);
+  const isTheirs = stateOf(ctx) === 'unacked';
+  const button = (/** @type {string} */ act, /** @type {string} */ word, /** @type {(ctx: Context) => unknown} */ what, kind = 'button') =>
+    (may(act) ? html`<button type="button" class=${kind} @click=${() => what(ctx)}>${word}…</button>` : null);
+  const fill = () => publish(ctx, {vhost: ctx.params.vhost, exchange: '', key: ctx.params.name}, () => again(ctx));
+  const own = isTheirs ? [] : [
+    button('move messages', 'Move', move),
+    button('redrive messages', 'Redrive', redrive),
+    button('delete messages', 'Delete', remove, 'button is-bad'),
+  ].filter((one) => one !== null);
+  const [first, second] = [button('fill queue', 'Publish', fill, 'button is-main'), button('move messages', 'Copy', copy)];
+  if (first === null && second === null && own.length === 0) return null;
+  const says = isTheirs ? 'Unacknowledged messages are their consumers’: they can be copied, and no more.' : meant(ctx);
+  return html`<div class="toolbar">${first}${second}${own}<span class="quiet">${second === null && own.length === 0 ? '' : says}</span></div>`;
+}
+
+/** @param {Context} ctx */
+function meant(ctx) {
+  const {size} = chosen(ctx);
+  if (size > 0) {
+    const clear = () => {
+      chosen(ctx).clear();
+      ctx.draw();
+    };
+    return html`of the <strong>${count(size)}</strong> that ${size === 1 ? 'is' : 'are'} chosen${size >= CHOSEN_MAX ? ', which is as many as it may be' : ''}
+      <button type="button" class="link" @click=${clear}>Choose none</button>`;
+  }
+  return Object.keys(filterOf(ctx.query)).length === 0 ? 'of all of them' : 'of those the filter means';
 }
 
 /**
@@ -80,7 +104,7 @@ function found(ctx, answer) {
     <div class="browser">
       <div class="browser-list">
         <div class="table-scroll" tabindex="0" role="group" aria-label="Messages"><table class="free">
-          <thead><tr><th scope="col">Message</th><th scope="col">Key</th><th scope="col" class="is-number">Size</th><th scope="col" class="is-number">Came</th></tr></thead>
+          <thead><tr>${mayChoose(ctx) ? html`<th scope="col" class="is-pick">${all(ctx, messages)}</th>` : null}<th scope="col">Message</th><th scope="col">Key</th><th scope="col" class="is-number">Size</th><th scope="col" class="is-number">Came</th></tr></thead>
           <tbody>${each(messages, (one) => one.cursor, (one) => line(ctx, one, one === shown))}</tbody>
         </table></div>
         ${pages(ctx, messages.length, cursor)}
@@ -90,12 +114,36 @@ function found(ctx, answer) {
 }
 
 /**
+ * Whether messages are chosen at all: there is something to be done with them.
+ *
+ * @param {Context} ctx
+ */
+function mayChoose(ctx) {
+  const thing = {...ctx.params, exclusive: ctx.data.queue?.exclusive};
+  return ['move messages', 'delete messages'].some((act) => ctx.session.may(act, thing));
+}
+
+/**
+ * All of this page at once.
+ *
+ * @param {Context} ctx
+ * @param {any[]} messages
+ */
+function all(ctx, messages) {
+  const isAll = messages.length > 0 && messages.every((one) => chosen(ctx).has(keyOf(one)));
+  return html`<input type="checkbox" class="pick" aria-label="Choose all of this page" .checked=${isAll}
+    @change=${() => choose(ctx, messages, !isAll)}>`;
+}
+
+/**
  * @param {Context} ctx
  * @param {any} one
  * @param {boolean} isShown
  */
 function line(ctx, one, isShown) {
   return html`<tr class=${isShown ? 'is-picked' : ''}>
+    ${mayChoose(ctx) ? html`<td class="is-pick"><input type="checkbox" class="pick" aria-label=${`Choose message ${one.sequence}`}
+      .checked=${chosen(ctx).has(keyOf(one))} @change=${(/** @type {Event} */ event) => choose(ctx, [one], /** @type {HTMLInputElement} */ (event.currentTarget).checked)}></td>` : null}
     <td><button type="button" class="link" aria-pressed=${isShown ? 'true' : 'false'} aria-label=${`Message ${one.sequence}`}
       @click=${() => ctx.setQuery({message: one.cursor})}>${one.sequence}</button>
       ${one.redelivered ? badge('again', 'warn', 'It was delivered before') : null}

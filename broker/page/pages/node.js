@@ -7,8 +7,8 @@
 import '../parts/chart.js';
 
 import {each, html} from '../parts/html.js';
-import {bytes, count} from '../parts/number.js';
-import {duration} from '../parts/time.js';
+import {bytes, count} from '../app/number.js';
+import {duration} from '../app/time.js';
 import {ask} from '../app/ask.js';
 import {RANGE_CHOICES, historyOf} from '../app/history.js';
 import {api} from '../app/place.js';
@@ -137,7 +137,7 @@ function configuration(config) {
 
 /** @param {Context} ctx */
 function limits(ctx) {
-  if (!ctx.session.may('administrator')) return null;
+  if (!ctx.session.may('administrate')) return null;
   const text = html`<p>Counts at once, until a restart or until the configuration is read again.</p>`;
   const memory = () =>
     ask({

@@ -4,8 +4,8 @@
  * @module
  */
 
-import {bytes, count, rate, share} from '../parts/number.js';
-import {duration} from '../parts/time.js';
+import {bytes, count, rate, share} from '../app/number.js';
+import {duration} from '../app/time.js';
 
 /**
  * @typedef {object} Finding

@@ -7,9 +7,9 @@
 import '../parts/chart.js';
 
 import {each, html} from '../parts/html.js';
-import {bytes, count, rate} from '../parts/number.js';
-import {duration} from '../parts/time.js';
-import {History, RANGE_CHOICES} from '../app/history.js';
+import {bytes, count, rate} from '../app/number.js';
+import {duration} from '../app/time.js';
+import {RANGE_CHOICES, historyOf} from '../app/history.js';
 import {hasPage} from '../app/pages.js';
 import {api, href} from '../app/place.js';
 import {answered, choice, meter, readout, section, skeleton} from '../app/ui.js';
@@ -100,19 +100,6 @@ const page = {
 };
 
 export default page;
-
-/**
- * @param {Context} ctx
- * @returns {History} Of the range that the address has.
- */
-function historyOf(ctx) {
-  const range = ctx.query.get('range') ?? RANGE_CHOICES[0][0];
-  if (ctx.state.history?.range !== range) {
-    ctx.state.history = new History(range);
-    ctx.state.drawn = null;
-  }
-  return ctx.state.history;
-}
 
 /** @param {Context} ctx */
 function attention(ctx) {

@@ -18,7 +18,7 @@ const page = {
   ask: (ctx) => ({
     policies: api('policies'),
     operator: api('operator-policies'),
-    vhosts: ctx.session.may('policymaker') ? api('vhosts', {}, {columns: 'name'}) : null,
+    vhosts: ctx.session.may('make policies') ? api('vhosts', {}, {columns: 'name'}) : null,
   }),
   view: (ctx) => html`
     <p>A policy sets what the queues and exchanges of its pattern may be told; of several that match, the one with the highest
@@ -27,7 +27,7 @@ const page = {
       'Policies',
       answered(ctx, 'policies', (rows) => table(ctx, 'policies', rows), 4),
       {
-        actions: ctx.session.may('policymaker')
+        actions: ctx.session.may('make policies')
           ? html`<button type="button" class="button is-main" @click=${() => editPolicy(ctx, 'policies', null)}>Add a policy…</button>`
           : null,
       },
@@ -36,7 +36,7 @@ const page = {
       'Operator policies',
       answered(ctx, 'operator', (rows) => table(ctx, 'operator-policies', rows), 2),
       {
-        actions: ctx.session.may('administrator')
+        actions: ctx.session.may('make operator policies')
           ? html`<button type="button" class="button" @click=${() => editPolicy(ctx, 'operator-policies', null)}>Add an operator policy…</button>`
           : null,
       },
@@ -56,7 +56,8 @@ function table(ctx, kind, rows) {
       'There is none',
       kind === 'policies' ? 'Queues and exchanges are as they were declared.' : 'Nothing limits what policies say.',
     );
-  const may = ctx.session.may(kind === 'policies' ? 'policymaker' : 'administrator');
+  const act = kind === 'policies' ? 'make policies' : 'make operator policies';
+  const may = rows.some(({vhost}) => ctx.session.may(act, {vhost}));
   const sorted = [...rows].sort(
     (one, other) =>
       one.vhost.localeCompare(other.vhost) || other.priority - one.priority || one.name.localeCompare(other.name),
@@ -74,7 +75,7 @@ function table(ctx, kind, rows) {
         ([key, value]) =>
           html`${badge(name(`${key} = ${typeof value === 'string' ? value : JSON.stringify(value)}`))} `,
       )}</td>
-      ${may ? html`<td><button type="button" class="link" @click=${() => editPolicy(ctx, kind, row)}>Change…</button> <button type="button" class="link" @click=${() => remove(ctx, kind, row)}>Delete…</button></td>` : null}
+      ${may ? html`<td>${ctx.session.may(act, row) ? html`<button type="button" class="link" @click=${() => editPolicy(ctx, kind, row)}>Change…</button> <button type="button" class="link" @click=${() => remove(ctx, kind, row)}>Delete…</button>` : null}</td>` : null}
     </tr>`,
     )}</tbody>
   </table></div>`;

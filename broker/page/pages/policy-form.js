@@ -5,7 +5,7 @@
  */
 
 import {each, html} from '../parts/html.js';
-import {count} from '../parts/number.js';
+import {count} from '../app/number.js';
 import {ApiError} from '../app/api.js';
 import {ask} from '../app/ask.js';
 import {api} from '../app/place.js';
@@ -60,7 +60,7 @@ export function editPolicy(ctx, kind, row) {
     isWide: true,
     fields: (redraw) => html`
       <div class="form-grid">
-        ${row === null ? field('y-vhost', 'Vhost', html`<select id="y-vhost" name="vhost" @change=${(/** @type {Event} */ event) => typed(event, redraw)}>${(ctx.data.vhosts ?? []).map((/** @type {any} */ one) => html`<option value=${one.name} selected=${one.name === state.vhost}>${one.name}</option>`)}</select>`) : null}
+        ${row === null ? field('y-vhost', 'Vhost', html`<select id="y-vhost" name="vhost" @change=${(/** @type {Event} */ event) => typed(event, redraw)}>${(ctx.data.vhosts ?? []).filter((/** @type {any} */ one) => ctx.session.may('make policies', {vhost: one.name})).map((/** @type {any} */ one) => html`<option value=${one.name} selected=${one.name === state.vhost}>${one.name}</option>`)}</select>`) : null}
         ${row === null ? field('y-name', 'Name', html`<input id="y-name" name="name" required autocomplete="off" spellcheck="false">`) : null}
         ${field('y-of', 'Of', html`<select id="y-of" name="of" @change=${(/** @type {Event} */ event) => typed(event, redraw)}>${OF.map((one) => html`<option value=${one} selected=${one === state.of}>${one.replace('_', ' ')}</option>`)}</select>`)}
         ${field('y-priority', 'Priority', html`<input id="y-priority" name="priority" type="number" value=${row?.priority ?? 0}>`, {help: 'The highest counts'})}

@@ -5,7 +5,7 @@
  */
 
 import {each, html} from '../parts/html.js';
-import {remember, remembered} from '../parts/theme.js';
+import {remember, remembered} from '../app/theme.js';
 import {ApiError, request} from '../app/api.js';
 import {ask} from '../app/ask.js';
 import {api} from '../app/place.js';

@@ -5,7 +5,7 @@
  */
 
 import {each, html} from '../parts/html.js';
-import {count} from '../parts/number.js';
+import {count} from '../app/number.js';
 import {ApiError, request} from '../app/api.js';
 import {ask} from '../app/ask.js';
 import {confirm} from '../app/dialog.js';
@@ -14,7 +14,7 @@ import {field, name} from '../app/ui.js';
 import {readTable} from './arguments.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
-/** @typedef {{name: string, vhost: string, messages_ready: number, messages_unacknowledged: number, consumers: number, paused?: any}} Row */
+/** @typedef {{name: string, vhost: string, messages_ready: number, messages_unacknowledged: number, consumers: number, exclusive?: boolean, paused?: any}} Row */
 
 /** So many are changed at the same time. */
 const AT_A_TIME = 4;
@@ -77,6 +77,7 @@ async function toEach(ctx, rows, did, what, go) {
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         failed.push({row, error});
+        if (error.kind === 'refused') await ctx.session.learn();
       }
     }
   };

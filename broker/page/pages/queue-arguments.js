@@ -54,7 +54,7 @@ const CHANGES = new Set(KNOWN.map(([argument]) => argument));
  */
 export function argumentsView(ctx, counts) {
   const rows = Object.entries(counts.effective).sort(([one], [other]) => one.localeCompare(other));
-  const may = ctx.session.may('management');
+  const may = ctx.session.may('amend queue', {...ctx.params, exclusive: ctx.data.queue?.exclusive});
   const add = may ? html`<button type="button" class="button" @click=${() => change(ctx, counts, null)}>Set an argument…</button>` : null;
   return html`
     ${section('What counts', rows.length === 0

@@ -5,10 +5,10 @@
  */
 
 import {each, html} from '../parts/html.js';
-import {bytes, count, rate, UNKNOWN} from '../parts/number.js';
-import {ago, exact} from '../parts/time.js';
-import {href} from '../app/place.js';
+import {bytes, count, rate, UNKNOWN} from '../app/number.js';
+import {ago, exact} from '../app/time.js';
 import {badge, name} from '../app/ui.js';
+import {queueLink} from './bindings.js';
 import {standing} from './queue-findings.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
@@ -21,7 +21,7 @@ import {standing} from './queue-findings.js';
  */
 
 /** What the rest of the page goes by. */
-const ALWAYS = ['name', 'vhost', 'messages_ready', 'messages_unacknowledged', 'consumers', 'paused', 'oldest_ready_ms', 'message_stats.deliver_get_details.rate'];
+const ALWAYS = ['name', 'vhost', 'messages_ready', 'messages_unacknowledged', 'consumers', 'exclusive', 'paused', 'standing', 'oldest_ready_ms', 'message_stats.deliver_get_details.rate'];
 
 /**
  * @param {string} id
@@ -54,7 +54,7 @@ function speed(of, title, about, more = {}) {
  * @returns {Choosable}
  */
 function age(id, title, about, more = {}) {
-  return {id, title, about, of: [id], isNumber: true, wide: true, width: '6.25rem', view: (row, now) => since(row[id], now), ...more};
+  return {id, title, about, of: [id], isNumber: true, sorts: true, wide: true, width: '6.25rem', view: (row, now) => since(row[id], now), ...more};
 }
 
 /**
@@ -69,22 +69,22 @@ function since(at, now) {
 /** @type {Choosable[]} */
 export const CHOOSABLE = [
   {id: 'vhost', title: 'Vhost', about: 'Where it is', of: [], sorts: true, wide: true, width: '5rem', isMeant: true, view: (row) => name(row.vhost)},
-  {id: 'kind', title: 'Type', about: 'Type, and how long it lives', of: ['type', 'durable', 'auto_delete', 'exclusive'], wide: true, width: '8.5rem', isMeant: true, view: kind},
-  {id: 'state', title: 'State', about: 'How it is doing', of: [], width: '7.25rem', isMeant: true, view: state},
+  {id: 'kind', title: 'Type', about: 'Type, and how long it lives', of: ['type', 'durable', 'auto_delete'], sorts: true, sortsBy: 'type', wide: true, width: '8.5rem', isMeant: true, view: kind},
+  {id: 'state', title: 'State', about: 'How it is doing', of: [], sorts: true, sortsBy: 'standing', sortsDown: true, width: '7.25rem', isMeant: true, view: state},
   level('messages_ready', 'Ready', 'Messages that wait for a consumer', {isMeant: true}),
   level('messages_unacknowledged', 'Unacked', 'Messages that consumers have', {isMeant: true, wide: true}),
   level('messages', 'Total', 'Ready and unacknowledged', {wide: true}),
-  level('messages_delayed', 'Delayed', 'Messages that wait for their time', {sorts: false, wide: true}),
-  age('oldest_ready_ms', 'Oldest', 'How long the oldest message waits', {isMeant: true}),
-  age('oldest_unacknowledged_ms', 'Held for', 'How long a consumer has the oldest that is not acknowledged'),
+  level('messages_delayed', 'Delayed', 'Messages that wait for their time', {wide: true}),
+  age('oldest_ready_ms', 'Oldest', 'How long the oldest message waits', {isMeant: true, sortsBy: 'ready_for_ms'}),
+  age('oldest_unacknowledged_ms', 'Held for', 'How long a consumer has the oldest that is not acknowledged', {sortsBy: 'unacknowledged_for_ms'}),
   speed('publish', 'In, /s', 'Published, a second', {isMeant: true}),
   speed('deliver_get', 'Out, /s', 'Delivered, a second', {isMeant: true}),
   speed('ack', 'Acks, /s', 'Acknowledged, a second'),
   speed('redeliver', 'Again, /s', 'Delivered another time, a second'),
   level('consumers', 'Consumers', 'Who takes messages', {isMeant: true, wide: true, width: '6.75rem'}),
   level('message_bytes', 'Size', 'Bytes of all bodies', {wide: true, view: (row) => bytes(row.message_bytes)}),
-  level('memory', 'Memory', 'Bytes in memory', {sorts: false, wide: true, view: (row) => bytes(row.memory)}),
-  {id: 'policy', title: 'Policy', about: 'Which policy applies', of: ['policy', 'operator_policy'], wide: true, width: '9rem', view: policy},
+  level('memory', 'Memory', 'Bytes in memory', {wide: true, view: (row) => bytes(row.memory)}),
+  {id: 'policy', title: 'Policy', about: 'Which policy applies', of: ['policy', 'operator_policy'], sorts: true, wide: true, width: '9rem', view: policy},
 ];
 
 const MEANT = CHOOSABLE.filter(({isMeant}) => isMeant).map(({id}) => id);
@@ -128,7 +128,7 @@ export function columns(ctx) {
   const ids = chosen(ctx.query);
   const shown = CHOOSABLE.filter(({id}) => ids.includes(id));
   return [
-    {id: 'name', title: 'Name', sorts: true, view: (row) => html`<a href=${href('/queues/:vhost/:name', row)}>${name(row.name)}</a>`},
+    {id: 'name', title: 'Name', sorts: true, view: (row) => queueLink(ctx, row.vhost, row.name)},
     ...shown.map(({view, about, ...column}) => ({...column, help: about, view: (/** @type {any} */ row) => view(row, ctx.now)})),
   ];
 }

@@ -4,33 +4,32 @@
  * @module
  */
 
-import {count} from '../parts/number.js';
-import {duration} from '../parts/time.js';
+import {count} from '../app/number.js';
+import {duration} from '../app/time.js';
 
 /** @typedef {'good' | 'warn' | 'bad' | 'note' | 'plain'} Tone */
 /** @typedef {{id: string, tone: Tone, word: string, text: string}} Finding */
 /** @typedef {{word: string, tone: Tone, help: string}} Standing */
 
-/** What is ready for longer, while nothing is delivered, is stuck. */
-const STUCK_MS = 60_000;
-
 /**
  * @param {any} queue A row of the list.
  * @param {number} now
- * @returns {Standing} In one word.
+ * @returns {Standing} The broker's word for it, and what it means.
  */
 export function standing(queue, now) {
-  const {paused, messages_ready: ready = 0, messages_unacknowledged: unacked = 0, consumers = 0} = queue;
-  if (typeof paused?.consumers === 'string') return {word: 'paused', tone: 'note', help: told('Its consumers wait', paused.consumers)};
-  if (typeof paused?.publishers === 'string') return {word: 'closed', tone: 'note', help: told('Its publishers wait', paused.publishers)};
-  if (ready > 0 && consumers === 0) return {word: 'no consumer', tone: 'warn', help: 'Messages wait, and nobody takes them'};
-  const delivered = queue.message_stats?.deliver_get_details?.rate ?? 0;
+  const {standing: word = 'idle', paused} = queue;
   const age = typeof queue.oldest_ready_ms === 'number' ? now - queue.oldest_ready_ms : 0;
-  if (ready > 0 && delivered === 0 && age > STUCK_MS) {
-    return {word: 'stuck', tone: 'bad', help: `Nothing is delivered, and the oldest message waits for ${duration(age)}`};
-  }
-  if (delivered > 0 || unacked > 0) return {word: 'running', tone: 'good', help: 'Messages go to consumers'};
-  return {word: 'idle', tone: 'plain', help: 'Nothing waits and nothing moves'};
+  /** @type {Record<string, [tone: Tone, help: string]>} */
+  const known = {
+    idle: ['plain', 'Nothing waits and nothing moves'],
+    running: ['good', 'Messages go to consumers'],
+    paused: ['note', told('Its consumers wait', paused?.consumers ?? '')],
+    closed: ['note', told('Its publishers wait', paused?.publishers ?? '')],
+    'no consumer': ['warn', 'Messages wait, and nobody takes them'],
+    stuck: ['bad', `Nothing is delivered, and the oldest message waits for ${duration(age)}`],
+  };
+  const [tone, help] = known[word] ?? ['plain', ''];
+  return {word, tone, help};
 }
 
 /**

@@ -4,12 +4,15 @@
  * @module
  */
 
+import '../parts/table.js';
+
 import {each, html} from '../parts/html.js';
-import {bytes, count, rate, UNKNOWN} from '../parts/number.js';
-import {duration} from '../parts/time.js';
+import {bytes, count, rate, UNKNOWN} from '../app/number.js';
+import {duration} from '../app/time.js';
 import {confirm} from '../app/dialog.js';
 import {RANGE_CHOICES} from '../app/history.js';
 import {api, href} from '../app/place.js';
+import {sorted} from '../app/sorting.js';
 import {answered, badge, choice, name, readout, section, skeleton, when} from '../app/ui.js';
 import {findings} from './queue-findings.js';
 
@@ -105,45 +108,74 @@ function latency(told) {
   return `Half of ${count(times.count)} acknowledgements came within ${duration(times.half_below_ms)}, 99 of 100 within ${duration(times.most_below_ms)}`;
 }
 
+/** Whose delivery is the oldest stands first, unless somebody wants otherwise. */
+const OLDEST_FIRST = 'oldest_unacknowledged_ms';
+
 /**
  * @param {Context} ctx
  * @param {any[]} all
  */
 function consumers(ctx, all) {
   if (all.length === 0) return html`<p class="quiet">Nobody consumes from this queue.</p>`;
-  const mayEnd = all.some(({user}) => ctx.session.mayEnd(user));
-  return html`<div class="table-scroll is-low" tabindex="0" role="group" aria-label="Consumers"><table class="free">
-    <thead><tr><th scope="col">Tag</th><th scope="col">Channel</th><th scope="col">State</th>
-      <th scope="col" class="is-number">Prefetch</th><th scope="col" class="is-number">Unacked</th>
-      <th scope="col" class="is-number" title="When the oldest delivery was made that it has not acknowledged">Oldest unacked</th>
-      <th scope="col" class="is-number" title="Half of its acknowledgements came within, 99 of 100 came within">Takes, half / most</th>
-      <th scope="col" class="is-number">Delivered</th><th scope="col" class="is-number">Last delivery</th>
-      ${mayEnd ? html`<th scope="col"><span class="hidden">Actions</span></th>` : null}</tr></thead>
-    <tbody>${each(all, (one) => `${one.channel} ${one.consumer_tag}`, (one) => consumer(ctx, one, mayEnd))}</tbody>
-  </table></div>`;
+  const sort = ctx.query.get('sort') ?? OLDEST_FIRST;
+  const of = (/** @type {any} */ one, /** @type {string} */ column) => (column.startsWith('ack_times.') ? one.ack_times[column.slice(10)] : one[column]);
+  return html`<data-table .data=${{
+    label: 'Consumers',
+    key: (/** @type {any} */ one) => `${one.channel} ${one.consumer_tag}`,
+    columns: columns(ctx, all),
+    rows: sorted(all, sort, of),
+    sort,
+    onSort: (/** @type {string} */ next) => ctx.setQuery({sort: next === OLDEST_FIRST ? null : next}),
+  }}></data-table>`;
+}
+
+/**
+ * @param {Context} ctx
+ * @param {any[]} all
+ * @returns {import('../app/list.js').Column<any>[]}
+ */
+function columns(ctx, all) {
+  const number = (/** @type {string} */ id, /** @type {string} */ title, /** @type {string} */ width, /** @type {any} */ more = {}) =>
+    ({id, title, width, isNumber: true, sorts: true, view: (/** @type {any} */ one) => count(one[id]), ...more});
+  const mayEnd = all.some((one) => ctx.session.may('end of', one));
+  return [
+    {id: 'consumer_tag', title: 'Tag', sorts: true, width: '9rem', view: (one) => name(one.consumer_tag)},
+    {id: 'channel', title: 'Channel', sorts: true, wide: true, width: '11rem', view: (one) => channel(ctx, one)},
+    {id: 'user', title: 'User', sorts: true, wide: true, width: '5.5rem', view: (one) => (one.user ? name(one.user) : UNKNOWN)},
+    {id: 'standing', title: 'State', sorts: true, width: '6.5rem', view: standing},
+    number('prefetch_count', 'Prefetch', '4.75rem', {wide: true, view: (/** @type {any} */ one) => (one.prefetch_count === 0 ? 'no limit' : count(one.prefetch_count))}),
+    number('messages_unacknowledged', 'Unacked', '4.75rem'),
+    number('oldest_unacknowledged_ms', 'Oldest unacked', '7.5rem', {
+      sortsDown: false,
+      help: 'When the oldest delivery was made that it has not acknowledged',
+      view: (/** @type {any} */ one) => when(one.oldest_unacknowledged_ms, ctx.now),
+    }),
+    number('ack_times.half_below_ms', 'Takes', '7rem', {wide: true, help: 'Half of its acknowledgements came within the first, 99 of 100 within the second', view: takes}),
+    number('deliveries', 'Delivered', '5.25rem', {wide: true}),
+    number('last_delivery_ms', 'Last delivery', '6.25rem', {wide: true, view: (/** @type {any} */ one) => when(one.last_delivery_ms, ctx.now)}),
+    ...(mayEnd ? [{id: 'cancel', title: '', wide: true, width: '5rem', view: (/** @type {any} */ one) => (ctx.session.may('end of', one) && one.channel !== null
+      ? html`<button type="button" class="link" @click=${() => cancel(ctx, one)}>Cancel…</button>` : null)}] : []),
+  ];
 }
 
 /**
  * @param {Context} ctx
  * @param {any} one
- * @param {boolean} mayEnd
  */
-function consumer(ctx, one, mayEnd) {
+function channel(ctx, one) {
+  if (one.channel === null) return UNKNOWN;
+  return ctx.session.may('see of', one) ? html`<a href=${href('/channels/:name', {name: one.channel})}>${name(one.channel)}</a>` : name(one.channel);
+}
+
+/** @param {any} one */
+function standing(one) {
   const [word, tone, help] = STANDINGS[one.standing] ?? [one.standing, 'note', ''];
-  const {half_below_ms: half, most_below_ms: most} = one.ack_times;
-  return html`<tr>
-    <td class="tag">${name(one.consumer_tag)}</td>
-    <td>${one.channel === null ? UNKNOWN : html`<a href=${href('/channels/:name', {name: one.channel})}>${name(one.channel)}</a>`}<br><span class="quiet">${one.user ? name(one.user) : ''}</span></td>
-    <td>${badge(word, tone, help)} ${one.ack_required ? null : badge('automatic', 'plain', 'What is sent counts as done')}</td>
-    <td class="is-number">${one.prefetch_count === 0 ? 'no limit' : count(one.prefetch_count)}</td>
-    <td class="is-number">${count(one.messages_unacknowledged)}</td>
-    <td class="is-number">${when(one.oldest_unacknowledged_ms, ctx.now)}</td>
-    <td class="is-number">${one.ack_times.count === 0 ? UNKNOWN : `${duration(half)} / ${duration(most)}`}</td>
-    <td class="is-number">${count(one.deliveries)}</td>
-    <td class="is-number">${when(one.last_delivery_ms, ctx.now)}</td>
-    ${mayEnd ? html`<td class="is-number">${ctx.session.mayEnd(one.user) && one.channel !== null
-      ? html`<button type="button" class="link" @click=${() => cancel(ctx, one)}>Cancel…</button>` : null}</td>` : null}
-  </tr>`;
+  return html`${badge(word, tone, help)} ${one.ack_required ? null : badge('automatic', 'plain', 'What is sent counts as done')}`;
+}
+
+/** @param {any} one */
+function takes({ack_times: times}) {
+  return times.count === 0 ? UNKNOWN : `${duration(times.half_below_ms)} / ${duration(times.most_below_ms)}`;
 }
 
 /**

@@ -9,7 +9,7 @@ import '../parts/chart.js';
 import {html} from '../parts/html.js';
 import {historyOf} from '../app/history.js';
 import {api, href} from '../app/place.js';
-import {answered, badge, name, tabs} from '../app/ui.js';
+import {answered, badge, empty, name, tabs} from '../app/ui.js';
 import {argumentsView} from './queue-arguments.js';
 import {pause, purge, remove, resume} from './queue-actions.js';
 import {kind, state} from './queue-columns.js';
@@ -26,6 +26,9 @@ const PARTS = [['now', 'Now'], ['messages', 'Messages'], ['bindings', 'Bindings'
 /** @param {Context} ctx */
 const part = (ctx) => ctx.query.get('part') ?? PARTS[0][0];
 
+/** @param {Context} ctx */
+const thing = (ctx) => ({vhost: ctx.params.vhost, name: ctx.params.name, exclusive: ctx.data.queue?.exclusive === true});
+
 /** @type {import('../app/types.js').Page} */
 const page = {
   title: (ctx) => ctx.params.name,
@@ -37,7 +40,7 @@ const page = {
     return {
       queue: api('queues/:vhost/:name', ctx.params, samples),
       why: at === 'now' ? api('queues/:vhost/:name/why', ctx.params) : null,
-      messages: at === 'messages' ? askMessages(ctx) : null,
+      messages: at === 'messages' && ctx.data.queue !== undefined && ctx.session.may('browse queue', thing(ctx)) ? askMessages(ctx) : null,
       bindings: at === 'bindings' ? api('queues/:vhost/:name/bindings', ctx.params) : null,
       arguments: at === 'arguments' ? api('queues/:vhost/:name/arguments', ctx.params) : null,
     };
@@ -56,9 +59,9 @@ function body(ctx) {
   if (ctx.errors.queue?.kind === 'gone') return answered(ctx, 'queue', () => null);
   switch (part(ctx)) {
     case 'messages':
-      return messagesView(ctx);
+      return answered(ctx, 'queue', (queue) => (ctx.session.may('browse queue', thing(ctx)) ? messagesView(ctx) : closed(ctx, queue)), 6);
     case 'bindings':
-      return answered(ctx, 'bindings', (bindings) => bindingsOf(ctx, bindings, {kind: 'queue', vhost: ctx.params.vhost, name: ctx.params.name}));
+      return answered(ctx, 'bindings', (bindings) => bindingsOf(ctx, bindings, {kind: 'queue', ...thing(ctx)}));
     case 'arguments':
       return answered(ctx, 'arguments', (counts) => argumentsView(ctx, counts));
     default:
@@ -74,8 +77,19 @@ function head(ctx) {
     <h1><a class="above" href=${back}>Queues</a> ${name(ctx.params.name)}</h1>
     <span class="row">${queue === undefined ? null : html`${state(queue, ctx.now)} ${kind(queue)}`}
       ${ctx.params.vhost === '/' ? null : badge(html`vhost ${name(ctx.params.vhost)}`)}</span>
-    ${queue === undefined || !ctx.session.may('management') ? null : actions(ctx, queue)}
+    ${queue === undefined ? null : actions(ctx, queue)}
   </header>`;
+}
+
+/**
+ * Why its messages are not shown.
+ *
+ * @param {Context} ctx
+ * @param {any} queue
+ */
+function closed(ctx, queue) {
+  if (queue.exclusive) return empty('Of one connection alone', 'Its messages are for the connection that declared it, and for nobody else to see.');
+  return empty('Not for this user', html`<bdi>${ctx.session.name}</bdi> may not read from this queue. An administrator can grant it.`);
 }
 
 /**
@@ -84,11 +98,13 @@ function head(ctx) {
  */
 function actions(ctx, queue) {
   const isPaused = typeof queue.paused?.consumers === 'string' || typeof queue.paused?.publishers === 'string';
+  const [mayPause, mayPurge, mayDelete] = ['pause queue', 'purge queue', 'delete queue'].map((act) => ctx.session.may(act, thing(ctx)));
+  if (!mayPause && !mayPurge && !mayDelete) return null;
   return html`<div class="actions">
-    ${isPaused
+    ${!mayPause ? null : isPaused
       ? html`<button type="button" class="button is-main" @click=${() => resume(ctx, [queue])}>Resume</button>`
       : html`<button type="button" class="button" @click=${() => pause(ctx, [queue])}>Pause…</button>`}
-    <button type="button" class="button is-bad" @click=${() => purge(ctx, [queue])}>Purge…</button>
-    <button type="button" class="button is-bad" @click=${() => remove(ctx, [queue], '/queues')}>Delete…</button>
+    ${mayPurge ? html`<button type="button" class="button is-bad" @click=${() => purge(ctx, [queue])}>Purge…</button>` : null}
+    ${mayDelete ? html`<button type="button" class="button is-bad" @click=${() => remove(ctx, [queue], '/queues')}>Delete…</button>` : null}
   </div>`;
 }

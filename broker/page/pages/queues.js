@@ -6,7 +6,7 @@
  */
 
 import {each, html} from '../parts/html.js';
-import {count} from '../parts/number.js';
+import {count} from '../app/number.js';
 import {listOf} from '../app/list.js';
 import {api} from '../app/place.js';
 import {choice, empty, filter} from '../app/ui.js';
@@ -44,14 +44,15 @@ const page = {
     const shown = table.view({
       label: 'Queues',
       key: keyOf,
-      columns: ctx.session.isReadOnly ? columns(ctx) : [picker(ctx), ...columns(ctx)],
+      columns: table.rows.some((row) => row !== undefined && isPickable(ctx, row)) ? [picker(ctx), ...columns(ctx)] : columns(ctx),
       tone: (row) => (picked(ctx).has(keyOf(row)) ? 'is-picked' : ''),
       empty: nothing(ctx),
     });
     const names = vhosts(ctx);
+    const mayDeclare = names.filter((vhost) => ctx.session.may('declare queue', {vhost}));
     return html`
       <header class="page-head"><h1>Queues</h1><span class="quiet">${table.counted('queue')}</span>
-        ${ctx.session.may('management') ? html`<div class="actions"><button type="button" class="button is-main" @click=${() => declare(ctx, names)}>Declare…</button></div>` : null}
+        ${mayDeclare.length > 0 ? html`<div class="actions"><button type="button" class="button is-main" @click=${() => declare(ctx, mayDeclare)}>Declare…</button></div>` : null}
       </header>
       <div class="toolbar">
         ${filter(ctx, 'Filter by name')}
@@ -61,7 +62,7 @@ const page = {
         ${wrongPattern(ctx)}
       </div>
       ${shown}
-      ${picked(ctx).size > 0 && !ctx.session.isReadOnly ? bulk(ctx, table.total) : null}`;
+      ${picked(ctx).size > 0 ? bulk(ctx, table.total) : null}`;
   },
 };
 
@@ -138,12 +139,20 @@ function ofVhost(ctx, names) {
  * @returns {import('../app/list.js').Column<any>}
  */
 function picker(ctx) {
-  return {id: 'pick', title: '', width: '2.5rem', view: (row) => html`<input type="checkbox" class="pick" aria-label=${`Pick ${row.name}`}
+  return {id: 'pick', title: '', width: '2.5rem', view: (row) => (!isPickable(ctx, row) ? null : html`<input type="checkbox" class="pick" aria-label=${`Pick ${row.name}`}
     .checked=${picked(ctx).has(keyOf(row))} @change=${() => {
       const all = picked(ctx);
       if (!all.delete(keyOf(row))) all.set(keyOf(row), row);
       ctx.draw();
-    }}>`};
+    }}>`)};
+}
+
+/**
+ * @param {Context} ctx
+ * @param {Row} row
+ */
+function isPickable(ctx, row) {
+  return ['pause queue', 'purge queue', 'delete queue'].some((act) => ctx.session.may(act, row));
 }
 
 /** @param {Context} ctx */
@@ -168,15 +177,21 @@ function bulk(ctx, total) {
     if (await done) clear();
   };
   const ready = rows.reduce((sum, row) => sum + (row.messages_ready ?? 0), 0);
-  const isPaused = rows.some(({paused}) => typeof paused?.consumers === 'string' || typeof paused?.publishers === 'string');
+  const isPaused = (/** @type {Row} */ {paused}) => typeof paused?.consumers === 'string' || typeof paused?.publishers === 'string';
+  const button = (/** @type {string} */ act, /** @type {string} */ word, /** @type {(ctx: Context, rows: Row[]) => Promise<boolean>} */ what, /** @type {(row: Row) => boolean} */ fits = () => true) => {
+    const some = rows.filter((row) => ctx.session.may(act, row) && fits(row));
+    if (some.length === 0) return null;
+    const text = some.length === rows.length || word === 'Resume' ? `${word}…` : `${word} ${count(some.length)} of them…`;
+    return html`<button type="button" class=${act === 'pause queue' ? 'button' : 'button is-bad'} @click=${() => then(what(ctx, some))}>${text}</button>`;
+  };
   return html`<div class="bulk" role="region" aria-label="Picked queues">
     <span><strong>${counted(rows.length, 'queue')}</strong> picked, ${counted(ready, 'ready message')}</span>
     ${rows.length < Math.min(total, PICKED_MAX) ? html`<button type="button" class="link" @click=${() => pickAll(ctx)}>Pick all ${count(Math.min(total, PICKED_MAX))}</button>` : null}
     <div class="actions">
-      <button type="button" class="button" @click=${() => then(pause(ctx, rows))}>Pause…</button>
-      ${isPaused ? html`<button type="button" class="button" @click=${() => then(resume(ctx, rows))}>Resume…</button>` : null}
-      <button type="button" class="button is-bad" @click=${() => then(purge(ctx, rows))}>Purge…</button>
-      <button type="button" class="button is-bad" @click=${() => then(remove(ctx, rows))}>Delete…</button>
+      ${button('pause queue', 'Pause', pause)}
+      ${button('pause queue', 'Resume', resume, isPaused)}
+      ${button('purge queue', 'Purge', purge)}
+      ${button('delete queue', 'Delete', remove)}
       <button type="button" class="button is-quiet" @click=${clear}>Clear</button>
     </div>
   </div>`;
@@ -189,7 +204,7 @@ async function pickAll(ctx) {
   for (let at = 0; at < Math.min(table.total, PICKED_MAX); at += MANY) {
     const answer = await ctx.fetch(`${table.asked}&page=${at / MANY + 1}&page_size=${MANY}`).catch(() => null);
     if (answer === null) break;
-    for (const row of answer.items) all.set(keyOf(row), row);
+    for (const row of answer.items) if (isPickable(ctx, row)) all.set(keyOf(row), row);
   }
   ctx.draw();
 }

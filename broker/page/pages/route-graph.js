@@ -5,7 +5,7 @@
  */
 
 import {each, html, svg} from '../parts/html.js';
-import {layout} from '../parts/graph.js';
+import {layout} from './route-layout.js';
 import {href} from '../app/place.js';
 import {named} from './bindings.js';
 
@@ -31,7 +31,7 @@ const KINDS = {binding: 'leads to', alternate: 'passes on what finds no way to',
  * @param {Context} ctx
  * @param {string} key Where it is kept.
  * @param {Routes} routes
- * @returns {import('../parts/graph.js').Layout}
+ * @returns {import('./route-layout.js').Layout}
  */
 function laidOut(ctx, key, {nodes, edges}) {
   const mark = JSON.stringify([nodes.map(({id}) => id), edges.map(({from, to}) => [from, to])]);
@@ -71,7 +71,7 @@ export function routeGraph(ctx, routes, {vhost, label, key = 'graph', isWhole = 
 
 /**
  * @param {RouteEdge} edge
- * @param {Map<string, import('../parts/graph.js').Place>} places
+ * @param {Map<string, import('./route-layout.js').Place>} places
  * @param {boolean} isNear
  */
 function written(edge, places, isNear) {
@@ -82,7 +82,7 @@ function written(edge, places, isNear) {
 
 /**
  * @param {RouteNode} node
- * @param {Map<string, import('../parts/graph.js').Place>} places
+ * @param {Map<string, import('./route-layout.js').Place>} places
  * @param {string} vhost
  * @param {boolean} isNear
  * @param {(id: string | null) => void} look

@@ -5,7 +5,7 @@
  */
 
 import {each, html} from '../parts/html.js';
-import {count} from '../parts/number.js';
+import {count} from '../app/number.js';
 import {ApiError} from '../app/api.js';
 import {api} from '../app/place.js';
 import {field, problem, section} from '../app/ui.js';
@@ -66,7 +66,7 @@ function found(ctx) {
   return html`
     <div class="findings">
       ${plan.routed
-        ? html`<div class="finding is-good"><strong>${count(plan.queues.length)} ${plan.queues.length === 1 ? 'queue' : 'queues'}</strong><p class="queues-in-line">${each(plan.queues, (queue) => queue, (queue) => html`<span>${queueLink(ctx.params.vhost, String(queue))}</span>`)}</p></div>`
+        ? html`<div class="finding is-good"><strong>${count(plan.queues.length)} ${plan.queues.length === 1 ? 'queue' : 'queues'}</strong><p class="queues-in-line">${each(plan.queues, (queue) => queue, (queue) => html`<span>${queueLink(ctx, ctx.params.vhost, String(queue))}</span>`)}</p></div>`
         : html`<div class="finding is-bad"><strong>Nowhere</strong><p>No binding fits, and no alternate exchange takes it. A publisher that set mandatory gets it back; without, it is dropped.</p></div>`}
       ${plan.delayed ? html`<div class="finding is-note"><strong>Later</strong><p>It waits first, as its header x-delay says.</p></div>` : null}
       ${plan.complete ? null : html`<div class="finding is-warn"><strong>Cut</strong><p>It goes on further than is told here.</p></div>`}

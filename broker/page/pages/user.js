@@ -10,7 +10,7 @@ import {confirm} from '../app/dialog.js';
 import {api, href} from '../app/place.js';
 import {answered, badge, empty, field, name, section} from '../app/ui.js';
 import {limitsView} from './limits.js';
-import {allows} from './permission-rules.js';
+import {allows} from '../app/permission-rules.js';
 import {editUser, tags} from './users.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
@@ -30,7 +30,7 @@ const page = {
     <header class="page-head"><h1>${name(ctx.params.name)}</h1>
       ${ctx.data.user === undefined ? null : html`<div class="row">${tags(ctx.data.user.tags)}</div>`}
       ${
-        ctx.session.may('administrator') && ctx.data.user !== undefined
+        ctx.session.may('administrate') && ctx.data.user !== undefined
           ? html`<div class="actions">
         <button type="button" class="button" @click=${() => editUser(ctx, ctx.data.user)}>Change…</button>
         <button type="button" class="button is-bad" @click=${() => remove(ctx)}>Delete…</button></div>`
@@ -43,7 +43,7 @@ const page = {
       answered(ctx, 'permissions', (rows) => permissions(ctx, rows), 3),
       {
         text: 'regular expressions over names of queues and exchanges, by vhost',
-        actions: ctx.session.may('administrator')
+        actions: ctx.session.may('administrate')
           ? html`<button type="button" class="button" @click=${() => edit(ctx, null)}>Grant…</button>`
           : null,
       },
@@ -58,7 +58,7 @@ const page = {
       answered(ctx, 'topics', (rows) => topics(ctx, rows), 2),
       {
         text: 'regular expressions over routing keys, by exchange; without one every key is allowed',
-        actions: ctx.session.may('administrator')
+        actions: ctx.session.may('administrate')
           ? html`<button type="button" class="button" @click=${() => editTopic(ctx)}>Restrict…</button>`
           : null,
       },
@@ -77,7 +77,7 @@ export default page;
  */
 function permissions(ctx, rows) {
   if (rows.length === 0) return html`<p>It may enter no vhost, and so open no connection.</p>`;
-  const may = ctx.session.may('administrator');
+  const may = ctx.session.may('administrate');
   return html`<div class="table-scroll" tabindex="0" role="group" aria-label="Permissions"><table class="free">
     <thead><tr><th scope="col">Vhost</th><th scope="col">Configure</th><th scope="col">Write</th><th scope="col">Read</th>${may ? html`<th scope="col"><span class="hidden">Actions</span></th>` : null}</tr></thead>
     <tbody>${each(
@@ -139,7 +139,7 @@ function tester(ctx, rows) {
  */
 function topics(ctx, rows) {
   if (rows.length === 0) return html`<p>Every routing key is allowed.</p>`;
-  const may = ctx.session.may('administrator');
+  const may = ctx.session.may('administrate');
   const remove = (/** @type {any} */ row) =>
     ctx.act('DELETE', api('topic-permissions/:vhost/:user/:exchange', row), {
       done: `Keys of ${row.exchange} are not restricted any more.`,

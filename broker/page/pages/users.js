@@ -5,7 +5,7 @@
  */
 
 import {each, html} from '../parts/html.js';
-import {count} from '../parts/number.js';
+import {count} from '../app/number.js';
 import {ask} from '../app/ask.js';
 import {listOf} from '../app/list.js';
 import {api, href} from '../app/place.js';
@@ -41,7 +41,7 @@ const page = {
           sorts: true,
           view: (row) => html`<a href=${href('/users/:name', row)}>${name(row.name)}</a>`,
         },
-        {id: 'tags', title: 'Tags', width: '16rem', view: (row) => tags(row.tags)},
+        {id: 'tags', title: 'Tags', sorts: true, width: '16rem', view: (row) => tags(row.tags)},
         {id: 'vhosts', title: 'Vhosts', wide: true, view: (row) => vhostList(vhosts.get(row.name))},
         {
           id: 'limits',
@@ -63,7 +63,7 @@ const page = {
     });
     return html`
       <div class="toolbar">${filter(ctx, 'Filter by name')}<span class="count">${table.counted('user')}</span>
-        ${ctx.session.may('administrator') ? html`<button type="button" class="button is-main" @click=${() => editUser(ctx, null)}>Add a user…</button>` : null}
+        ${ctx.session.may('administrate') ? html`<button type="button" class="button is-main" @click=${() => editUser(ctx, null)}>Add a user…</button>` : null}
       </div>${view}`;
   },
 };

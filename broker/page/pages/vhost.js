@@ -5,7 +5,7 @@
  */
 
 import {each, html} from '../parts/html.js';
-import {bytes, count, rate} from '../parts/number.js';
+import {bytes, count, rate} from '../app/number.js';
 import {confirm} from '../app/dialog.js';
 import {api, href} from '../app/place.js';
 import {answered, empty, name, readout, section} from '../app/ui.js';
@@ -32,7 +32,7 @@ const page = {
     }
     return html`
       <header class="page-head"><h1>${name(ctx.params.name)}</h1>${vhost === undefined ? null : html`<div class="row">${marks(vhost)}</div>`}
-        ${ctx.session.may('administrator') && vhost !== undefined ? actions(ctx, vhost) : null}</header>
+        ${ctx.session.may('administrate') && vhost !== undefined ? actions(ctx, vhost) : null}</header>
       ${vhost?.description ? html`<p>${name(vhost.description)}</p>` : null}
       ${answered(ctx, 'vhost', () => figures(vhost, ctx), 2)}
       ${ctx.session.is('administrator') ? section('Who may enter', answered(ctx, 'permissions', permissions, 3), {text: 'granted on the pages of the users'}) : null}
@@ -97,7 +97,7 @@ function actions(ctx, vhost) {
   return html`<div class="actions">
     <button type="button" class="button" @click=${() => editVhost(ctx, vhost)}>Change…</button>
     <button type="button" class="button" @click=${protect}>${isProtected ? 'Lift protection' : 'Protect from deletion'}</button>
-    <button type="button" class="button is-bad" disabled=${isProtected} title=${isProtected ? 'It is protected' : null} @click=${() => remove(ctx, vhost)}>Delete…</button>
+    ${ctx.session.may('delete vhost', {isProtected}) ? html`<button type="button" class="button is-bad" @click=${() => remove(ctx, vhost)}>Delete…</button>` : null}
   </div>`;
 }
 

@@ -5,7 +5,7 @@
  */
 
 import {html} from '../parts/html.js';
-import {count, rate} from '../parts/number.js';
+import {count, rate} from '../app/number.js';
 import {ask} from '../app/ask.js';
 import {listOf} from '../app/list.js';
 import {api, href} from '../app/place.js';
@@ -38,13 +38,15 @@ const page = {
         {
           id: 'description',
           title: 'Description',
+          sorts: true,
           wide: true,
           view: (row) => (row.description ? name(row.description) : '–'),
         },
-        {id: 'marks', title: 'State', wide: true, width: '10rem', view: marks},
+        {id: 'marks', title: 'State', sorts: true, sortsBy: 'protected_from_deletion', sortsDown: true, wide: true, width: '10rem', view: marks},
         {
           id: 'default_queue_type',
           title: 'Queues are',
+          sorts: true,
           wide: true,
           width: '7rem',
           view: (row) => row.default_queue_type ?? '–',
@@ -88,7 +90,7 @@ const page = {
     });
     return html`
       <div class="toolbar">${filter(ctx, 'Filter by name')}<span class="count">${table.counted('vhost')}</span>
-        ${ctx.session.may('administrator') ? html`<button type="button" class="button is-main" @click=${() => editVhost(ctx, null)}>Add a vhost…</button>` : null}
+        ${ctx.session.may('administrate') ? html`<button type="button" class="button is-main" @click=${() => editVhost(ctx, null)}>Add a vhost…</button>` : null}
       </div>${view}`;
   },
 };

@@ -82,13 +82,11 @@ export function nearest(points, time) {
 }
 
 /**
- * @param {readonly Point[]} before
- * @param {readonly Point[]} more May begin before the end of the others: what is newer counts.
- * @param {number} since Older ones go.
- * @returns {Point[]} All, in the order of time.
+ * @param {number} value
+ * @returns {string} For axes: `950`, `1.2k`, `3.4M`
  */
-export function merged(before, more, since) {
-  const first = more.length === 0 ? Infinity : more[0][0];
-  const kept = before.filter(([time]) => time >= since && time < first);
-  return [...kept, ...more.filter(([time]) => time >= since)];
+export function short(value) {
+  const [size, letter] = [[1e9, 'G'], [1e6, 'M'], [1e3, 'k']].find(([from]) => Math.abs(value) >= Number(from)) ?? [1, ''];
+  const part = value / Number(size);
+  return `${Number(part.toFixed(Math.abs(part) < 10 ? 1 : 0))}${letter}`;
 }

@@ -19,6 +19,8 @@ import {sortOf, sortedBy, visible} from './visible.js';
  * @property {(row: Row) => unknown} view
  * @property {boolean} [isNumber] Aligned at the right, in figures of the same width.
  * @property {boolean} [sorts] Whether a click on the title sorts.
+ * @property {string} [sortsBy] Where that is not its name.
+ * @property {boolean} [sortsDown] Sorted by it, the largest stands first, as of numbers.
  * @property {string} [width] Of CSS; the rest is shared by those without.
  * @property {boolean} [wide] Left out on a phone.
  * @property {string} [help] What the title means.
@@ -213,14 +215,15 @@ function leastWidth(columns) {
  */
 function heading(data, column) {
   const sort = sortOf(data.sort ?? '');
-  const isSorted = sort.column === column.id;
+  const by = column.sortsBy ?? column.id;
+  const isSorted = sort.column === by;
   const order = isSorted ? (sort.isReverse ? 'descending' : 'ascending') : null;
   const name = column.isNumber ? 'is-number' : '';
   const {onSort} = data;
   if (!column.sorts || onSort === undefined) {
     return html`<th scope="col" class=${name} title=${column.help}>${column.title || html`<span class="hidden">Actions</span>`}</th>`;
   }
-  const next = sortedBy(data.sort ?? '', column.id, column.isNumber === true);
+  const next = sortedBy(data.sort ?? '', by, column.sortsDown ?? column.isNumber === true);
   return html`<th scope="col" class=${name} aria-sort=${order} title=${column.help}>
     <button type="button" class="table-sort" @click=${() => onSort(next)}>
       ${column.title}<span class="table-order" aria-hidden="true">${isSorted ? (sort.isReverse ? '↓' : '↑') : ''}</span>

@@ -20,18 +20,6 @@ export function visible({top, height, row, total}) {
 }
 
 /**
- * @param {number} first
- * @param {number} end
- * @param {number} size Rows of a page.
- * @returns {number[]} The pages, from 1, that have these rows.
- */
-export function pagesOf(first, end, size) {
-  const from = Math.floor(first / size) + 1;
-  const to = Math.max(from, Math.ceil(end / size));
-  return Array.from({length: to - from + 1}, (_, n) => from + n);
-}
-
-/**
  * @param {string} asked What a header was, as `name` or `-name`.
  * @param {string} column
  * @param {boolean} isNumber Numbers begin with the largest.
@@ -49,16 +37,4 @@ export function sortedBy(asked, column, isNumber) {
  */
 export function sortOf(sort) {
   return sort.startsWith('-') ? {column: sort.slice(1), isReverse: true} : {column: sort, isReverse: false};
-}
-
-/**
- * @param {unknown} one
- * @param {unknown} other
- * @returns {number} Numbers by size, texts by letters, what is not there last.
- */
-export function compare(one, other) {
-  const isMissing = (/** @type {unknown} */ value) => value === undefined || value === null || value === '';
-  if (isMissing(one) || isMissing(other)) return Number(isMissing(one)) - Number(isMissing(other));
-  if (typeof one === 'number' && typeof other === 'number') return one - other;
-  return String(one).localeCompare(String(other), 'en', {numeric: true});
 }

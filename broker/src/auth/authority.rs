@@ -14,7 +14,7 @@ use super::http::{Http, Question, Verdict, Who};
 use super::oauth2::{NoScope, OAuth2, Token, TokenRights};
 use super::permissions::UserPermissions;
 use super::remote::RemoteRights;
-use super::rights::Permission;
+use super::rights::{Expressions, Permission};
 use super::users::Users;
 
 /// Who says what a user may do who has logged in.
@@ -165,6 +165,15 @@ impl Rights {
         match self {
             Self::Internal(permissions) => Some(permissions.explain(wish)),
             Self::Token(token) => Some(token.explain(wish)),
+            Self::Remote(_) => None,
+        }
+    }
+
+    /// What it comes to, as expressions; `None` where another server is asked name by name.
+    pub(crate) fn expressions(&self) -> Option<Expressions> {
+        match self {
+            Self::Internal(permissions) => Some(permissions.expressions()),
+            Self::Token(token) => Some(token.expressions()),
             Self::Remote(_) => None,
         }
     }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::explain::{Because, Wish};
-use super::rights::{Pattern, PatternError, Permission};
+use super::rights::{Expressions, Pattern, PatternError, Permission};
 use super::topics::Topics;
 use arc_swap::ArcSwap;
 
@@ -75,6 +75,17 @@ impl UserPermissions {
     #[must_use]
     pub(crate) fn allows(&self, permission: Permission, resource: &str) -> bool {
         self.rules.load().pattern(permission).matches(resource)
+    }
+
+    /// All of it, as expressions.
+    pub(crate) fn expressions(&self) -> Expressions {
+        let (rules, topics) = (self.rules.load(), self.topics.load());
+        Expressions {
+            configure: rules.configure.told(),
+            write: rules.write.told(),
+            read: rules.read.told(),
+            topics: topics.told(),
+        }
     }
 
     /// Whether the user may do this, and why.

@@ -28,6 +28,30 @@ impl Permission {
     }
 }
 
+/// An expression that fits no name, not even the empty one.
+pub(in crate::auth) const NO_NAME: &str = "[^\\s\\S]";
+
+/// What a user may do in a vhost, as expressions for who tries names itself: in `""` the empty name alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Expressions {
+    /// Names that may be configured.
+    pub configure: String,
+    /// Names that may be written to.
+    pub write: String,
+    /// Names that may be read from.
+    pub read: String,
+    /// Of exchanges whose routing keys are restricted: which may be written with, and read.
+    pub topics: Vec<(String, [String; 2])>,
+}
+
+impl Expressions {
+    /// Of who may do everything.
+    pub(crate) fn all() -> Self {
+        let [configure, write, read] = [(); 3].map(|()| ".*".to_owned());
+        Self { configure, write, read, topics: Vec::new() }
+    }
+}
+
 /// A text that is not a regular expression as this broker knows them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{expression}' is not a regular expression: {reason}")]
@@ -75,6 +99,16 @@ impl Pattern {
                 // The regex crate draws the expression over several lines first.
                 reason: error.to_string().lines().last().unwrap_or_default().trim().to_owned(),
             }),
+        }
+    }
+
+    /// The expression for who tries names itself; of no name at all it is one that fits none.
+    pub(super) fn told(&self) -> String {
+        match self {
+            Self::Nothing => NO_NAME.to_owned(),
+            Self::Everything | Self::OnlyTheEmptyName | Self::Matching(_) => {
+                self.expression().to_owned()
+            }
         }
     }
 

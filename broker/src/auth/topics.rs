@@ -74,6 +74,17 @@ impl Topics {
         self.rules.is_empty()
     }
 
+    /// The rules, by exchange: for writing, for reading.
+    pub(super) fn told(&self) -> Vec<(String, [String; 2])> {
+        let told = self
+            .rules
+            .iter()
+            .map(|(exchange, rules)| (exchange.clone(), [rules.write.told(), rules.read.told()]));
+        let mut told: Vec<_> = told.collect();
+        told.sort();
+        told
+    }
+
     /// Whether the key may be written to or read from the exchange.
     pub(super) fn allows(&self, permission: Permission, exchange: &str, key: &str) -> bool {
         let rules = self.rules.get(exchange);

@@ -17,7 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::answer::Fault;
 use super::{Management, Peer, cookies};
 use crate::auth::authority::{Access, Admitted, Authority, Rights};
-use crate::auth::rights::Permission;
+use crate::auth::rights::{Expressions, Permission};
 use crate::auth::sasl::{Claim, Identity};
 use crate::broker::access::By;
 use crate::error::{ChannelError, ResourceName};
@@ -205,6 +205,30 @@ impl Visitor {
             }
         }
         visible
+    }
+
+    /// What it may do in each vhost that it may enter; `None` of one where another server has to be asked name
+    /// by name.
+    pub(super) async fn all_rights(
+        &self,
+        management: &Management,
+    ) -> Vec<(String, Option<Expressions>)> {
+        let vhosts = management.broker.all_vhosts().into_iter();
+        let mut names: Vec<String> = vhosts.map(|vhost| vhost.name().to_owned()).collect();
+        names.sort();
+        names.truncate(ASKED_MAX.max(self.known_at_once()));
+        let mut all = Vec::new();
+        for name in names {
+            if !self.may_enter(management, &name).await {
+                continue;
+            }
+            match self.rights(management, &name).await {
+                Some(Allowed::Some(rights)) => all.push((name, rights.expressions())),
+                Some(Allowed::All) => all.push((name, Some(Expressions::all()))),
+                None => {}
+            }
+        }
+        all
     }
 
     /// Of so many vhosts it is known at once whether the user may enter.

@@ -41,6 +41,33 @@ pub(super) async fn whoami(visitor: Visitor) -> Answer {
     })))
 }
 
+/// `GET /api/whoami/rights`: what the visitor may do, by vhost that it may enter, as regular expressions over
+/// names; null where another server has to be asked name by name. Ours.
+pub(super) async fn rights(State(management): State<Arc<Management>>, visitor: Visitor) -> Answer {
+    let told = visitor.all_rights(&management).await;
+    let told: Vec<Value> = told
+        .into_iter()
+        .map(|(vhost, rights)| {
+            let Some(rights) = rights else {
+                return json!({
+                    "vhost": vhost, "configure": null, "write": null, "read": null, "topics": null,
+                });
+            };
+            let topics = rights.topics.into_iter().map(|(exchange, [write, read])| {
+                json!({"exchange": exchange, "write": write, "read": read})
+            });
+            json!({
+                "vhost": vhost,
+                "configure": rights.configure,
+                "write": rights.write,
+                "read": rights.read,
+                "topics": topics.collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    Ok(json(&told))
+}
+
 /// `GET /api/cluster-name`.
 pub(super) async fn cluster_name(State(management): State<Arc<Management>>, _: Visitor) -> Answer {
     Ok(json(&json!({"name": management.broker.introduction().now().cluster_name})))

@@ -11,6 +11,7 @@ use super::authorization::Visitor;
 use super::clients::{asked, client};
 use super::listing::{Listing, Row, pick};
 use super::request::Query;
+use crate::clock;
 use crate::keys::ConnectionId;
 use crate::names;
 use crate::outgoing::ConnectionHandle;
@@ -34,6 +35,8 @@ impl Row for ConsumerRow {
         match path {
             "consumer_tag" => self.consumer.consumer_tag.as_str().into(),
             "queue.name" => self.queue.name().into(),
+            // For sorting, the oldest first: what has none comes last.
+            "unacknowledged_for_ms" => age(self.consumer.oldest_unacked_ms),
             _ => pick(&self.render(), path),
         }
     }
@@ -62,6 +65,7 @@ impl Row for ConsumerRow {
             "messages_unacknowledged": unacked,
             "deliveries": history.deliveries,
             "acks": self.consumer.acks,
+            "oldest_unacknowledged_ms": self.consumer.oldest_unacked_ms,
         })
     }
 }
@@ -85,6 +89,11 @@ impl ConsumerRow {
     fn user(&self) -> &str {
         self.handle.as_deref().and_then(client).map_or("", |client| &client.user)
     }
+}
+
+/// How long ago a time is, in milliseconds.
+pub(super) fn age(at_ms: Option<u64>) -> Value {
+    at_ms.map(|at_ms| clock::unix_millis().saturating_sub(at_ms)).into()
 }
 
 /// The consumers of a queue.

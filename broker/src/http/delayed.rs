@@ -53,6 +53,7 @@ pub(super) async fn delete_of_queue(
     let job = Job {
         which: Which::Delayed,
         selection: meant(&query)?,
+        picked: None,
         limit: None,
         per_second: None,
         within: None,

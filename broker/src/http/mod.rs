@@ -68,6 +68,7 @@ mod route_plans;
 mod schemas;
 mod session;
 mod sessions;
+mod standing;
 mod statistics;
 mod streams;
 mod users;

@@ -18,7 +18,7 @@ use super::authorization::Visitor;
 use super::lenient;
 use super::messages::{Shown, content};
 use super::request::{Document, Query, named};
-use super::selecting::{Page, known_only, natural, no_cursor, selection, which};
+use super::selecting::{Page, known_only, natural, no_cursor, picked, selection, which};
 use crate::auth::rights::Permission;
 use crate::clock;
 use crate::queue::cursor::{Place, Seen, Which};
@@ -112,7 +112,7 @@ fn rendered(seen: &Seen, shown: Shown) -> Value {
 
 /// What there is to do, beside the messages and the destination.
 fn job(body: &Map<String, Value>, others: &[&str]) -> Result<Job, Fault> {
-    let words = ["filter", "state", "limit", "rate", "dry_run"];
+    let words = ["filter", "messages", "state", "limit", "rate", "dry_run"];
     known_only(body, |name| words.contains(&name) || others.contains(&name))?;
     let number = |name: &str| {
         let number = lenient::integer(body, name)?;
@@ -126,6 +126,7 @@ fn job(body: &Map<String, Value>, others: &[&str]) -> Result<Job, Fault> {
     Ok(Job {
         which: which(lenient::text(body, "state")?.as_deref())?,
         selection: selection(&filter, clock::unix_millis())?,
+        picked: picked(body)?,
         limit: number("limit")?.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
         per_second: rate.map(|rate| u32::try_from(rate).unwrap_or(u32::MAX)),
         within: Some(WITHIN),

@@ -10,12 +10,15 @@ use serde_json::{Map, Value, json};
 use super::Management;
 use super::answer::{Answer, Fault, blocking, done, json, put as put_answer};
 use super::authorization::Visitor;
+use super::consumers::age;
 use super::lenient;
 use super::listing::{Columns, Listing, Row, pick};
 use super::ranges::Ranges;
 use super::request::{Document, Query};
+use super::standing::{Seen, Standing};
 use super::statistics;
 use crate::auth::rights::Permission;
+use crate::clock;
 use crate::definitions::json_arguments::to_json;
 use crate::definitions::store::Durable;
 use crate::names;
@@ -74,6 +77,12 @@ impl Row for QueueRow {
             "message_bytes" => counts().bytes.into(),
             "durable" => self.queue.settings().durable.into(),
             "type" => kind_name(&self.queue).into(),
+            "memory" => counts().resident_bytes.into(),
+            "messages_delayed" => counts().delayed.into(),
+            // For sorting, the oldest and the worst first: what has none comes last.
+            "ready_for_ms" => age(self.queue.truth().oldest_ready_ms),
+            "unacknowledged_for_ms" => age(self.queue.truth().oldest_unacked_ms),
+            "standing" => u8::from(self.stands()).into(),
             _ => match statistics::rate_of_queue(&self.queue, path, &self.ranges) {
                 Some(rate) if self.parts == Parts::All => rate.into(),
                 _ => pick(&self.render(), path),
@@ -145,6 +154,18 @@ impl QueueRow {
         fields
     }
 
+    /// How it is doing.
+    fn stands(&self) -> Standing {
+        let rate = "message_stats.deliver_get_details.rate";
+        Standing::of(&Seen {
+            pause: &self.queue.paused(),
+            counts: &self.queue.counts(),
+            delivered: statistics::rate_of_queue(&self.queue, rate, &self.ranges).unwrap_or(0.0),
+            oldest_ready_ms: self.queue.truth().oldest_ready_ms,
+            now_ms: clock::unix_millis(),
+        })
+    }
+
     /// How much is in it and who uses it.
     fn going_on(&self, fields: &mut Map<String, Value>, counts: &QueueCounts) {
         let truth = self.queue.truth();
@@ -175,6 +196,7 @@ impl QueueRow {
             "message_stats": statistics::of_queue(&self.queue, &truth, &self.ranges),
         });
         fields.extend(super::overview::object(more));
+        fields.insert("standing".to_owned(), self.stands().word().into());
         if is_quorum {
             // Whatever is in it is persistent, and no files are its own.
             fields.extend(super::overview::object(json!({

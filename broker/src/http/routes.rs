@@ -93,6 +93,7 @@ fn of_the_broker() -> Routes {
     Routes::new()
         .route("/version", reads(broker_itself::version))
         .route("/whoami", reads(broker_itself::whoami))
+        .route("/whoami/rights", reads(broker_itself::rights))
         .route("/overview", reads(overview::overview))
         .route("/cluster-name", get(broker_itself::cluster_name).put(parameters::name_cluster))
         .route("/login", post(login::enter).delete(login::leave))

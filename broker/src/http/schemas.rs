@@ -199,8 +199,16 @@ fn ours() -> Vec<(&'static str, Value)> {
         ("type", text()),
         ("user_id", text()),
     ];
+    let pick = [
+        ("cursor", json!({"type": "string"})),
+        ("sequence", json!({"type": "integer", "minimum": 0})),
+    ];
+    let picks = json!({
+        "type": ["array", "null"], "maxItems": 1000, "items": closed(&pick, &["cursor", "sequence"]),
+    });
     let mut operation = vec![
         ("filter", closed(&filter, &[])),
+        ("messages", picks),
         ("state", json!({"enum": ["ready", "unacked", "delayed", null]})),
         ("limit", number()),
         ("rate", number()),

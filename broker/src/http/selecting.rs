@@ -13,6 +13,7 @@ use super::messages::Shown;
 use super::request::Query;
 use crate::queue::cursor::Which;
 use crate::vhost::selection::{Property, Selection, Text};
+use crate::vhost::walking::Pick;
 
 /// The largest automaton of an expression, in bytes.
 const COMPILED_MAX: usize = 1 << 20;
@@ -47,6 +48,8 @@ const WORDS: [&str; 9] = [
 const COUNT: i64 = 50;
 /// and at most so many.
 const COUNT_MAX: usize = 1000;
+/// Messages that may be named one by one.
+const PICKED_MAX: usize = 1000;
 /// Parts of a query for a page that are not of the filter.
 const OF_PAGES: [&str; 5] = ["state", "count", "cursor", "encoding", "truncate"];
 
@@ -185,6 +188,29 @@ fn expression(name: &str, text: &str) -> Result<Text, Fault> {
     regex.map(Text::Matches).map_err(|error| Fault::bad_request(format!("{name}: {error}")))
 }
 
+/// Messages by what a page told of them: `[{"cursor": …, "sequence": …}]`. `None` if the body names none; an
+/// empty list means no message.
+///
+/// # Errors
+/// One of them is none that was told, or there are too many.
+pub(super) fn picked(body: &Map<String, Value>) -> Result<Option<Vec<Pick>>, Fault> {
+    let Some(given) = lenient::given(body, "messages") else { return Ok(None) };
+    let all = given.as_array().ok_or_else(|| Fault::bad_request("messages is no list"))?;
+    if all.len() > PICKED_MAX {
+        let text = format!("messages are {}, and {PICKED_MAX} at most may be named", all.len());
+        return Err(Fault::bad_request(text));
+    }
+    let pick = |value: &Value| {
+        let fields = value.as_object()?;
+        let place = fields.get("cursor")?.as_str()?.parse().ok()?;
+        let sequence = fields.get("sequence")?.as_u64()?;
+        (fields.len() == 2).then_some(Pick { place, sequence })
+    };
+    let unknown =
+        || Fault::bad_request("each of messages has a cursor and a sequence, as a page told them");
+    all.iter().map(|value| pick(value).ok_or_else(unknown)).collect::<Result<_, _>>().map(Some)
+}
+
 /// A number that is not below nothing.
 ///
 /// # Errors
@@ -289,6 +315,28 @@ mod tests {
             assert_eq!(means(&filter), None, "{filter}");
         }
         assert!(which(Some("Ready")).is_err() && which(None).is_ok());
+    }
+
+    #[test]
+    fn messages_are_named_as_they_were_told() {
+        let named =
+            |body: Value| picked(body.as_object().unwrap()).map(|all| all.map(|all| all.len()));
+        assert!(matches!(named(json!({})), Ok(None)));
+        assert!(matches!(named(json!({"messages": []})), Ok(Some(0))));
+        let one = json!({"cursor": "255-7", "sequence": 7});
+        assert!(matches!(named(json!({"messages": [one, one]})), Ok(Some(2))));
+        let many = vec![one; PICKED_MAX + 1];
+        for wrong in [
+            json!({"messages": "255-7"}),
+            json!({"messages": ["255-7"]}),
+            json!({"messages": [{"cursor": "255-7"}]}),
+            json!({"messages": [{"cursor": "255", "sequence": 7}]}),
+            json!({"messages": [{"cursor": "255-7", "sequence": -7}]}),
+            json!({"messages": [{"cursor": "255-7", "sequence": 7, "more": 1}]}),
+            json!({"messages": many}),
+        ] {
+            assert!(named(wrong).is_err());
+        }
     }
 
     #[test]

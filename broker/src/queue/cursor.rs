@@ -34,6 +34,14 @@ impl Place {
         Self(u64::from(u8::MAX - level), sequence)
     }
 
+    /// The last place that can be before it, if there is one.
+    pub(crate) fn before(self) -> Option<Self> {
+        match (self.0, self.1.checked_sub(1)) {
+            (first, Some(second)) => Some(Self(first, second)),
+            (first, None) => first.checked_sub(1).map(|first| Self(first, u64::MAX)),
+        }
+    }
+
     /// Priority and sequence number, of a ready message.
     pub(super) fn level_and_sequence(self) -> (u8, u64) {
         let from_highest = u8::try_from(self.0).unwrap_or(u8::MAX);
@@ -118,6 +126,13 @@ pub(super) fn page<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_right_behind_the_one_before_it() {
+        assert_eq!(Place(7, 8).before(), Some(Place(7, 7)));
+        assert_eq!(Place(7, 0).before(), Some(Place(6, u64::MAX)));
+        assert_eq!(Place(0, 0).before(), None);
+    }
 
     #[test]
     fn a_place_is_told_and_understood() {

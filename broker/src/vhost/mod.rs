@@ -38,6 +38,7 @@ pub(crate) mod routing;
 mod runs;
 pub(crate) mod samples;
 pub(crate) mod selection;
+pub(crate) mod walking;
 mod telling;
 pub(crate) mod topology;
 mod trace;

@@ -22,16 +22,13 @@ use super::Vhost;
 use super::deduplicating::{Sight, Sighting};
 use super::runs::{Runs, deliver_all, note_way};
 use super::selection::Selection;
+use super::walking::{Pick, STEP, Walk, page};
 use crate::clock;
 use crate::error::ResourceName;
 use crate::message::{Marks, Message};
 use crate::queue::cursor::{Place, Seen, Which};
 use crate::queue::{Effects, Queue};
 
-/// Messages that are looked at, and changed, in one step.
-const STEP: usize = 256;
-/// Bytes of them, unless it is a single one: small beside what the log can write as one.
-const STEP_BYTES: usize = 8 << 20;
 /// With a rate there are so many steps in a second at least.
 const STEPS_A_SECOND: u32 = 10;
 
@@ -60,6 +57,8 @@ pub(crate) struct Job {
     pub which: Which,
     /// The ones that are meant.
     pub selection: Selection,
+    /// Of these alone.
+    pub picked: Option<Vec<Pick>>,
     /// The first so many of them.
     pub limit: Option<usize>,
     /// So many a second at most.
@@ -216,16 +215,15 @@ impl Vhost {
         job: &Job,
         mut act: impl FnMut(&[Seen], &mut Report),
     ) -> Result<Report, OperationError> {
-        let (mut report, mut after) = (Report::default(), None);
+        let mut report = Report::default();
+        let mut walk = Walk::new(job.which, job.picked.as_deref());
         let until = queue.next_sequence();
         let most = job.limit.unwrap_or(usize::MAX);
         let step = job.per_second.map_or(STEP, |rate| (rate / STEPS_A_SECOND).max(1) as usize);
         let end = job.within.map(|within| Instant::now() + within);
         let is_over = || end.is_some_and(|end| Instant::now() >= end);
         while report.meant < most && !report.given_up {
-            let page = page(queue, job.which, after, STEP).await;
-            let Some(last) = page.last() else { break };
-            after = Some(last.place);
+            let Some(page) = walk.next(queue).await else { break };
             let mut meant = choose(page, until, &job.selection, &mut report);
             meant.truncate(most - report.meant);
             report.given_up = is_over();
@@ -348,14 +346,6 @@ fn conclude(offer: Offer, batch: &mut Batch) {
     if let Some(sighting) = offer.sighting {
         sighting.conclude(offer.taken, offer.is_stored, batch);
     }
-}
-
-/// A page of what there is to see.
-async fn page(queue: &Arc<Queue>, which: Which, after: Option<Place>, most: usize) -> Vec<Seen> {
-    let queue = Arc::clone(queue);
-    let look = move || queue.look(which, after, (most.min(STEP), STEP_BYTES));
-    // Otherwise the runtime ends.
-    tokio::task::spawn_blocking(look).await.unwrap_or_default()
 }
 
 /// Those of a page that are meant, and were there before.

@@ -23,6 +23,7 @@ use crate::startup::{self, Started};
 
 const ME: ConnectionId = ConnectionId(1);
 const ALL: Job = Job {
+    picked: None,
     which: Which::Ready,
     selection: Selection {
         exchange: None,

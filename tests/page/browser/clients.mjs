@@ -7,7 +7,7 @@ import {join} from 'node:path';
 const require = createRequire(join(process.env.LEVERET_PAGE_TOOLS, '..', 'node', 'package.json'));
 const NAME = 'page <b>client</b> 🐇';
 
-async function connect(name) {
+export async function connect(name) {
   const amqp = require('amqplib');
   const connection = await amqp.connect(process.env.LEVERET_AMQP, {clientProperties: {connection_name: name}});
   connection.on('error', () => {});

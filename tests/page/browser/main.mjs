@@ -12,6 +12,7 @@ import {prepare} from './prepare.mjs';
 import {SCENES as pages} from './pages.mjs';
 import {SCENES as parts} from './parts.mjs';
 import {SCENES as queues} from './queues.mjs';
+import {SCENES as rights} from './rights.mjs';
 import {SCENES as shell} from './shell.mjs';
 
 // A scene that waits for what does not come fails, and the others have their turn.
@@ -49,7 +50,7 @@ let client;
 try {
   await prepare(browser.api);
   client = await start(browser.api);
-  const scenes = [...parts, ...shell, ...pages, ...clients, ...admin, ...queues, ...messages, ...exchanges].filter(([name]) => name.includes(only));
+  const scenes = [...parts, ...shell, ...pages, ...clients, ...admin, ...queues, ...messages, ...exchanges, ...rights].filter(([name]) => name.includes(only));
   await Promise.all(Array.from({length: AT_A_TIME}, () => work(scenes)));
 } finally {
   await client?.close().catch(() => {});

@@ -1,8 +1,10 @@
 // Messages of a queue: looked at, and what is done to those that a filter means.
 
 import assert from 'node:assert/strict';
+import {gzipSync} from 'node:zlib';
 
 import {PHONE} from './harness.mjs';
+import {RawClient} from './raw.mjs';
 
 const button = (page, name) => page.getByRole('button', {name, exact: true});
 const queue = (name) => `/queues/%2F/${encodeURIComponent(name)}?part=messages`;
@@ -158,5 +160,112 @@ export const SCENES = [
     await window.check('messages-published', {axe: false});
     await window.close();
     await gone(browser.api, name);
+  }],
+
+  ['messages are chosen one by one, and no others are meant', async (browser) => {
+    await fill(browser.api, 'page-chosen', ['one', 'two', 'three', 'four', 'five'].map((payload) => ({payload})));
+    await fill(browser.api, 'page-chosen-to', []);
+    const window = await browser.open();
+    const {page} = window;
+    const choose = (n) => page.getByRole('checkbox', {name: `Choose message ${n}`, exact: true});
+    await window.goto(queue('page-chosen'));
+    await choose(1).check();
+    await choose(3).check();
+    await page.getByText('of the 2 that are chosen').waitFor();
+    await window.check('messages-chosen');
+    await button(page, 'Move…').click();
+    await page.getByLabel('Its name').fill('page-chosen-to');
+    await button(page, 'Try without doing it').click();
+    await page.getByText('The 2 that were chosen').waitFor();
+    await button(page.locator('dialog'), 'Move').click();
+    await page.getByText('2 of 2 messages are moved.').waitFor();
+    await page.getByText('3 here').waitFor();
+    const {messages} = await browser.api.get('queues/%2F/page-chosen-to/messages');
+    assert.deepEqual(messages.map(({payload}) => payload), ['two', 'four']);
+    // One of those that are chosen goes meanwhile: the others alone are deleted.
+    await page.getByLabel('Choose all of this page').check();
+    await choose(4).uncheck();
+    await browser.api.post('queues/%2F/page-chosen/get', {count: 1, ackmode: 'ack_requeue_false', encoding: 'auto'});
+    await button(page, 'Delete…').last().click();
+    await page.getByText('1 of those that were chosen').waitFor();
+    await page.locator('#dialog-typed').fill('1');
+    await window.check('messages-chosen-delete');
+    await button(page, 'Delete').click();
+    await page.getByText('1 of 1 messages is deleted.').waitFor();
+    await page.getByText('1 here').waitFor();
+    await page.locator('pre', {hasText: 'five'}).waitFor();
+    await button(page, 'Unacknowledged').click();
+    await page.getByText('of all of them').waitFor({state: 'detached'});
+    await window.close();
+    await gone(browser.api, 'page-chosen', 'page-chosen-to');
+  }],
+
+  ['messages that are packed are shown unpacked', async (browser) => {
+    const packed = gzipSync(Buffer.from('{"<b>packed</b>": "שלום 🐇"}'));
+    await fill(browser.api, 'page-packed', [
+      {payload: packed.toString('base64'), encoding: 'base64', properties: {content_encoding: 'gzip'}},
+      {payload: gzipSync(Buffer.alloc(3_000_000, 'many ')).toString('base64'), encoding: 'base64', properties: {}},
+    ]);
+    const window = await browser.open();
+    const {page} = window;
+    await window.goto(queue('page-packed'));
+    await page.locator('pre', {hasText: '"<b>packed</b>": "שלום 🐇"'}).waitFor();
+    await window.check('messages-packed');
+    await button(page, 'as it is').click();
+    await page.locator('pre.is-hex', {hasText: '1f 8b'}).waitFor();
+    await button(page, 'unpacked').click();
+    await page.getByRole('button', {name: 'Message 1', exact: true}).click();
+    await page.locator('pre', {hasText: 'many many many'}).waitFor();
+    await page.getByText('unpacked 256 KiB and more').waitFor();
+    await window.close();
+    await gone(browser.api, 'page-packed');
+  }],
+
+  ['messages with octets that are no text do nothing', async (browser) => {
+    const bad = (text) => Buffer.concat([Buffer.from([0xff, 0xfe, 0xc3]), Buffer.from(text)]);
+    await fill(browser.api, 'page-octets', []);
+    const client = await RawClient.open(process.env.LEVERET_AMQP, {name: bad('<img src=x onerror=alert(1)>')});
+    client.publish({
+      key: Buffer.from('page-octets'), type: bad('<b>type</b>'), body: bad('<script>alert(1)</script>'),
+      headers: [[bad('<i>name</i>'), bad('<b>value</b>')], ['\u202eright', 'to left'], ['x'.repeat(128), '🐇']],
+    });
+    await client.settled();
+    const window = await browser.open();
+    const {page} = window;
+    await window.goto(queue('page-octets'));
+    await page.locator('pre.is-hex', {hasText: 'ff fe c3 3c'}).waitFor();
+    await page.getByText('\ufffd\ufffd\ufffd<b>value</b>').waitFor();
+    await page.getByText('\ufffd\ufffd\ufffd<b>type</b>').waitFor();
+    await button(page, 'text').click();
+    await page.locator('pre', {hasText: '<script>alert(1)</script>'}).waitFor();
+    await window.check('messages-octets');
+    await window.follow('/connections');
+    await page.getByRole('link', {name: '<img src=x onerror=alert(1)>'}).click();
+    await page.getByRole('heading', {level: 1, name: '<img src=x onerror=alert(1)>'}).waitFor();
+    await window.check('messages-octets-connection', {axe: false});
+    await window.close();
+    client.close();
+    await gone(browser.api, 'page-octets');
+  }],
+
+  ['messages of names that are no text are none: the broker refuses them', async (browser) => {
+    const name = Buffer.from([0xff, 0xfe, 60, 98, 62]);
+    const asks = {
+      declare: (client) => client.declare(name),
+      consume: (client) => client.consume('orders.eu', name),
+      publish: (client) => {
+        client.publish({key: name, type: '', body: '', headers: []});
+        return client.next();
+      },
+    };
+    for (const [what, ask] of Object.entries(asks)) {
+      const client = await RawClient.open(process.env.LEVERET_AMQP, {name: `page-refused-${what}`});
+      const answer = await ask(client);
+      assert.equal(answer?.id, '10.50', what);
+      assert.match(answer.rest.toString('latin1'), /FRAME_ERROR - Malformed UTF-8 in shortstr/, what);
+      client.close();
+    }
+    const {items} = await browser.api.get('queues?page=1&page_size=100&columns=name');
+    assert.ok(items.every((one) => !one.name.includes('\ufffd')));
   }],
 ];

@@ -22,12 +22,21 @@ export const USERS = {
   plain: 'page-plain',
 };
 
+// Somebody with rights to some names, and to nothing in another vhost that monitoring sees.
+export const ORDERS = 'page-orders';
+export const FOREIGN = 'page-foreign';
+
 export async function prepare(api) {
   for (const [tag, name] of Object.entries(USERS)) {
     const tags = tag === 'plain' ? '' : tag === 'gone' ? 'management' : tag;
     await api.put(`users/${name}`, {password: name, tags});
     await api.put(`permissions/%2F/${name}`, {configure: '.*', write: '.*', read: '.*'});
   }
+  await api.put(`users/${ORDERS}`, {password: ORDERS, tags: 'management'});
+  await api.put(`permissions/%2F/${ORDERS}`, {configure: '', write: '^orders\\.', read: '(?i)^(ORDERS\\.|page orders\\.)'});
+  await api.put(`vhosts/${FOREIGN}`);
+  await api.put(`permissions/${FOREIGN}/guest`, {configure: '.*', write: '.*', read: '.*'});
+  await api.put(`queues/${FOREIGN}/foreign`, {durable: true});
   for (const name of NAMES) {
     await api.put(`queues/%2F/${encodeURIComponent(name)}`, {durable: true});
     const exchange = `page ${name}`.slice(0, 255);

@@ -183,13 +183,13 @@ export const SCENES = [
     const window = await browser.open();
     const {page} = window;
     await window.goto('/queues/%2F/orders.eu');
-    await page.locator('.tag', {hasText: '<i>tag</i>'}).waitFor();
+    await page.locator('td', {hasText: '<i>tag</i>'}).waitFor();
     await page.getByRole('button', {name: 'Cancel…'}).waitFor();
     await window.check('queue-consumers');
     await window.close();
     const other = await browser.open({user: USERS.monitoring});
     await other.goto('/queues/%2F/orders.eu');
-    await other.page.locator('.tag', {hasText: '<i>tag</i>'}).waitFor();
+    await other.page.locator('td', {hasText: '<i>tag</i>'}).waitFor();
     assert.equal(await other.page.getByRole('button', {name: 'Cancel…'}).count(), 0);
     await other.close();
   }],

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {layout, spread} from '../../../broker/page/parts/graph.js';
+import {layout, spread} from '../../../broker/page/pages/route-layout.js';
 
 const SIZES = {width: 100, height: 20, gapX: 50, gapY: 10};
 

@@ -1,23 +1,25 @@
 // Messages as they are shown, filtered, and copied.
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
+import {deflateSync, gzipSync} from 'node:zlib';
 
 import {
-  best, COPIES, filterOf, filterQuery, hex, json, octets, reported, text,
+  anyText, best, COPIES, filterOf, filterQuery, hex, json, octets, reported, text,
 } from '../../../broker/page/pages/message-views.js';
+import {packing, unpacked} from '../../../broker/page/pages/unpacking.js';
 
 const plain = (payload) => ({payload, payload_encoding: 'string'});
 const binary = {payload: Buffer.from([0, 255, 60, 98, 62]).toString('base64'), payload_encoding: 'base64'};
 
 test('a body is shown by what it is', () => {
-  assert.equal(best(plain('{"a": [1]}')), 'json');
-  assert.equal(json(plain('{"a":1}')), '{\n  "a": 1\n}');
-  for (const other of ['12', '"text"', 'null', '{', '<b>']) assert.equal(best(plain(other)), 'text', other);
-  assert.equal(best(binary), 'hex');
-  assert.equal(json(binary), null);
+  assert.equal(best('{"a": [1]}'), 'json');
+  assert.equal(json('{"a":1}'), '{\n  "a": 1\n}');
+  for (const other of ['12', '"text"', 'null', '{', '<b>']) assert.equal(best(other), 'text', other);
+  assert.equal(best(text(octets(binary), true)), 'hex');
+  assert.equal(json(null), null);
   assert.deepEqual([...octets(binary)], [0, 255, 60, 98, 62]);
   assert.deepEqual([...octets(plain('ø'))], [0xc3, 0xb8]);
-  assert.match(text(binary), /<b>$/);
+  assert.match(anyText(octets(binary)), /<b>$/);
 });
 
 test('octets stand sixteen in a line, and what is no letter is a dot', () => {
@@ -58,4 +60,29 @@ test('a message is copied as code, whatever is in it', () => {
   assert.ok(curl.includes("it'\\''s") && curl.includes('/exchanges/%2F/amq.default/publish'));
   const [other, script] = COPIES.map(([, , write]) => write({...message, ...binary}));
   assert.ok(other.includes('base64.b64decode("') && script.includes(", 'base64')"));
+});
+
+test('text that is cut in the middle of a character ends before it', () => {
+  const whole = new TextEncoder().encode('a🐇');
+  assert.equal(text(whole, true), 'a🐇');
+  assert.equal(text(whole.subarray(0, 4), false), 'a');
+  assert.equal(text(whole.subarray(0, 4), true), null);
+  assert.equal(text(new Uint8Array([0xff, 97, 98, 99, 100]), false), null);
+});
+
+test('what is packed is unpacked, as far as it was told and no further', async () => {
+  const plain = Buffer.from('{"n": 1}'.repeat(10));
+  const bytes = new Uint8Array(gzipSync(plain));
+  assert.equal(packing({properties: []}, bytes), 'gzip');
+  assert.equal(packing({properties: {content_encoding: 'deflate'}}, new Uint8Array([1, 2, 3])), 'deflate');
+  assert.equal(packing({properties: {content_encoding: 'gzip'}}, new Uint8Array([1, 2, 3])), null);
+  const found = await unpacked(bytes, 'gzip');
+  assert.equal(Buffer.compare(Buffer.from(found.bytes), plain), 0);
+  assert.ok(found.isWhole);
+  assert.ok((await unpacked(new Uint8Array(deflateSync(plain)), 'deflate')).isWhole);
+  const cut = await unpacked(bytes.subarray(0, bytes.length - 4), 'gzip');
+  assert.ok(!cut.isWhole && cut.bytes.length <= plain.length);
+  assert.equal(await unpacked(new Uint8Array([1, 2, 3, 4]), 'gzip'), null);
+  const bomb = await unpacked(new Uint8Array(gzipSync(Buffer.alloc(50_000_000))), 'gzip');
+  assert.deepEqual([bomb.bytes.length, bomb.isWhole], [262_144, false]);
 });

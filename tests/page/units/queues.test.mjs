@@ -7,16 +7,14 @@ import {findings, standing} from '../../../broker/page/pages/queue-findings.js';
 
 const NOW = 1_796_036_200_000;
 
-test('a queue stands as the worst that is true of it', () => {
-  const word = (queue) => standing({consumers: 1, messages_ready: 0, messages_unacknowledged: 0, ...queue}, NOW).word;
-  assert.equal(word({}), 'idle');
-  assert.equal(word({messages_unacknowledged: 2}), 'running');
-  assert.equal(word({messages_ready: 2, message_stats: {deliver_get_details: {rate: 3}}}), 'running');
-  assert.equal(word({messages_ready: 2, consumers: 0}), 'no consumer');
-  assert.equal(word({messages_ready: 2, messages_unacknowledged: 5, oldest_ready_ms: NOW - 61_000}), 'stuck');
-  assert.equal(word({messages_ready: 2, messages_unacknowledged: 5, oldest_ready_ms: NOW - 10_000}), 'running');
-  assert.equal(word({messages_ready: 2, consumers: 0, paused: {consumers: '', publishers: null}}), 'paused');
-  assert.equal(word({paused: {consumers: null, publishers: 'full'}}), 'closed');
+test('a queue stands as the broker says, with what that means', () => {
+  const told = (queue) => standing(queue, NOW);
+  assert.deepEqual(['idle', 'running', 'no consumer', 'stuck', 'paused', 'closed', 'new'].map((word) => told({standing: word}).tone),
+    ['plain', 'good', 'warn', 'bad', 'note', 'note', 'plain']);
+  assert.match(told({standing: 'stuck', oldest_ready_ms: NOW - 61_000}).help, /waits for 1 min 1 s$/);
+  assert.equal(told({standing: 'paused', paused: {consumers: 'night', publishers: null}}).help, 'Its consumers wait: night');
+  assert.equal(told({standing: 'closed', paused: {consumers: null, publishers: ''}}).help, 'Its publishers wait');
+  assert.equal(told({}).word, 'idle');
 });
 
 const why = (more) => ({messages_ready: 0, oldest_ready_ms: null, last_delivery_ms: null, not_delivering_because: [], not_taking_because: [], publishers_held: 0, ...more});

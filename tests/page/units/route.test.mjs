@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {build, changedQuery, match, ofRabbit} from '../../../broker/page/parts/route.js';
+import {ofRabbit} from '../../../broker/page/app/moved.js';
+import {build, changedQuery, match} from '../../../broker/page/parts/route.js';
 
 test('a pattern fits its paths alone', () => {
   assert.deepEqual(match('/queues', '/queues'), {});

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {bytes, count, rate, share, short} from '../../../broker/page/parts/number.js';
-import {merged, nearest, path, ticks, timeTicks} from '../../../broker/page/parts/scale.js';
-import {ago, duration, exact} from '../../../broker/page/parts/time.js';
-import {compare, pagesOf, sortOf, sortedBy, visible} from '../../../broker/page/parts/visible.js';
-import {growth} from '../../../broker/page/app/history.js';
+import {bytes, count, rate, share} from '../../../broker/page/app/number.js';
+import {compare, pagesOf, sorted} from '../../../broker/page/app/sorting.js';
+import {nearest, path, short, ticks, timeTicks} from '../../../broker/page/parts/scale.js';
+import {ago, duration, exact} from '../../../broker/page/app/time.js';
+import {sortOf, sortedBy, visible} from '../../../broker/page/parts/visible.js';
+import {growth, merged} from '../../../broker/page/app/history.js';
 
 test('numbers', () => {
   assert.deepEqual([0, 999, 12345, undefined, NaN, 'x'].map(count), ['0', '999', '12,345', '–', '–', '–']);
@@ -123,6 +124,10 @@ test('sorting', () => {
   assert.equal(sortedBy('name', 'ready', true), '-ready');
   assert.equal(sortedBy('-ready', 'ready', true), 'ready');
   assert.deepEqual(sortOf('-ready'), {column: 'ready', isReverse: true});
-  const sorted = [3, 'b', undefined, 1, 'a10', 'a9', ''].sort(compare);
-  assert.deepEqual(sorted.slice(0, 5), [1, 3, 'a9', 'a10', 'b']);
+  const all = [3, 'b', undefined, 1, 'a10', 'a9', ''].sort(compare);
+  assert.deepEqual(all.slice(0, 5), [1, 3, 'a9', 'a10', 'b']);
+  const of = (row, column) => row[column];
+  const rows = [{n: 2}, {n: null}, {n: 10}, {}];
+  assert.deepEqual(sorted(rows, '-n', of), [{n: 10}, {n: 2}, {n: null}, {}]);
+  assert.deepEqual(sorted(rows, 'n', of), [{n: 2}, {n: 10}, {n: null}, {}]);
 });

@@ -15,7 +15,7 @@ use super::claims::Token;
 use super::scopes::Grant;
 use super::{OAuth2, Rejected};
 use crate::auth::explain::{Because, Wish};
-use crate::auth::rights::Permission;
+use crate::auth::rights::{Expressions, NO_NAME, Permission};
 
 /// See the module documentation.
 pub(crate) struct TokenRights {
@@ -72,6 +72,22 @@ impl TokenRights {
     /// Whether some scope covers the queue or exchange.
     pub(crate) fn allows(&self, permission: Permission, name: &str) -> bool {
         self.grants.load().iter().any(|grant| grant.permits(permission, name))
+    }
+
+    /// What the scopes come to, as expressions; of routing keys they say nothing here.
+    pub(crate) fn expressions(&self) -> Expressions {
+        let grants = self.grants.load();
+        let of = |permission| {
+            let all = grants.iter().filter_map(|grant| grant.expression(permission));
+            let all: Vec<String> = all.collect();
+            if all.is_empty() { NO_NAME.to_owned() } else { format!("^(?:{})$", all.join("|")) }
+        };
+        Expressions {
+            configure: of(Permission::Configure),
+            write: of(Permission::Write),
+            read: of(Permission::Read),
+            topics: Vec::new(),
+        }
     }
 
     /// Whether some scope covers the routing key.

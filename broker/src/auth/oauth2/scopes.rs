@@ -94,6 +94,23 @@ impl Grant {
         }
     }
 
+    /// What it says of names, as a regular expression of ECMAScript for the whole name; `None` if it is about
+    /// something else.
+    pub(crate) fn expression(&self, permission: Permission) -> Option<String> {
+        if self.permission != permission {
+            return None;
+        }
+        match &self.name {
+            Pattern::Wildcard(parts) => Some(expression_of(parts)),
+            Pattern::Regex(whole) => {
+                let inner =
+                    whole.as_str().strip_prefix("\\A").and_then(|it| it.strip_suffix("\\z"));
+                Some(inner.unwrap_or_default().to_owned())
+            }
+            Pattern::Nothing => None,
+        }
+    }
+
     /// Whether it permits this with a queue or an exchange of a vhost that it lets into.
     pub(crate) fn permits(&self, permission: Permission, name: &str) -> bool {
         self.permission == permission && self.name.matches(name)
@@ -214,6 +231,21 @@ fn matches_wildcard(name: &[u8], parts: &[Vec<u8>]) -> bool {
         rest = rest.get(at + part.len()..).unwrap_or_default();
     }
     rest.is_empty()
+}
+
+/// The same as an expression: behind an asterisk everything up to where the next part is found first.
+fn expression_of(parts: &[Vec<u8>]) -> String {
+    let mut parts = parts.iter().map(|part| regex::escape(&String::from_utf8_lossy(part)));
+    let mut expression = parts.next().unwrap_or_default();
+    let mut parts = parts.peekable();
+    while let Some(part) = parts.next() {
+        match (part.is_empty(), parts.peek().is_none()) {
+            (true, true) => expression.push_str("[\\s\\S]*"),
+            (true, false) => {}
+            (false, _) => expression.push_str(&format!("(?:(?!{part})[\\s\\S])*{part}")),
+        }
+    }
+    expression
 }
 
 /// Takes out what URLs escape. `None` if an escape is none.

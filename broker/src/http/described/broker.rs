@@ -13,6 +13,14 @@ pub(super) const ROWS: &[Operation] = &[
         "Tells the version of the broker that clients meet",
     ),
     row(Get, "/api/whoami", Who::User, Given::Nothing, Told::One, "Tells who asks"),
+    row(
+        Get,
+        "/api/whoami/rights",
+        Who::User,
+        Given::Nothing,
+        Told::One,
+        "Tells what the one who asks may do, by vhost",
+    ),
     row(Get, "/api/overview", Who::User, Given::Nothing, Told::One, "Tells the broker as a whole"),
     row(
         Get,

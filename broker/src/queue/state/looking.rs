@@ -82,7 +82,7 @@ impl QueueState {
     }
 
     fn walk_unacked(&self, after: Option<Place>) -> impl Iterator<Item = Glimpse> + '_ {
-        let first = after.map_or(0, |Place(_, slot)| slot + 1);
+        let first = after.map_or(0, |Place(_, slot)| slot.saturating_add(1));
         let slots = first..self.unacked.capacity() as u64;
         slots.filter_map(|slot| {
             let Slot::Held(unacked) = self.unacked.get(usize::try_from(slot).ok()?)? else {

@@ -55,31 +55,6 @@ export function bytes(value) {
 }
 
 /**
- * @param {unknown} value
- * @returns {string} For axes: `950`, `1.2k`, `3.4M`
- */
-export function short(value) {
-  if (!isNumber(value)) return UNKNOWN;
-  const size = Math.abs(value);
-  for (const [from, letter] of /** @type {const} */ ([
-    [1e9, 'G'],
-    [1e6, 'M'],
-    [1e3, 'k'],
-  ])) {
-    if (size >= from) return `${trimmed(value / from)}${letter}`;
-  }
-  return trimmed(value);
-}
-
-/**
- * @param {number} value
- * @returns {string}
- */
-function trimmed(value) {
-  return String(Number(value.toFixed(Math.abs(value) < 10 ? 1 : 0)));
-}
-
-/**
  * @param {unknown} part
  * @param {unknown} total
  * @returns {string} `37%`

@@ -1,0 +1,87 @@
+// Nobody sees a button that would be refused: what is offered goes by tags, and by rights to names in vhosts.
+
+import assert from 'node:assert/strict';
+
+import {FOREIGN, ORDERS, USERS} from './prepare.mjs';
+
+const offered = (window) => window.page.locator('#content button').evaluateAll((all) => all.map((one) => one.textContent.trim()).filter((text) => text.endsWith('…')));
+
+async function at(window, path) {
+  await window.follow(path);
+  return offered(window);
+}
+
+export const SCENES = [
+  ['rights to names decide which buttons there are', async (browser) => {
+    const window = await browser.open({user: ORDERS});
+    await window.goto('/queues');
+    assert.deepEqual(await offered(window), []);
+    // What it may read can be purged, and picked for it; the rest cannot.
+    await window.page.getByRole('checkbox', {name: 'Pick orders.eu'}).waitFor();
+    assert.equal(await window.page.getByRole('checkbox').filter({visible: true}).and(window.page.locator('.pick')).count(), 1);
+    await window.page.getByRole('checkbox', {name: 'Pick orders.eu'}).check();
+    assert.deepEqual(await offered(window), ['Purge…']);
+    assert.deepEqual(await at(window, '/queues/%2F/orders.eu'), ['Purge…']);
+    await window.check('rights-queue');
+    assert.deepEqual(await at(window, '/queues/%2F/orders.eu?part=messages'), ['Purge…', 'Copy…', 'Move…', 'Delete…']);
+    assert.deepEqual(await at(window, '/queues/%2F/orders.eu?part=bindings'), ['Purge…', 'Bind…', 'Unbind…']);
+    assert.deepEqual(await at(window, '/queues/%2F/orders.eu?part=arguments'), ['Purge…']);
+    assert.deepEqual(await at(window, `/queues/%2F/${encodeURIComponent('🐇 hare')}?part=messages`), []);
+    await window.page.getByText('may not read from this queue').waitFor();
+    await window.check('rights-none');
+    for (const path of ['/exchanges', '/exchanges/%2F/amq.topic', '/exchanges/%2F/amq.default', '/policies', '/limits', '/vhosts', '/vhosts/%2F']) {
+      assert.deepEqual(await at(window, path), [], path);
+    }
+    await window.follow(`/queues/${FOREIGN}/foreign`);
+    await window.page.getByText('has no permissions in the vhost').waitFor();
+    await window.check('rights-elsewhere');
+    await window.close();
+  }],
+
+  ['rights that monitoring has not lead nowhere', async (browser) => {
+    const window = await browser.open({user: USERS.monitoring});
+    await window.goto(`/queues?name=foreign&vhost=${FOREIGN}`);
+    await window.page.locator('td', {hasText: 'foreign'}).first().waitFor();
+    assert.equal(await window.page.locator('td a').count(), 0);
+    await window.follow(`/exchanges?vhost=${FOREIGN}&part=graph`);
+    await window.follow(`/vhosts/${FOREIGN}`);
+    await window.check('rights-of-monitoring');
+    await window.close();
+  }],
+
+  ['rights that are given count while a page is open', async (browser) => {
+    const user = 'page-given';
+    await browser.api.put(`users/${user}`, {password: user, tags: 'management'});
+    await browser.api.put(`permissions/%2F/${user}`, {configure: '', write: '', read: '.*'});
+    const window = await browser.open({user});
+    await window.goto('/queues/%2F/orders.eu');
+    assert.deepEqual(await offered(window), ['Purge…']);
+    await browser.api.put(`permissions/%2F/${user}`, {configure: '.*', write: '', read: ''});
+    // It is asked again when something was refused.
+    await window.page.getByRole('button', {name: 'Purge…'}).click();
+    await window.page.locator('dialog').getByRole('button', {name: 'Purge'}).click();
+    await window.page.getByRole('button', {name: 'Delete…'}).waitFor();
+    assert.deepEqual(await offered(window), ['Pause…', 'Delete…']);
+    assert.ok(window.forgiven().every((one) => one.includes('401')));
+    await window.check('rights-given', {axe: false});
+    await window.close();
+    await browser.api.delete(`users/${user}`);
+  }],
+
+  ['rights let nobody touch what is of one connection alone', async (browser) => {
+    const {connect} = await import('./clients.mjs');
+    const client = await connect('page-exclusive');
+    const channel = await client.createChannel();
+    await channel.assertQueue('page-exclusive', {exclusive: true});
+    const window = await browser.open();
+    await window.goto('/queues/%2F/page-exclusive?part=messages');
+    await window.page.getByText('Of one connection alone').waitFor();
+    assert.deepEqual(await offered(window), []);
+    await window.follow('/queues?name=page-exclusive');
+    await window.page.getByRole('link', {name: 'page-exclusive'}).waitFor();
+    assert.equal(await window.page.locator('.pick').count(), 0);
+    await window.check('rights-exclusive', {axe: false});
+    await window.close();
+    await client.close();
+  }],
+];
