@@ -68,8 +68,7 @@ function meant(ctx) {
       chosen(ctx).clear();
       ctx.draw();
     };
-    return html`of the <strong>${count(size)}</strong> that ${size === 1 ? 'is' : 'are'} chosen${size >= CHOSEN_MAX ? ', which is as many as it may be' : ''}
-      <button type="button" class="link" @click=${clear}>Choose none</button>`;
+    return html`of the <strong>${count(size)}</strong> that ${size === 1 ? 'is' : 'are'} chosen${size >= CHOSEN_MAX ? ', which is as many as it may be' : ''} <button type="button" class="link" @click=${clear}>Choose none</button>`;
   }
   return Object.keys(filterOf(ctx.query)).length === 0 ? 'of all of them' : 'of those the filter means';
 }

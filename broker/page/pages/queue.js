@@ -59,7 +59,12 @@ function body(ctx) {
   if (ctx.errors.queue?.kind === 'gone') return answered(ctx, 'queue', () => null);
   switch (part(ctx)) {
     case 'messages':
-      return answered(ctx, 'queue', (queue) => (ctx.session.may('browse queue', thing(ctx)) ? messagesView(ctx) : closed(ctx, queue)), 6);
+      return answered(ctx, 'queue', (queue) => {
+        if (!ctx.session.may('browse queue', thing(ctx))) return closed(ctx, queue);
+        // Only now it is known that they may be asked for.
+        if (ctx.state.asked === undefined) ctx.refresh();
+        return messagesView(ctx);
+      }, 6);
     case 'bindings':
       return answered(ctx, 'bindings', (bindings) => bindingsOf(ctx, bindings, {kind: 'queue', ...thing(ctx)}));
     case 'arguments':

@@ -8,6 +8,7 @@ import {each, html, svg} from '../parts/html.js';
 import {layout} from './route-layout.js';
 import {href} from '../app/place.js';
 import {named} from './bindings.js';
+import {Zoom} from './graph-zoom.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 /** @typedef {import('./routes.js').Routes} Routes */
@@ -57,13 +58,20 @@ export function routeGraph(ctx, routes, {vhost, label, key = 'graph', isWhole = 
   const [wide, high] = [width + 2 * EDGE, height + 2 * EDGE];
   const isWritten = routes.edges.length <= WRITTEN;
   const lines = routes.edges.map((edge, n) => ({edge, path: paths[n]}));
-  return html`<div class=${isWhole ? 'graph is-whole' : 'graph'} tabindex="0" role="group" aria-label=${label}>
-    <svg class=${near === null ? '' : 'is-looked-at'} width=${wide} height=${high} viewBox=${`${-EDGE} ${-EDGE} ${wide} ${high}`}>
+  /** @type {Zoom} */
+  const zoom = (ctx.state[`zoom of ${key}`] ??= new Zoom(ctx.draw));
+  zoom.size = {width: wide, height: high};
+  return html`<div class="graph-frame">${zoom.buttons()}<div class=${isWhole ? 'graph is-whole' : 'graph'} tabindex="0" role="group" aria-label=${label}
+    ref=${(/** @type {HTMLElement} */ box) => Object.assign(zoom, {box})}
+    @wheel=${(/** @type {WheelEvent} */ event) => zoom.wheel(event)}
+    @keydown=${(/** @type {KeyboardEvent} */ event) => zoom.key(event)}
+    @pointerdown=${(/** @type {PointerEvent} */ event) => zoom.press(event)}>
+    <svg class=${near === null ? '' : 'is-looked-at'} width=${Math.round(wide * zoom.scale)} height=${Math.round(high * zoom.scale)} viewBox=${`${-EDGE} ${-EDGE} ${wide} ${high}`}>
       ${each(lines, ({edge}) => `${edge.from} ${edge.to} ${edge.kind}`, ({edge, path}) => svg`<path class=${`graph-edge is-${edge.kind} ${edge.isLit ? 'is-lit' : ''} ${isNear(edge) ? 'is-near' : ''}`} d=${path}/>`)}
       ${each(lines.filter(({edge}) => edge.label !== '' && (isWritten || isNear(edge))), ({edge}) => `${edge.from} ${edge.to} ${edge.kind}`, ({edge}) => written(edge, places, isNear(edge)))}
       ${each(routes.nodes, ({id}) => id, (node) => drawn(node, places, vhost, touched.has(node.id) || node.id === near, look))}
     </svg>
-  </div>
+  </div></div>
   <p class="graph-key"><span class="graph-sample is-exchange"></span> exchange <span class="graph-sample is-queue"></span> queue
     <span class="graph-line"></span> binding <span class="graph-line is-dashed"></span> alternate exchange <span class="graph-line is-dashed is-dead"></span> dead letters</p>
   ${inWords(routes)}`;

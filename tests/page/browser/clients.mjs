@@ -5,7 +5,7 @@ import {createRequire} from 'node:module';
 import {join} from 'node:path';
 
 const require = createRequire(join(process.env.LEVERET_PAGE_TOOLS, '..', 'node', 'package.json'));
-const NAME = 'page <b>client</b> 🐇';
+export const NAME = 'page <b>client</b> 🐇';
 
 export async function connect(name) {
   const amqp = require('amqplib');
@@ -24,7 +24,7 @@ export async function start(api) {
   return connection;
 }
 
-async function listed(api, name) {
+export async function listed(api, name) {
   for (;;) {
     const all = await api.get('connections?columns=name,user_provided_name');
     const found = all.find((one) => one.user_provided_name === name);

@@ -104,7 +104,7 @@ export class Browser {
   }
 
   // A window of somebody's own: signed in as this user, or as nobody.
-  async open({user = 'guest', size = WIDE, scheme = 'light', at = this.url} = {}) {
+  async open({user = 'guest', size = WIDE, scheme = 'light', at = this.url, interval = 1} = {}) {
     const context = await this.browser.newContext({
       viewport: size,
       colorScheme: scheme,
@@ -121,14 +121,14 @@ export class Browser {
       });
       assert.equal(answer.status(), 200, `${user} signs in`);
     }
-    await context.addInitScript(() => {
+    await context.addInitScript((seconds) => {
       // Nobody waits five seconds for the next round.
       if (location.protocol === 'http:' && localStorage.getItem('leveret.interval') === null)
-        localStorage.setItem('leveret.interval', '1');
+        localStorage.setItem('leveret.interval', String(seconds));
       addEventListener('securitypolicyviolation', (event) => {
         console.error(`csp: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`);
       });
-    });
+    }, interval);
     const window = new Window(context, await context.newPage());
     this.windows.push(window);
     return window;
@@ -185,14 +185,19 @@ export class Window {
     if (shot) await this.page.screenshot({path: join(SHOTS, `${name}.png`), fullPage: true});
     const widths = await this.page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
     assert.ok(widths[0] <= widths[1], `${name}: it is ${widths[0]} pixels wide, and the window ${widths[1]}`);
-    if (axe) assert.deepEqual(await this.breaches(), [], `${name}: axe`);
+    if (axe) assert.deepEqual(await this.breaches(axe === true ? {} : axe), [], `${name}: axe`);
     assert.deepEqual(this.wrong, [], name);
   }
 
-  async breaches() {
+  // Of the whole document and by all rules, or within some elements, or by some rules.
+  async breaches({within = null, rules = null} = {}) {
     const has = await this.page.evaluate(() => 'axe' in window);
     if (!has) await this.page.evaluate(AXE);
-    const found = await this.page.evaluate(() => window.axe.run(document, {resultTypes: ['violations']}));
+    const found = await this.page.evaluate(([part, names]) => {
+      const context = part === null ? document : {include: [...document.querySelectorAll(part)]};
+      const options = names === null ? {} : {runOnly: {type: 'rule', values: names}};
+      return window.axe.run(context, {resultTypes: ['violations'], ...options});
+    }, [within, rules]);
     return found.violations.map(
       ({id, nodes}) =>
         `${id}: ${nodes

@@ -1,5 +1,8 @@
 // Every page by itself: nothing goes wrong on it, at any width, in both themes, for every user.
 
+import assert from 'node:assert/strict';
+
+import {listed, NAME} from './clients.mjs';
 import {PHONE, WIDE} from './harness.mjs';
 import {USERS} from './prepare.mjs';
 
@@ -33,36 +36,63 @@ export const ADDRESSES = [
   ['api', '/api'],
 ];
 
+// Where the names of what is there are only known when it is there.
+async function details(api) {
+  const connection = await listed(api, NAME);
+  return [
+    ['connection', `/connections/${encodeURIComponent(connection)}`],
+    ['channel', `/channels/${encodeURIComponent(`${connection} (1)`)}`],
+  ];
+}
+
 const isFull = process.env.LEVERET_PAGE === 'full';
 
-const [light, dark] = ['light', 'dark'];
-const MEANT = [
-  ['guest', WIDE, light],
-  ['guest', PHONE, dark],
-  [USERS.monitoring, WIDE, dark],
-  [USERS.management, PHONE, light],
+// Each page is opened once for each of them, and then seen in both themes at both widths as it stands.
+const PEOPLE = ['guest', USERS.monitoring, USERS.management];
+// What axe looks at in one theme and at one width; the frame around the pages is the same on all of them.
+const LOOKS = [
+  {size: WIDE, scheme: 'light', axe: {within: '#content'}},
+  {size: WIDE, scheme: 'dark'},
+  // What another theme and another width can change.
+  {size: PHONE, scheme: 'dark', axe: {within: '#content', rules: ['color-contrast', 'target-size', 'scrollable-region-focusable', 'link-in-text-block']}},
+  {size: PHONE, scheme: 'light'},
 ];
-const EVERY = ['guest', USERS.monitoring, USERS.management, USERS.policymaker].flatMap((user) =>
-  [WIDE, PHONE].flatMap((size) => [light, dark].map((scheme) => [user, size, scheme])),
-);
+
+async function look(window, name, n, isShot) {
+  const {size, scheme, axe} = LOOKS[n];
+  const {page} = window;
+  await page.emulateMedia({colorScheme: scheme});
+  await page.setViewportSize(size);
+  // Elements that draw themselves at their own width do so in a frame or two.
+  await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth, null, {timeout: 2000}).catch(() => {});
+  await window.check(`${name}-${size.width}-${scheme}`, {axe: axe ?? false, shot: isShot && axe !== undefined});
+}
 
 // So many in a scene, which has to end within its time on a slow machine.
-const IN_A_SCENE = 8;
+const IN_A_SCENE = 10;
 
-function scenes([user, size, scheme]) {
+function scenes(user) {
   const parts = Array.from({length: Math.ceil(ADDRESSES.length / IN_A_SCENE)}, (_, n) => ADDRESSES.slice(n * IN_A_SCENE, (n + 1) * IN_A_SCENE));
-  return parts.map((addresses) => [
-    `pages ${user} ${size.width} ${scheme} from ${addresses[0][0]}`,
+  return parts.map((part, n) => [
+    `pages ${user} from ${part[0][0]}`,
     async (browser) => {
-      const window = await browser.open({user, size, scheme});
+      const window = await browser.open({user, interval: 0});
+      // Others' connections are not for management users.
+      const addresses = n === 0 && user !== USERS.management ? [...part, ...(await details(browser.api))] : part;
       await window.goto(addresses[0][1]);
       for (const [name, path] of addresses) {
         await window.follow(path);
-        await window.check(`${name}-${user}-${size.width}-${scheme}`);
+        for (let at = 0; at < LOOKS.length; at += 1) await look(window, `${name}-${user}`, at, user === 'guest' || isFull);
+      }
+      // The frame, once in each theme.
+      for (const at of [0, 2]) {
+        await window.page.setViewportSize(LOOKS[at].size);
+        await window.page.emulateMedia({colorScheme: LOOKS[at].scheme});
+        assert.deepEqual(await window.breaches({within: '.bar, .rail'}), [], `the frame as ${user}`);
       }
       await window.close();
     },
   ]);
 }
 
-export const SCENES = (isFull ? EVERY : MEANT).flatMap(scenes);
+export const SCENES = (isFull ? [...PEOPLE, USERS.policymaker] : PEOPLE).flatMap(scenes);

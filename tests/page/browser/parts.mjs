@@ -176,4 +176,33 @@ export const SCENES = [
       await window.close();
     },
   ],
+
+  [
+    'parts chart narrows the time it shows',
+    async (browser) => {
+      const window = await browser.open();
+      const {page} = window;
+      await window.goto('/overview');
+      const plot = page.locator('.chart-plot').first();
+      const first = () => plot.locator('.chart-mark[text-anchor="middle"]').count();
+      assert.ok((await first()) > 0);
+      const box = await plot.boundingBox();
+      await page.mouse.move(box.x + box.width / 2, box.y + 60);
+      await page.mouse.down();
+      await page.mouse.move(box.x + box.width - 20, box.y + 60, {steps: 4});
+      assert.equal(await plot.locator('.chart-dragged').count(), 1);
+      await window.check('parts-chart-dragged', {axe: false});
+      await page.mouse.up();
+      // The other chart of the page shows the same time.
+      await page.waitForFunction(() => document.querySelectorAll('.chart-legend .link').length === 2);
+      await window.check('parts-chart-narrow');
+      await plot.focus();
+      await page.keyboard.press('Escape');
+      await page.waitForFunction(() => document.querySelectorAll('.chart-legend .link').length === 0);
+      await page.keyboard.press('+');
+      await page.getByRole('button', {name: 'Whole time'}).first().click();
+      await page.waitForFunction(() => document.querySelectorAll('.chart-legend .link').length === 0);
+      await window.close();
+    },
+  ],
 ];

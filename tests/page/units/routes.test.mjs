@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
+import {bounded, scrolled} from '../../../broker/page/pages/graph-zoom.js';
 import {around, routesOf, way} from '../../../broker/page/pages/routes.js';
 
 const binding = (source, destination, routing_key = '', destination_type = 'queue') => ({source, destination, routing_key, destination_type});
@@ -52,4 +53,12 @@ test('the way of a message is lit, and the ways it did not take are not', () => 
   const lit = edges.filter(({isLit}) => isLit).map(({from, to}) => `${from}>${to}`);
   assert.deepEqual(lit, ['e x>e y', 'e y>e rest', 'e rest>q q']);
   assert.deepEqual(edges.filter(({isLit}) => !isLit).map(({to}) => to), ['q q']);
+});
+
+test('what is under the pointer stays there when it comes closer', () => {
+  // A place at 300 of the drawing, seen at 100 of the box: at double size it is at 600, and still seen at 100.
+  assert.equal(scrolled(200, 100, 2), 500);
+  assert.equal(scrolled(500, 100, 0.5), 200);
+  assert.equal(scrolled(0, 100, 0.5), 0);
+  assert.deepEqual([bounded(0.01), bounded(1), bounded(100)], [0.2, 1, 4]);
 });
