@@ -19,7 +19,7 @@ export const PATIENCE = 45_000;
 export const WIDE = {width: 1440, height: 900};
 export const PHONE = {width: 390, height: 844};
 
-const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'].map(
+const BROWSERS = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'].map(
   (name) => `/usr/bin/${name}`,
 );
 const ARGUMENTS = [
