@@ -13,14 +13,14 @@ const DAY = 24 * HOUR;
 
 /**
  * @param {unknown} ms
- * @returns {string} `250 ms`, `4.2 s`, `3 min 5 s`, `2 h 10 min`, `6 d 4 h`
+ * @returns {string} `250 ms`, `4.2 s`, `3 min 5 s`, `2 h 10 min`, `6 d 4 h`: no number ends a line without its unit.
  */
 export function duration(ms) {
   if (typeof ms !== 'number' || !Number.isFinite(ms)) return UNKNOWN;
   if (ms < 0) return `−${duration(-ms)}`;
-  if (ms < SECOND) return `${Math.round(ms)} ms`;
-  if (ms < 10 * SECOND) return `${Number((ms / SECOND).toFixed(1))} s`;
-  if (ms < MINUTE) return `${Math.floor(ms / SECOND)} s`;
+  if (ms < SECOND) return `${Math.round(ms)}\u00a0ms`;
+  if (ms < 10 * SECOND) return `${Number((ms / SECOND).toFixed(1))}\u00a0s`;
+  if (ms < MINUTE) return `${Math.floor(ms / SECOND)}\u00a0s`;
   if (ms < HOUR) return two(ms, MINUTE, 'min', SECOND, 's');
   if (ms < DAY) return two(ms, HOUR, 'h', MINUTE, 'min');
   return two(ms, DAY, 'd', HOUR, 'h');
@@ -37,7 +37,16 @@ export function duration(ms) {
 function two(ms, large, largeName, small, smallName) {
   const first = Math.floor(ms / large);
   const second = Math.floor((ms % large) / small);
-  return second === 0 ? `${first} ${largeName}` : `${first} ${largeName} ${second} ${smallName}`;
+  return second === 0 ? `${first}\u00a0${largeName}` : `${first}\u00a0${largeName} ${second}\u00a0${smallName}`;
+}
+
+/**
+ * @param {number} ms
+ * @returns {string} In its largest unit: `12 s`, `3 min`, `2 h`
+ */
+export function roughly(ms) {
+  const unit = ms < MINUTE ? SECOND : ms < HOUR ? MINUTE : ms < DAY ? HOUR : DAY;
+  return duration(Math.floor(ms / unit) * unit);
 }
 
 /**
@@ -48,9 +57,7 @@ function two(ms, large, largeName, small, smallName) {
 export function ago(at, now) {
   const past = now - at;
   if (Math.abs(past) < SECOND) return 'now';
-  const size = Math.abs(past);
-  const unit = size < MINUTE ? SECOND : size < HOUR ? MINUTE : size < DAY ? HOUR : DAY;
-  const text = duration(Math.floor(size / unit) * unit);
+  const text = roughly(Math.abs(past));
   return past > 0 ? `${text} ago` : `in ${text}`;
 }
 

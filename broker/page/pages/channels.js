@@ -27,7 +27,7 @@ const page = {
     const view = table.view({
       label: 'Channels',
       key: (row) => row.name,
-      columns: COLUMN_VIEWS,
+      columns: columns(ctx),
       empty: ctx.query.get('name')
         ? 'No channel has this in its name.'
         : empty('There is no channel', 'Clients open them in their connections.'),
@@ -40,13 +40,16 @@ const page = {
 
 export default page;
 
-/** @type {import('../app/list.js').Column<any>[]} */
-const COLUMN_VIEWS = [
+/**
+ * @param {Context} ctx
+ * @returns {import('../app/list.js').Column<any>[]}
+ */
+const columns = (ctx) => [
   {
     id: 'name',
     title: 'Channel',
     sorts: true,
-    view: (row) => html`<a href=${href('/channels/:name', row)}>${name(row.name)}</a>`,
+    view: (row) => channelLink(ctx, row),
   },
   {id: 'user', title: 'User', sorts: true, wide: true, width: '9rem', view: (row) => name(row.user)},
   {id: 'vhost', title: 'Vhost', sorts: true, wide: true, width: '7rem', view: (row) => name(row.vhost)},
@@ -106,4 +109,15 @@ export function channelState({state}) {
 /** @param {any} row */
 export function mode({transactional, confirm}) {
   return transactional ? badge('transactions') : confirm ? badge('confirms') : '–';
+}
+
+/**
+ * A channel by the client's end of it and its number; its whole name is behind that.
+ *
+ * @param {Context} ctx
+ * @param {{name: string, user?: string}} channel
+ */
+export function channelLink(ctx, {name: whole, user}) {
+  const shown = html`<bdi title=${whole}>${whole.replace(/ -> \S+/, '')}</bdi>`;
+  return ctx.session.may('see of', {user}) ? html`<a href=${href('/channels/:name', {name: whole})}>${shown}</a>` : shown;
 }

@@ -6,6 +6,7 @@
 
 import {html} from '../parts/html.js';
 import {bytes, count} from '../app/number.js';
+import {causeOf} from '../app/causes.js';
 import {listOf} from '../app/list.js';
 import {href} from '../app/place.js';
 import {badge, empty, filter, name, when} from '../app/ui.js';
@@ -116,7 +117,7 @@ export function state({state: is, held_by: by}) {
   return badge(
     is,
     is === 'blocked' ? 'bad' : 'warn',
-    by === undefined || by === 'none' ? undefined : `held back by ${by}`,
+    by === undefined || by === 'none' ? undefined : `held back by ${causeOf(by)}`,
   );
 }
 

@@ -8,9 +8,10 @@ import {each, html} from '../parts/html.js';
 import {count} from '../app/number.js';
 import {confirm} from '../app/dialog.js';
 import {listOf} from '../app/list.js';
-import {api, href} from '../app/place.js';
+import {api} from '../app/place.js';
 import {badge, empty, filter, name, when} from '../app/ui.js';
 import {queueLink} from './bindings.js';
+import {channelLink} from './channels.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 
@@ -58,16 +59,16 @@ function key(row) {
 function columns(ctx, rows) {
   /** @type {import('../app/list.js').Column<any>[]} */
   const all = [
-    {id: 'queue.name', title: 'Queue', sorts: true, view: (row) => ofQueue(ctx, row)},
-    {id: 'consumer_tag', title: 'Tag', sorts: true, view: (row) => name(row.consumer_tag)},
-    {id: 'channel', title: 'Channel', sorts: true, sortsBy: 'channel_details.name', wide: true, width: '17rem', view: (row) => channelLink(ctx, row)},
+    {id: 'queue.name', title: 'Queue', sorts: true, width: '9.5rem', view: (row) => ofQueue(ctx, row)},
+    {id: 'consumer_tag', title: 'Tag', sorts: true, width: '8rem', view: (row) => name(row.consumer_tag)},
+    {id: 'channel', title: 'Channel', sorts: true, sortsBy: 'channel_details.name', wide: true, width: '10.5rem', view: ({channel_details: channel}) => (channel?.name === undefined ? '–' : channelLink(ctx, channel))},
     {id: 'activity_status', title: 'State', sorts: true, wide: true, width: '6rem', view: activity},
     {
       id: 'ack_required',
       title: 'Acks',
       sorts: true,
       wide: true,
-      width: '7rem',
+      width: '5.5rem',
       view: (row) => (row.ack_required ? 'by hand' : badge('automatic', 'plain', 'What is sent counts as done')),
     },
     {
@@ -76,7 +77,7 @@ function columns(ctx, rows) {
       sorts: true,
       isNumber: true,
       wide: true,
-      width: '6rem',
+      width: '5rem',
       view: (row) => (row.prefetch_count === 0 ? 'no limit' : count(row.prefetch_count)),
     },
     {
@@ -84,7 +85,7 @@ function columns(ctx, rows) {
       title: 'Unacked',
       sorts: true,
       isNumber: true,
-      width: '6rem',
+      width: '5.25rem',
       view: (row) => count(row.messages_unacknowledged),
     },
     {
@@ -95,7 +96,7 @@ function columns(ctx, rows) {
       sortsBy: 'unacknowledged_for_ms',
       isNumber: true,
       wide: true,
-      width: '8.5rem',
+      width: '8.25rem',
       view: (row) => when(row.oldest_unacknowledged_ms, ctx.now),
     },
     {
@@ -104,12 +105,12 @@ function columns(ctx, rows) {
       sorts: true,
       isNumber: true,
       wide: true,
-      width: '7rem',
+      width: '6rem',
       view: (row) => count(row.deliveries),
     },
   ];
   if (rows.some((row) => row !== undefined && ctx.session.may('end of', {user: row.channel_details?.user}))) {
-    all.push({id: 'cancel', title: '', wide: true, width: '6.5rem', view: (row) => cancelButton(ctx, row)});
+    all.push({id: 'cancel', title: '', wide: true, width: '5rem', view: (row) => cancelButton(ctx, row)});
   }
   return all;
 }
@@ -120,16 +121,6 @@ function columns(ctx, rows) {
  */
 function ofQueue(ctx, {queue}) {
   return html`${queueLink(ctx, queue.vhost, queue.name)}${queue.vhost === '/' ? null : html` ${badge(name(queue.vhost))}`}`;
-}
-
-/**
- * @param {Context} ctx
- * @param {any} row
- */
-function channelLink(ctx, {channel_details: channel}) {
-  if (channel?.name === undefined) return '–';
-  if (!ctx.session.may('see of', channel)) return name(channel.name);
-  return html`<a href=${href('/channels/:name', {name: channel.name})}>${name(channel.name)}</a>`;
 }
 
 /** @param {any} row */

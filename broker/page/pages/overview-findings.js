@@ -4,6 +4,7 @@
  * @module
  */
 
+import {causeOf} from '../app/causes.js';
 import {bytes, count, rate, share} from '../app/number.js';
 import {duration} from '../app/time.js';
 
@@ -86,7 +87,7 @@ function ofHeld(connections) {
         : `${held.length} connections are`;
   const names = held.slice(0, NAMED).map((one) => one.user_provided_name ?? one.name);
   const reasons = [...new Set(held.map(({held_by: by}) => by))];
-  const text = `${number} held back, by ${reasons.join(', ')}: ${named(names, held.length)}.`;
+  const text = `${number} held back, by ${reasons.map(causeOf).join(', ')}: ${named(names, held.length)}.`;
   return [
     {id: 'held', tone: 'warn', word: 'Publishers', text, at: {pattern: '/connections', query: {sort: '-held_by'}}},
   ];
@@ -101,14 +102,18 @@ function ofWaiting(queues, now) {
   const age = (/** @type {any} */ queue) => (queue.oldest_ready_ms === null ? 0 : now - queue.oldest_ready_ms);
   const filled = queues.filter(({messages_ready: ready}) => ready > 0);
   const untaken = filled.filter((queue) => queue.consumers === 0 && age(queue) > UNTAKEN_MS);
-  const late = filled.filter((queue) => queue.consumers > 0 && age(queue) > OLD_MS);
+  const late = filled.filter((queue) => queue.consumers > 0 && queue.standing !== 'stuck' && age(queue) > OLD_MS);
   const paused = queues.filter(({paused: pause}) => pause?.consumers || pause?.publishers);
   /** @type {Finding[]} */
   const found = [];
+  const stuck = filled.filter(({standing}) => standing === 'stuck');
+  if (stuck.length > 0) {
+    const text = `Consumers take nothing from ${queuesOf(stuck)}: ${count(sum(stuck))} messages wait, the oldest for ${duration(Math.max(...stuck.map(age)))}.`;
+    found.push({id: 'stuck', tone: 'bad', word: 'Stuck', text, at: placeOf(stuck, '-standing')});
+  }
   if (untaken.length > 0) {
-    const messages = untaken.reduce((sum, {messages_ready: ready}) => sum + ready, 0);
     const oldest = Math.max(...untaken.map(age));
-    const text = `${count(messages)} messages wait in ${queuesOf(untaken)} without a consumer, the oldest for ${duration(oldest)}.`;
+    const text = `${count(sum(untaken))} messages wait in ${queuesOf(untaken)} without a consumer, the oldest for ${duration(oldest)}.`;
     found.push({id: 'untaken', tone: 'warn', word: 'No consumer', text, at: placeOf(untaken)});
   }
   if (late.length > 0) {
@@ -176,10 +181,19 @@ function ofTraffic({message_stats: stats, churn_rates: churn, disable_stats: isW
 
 /**
  * @param {any[]} queues
+ * @returns {number} Messages that are ready in all of them.
+ */
+function sum(queues) {
+  return queues.reduce((total, {messages_ready: ready}) => total + ready, 0);
+}
+
+/**
+ * @param {any[]} queues
+ * @param {string} [sort]
  * @returns {Finding['at']} The queue, if it is one, or the list of them.
  */
-function placeOf(queues) {
-  if (queues.length > 1) return {pattern: '/queues', query: {sort: '-messages_ready'}};
+function placeOf(queues, sort = '-messages_ready') {
+  if (queues.length > 1) return {pattern: '/queues', query: {sort}};
   return {pattern: '/queues/:vhost/:name', params: {vhost: queues[0].vhost, name: queues[0].name}};
 }
 

@@ -54,7 +54,7 @@ const page = {
     const node =
       'name,uptime,os_pid,mem_used,mem_limit,mem_alarm,disk_free,disk_free_limit,disk_free_alarm,fd_used,fd_total,sockets_used,sockets_total,processors,db_dir';
     const queue =
-      'name,vhost,messages_ready,messages_unacknowledged,consumers,oldest_ready_ms,oldest_unacknowledged_ms,paused,message_stats.deliver_get_details.rate';
+      'name,vhost,standing,messages_ready,messages_unacknowledged,consumers,oldest_ready_ms,oldest_unacknowledged_ms,paused,message_stats.deliver_get_details.rate';
     const isDue = ctx.now - (ctx.state.lookedAt ?? 0) >= LOOKED_EVERY_MS || ctx.data.waiting === undefined;
     if (isDue) ctx.state.lookedAt = ctx.now;
     const most = (/** @type {string} */ sort) =>

@@ -75,7 +75,7 @@ function table(ctx, kind, rows) {
         ([key, value]) =>
           html`${badge(name(`${key} = ${typeof value === 'string' ? value : JSON.stringify(value)}`))} `,
       )}</td>
-      ${may ? html`<td>${ctx.session.may(act, row) ? html`<button type="button" class="link" @click=${() => editPolicy(ctx, kind, row)}>Change…</button> <button type="button" class="link" @click=${() => remove(ctx, kind, row)}>Delete…</button>` : null}</td>` : null}
+      ${may ? html`<td class="is-number">${ctx.session.may(act, row) ? html`<button type="button" class="link" @click=${() => editPolicy(ctx, kind, row)}>Change…</button> <button type="button" class="link" @click=${() => remove(ctx, kind, row)}>Delete…</button>` : null}</td>` : null}
     </tr>`,
     )}</tbody>
   </table></div>`;

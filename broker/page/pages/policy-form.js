@@ -160,21 +160,10 @@ class Preview {
   }
 
   view() {
-    if (this.found === null) return html`<span class="field-help">What it matches is shown here.</span>`;
-    return this.found.map(
-      ({
-        kind,
-        total,
-        names,
-      }) => html`<p class="field-help"><strong>${count(total)} ${total === 1 ? kind.slice(0, -1) : kind}</strong>
-      ${each(
-        names,
-        (one) => one.name,
-        (one, n) =>
-          html`${n === 0 ? ': ' : ', '}${name(one.name === '' ? '(default exchange)' : one.name)}${one.policy ? ` (now ${one.policy})` : ''}`,
-      )}
-      ${total > names.length ? ` and ${count(total - names.length)} more` : ''}</p>`,
-    );
+    if (this.found === null) return html`<p class="preview">What it matches is shown here.</p>`;
+    return this.found.map(({kind, total, names}) => html`<p class="preview"><strong>${count(total)} ${total === 1 ? kind.slice(0, -1) : kind}</strong>
+      ${each(names, (one) => one.name, (one) => html`<span><code>${name(one.name === '' ? '(default exchange)' : one.name)}</code>${one.policy ? html` <small>now ${name(one.policy)}</small>` : null}</span>`)}
+      ${total > names.length ? html`<span>and ${count(total - names.length)} more</span>` : null}</p>`);
   }
 }
 

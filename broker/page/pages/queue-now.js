@@ -8,12 +8,14 @@ import '../parts/table.js';
 
 import {each, html} from '../parts/html.js';
 import {bytes, count, rate, UNKNOWN} from '../app/number.js';
-import {duration} from '../app/time.js';
+import {duration, roughly} from '../app/time.js';
+import {causeOf} from '../app/causes.js';
 import {confirm} from '../app/dialog.js';
 import {RANGE_CHOICES} from '../app/history.js';
 import {api, href} from '../app/place.js';
 import {sorted} from '../app/sorting.js';
 import {answered, badge, choice, name, readout, section, skeleton, when} from '../app/ui.js';
+import {channelLink} from './channels.js';
 import {findings} from './queue-findings.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
@@ -52,7 +54,7 @@ function why(ctx) {
       : each(findings(told, ctx.now), ({id}) => id, ({tone, word, text}) => html`<div class=${`finding is-${tone}`}>
         <strong>${word}</strong><p>${text}</p></div>`)}
     ${told === undefined ? null : each(told.publishers_held_details, (/** @type {any} */ one) => one.name, (/** @type {any} */ one) => html`<div class="finding is-warn">
-      <strong>Waits</strong><p><a href=${href('/connections/:name', one)}>${name(one.name)}</a> of ${name(one.user)}, held back by ${one.held_by} since ${when(one.since_ms, ctx.now)}</p></div>`)}
+      <strong>Waits</strong><p><a href=${href('/connections/:name', one)}>${name(one.name)}</a> of ${name(one.user)}, held back by ${causeOf(one.held_by)} since ${when(one.since_ms, ctx.now)}</p></div>`)}
   </div></section>`;
 }
 
@@ -62,7 +64,7 @@ function why(ctx) {
  */
 function figures(ctx, queue) {
   const speed = (/** @type {string} */ of) => rate(queue.message_stats?.[`${of}_details`]?.rate ?? 0);
-  const age = (/** @type {unknown} */ at) => (typeof at === 'number' ? duration(Math.max(0, ctx.now - at)) : UNKNOWN);
+  const age = (/** @type {unknown} */ at) => (typeof at === 'number' ? roughly(Math.max(0, ctx.now - at)) : UNKNOWN);
   return readout([
     {label: 'Ready', value: count(queue.messages_ready), help: 'Messages that wait for a consumer', tone: queue.messages_ready > 0 && queue.consumers === 0 ? 'bad' : undefined},
     {label: 'Unacknowledged', value: count(queue.messages_unacknowledged), help: 'Messages that consumers have'},
@@ -139,20 +141,20 @@ function columns(ctx, all) {
     ({id, title, width, isNumber: true, sorts: true, view: (/** @type {any} */ one) => count(one[id]), ...more});
   const mayEnd = all.some((one) => ctx.session.may('end of', one));
   return [
-    {id: 'consumer_tag', title: 'Tag', sorts: true, width: '9rem', view: (one) => name(one.consumer_tag)},
-    {id: 'channel', title: 'Channel', sorts: true, wide: true, width: '11rem', view: (one) => channel(ctx, one)},
-    {id: 'user', title: 'User', sorts: true, wide: true, width: '5.5rem', view: (one) => (one.user ? name(one.user) : UNKNOWN)},
-    {id: 'standing', title: 'State', sorts: true, width: '6.5rem', view: standing},
-    number('prefetch_count', 'Prefetch', '4.75rem', {wide: true, view: (/** @type {any} */ one) => (one.prefetch_count === 0 ? 'no limit' : count(one.prefetch_count))}),
-    number('messages_unacknowledged', 'Unacked', '4.75rem'),
-    number('oldest_unacknowledged_ms', 'Oldest unacked', '7.5rem', {
+    {id: 'consumer_tag', title: 'Tag', sorts: true, width: '8.25rem', view: (one) => name(one.consumer_tag)},
+    {id: 'channel', title: 'Channel', sorts: true, wide: true, width: '9.5rem', view: (one) => channel(ctx, one)},
+    {id: 'user', title: 'User', sorts: true, wide: true, width: '4.75rem', view: (one) => (one.user ? name(one.user) : UNKNOWN)},
+    {id: 'standing', title: 'State', sorts: true, width: '6.25rem', view: standing},
+    number('prefetch_count', 'Prefetch', '5rem', {wide: true, view: (/** @type {any} */ one) => (one.prefetch_count === 0 ? 'no limit' : count(one.prefetch_count))}),
+    number('messages_unacknowledged', 'Unacked', '5.25rem', {wide: true}),
+    number('oldest_unacknowledged_ms', 'Oldest unacked', '8.25rem', {
       sortsDown: false,
       help: 'When the oldest delivery was made that it has not acknowledged',
       view: (/** @type {any} */ one) => when(one.oldest_unacknowledged_ms, ctx.now),
     }),
-    number('ack_times.half_below_ms', 'Takes', '7rem', {wide: true, help: 'Half of its acknowledgements came within the first, 99 of 100 within the second', view: takes}),
+    number('ack_times.half_below_ms', 'Takes', '6.25rem', {wide: true, help: 'Half of its acknowledgements came within the first, 99 of 100 within the second', view: takes}),
     number('deliveries', 'Delivered', '5.25rem', {wide: true}),
-    number('last_delivery_ms', 'Last delivery', '6.25rem', {wide: true, view: (/** @type {any} */ one) => when(one.last_delivery_ms, ctx.now)}),
+    number('last_delivery_ms', 'Last delivery', '6.75rem', {wide: true, view: (/** @type {any} */ one) => when(one.last_delivery_ms, ctx.now)}),
     ...(mayEnd ? [{id: 'cancel', title: '', wide: true, width: '5rem', view: (/** @type {any} */ one) => (ctx.session.may('end of', one) && one.channel !== null
       ? html`<button type="button" class="link" @click=${() => cancel(ctx, one)}>Cancel…</button>` : null)}] : []),
   ];
@@ -164,7 +166,7 @@ function columns(ctx, all) {
  */
 function channel(ctx, one) {
   if (one.channel === null) return UNKNOWN;
-  return ctx.session.may('see of', one) ? html`<a href=${href('/channels/:name', {name: one.channel})}>${name(one.channel)}</a>` : name(one.channel);
+  return channelLink(ctx, {name: one.channel, user: one.user});
 }
 
 /** @param {any} one */

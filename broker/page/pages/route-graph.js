@@ -19,7 +19,7 @@ const SIZES = {width: 176, height: 34, gapX: 144, gapY: 12};
 /** Room around it, for lines that go back. */
 const EDGE = 24;
 /** Of a name so many letters are drawn; all of it is said on hover, and where it leads. */
-const LETTERS = 22;
+const LETTERS = {queue: 22, exchange: 19};
 /** More edges than these have no keys written on them, until one looks at a node. */
 const WRITTEN = 60;
 
@@ -72,8 +72,9 @@ export function routeGraph(ctx, routes, {vhost, label, key = 'graph', isWhole = 
       ${each(routes.nodes, ({id}) => id, (node) => drawn(node, places, vhost, touched.has(node.id) || node.id === near, look))}
     </svg>
   </div></div>
-  <p class="graph-key"><span class="graph-sample is-exchange"></span> exchange <span class="graph-sample is-queue"></span> queue
-    <span class="graph-line"></span> binding <span class="graph-line is-dashed"></span> alternate exchange <span class="graph-line is-dashed is-dead"></span> dead letters</p>
+  <p class="graph-key"><span><i class="graph-sample is-exchange"></i> exchange</span> <span><i class="graph-sample"></i> queue</span>
+    <span><i class="graph-line"></i> binding</span> <span><i class="graph-line is-dashed"></i> alternate exchange</span>
+    <span><i class="graph-line is-dashed is-dead"></i> dead letters</span></p>
   ${inWords(routes)}`;
 }
 
@@ -83,9 +84,11 @@ export function routeGraph(ctx, routes, {vhost, label, key = 'graph', isWhole = 
  * @param {boolean} isNear
  */
 function written(edge, places, isNear) {
-  const to = places.get(edge.to);
+  const [from, to] = [places.get(edge.from), places.get(edge.to)];
+  // On the side where its line does not come from.
+  const beside = (from?.y ?? 0) < (to?.y ?? 0) ? 13 : -5;
   const text = edge.label.length > 18 ? `${edge.label.slice(0, 17)}…` : edge.label;
-  return svg`<text class=${`graph-label ${edge.isLit ? 'is-lit' : ''} ${isNear ? 'is-near' : ''}`} x=${(to?.x ?? 0) - 8} y=${(to?.y ?? 0) + SIZES.height / 2 - 5} text-anchor="end">${text}</text>`;
+  return svg`<text class=${`graph-label ${edge.isLit ? 'is-lit' : ''} ${isNear ? 'is-near' : ''}`} x=${(to?.x ?? 0) - 8} y=${(to?.y ?? 0) + SIZES.height / 2 + beside} text-anchor="end">${text}</text>`;
 }
 
 /**
@@ -101,7 +104,7 @@ function drawn(node, places, vhost, isNear, look) {
   const shown = isExchange && node.name === '' ? '(default exchange)' : node.name;
   const to = isExchange ? href('/exchanges/:vhost/:name', {vhost, name: named(node.name)}) : href('/queues/:vhost/:name', {vhost, name: node.name});
   const letters = [...shown];
-  const text = letters.length > LETTERS ? `${letters.slice(0, LETTERS - 1).join('')}…` : shown;
+  const text = letters.length > LETTERS[node.kind] ? `${letters.slice(0, LETTERS[node.kind] - 1).join('')}…` : shown;
   return svg`<a href=${to} class=${`graph-node is-${node.kind} ${node.isLit ? 'is-lit' : ''} ${isNear ? 'is-near' : ''}`}
     @pointerenter=${() => look(node.id)} @pointerleave=${() => look(null)} @focus=${() => look(node.id)} @blur=${() => look(null)}>
     <title>${`${node.kind} ${shown}${node.about === '' ? '' : ` (${node.about})`}`}</title>

@@ -202,8 +202,9 @@ function path(from, to, {width, height, gapX, gapY}) {
   if (from === undefined || to === undefined) return '';
   const [x1, y1, x2, y2] = [from.x + width, from.y + height / 2, to.x, to.y + height / 2];
   if (to.layer > from.layer) {
-    const bend = Math.min(gapX * 0.45, (x2 - x1) / 2);
-    return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
+    // Flat at its end, where its key is written.
+    const [out, into] = [0.2, 0.75].map((part) => part * Math.min(gapX, x2 - x1));
+    return `M${x1} ${y1}C${x1 + out} ${y1} ${x2 - into} ${y2} ${x2} ${y2}`;
   }
   const low = Math.max(y1, y2) + (height + gapY) / 2;
   const side = gapX * 0.3;

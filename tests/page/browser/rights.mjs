@@ -20,6 +20,7 @@ export const SCENES = [
     await window.page.getByRole('checkbox', {name: 'Pick orders.eu'}).waitFor();
     assert.equal(await window.page.getByRole('checkbox').filter({visible: true}).and(window.page.locator('.pick')).count(), 1);
     await window.page.getByRole('checkbox', {name: 'Pick orders.eu'}).check();
+    await window.page.locator('.bulk').waitFor();
     assert.deepEqual(await offered(window), ['Purge…']);
     assert.deepEqual(await at(window, '/queues/%2F/orders.eu'), ['Purge…']);
     await window.check('rights-queue');

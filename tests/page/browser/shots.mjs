@@ -42,6 +42,9 @@ const POLICIES = [
 ];
 
 async function build(api) {
+  await api.put('users/shop', {password: 'shop', tags: ''});
+  await api.put('permissions/%2F/shop', {configure: '', write: '.*', read: '.*'});
+  process.env.LEVERET_AMQP = process.env.LEVERET_AMQP.replace('guest:guest', 'shop:shop');
   await api.put(`users/${USER}`, {password: USER, tags: 'administrator'});
   await api.put(`permissions/%2F/${USER}`, {configure: '.*', write: '.*', read: '.*'});
   await api.put('cluster-name', {name: 'shop.example'});
@@ -137,14 +140,14 @@ const PAGES = [
   ['stuck', '/queues/%2F/thumbnails?range=1m'],
   ['messages', '/queues/%2F/dead.letters?part=messages'],
   ['route', '/exchanges/%2F/shop?part=route&key=order.eu.paid'],
-  ['connections', '/connections?sort=-state'],
+  ['connections', '/connections?sort=state'],
   ['consumers', '/consumers?sort=-unacknowledged_for_ms'],
   ['policies', '/policies', async (page) => {
     await page.getByRole('button', {name: 'Add a policy…'}).click();
     await page.locator('#y-name').fill('orders-dead-letters');
     await page.locator('#y-pattern').fill('^(orders|invoices)');
     await page.locator('#y-definition').fill('{\n  "dead-letter-exchange": "dead",\n  "delivery-limit": 5\n}');
-    await page.locator('dialog .field-help strong').first().waitFor();
+    await page.locator('dialog .preview strong').first().waitFor();
   }],
 ];
 

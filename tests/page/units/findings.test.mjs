@@ -53,6 +53,8 @@ test('queues that need somebody', () => {
   const old = NOW - 3_600_000;
   assert.deepEqual(ids({waiting: [queue({messages_ready: 5, consumers: 2, oldest_ready_ms: old})]}), ['late']);
   assert.deepEqual(ids({waiting: [queue({messages_ready: 5, consumers: 0, oldest_ready_ms: NOW - 500})]}), []);
+  const stuck = {messages_ready: 5, consumers: 2, oldest_ready_ms: old, standing: 'stuck'};
+  assert.deepEqual(ids({waiting: [queue(stuck), queue({...stuck, name: 'late', standing: 'running'})]}), ['stuck', 'late']);
   assert.deepEqual(ids({waiting: [queue({paused: {consumers: {reason: 'x'}, publishers: null}})]}), ['paused']);
   assert.deepEqual(ids({unacked: [queue({messages_unacknowledged: 1, oldest_unacknowledged_ms: old})]}), ['unacked']);
   const [one] = findings(
