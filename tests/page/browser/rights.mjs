@@ -4,34 +4,44 @@ import assert from 'node:assert/strict';
 
 import {FOREIGN, ORDERS, USERS} from './prepare.mjs';
 
-const offered = (window) => window.page.locator('#content button').evaluateAll((all) => all.map((one) => one.textContent.trim()).filter((text) => text.endsWith('…')));
+const offered = () => [...document.querySelectorAll('#content button')].map((one) => one.textContent.trim()).filter((text) => text.endsWith('…'));
 
-async function at(window, path) {
+// These buttons are there and no others, once what they depend on is known.
+async function offers(window, expected, what = '') {
+  const {page} = window;
+  const isOne = /^\/ui\/(queues|exchanges)\/[^/]+\/./.test(new URL(page.url()).pathname);
+  if (isOne) await page.locator('.page-head .badge').first().waitFor();
+  const has = `JSON.stringify((${offered})()) === ${JSON.stringify(JSON.stringify(expected))}`;
+  await page.waitForFunction(has, null, {timeout: 5000}).catch(() => {});
+  assert.deepEqual(await page.evaluate(offered), expected, what);
+}
+
+async function at(window, path, expected) {
   await window.follow(path);
-  return offered(window);
+  await offers(window, expected, path);
 }
 
 export const SCENES = [
   ['rights to names decide which buttons there are', async (browser) => {
     const window = await browser.open({user: ORDERS});
     await window.goto('/queues');
-    assert.deepEqual(await offered(window), []);
+    await offers(window, []);
     // What it may read can be purged, and picked for it; the rest cannot.
     await window.page.getByRole('checkbox', {name: 'Pick orders.eu'}).waitFor();
     assert.equal(await window.page.getByRole('checkbox').filter({visible: true}).and(window.page.locator('.pick')).count(), 1);
     await window.page.getByRole('checkbox', {name: 'Pick orders.eu'}).check();
     await window.page.locator('.bulk').waitFor();
-    assert.deepEqual(await offered(window), ['Purge…']);
-    assert.deepEqual(await at(window, '/queues/%2F/orders.eu'), ['Purge…']);
+    await offers(window, ['Purge…']);
+    await at(window, '/queues/%2F/orders.eu', ['Purge…']);
     await window.check('rights-queue');
-    assert.deepEqual(await at(window, '/queues/%2F/orders.eu?part=messages'), ['Purge…', 'Copy…', 'Move…', 'Delete…']);
-    assert.deepEqual(await at(window, '/queues/%2F/orders.eu?part=bindings'), ['Purge…', 'Bind…', 'Unbind…']);
-    assert.deepEqual(await at(window, '/queues/%2F/orders.eu?part=arguments'), ['Purge…']);
-    assert.deepEqual(await at(window, `/queues/%2F/${encodeURIComponent('🐇 hare')}?part=messages`), []);
+    await at(window, '/queues/%2F/orders.eu?part=messages', ['Purge…', 'Copy…', 'Move…', 'Delete…']);
+    await at(window, '/queues/%2F/orders.eu?part=bindings', ['Purge…', 'Bind…', 'Unbind…']);
+    await at(window, '/queues/%2F/orders.eu?part=arguments', ['Purge…']);
+    await at(window, `/queues/%2F/${encodeURIComponent('🐇 hare')}?part=messages`, []);
     await window.page.getByText('may not read from this queue').waitFor();
     await window.check('rights-none');
     for (const path of ['/exchanges', '/exchanges/%2F/amq.topic', '/exchanges/%2F/amq.default', '/policies', '/limits', '/vhosts', '/vhosts/%2F']) {
-      assert.deepEqual(await at(window, path), [], path);
+      await at(window, path, []);
     }
     await window.follow(`/queues/${FOREIGN}/foreign`);
     await window.page.getByText('has no permissions in the vhost').waitFor();
@@ -56,13 +66,13 @@ export const SCENES = [
     await browser.api.put(`permissions/%2F/${user}`, {configure: '', write: '', read: '.*'});
     const window = await browser.open({user});
     await window.goto('/queues/%2F/orders.eu');
-    assert.deepEqual(await offered(window), ['Purge…']);
+    await offers(window, ['Purge…']);
     await browser.api.put(`permissions/%2F/${user}`, {configure: '.*', write: '', read: ''});
     // It is asked again when something was refused.
     await window.page.getByRole('button', {name: 'Purge…'}).click();
     await window.page.locator('dialog').getByRole('button', {name: 'Purge'}).click();
     await window.page.getByRole('button', {name: 'Delete…'}).waitFor();
-    assert.deepEqual(await offered(window), ['Pause…', 'Delete…']);
+    await offers(window, ['Pause…', 'Delete…']);
     assert.ok(window.forgiven().every((one) => one.includes('401')));
     await window.check('rights-given', {axe: false});
     await window.close();
@@ -77,7 +87,7 @@ export const SCENES = [
     const window = await browser.open();
     await window.goto('/queues/%2F/page-exclusive?part=messages');
     await window.page.getByText('Of one connection alone').waitFor();
-    assert.deepEqual(await offered(window), []);
+    await offers(window, []);
     await window.follow('/queues?name=page-exclusive');
     await window.page.getByRole('link', {name: 'page-exclusive'}).waitFor();
     assert.equal(await window.page.locator('.pick').count(), 0);
