@@ -297,7 +297,7 @@ export class Shell {
         <div class=${isLost ? 'shell is-lost' : 'shell'}>
           ${bar(this)}
           ${rail(this)}
-          <main class="main" id="content" tabindex="-1">
+          <main class="main" id="content" tabindex="-1" data-shown=${page === null && this.instead === null ? null : this.shown}>
             ${this.lost(context)}
             <div class="page">
               ${page === null || page.hasOwnHead ? null : html`<header class="page-head"><h1><bdi>${title}</bdi></h1></header>`}

@@ -95,7 +95,7 @@ function about(ctx, connection) {
     ['Connected', when(connection.connected_at, ctx.now)],
     ['Protocol', connection.protocol],
     ['TLS', tls],
-    ['Certificate', connection.peer_cert_subject === null ? null : name(connection.peer_cert_subject)],
+    ['Certificate', connection.peer_cert_subject ? name(connection.peer_cert_subject) : null],
     ['Logged in by', connection.auth_mechanism],
     ['Heartbeat', connection.timeout === 0 ? 'none' : `every ${connection.timeout} s`],
     ['Frames up to', bytes(connection.frame_max)],
@@ -129,7 +129,7 @@ function traffic(ctx) {
 /** @param {any[]} rows */
 function channels(rows) {
   if (rows.length === 0) return html`<p>It has no channel.</p>`;
-  return html`<table class="plain-table">
+  return html`<div class="table-scroll is-low" tabindex="0" role="group" aria-label="Channels"><table class="free">
     <thead><tr><th scope="col">Channel</th><th scope="col">State</th><th scope="col">Mode</th>
       <th scope="col" class="is-number">Consumers</th><th scope="col" class="is-number">Unacked</th>
       <th scope="col" class="is-number">Published, /s</th><th scope="col" class="is-number">Delivered, /s</th></tr></thead>
@@ -144,7 +144,7 @@ function channels(rows) {
       <td class="is-number">${rate(row.message_stats?.deliver_get_details?.rate ?? 0)}</td>
     </tr>`,
     )}</tbody>
-  </table>`;
+  </table></div>`;
 }
 
 /** @param {Context} ctx */

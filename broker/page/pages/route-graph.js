@@ -61,7 +61,7 @@ export function routeGraph(ctx, routes, {vhost, label, key = 'graph', isWhole = 
   /** @type {Zoom} */
   const zoom = (ctx.state[`zoom of ${key}`] ??= new Zoom(ctx.draw));
   zoom.size = {width: wide, height: high};
-  return html`<div class="graph-frame">${zoom.buttons()}<div class=${isWhole ? 'graph is-whole' : 'graph'} tabindex="0" role="group" aria-label=${label}
+  return html`<div class=${isWhole ? 'graph is-whole' : 'graph'} tabindex="0" role="group" aria-label=${label}
     ref=${(/** @type {HTMLElement} */ box) => Object.assign(zoom, {box})}
     @wheel=${(/** @type {WheelEvent} */ event) => zoom.wheel(event)}
     @keydown=${(/** @type {KeyboardEvent} */ event) => zoom.key(event)}
@@ -71,10 +71,10 @@ export function routeGraph(ctx, routes, {vhost, label, key = 'graph', isWhole = 
       ${each(lines.filter(({edge}) => edge.label !== '' && (isWritten || isNear(edge))), ({edge}) => `${edge.from} ${edge.to} ${edge.kind}`, ({edge}) => written(edge, places, isNear(edge)))}
       ${each(routes.nodes, ({id}) => id, (node) => drawn(node, places, vhost, touched.has(node.id) || node.id === near, look))}
     </svg>
-  </div></div>
-  <p class="graph-key"><span><i class="graph-sample is-exchange"></i> exchange</span> <span><i class="graph-sample"></i> queue</span>
+  </div>
+  <div class="graph-foot"><p class="graph-key"><span><i class="graph-sample is-exchange"></i> exchange</span> <span><i class="graph-sample"></i> queue</span>
     <span><i class="graph-line"></i> binding</span> <span><i class="graph-line is-dashed"></i> alternate exchange</span>
-    <span><i class="graph-line is-dashed is-dead"></i> dead letters</span></p>
+    <span><i class="graph-line is-dashed is-dead"></i> dead letters</span></p>${zoom.buttons()}</div>
   ${inWords(routes)}`;
 }
 

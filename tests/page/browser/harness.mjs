@@ -165,9 +165,11 @@ export class Window {
   // The page is there, and nothing of it is still to come.
   async settled() {
     await this.page.locator('#page > *').first().waitFor();
-    await this.page.waitForFunction(
-      () => document.querySelector(':not([data-example]) > [aria-label="Loading"], .is-waiting') === null,
-    );
+    await this.page.waitForFunction(() => {
+      const main = document.getElementById('content');
+      const isThere = main === null || location.pathname === `/ui${main.dataset.shown}`;
+      return isThere && document.querySelector(':not([data-example]) > [aria-label="Loading"], .is-waiting') === null;
+    });
   }
 
   // To another place without loading anew, as a link leads there.
@@ -176,7 +178,6 @@ export class Window {
       history.pushState(null, '', `/ui${to}`);
       dispatchEvent(new PopStateEvent('popstate'));
     }, path);
-    await this.page.evaluate(() => new Promise((drawn) => setTimeout(drawn)));
     await this.settled();
   }
 
