@@ -10,6 +10,7 @@ import {choice, empty, facts, name, when} from '../app/ui.js';
 import {inLine, writeValue} from './arguments.js';
 import {exchangeLink, queueLink} from './bindings.js';
 import {anyText, best, COPIES, hex, json, octets, text} from './message-views.js';
+import {protobuf} from './protobuf.js';
 import {packing, unpacked} from './unpacking.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
@@ -107,24 +108,34 @@ function lookedAt(ctx, one) {
 }
 
 /**
+ * @param {any} one
+ * @param {string} word
+ * @returns {boolean} Whether its type has this in it.
+ */
+function isSaid({properties}, word) {
+  return String(properties?.content_type ?? '').toLowerCase().includes(word);
+}
+
+/**
  * @param {Context} ctx
  * @param {any} one
  */
 function body(ctx, one) {
   const {bytes: whole, isWhole, packing: how, isUnpacked} = lookedAt(ctx, one);
   const asText = text(whole, isWhole);
-  const meant = best(asText);
-  const others = /** @type {[string, string][]} */ ([['json', 'JSON'], ['text', 'text'], ['hex', 'hex']]);
+  const asFields = isWhole && (asText === null || isSaid(one, 'protobuf')) ? protobuf(whole) : null;
+  const others = /** @type {[string, string][]} */ ([['json', 'JSON'], ['text', 'text'], ['hex', 'hex'], ...(asFields === null ? [] : [['protobuf', 'protobuf']])]);
+  const meant = asFields !== null && isSaid(one, 'protobuf') ? 'protobuf' : best(asText);
   const options = [...others.filter(([id]) => id === meant), ...others.filter(([id]) => id !== meant)];
   const view = ctx.query.get('view') ?? meant;
-  const shown = view === 'hex' ? hex(whole) : view === 'json' ? json(asText) : (asText ?? anyText(whole));
+  const shown = view === 'hex' ? hex(whole) : view === 'json' ? json(asText) : view === 'protobuf' ? asFields : (asText ?? anyText(whole));
   const size = isUnpacked ? `${bytes(one.payload_bytes)} of ${how}, unpacked ${bytes(whole.length)}` : bytes(one.payload_bytes);
   const cut = isWhole ? '' : isUnpacked ? ' and more' : `, of which the first ${bytes(whole.length)} are shown`;
   return html`<div class="section-head is-body"><h3>Body</h3><p>${size}${cut}</p>
       <div class="actions">${how === null ? null : choice(ctx, 'packed', 'Whether the body is unpacked', [['', 'unpacked'], ['1', 'as it is']])}
         ${choice(ctx, 'view', 'How the body is shown', options)}</div></div>
     ${one.payload_bytes === 0 ? html`<p class="quiet">It is empty.</p>`
-      : shown === null ? html`<p class="quiet">This is no JSON${isWhole ? '' : ', as far as it is shown'}.</p>`
+      : shown === null ? html`<p class="quiet">This is no ${view === 'protobuf' ? 'protobuf' : 'JSON'}${isWhole ? '' : ', as far as it is shown'}.</p>`
       : html`<pre class=${view === 'hex' ? 'body is-hex' : 'body'} tabindex="0" role="group" aria-label="Body">${shown}</pre>`}`;
 }
 

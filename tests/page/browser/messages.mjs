@@ -205,6 +205,7 @@ export const SCENES = [
     await fill(browser.api, 'page-packed', [
       {payload: packed.toString('base64'), encoding: 'base64', properties: {content_encoding: 'gzip'}},
       {payload: gzipSync(Buffer.alloc(3_000_000, 'many ')).toString('base64'), encoding: 'base64', properties: {}},
+      {payload: Buffer.from([8, 0x96, 1, 0x12, 8, ...Buffer.from('<b>x</b>')]).toString('base64'), encoding: 'base64', properties: {content_type: 'application/x-protobuf'}},
     ]);
     const window = await browser.open();
     const {page} = window;
@@ -217,6 +218,9 @@ export const SCENES = [
     await page.getByRole('button', {name: 'Message 1', exact: true}).click();
     await page.locator('pre', {hasText: 'many many many'}).waitFor();
     await page.getByText('unpacked 256 KiB and more').waitFor();
+    await page.getByRole('button', {name: 'Message 2', exact: true}).click();
+    await page.locator('pre', {hasText: '2: "<b>x</b>"'}).waitFor();
+    await window.check('messages-protobuf');
     await window.close();
     await gone(browser.api, 'page-packed');
   }],

@@ -6,6 +6,7 @@ import {deflateSync, gzipSync} from 'node:zlib';
 import {
   anyText, best, COPIES, filterOf, filterQuery, hex, json, octets, reported, text,
 } from '../../../broker/page/pages/message-views.js';
+import {protobuf} from '../../../broker/page/pages/protobuf.js';
 import {packing, unpacked} from '../../../broker/page/pages/unpacking.js';
 
 const plain = (payload) => ({payload, payload_encoding: 'string'});
@@ -85,4 +86,19 @@ test('what is packed is unpacked, as far as it was told and no further', async (
   assert.equal(await unpacked(new Uint8Array([1, 2, 3, 4]), 'gzip'), null);
   const bomb = await unpacked(new Uint8Array(gzipSync(Buffer.alloc(50_000_000))), 'gzip');
   assert.deepEqual([bomb.bytes.length, bomb.isWhole], [262_144, false]);
+});
+
+test('protobuf is told by the numbers of its fields', () => {
+  const bytes = (...all) => new Uint8Array(all);
+  // 1: 150, 2: "testing" and 3 with 1: 150 in it: the examples of its own pages.
+  const known = bytes(0x08, 0x96, 0x01, 0x12, 0x07, ...Buffer.from('testing'), 0x1a, 0x03, 0x08, 0x96, 0x01);
+  assert.equal(protobuf(known), '1: 150\n2: "testing"\n3:\n  1: 150');
+  assert.equal(protobuf(bytes(0x08, ...Array(9).fill(0xff), 0x01)), '1: -1');
+  assert.equal(protobuf(bytes(0x0d, 0, 0, 0x80, 0x3f)), '1: 1065353216 or 1');
+  assert.equal(protobuf(bytes(0x09, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f)), '1: 4607182418800017408 or 1');
+  assert.equal(protobuf(bytes(0x0a, 3, 0xff, 0, 1)), '1: 3 octets ff 00 01');
+  for (const wrong of [[], [0], [0x08], [0x08, 0x80], [0x0a, 5, 1], [0x0b, 1], [0x0d, 1, 2], [0xff]]) assert.equal(protobuf(bytes(...wrong)), null, wrong.join());
+  let deep = bytes(0x08, 0);
+  for (let n = 0; n < 40; n += 1) deep = bytes(0x0a, deep.length, ...deep);
+  assert.ok(protobuf(deep).split('\n').length < 20);
 });
