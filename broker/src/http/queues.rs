@@ -82,7 +82,10 @@ impl Row for QueueRow {
             // For sorting, the oldest and the worst first: what has none comes last.
             "ready_for_ms" => age(self.queue.truth().oldest_ready_ms),
             "unacknowledged_for_ms" => age(self.queue.truth().oldest_unacked_ms),
-            "standing" => u8::from(self.stands()).into(),
+            "standing" => {
+                let oldest_ready_ms = self.queue.truth().oldest_ready_ms;
+                u8::from(self.stands(&counts(), oldest_ready_ms)).into()
+            }
             _ => match statistics::rate_of_queue(&self.queue, path, &self.ranges) {
                 Some(rate) if self.parts == Parts::All => rate.into(),
                 _ => pick(&self.render(), path),
@@ -155,13 +158,13 @@ impl QueueRow {
     }
 
     /// How it is doing.
-    fn stands(&self) -> Standing {
+    fn stands(&self, counts: &QueueCounts, oldest_ready_ms: Option<u64>) -> Standing {
         let rate = "message_stats.deliver_get_details.rate";
         Standing::of(&Seen {
             pause: &self.queue.paused(),
-            counts: &self.queue.counts(),
+            counts,
             delivered: statistics::rate_of_queue(&self.queue, rate, &self.ranges).unwrap_or(0.0),
-            oldest_ready_ms: self.queue.truth().oldest_ready_ms,
+            oldest_ready_ms,
             now_ms: clock::unix_millis(),
         })
     }
@@ -196,7 +199,7 @@ impl QueueRow {
             "message_stats": statistics::of_queue(&self.queue, &truth, &self.ranges),
         });
         fields.extend(super::overview::object(more));
-        fields.insert("standing".to_owned(), self.stands().word().into());
+        fields.insert("standing".to_owned(), self.stands(counts, truth.oldest_ready_ms).word().into());
         if is_quorum {
             // Whatever is in it is persistent, and no files are its own.
             fields.extend(super::overview::object(json!({
