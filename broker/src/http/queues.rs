@@ -199,7 +199,10 @@ impl QueueRow {
             "message_stats": statistics::of_queue(&self.queue, &truth, &self.ranges),
         });
         fields.extend(super::overview::object(more));
-        fields.insert("standing".to_owned(), self.stands(counts, truth.oldest_ready_ms).word().into());
+        fields.insert(
+            "standing".to_owned(),
+            self.stands(counts, truth.oldest_ready_ms).word().into(),
+        );
         if is_quorum {
             // Whatever is in it is persistent, and no files are its own.
             fields.extend(super::overview::object(json!({
