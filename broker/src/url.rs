@@ -55,6 +55,12 @@ impl Url {
         Self::parse(&format!("{}/{}", base.trim_end_matches('/'), path.trim_start_matches('/')))
     }
 
+    /// The URL with more behind its query.
+    pub(crate) fn with_query(&self, more: &str) -> String {
+        let separator = if self.uri.query().is_some() { '&' } else { '?' };
+        format!("{self}{separator}{more}")
+    }
+
     /// Host and port.
     pub(crate) fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)

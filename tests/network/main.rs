@@ -6,6 +6,7 @@
 mod clients;
 mod external;
 mod handshakes;
+mod oauth;
 mod proxied;
 mod refused_starts;
 mod reload;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use leveret_tests::broker_under_test::{BrokerUnderTest, MANAGEMENT, repository, target_directory};
 use leveret_tests::deadline::TO_RUN;
 use leveret_tests::program::{Finished, Program, require};
+use leveret_tests::provider::Provider;
 
 /// Every page, as every user, on a machine that does other things, too.
 const TO_BROWSE: Duration = Duration::from_secs(20 * 60);
@@ -60,7 +61,9 @@ fn units() {
 
 #[test]
 fn browser() {
-    let mut broker = BrokerUnderTest::start_with(&format!("{MANAGEMENT}{SAMPLING}"));
+    let provider = Provider::start("rabbitmq.tag:monitoring rabbitmq.read:*/*");
+    let config = format!("{MANAGEMENT}{SAMPLING}{}", provider.config());
+    let mut broker = BrokerUnderTest::start_with(&config);
     require(&tools().join("node_modules/playwright-core"));
     let mut script = Command::new("node");
     script.arg("tests/page/browser/main.mjs");

@@ -3,7 +3,8 @@
 //! [`raw_client`] speaks AMQP 0-9-1 frames over a blocking socket with a codec of its own, so that
 //! a mistake in the broker's codec cannot hide behind the same mistake here.
 //! [`broker_under_test`] starts the `leveret` binary, or names the broker that `LEVERET_PEER` points
-//! at. [`http`] asks what it answers over HTTP. [`program`] runs clients of other makers. All of them wait by way of [`deadline`].
+//! at. [`http`] asks what it answers over HTTP. [`program`] runs clients of other makers, and
+//! [`provider`] signs users in. All of them wait by way of [`deadline`].
 //! Everything here panics with a sentence when the broker does not do what the test said it would:
 //! a panic is how a test fails.
 
@@ -20,6 +21,7 @@ pub mod certificates;
 pub mod http;
 pub mod metrics;
 pub mod program;
+pub mod provider;
 
 use std::time::Instant;
 

@@ -10,9 +10,12 @@ import {ofRabbit} from './moved.js';
 import {BASE} from './place.js';
 import {current} from './session.js';
 import {Shell} from './shell.js';
-import {signIn, unreachable} from './sign-in.js';
+import {refusal, signIn, unreachable} from './sign-in.js';
 
 const top = /** @type {HTMLElement} */ (document.getElementById('page'));
+
+// Read before the address changes.
+let refused = refusal();
 
 // Links to RabbitMQ's page lead to what shows the same.
 const moved = ofRabbit(location.hash);
@@ -46,7 +49,8 @@ function ask(why) {
   shell?.stop();
   shell = null;
   document.title = 'Sign in · Leveret';
-  signIn(top, why, show);
+  signIn(top, why, show, refused);
+  refused = null;
 }
 
 begin();

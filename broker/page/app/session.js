@@ -76,6 +76,15 @@ export async function enter(user, password) {
   return new Session(await request('POST', 'session', {body: {user, password}}));
 }
 
+/**
+ * How somebody may sign in.
+ *
+ * @returns {Promise<{password: boolean, provider: string | null}>} `provider` is the host of who knows users, too.
+ */
+export function ways() {
+  return get('session/ways');
+}
+
 /** @returns {Promise<void>} */
 export async function leave() {
   await request('DELETE', 'session');

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::auth::rights::Permission;
 use crate::config::{HttpAuth, HttpMethod};
-use crate::http_client::{HttpClient, RootsError, Times};
+use crate::http_client::{Form, HttpClient, RootsError, Times};
 use crate::url::Url;
 
 /// Answers that connections share; the cache is emptied when it is full.
@@ -178,8 +178,8 @@ impl Http {
 
     async fn ask(&self, url: &Url, form: Form) -> Result<String, String> {
         let response = match self.options.method {
-            HttpMethod::Get => self.client.get(url, &form.0).await,
-            HttpMethod::Post => self.client.post(url, form.0).await,
+            HttpMethod::Get => self.client.get(url, &form.into_text()).await,
+            HttpMethod::Post => self.client.post(url, form.into_text()).await,
         };
         let response = response.map_err(|error| error.to_string())?;
         if !matches!(response.status, 200 | 201) {
@@ -249,29 +249,6 @@ fn form(who: &Who, question: &Question) -> Form {
     form
 }
 
-/// `application/x-www-form-urlencoded`.
-#[derive(Debug, Default)]
-struct Form(String);
-
-impl Form {
-    fn add(&mut self, name: &str, value: &[u8]) {
-        if !self.0.is_empty() {
-            self.0.push('&');
-        }
-        self.0.push_str(name);
-        self.0.push('=');
-        for byte in value {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                    self.0.push(char::from(*byte));
-                }
-                b' ' => self.0.push('+'),
-                other => self.0.push_str(&format!("%{other:02X}")),
-            }
-        }
-    }
-}
-
 impl Shared {
     /// No password is kept, in whatever form that helps to guess it.
     fn login_key(&self, user: &str, password: Option<&[u8]>) -> [u8; 32] {
@@ -326,18 +303,18 @@ mod tests {
     fn forms_have_rabbitmqs_fields() {
         let who = Who { name: "a b".to_owned(), tags: "x y".to_owned(), vhost: "/".to_owned() };
         let enter = form(&who, &Question::Enter([127, 0, 0, 1].into()));
-        assert_eq!(enter.0, "username=a+b&vhost=%2F&ip=127.0.0.1&tags=x+y");
+        assert_eq!(enter.into_text(), "username=a+b&vhost=%2F&ip=127.0.0.1&tags=x+y");
         let name = "q&=é".to_owned();
         let permission = Permission::Configure;
         let resource = Question::Resource { kind: "queue", name, permission };
         assert_eq!(
-            form(&who, &resource).0,
+            form(&who, &resource).into_text(),
             "username=a+b&vhost=%2F&resource=queue&name=q%26%3D%C3%A9&permission=configure&tags=x+y"
         );
         let (name, key) = ("amq.topic".to_owned(), "a.b".to_owned());
         let topic = Question::Topic { name, permission: Permission::Write, key };
         assert_eq!(
-            form(&who, &topic).0,
+            form(&who, &topic).into_text(),
             "username=a+b&vhost=%2F&resource=topic&name=amq.topic&permission=write&tags=x+y&\
              routing_key=a.b&variable_map.username=a+b&variable_map.vhost=%2F"
         );

@@ -486,6 +486,30 @@ keys! {
     /// How long whoever signed in at the page stays so without using it, in minutes.
     MANAGEMENT_SESSION_TIMEOUT: Duration =
         "management.login_session_timeout", MINUTES, Default("480");
+    /// Whether the page signs in at a provider of OAuth 2, too, by a code that the broker exchanges
+    /// for a token. auth_oauth2 says whose tokens are good, and management.oauth_client_id has to be set.
+    MANAGEMENT_OAUTH: bool = "management.oauth_enabled", BOOLEAN, Default("false");
+    /// What the provider calls the page. Where it sends browsers back to is
+    /// /js/oidc-oauth/login-callback.html, as with RabbitMQ.
+    MANAGEMENT_OAUTH_CLIENT: String = "management.oauth_client_id", TEXT, Example("leveret");
+    /// What the broker shows the provider, if it wants that. No browser sees it.
+    MANAGEMENT_OAUTH_SECRET: String = "management.oauth_client_secret", TEXT, Example("secret");
+    /// The provider, if it is not auth_oauth2.issuer.
+    MANAGEMENT_OAUTH_PROVIDER: Url = "management.oauth_provider_url", SECURE_URL,
+        Example("https://issuer.example.com/realms/main");
+    /// Where the provider says where its endpoints are, if not where OpenID Connect Discovery has it.
+    MANAGEMENT_OAUTH_METADATA: Url = "management.oauth_metadata_url", SECURE_URL,
+        Example("https://issuer.example.com/.well-known/openid-configuration");
+    /// The scopes that the page asks for, separated by blanks.
+    MANAGEMENT_OAUTH_SCOPES: String = "management.oauth_scopes", TEXT, Default("openid profile");
+    /// Whether the page then asks for no name and password. The API takes them all the same.
+    MANAGEMENT_OAUTH_ALONE: bool = "management.oauth_disable_basic_auth", BOOLEAN, Default("true");
+    /// What is asked for beside it at the provider's page, such as audience or resource.
+    MANAGEMENT_OAUTH_ASKED: String =
+        "management.oauth_authorization_endpoint_params.<name>", TEXT, Example("value");
+    /// The same when the code is exchanged.
+    MANAGEMENT_OAUTH_EXCHANGED: String =
+        "management.oauth_token_endpoint_params.<name>", TEXT, Example("value");
     /// The largest body of a request, in bytes. Files of definitions are the largest.
     MANAGEMENT_BODY_MAX: usize = "management.http.max_body_size", MESSAGE_SIZE, Default("20000000");
     /// Leaves out how much is going on, and has only what there is.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::error::ConfigError;
 use super::keys::{self, Key};
 use super::settings::Settings;
+use super::sign_in::SignIn;
 use super::tls::TlsOptions;
 
 /// See the module documentation.
@@ -22,6 +23,8 @@ pub struct Management {
     pub path_prefix: String,
     /// How long a session of the page lasts without being used.
     pub session_timeout: Duration,
+    /// Where else the page signs in.
+    pub sign_in: Option<SignIn>,
     /// The largest body of a request, in bytes.
     pub body_max: usize,
     /// Only what there is is told, and not how much is going on.
@@ -58,6 +61,7 @@ impl Management {
             tls: tls.map(|at| Ok((at, TlsOptions::of_management(settings)?))).transpose()?,
             path_prefix: slashed(&prefix),
             session_timeout: settings.get(&keys::MANAGEMENT_SESSION_TIMEOUT)?,
+            sign_in: SignIn::build(settings)?,
             body_max: settings.get(&keys::MANAGEMENT_BODY_MAX)?,
             disable_stats,
             sample_every: (!disable_stats).then_some(every),

@@ -31,6 +31,7 @@ mod reference;
 mod resources;
 mod seed;
 mod settings;
+mod sign_in;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -53,6 +54,7 @@ pub use options::ServeOptions;
 pub use reference::{reference_file, reference_page};
 pub use resources::{DiskFreeLimit, MemoryHighWatermark};
 pub use seed::{Seed, SeedPermissions, SeedUser};
+pub use sign_in::SignIn;
 pub use tls::{CertificateLogin, TlsListeners, TlsOptions};
 pub use types::Mechanism;
 pub(crate) use types::{level, size};
@@ -225,7 +227,10 @@ impl Config {
         set.or_else(|| keys::default_of(key).map(str::to_owned))
     }
 
-    fn build(settings: Settings, files: Vec<PathBuf>) -> Result<Self, ConfigError> {
+    fn build(mut settings: Settings, files: Vec<PathBuf>) -> Result<Self, ConfigError> {
+        let management = Management::build(&settings)?;
+        let half = SignIn::is_half(&settings, management.sign_in.as_ref())?;
+        settings.warnings.extend(half.then(|| sign_in::HALF.to_owned()));
         Ok(Self {
             listeners: Listeners::build(&settings)?,
             tls: TlsListeners::build(&settings)?,
@@ -241,7 +246,7 @@ impl Config {
             identity: Identity::build(&settings)?,
             prometheus: prometheus(&settings)?,
             metrics: metrics(&settings)?,
-            management: Management::build(&settings)?,
+            management,
             logging: Logging::build(&settings)?,
             data_dir: settings.get(&keys::DATA_DIR)?,
             message_storage: MessageStorage::build(&settings)?,

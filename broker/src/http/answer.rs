@@ -75,6 +75,11 @@ impl Fault {
         Self::with_status(StatusCode::UNAUTHORIZED, "not_authorised", reason)
     }
 
+    /// Whether whoever asks is known, and may not do it.
+    pub(super) fn is_of_known(&self) -> bool {
+        matches!(self.said, Some(("not_authorised", _)))
+    }
+
     /// 404: there is no such thing.
     pub(super) fn not_found() -> Self {
         Self::with_status(StatusCode::NOT_FOUND, "Object Not Found", "Not Found")

@@ -8,9 +8,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
+use axum::http::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, uri};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,7 +22,10 @@ use super::{Management, Peer};
 use crate::auth::authority::{Admitted, Authority};
 use crate::clock;
 
-const COOKIE_NAME: &str = "leveret_session";
+/// The names of cookies have the port behind them: browsers give those of a host to all its ports.
+const SESSION: &str = "leveret_session";
+/// Who is away to sign in elsewhere. Unlike the other it comes along when another site sends here.
+const PENDING: &str = "leveret_pending";
 /// What the page's own requests have.
 const PAGE_HEADER: &str = "x-leveret-page";
 
@@ -54,9 +57,7 @@ pub(super) fn admitted(
 impl Management {
     /// Signs somebody in; the token.
     pub(super) fn open_session(&self, admitted: &Arc<Admitted>) -> Result<String, Fault> {
-        let random = || ring::rand::generate::<Digest>(&ring::rand::SystemRandom::new());
-        let bytes = random().map_err(|_| Fault::internal("there is no randomness"))?.expose();
-        let token = URL_SAFE_NO_PAD.encode(bytes);
+        let token = random().ok_or_else(|| Fault::internal("there is no randomness"))?;
         let user = match admitted.authority {
             Authority::Internal => self.broker.users().user(&admitted.name),
             Authority::Http(..) | Authority::Token(..) => None,
@@ -88,12 +89,35 @@ fn digest_of(token: &[u8]) -> Digest {
     own
 }
 
+/// 256 bits that nobody guesses, as text.
+pub(super) fn random() -> Option<String> {
+    let bytes = ring::rand::generate::<Digest>(&ring::rand::SystemRandom::new()).ok()?.expose();
+    Some(URL_SAFE_NO_PAD.encode(bytes))
+}
+
 /// The token of the cookie, as it is known by.
 pub(super) fn token(headers: &HeaderMap) -> Option<Digest> {
+    cookie(headers, SESSION).map(|value| digest_of(value.as_bytes()))
+}
+
+/// What whoever comes back from elsewhere was given.
+pub(super) fn pending(headers: &HeaderMap) -> Option<String> {
+    cookie(headers, PENDING).map(str::to_owned)
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let name = named(headers, name);
     let cookies = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
     let pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
-    let mut own = pairs.filter(|(name, _)| name.trim() == COOKIE_NAME);
-    own.next().map(|(_, value)| digest_of(value.trim().as_bytes()))
+    let mut own = pairs.filter(|(own, _)| own.trim() == name);
+    own.next().map(|(_, value)| value.trim())
+}
+
+/// The name of a cookie at the port that a request names.
+fn named(headers: &HeaderMap, name: &str) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let port = host.and_then(|host| host.parse::<uri::Authority>().ok()?.port_u16());
+    port.map_or_else(|| name.to_owned(), |port| format!("{name}_{port}"))
 }
 
 fn is_page(headers: &HeaderMap) -> bool {
@@ -109,10 +133,35 @@ pub(super) fn assert_page(headers: &HeaderMap) -> Result<(), Fault> {
     Err(Fault::with_status(StatusCode::FORBIDDEN, "forbidden", text))
 }
 
-pub(super) fn set_cookie(response: &mut Response, token: &str, with_tls: bool, age: Option<u32>) {
+/// Has the browser keep whose session it is, or forget it (`age` 0).
+pub(super) fn set_cookie(
+    response: &mut Response,
+    headers: &HeaderMap,
+    token: &str,
+    (with_tls, age): (bool, Option<u64>),
+) {
+    set(response, (&named(headers, SESSION), token), "Strict", (with_tls, age));
+}
+
+/// Has it keep for so many seconds that somebody is away to sign in elsewhere; 0 has it forget that.
+pub(super) fn set_pending(
+    response: &mut Response,
+    headers: &HeaderMap,
+    state: &str,
+    (with_tls, age): (bool, u64),
+) {
+    set(response, (&named(headers, PENDING), state), "Lax", (with_tls, Some(age)));
+}
+
+fn set(
+    response: &mut Response,
+    (name, value): (&str, &str),
+    same_site: &str,
+    (with_tls, age): (bool, Option<u64>),
+) {
     let secure = if with_tls { "; Secure" } else { "" };
     let age = age.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
-    let cookie = format!("{COOKIE_NAME}={token}; Path=/; HttpOnly; SameSite=Strict{secure}{age}");
+    let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}{age}");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
@@ -138,5 +187,25 @@ mod tests {
         for none in ["", "a=b", "xleveret_session=abc", "leveret_session"] {
             assert_eq!(with(&[none]), None, "{none}");
         }
+    }
+
+    #[test]
+    fn each_port_of_a_host_has_its_own() {
+        let headers = |host: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static(host));
+            headers
+        };
+        for (host, expected) in [
+            ("broker.example", "leveret_session"),
+            ("broker.example:15672", "leveret_session_15672"),
+            ("[::1]:15673", "leveret_session_15673"),
+            ("a b:1", "leveret_session"),
+        ] {
+            assert_eq!(named(&headers(host), SESSION), expected);
+        }
+        let mut with = headers("b:1");
+        with.insert(COOKIE, HeaderValue::from_static("leveret_session=a; leveret_session_1=b"));
+        assert_eq!(token(&with), Some(digest_of(b"b")));
     }
 }

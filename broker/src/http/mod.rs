@@ -49,6 +49,7 @@ mod login;
 mod memory;
 mod messages;
 mod nodes;
+mod oauth;
 mod operation;
 mod openapi;
 mod overview;
@@ -149,6 +150,8 @@ pub(crate) struct Management {
     streams: Arc<Semaphore>,
     /// Who is signed in at the page.
     signed_in: Mutex<sessions::Sessions>,
+    /// Where else they may do so.
+    oauth: Option<oauth::OAuth>,
 }
 
 impl Management {
@@ -175,6 +178,7 @@ impl Management {
             started_ms: clock::unix_millis(),
             is_ready: AtomicBool::new(false),
             streams: Arc::new(Semaphore::new(streams::STREAMS_MAX)),
+            oauth: config.management.sign_in.clone().map(oauth::OAuth::new),
             signed_in: Mutex::new(sessions::Sessions::new(config.management.session_timeout)),
         })
     }

@@ -129,6 +129,9 @@ fn answers(operation: &Operation) -> Value {
         Told::Archive => json!({
             "200": {"description": "The archive.", "content": {"application/x-tar": {}}}
         }),
+        Told::Elsewhere => json!({
+            "303": {"description": "Where to go, in the header location."}
+        }),
         Told::Metrics => json!({
             "200": {
                 "description": "Metrics in the text format of Prometheus.",

@@ -10,10 +10,10 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::{
     Management, answer, backups, bindings, broker_itself, channels, connections, consumers,
-    definitions, delayed, exchanges, health, limits, login, memory, messages, nodes, openapi,
-    operation, overview, page, parameters, pausing, permissions, policies, queue_arguments,
-    queue_messages, queues, replicas, restocking, route_plans, session, streams, users, vhosts,
-    why,
+    definitions, delayed, exchanges, health, limits, login, memory, messages, nodes, oauth,
+    openapi, operation, overview, page, parameters, pausing, permissions, policies,
+    queue_arguments, queue_messages, queues, replicas, restocking, route_plans, session, streams,
+    users, vhosts, why,
 };
 
 pub(super) type Methods = MethodRouter<Arc<Management>>;
@@ -76,6 +76,7 @@ pub(super) fn all() -> Routes {
     Routes::new()
         .nest("/api", api)
         .route("/metrics", get(broker_itself::metrics))
+        .route(oauth::BACK, get(oauth::end))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
 }
@@ -98,6 +99,8 @@ fn of_the_broker() -> Routes {
         .route("/cluster-name", get(broker_itself::cluster_name).put(parameters::name_cluster))
         .route("/login", post(login::enter).delete(login::leave))
         .route("/session", get(session::show).post(session::enter).delete(session::leave))
+        .route("/session/ways", get(oauth::ways))
+        .route("/session/oauth", get(oauth::begin))
         .route("/auth", get(broker_itself::auth))
         .route("/reset", delete(broker_itself::reset))
         .route("/reset/{node}", delete(broker_itself::reset_node))

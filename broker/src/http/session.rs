@@ -35,7 +35,7 @@ pub(super) async fn enter(
     let mut response = json(&user_of(&visitor));
     if let Some(admitted) = visitor.admitted() {
         let token = management.open_session(admitted)?;
-        set_cookie(&mut response, &token, with_tls, None);
+        set_cookie(&mut response, &headers, &token, (with_tls, None));
     }
     Ok(response)
 }
@@ -62,7 +62,7 @@ pub(super) async fn leave(
         management.close_session(&token);
     }
     let mut response = done();
-    set_cookie(&mut response, "", with_tls, Some(0));
+    set_cookie(&mut response, &headers, "", (with_tls, Some(0)));
     Ok(response)
 }
 

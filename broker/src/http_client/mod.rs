@@ -5,6 +5,7 @@
 //! [`BODY_MAX`] long, or as long as its asker says; redirections are not followed, since they would take what was asked elsewhere.
 
 mod download;
+mod form;
 mod roots;
 
 use std::fmt;
@@ -27,6 +28,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::url::Url;
 pub(crate) use download::{Take, download};
+pub(crate) use form::Form;
 pub(crate) use roots::RootsError;
 
 /// The longest answer, in bytes.

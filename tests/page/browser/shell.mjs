@@ -100,6 +100,30 @@ export const SCENES = [
   ],
 
   [
+    'shell signs in where somebody else knows the users',
+    async (browser) => {
+      const window = await browser.open({user: null});
+      const {page} = window;
+      await page.goto('/?refused=untagged');
+      await page.getByText('gives no tag that lets you in').waitFor();
+      assert.ok(page.url().endsWith('/ui/overview'), page.url());
+      await window.check('shell-elsewhere');
+      await page.getByRole('link', {name: 'Sign in with 127.0.0.1'}).click();
+      await page.getByRole('heading', {level: 1, name: 'Overview'}).waitFor();
+      await page.locator('.menu summary', {hasText: 'ada'}).waitFor();
+      // Only the browser has the cookies, and only it sees them.
+      assert.equal(await page.evaluate(() => document.cookie), '');
+      const cookies = await window.context.cookies();
+      assert.deepEqual(
+        cookies.map(({name, httpOnly, sameSite}) => [name.replace(/\d+$/, ''), httpOnly, sameSite]),
+        [['leveret_session_', true, 'Strict']],
+      );
+      await window.check('shell-from-elsewhere', {axe: false});
+      await window.close();
+    },
+  ],
+
+  [
     'shell asks again when the session is over',
     async (browser) => {
       await browser.api.put(`users/${USERS.gone}`, {password: USERS.gone, tags: 'management'});

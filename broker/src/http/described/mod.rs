@@ -65,6 +65,8 @@ pub(super) enum Told {
     Metrics,
     /// A tar archive.
     Archive,
+    /// Nothing: the browser is sent on.
+    Elsewhere,
 }
 
 /// One thing that can be asked.
