@@ -8,20 +8,46 @@
 /** @typedef {import('./types.js').Context} Context */
 
 /** Seconds that are shown, and between two values: what the broker keeps. */
-export const RANGES = /** @type {const} */ ({'10m': [600, 5], '1h': [3600, 60], '1m': [60, 5]});
+export const RANGES = /** @type {const} */ ({
+  '1m': [60, 5],
+  '10m': [600, 5],
+  '1h': [3600, 60],
+  '8h': [28_800, 600],
+  '24h': [86_400, 1800],
+});
 
-/** @type {[string, string][]} */
-export const RANGE_CHOICES = [
-  ['10m', '10 min'],
-  ['1h', '1 h'],
+/** The one that is shown where the address says nothing. */
+export const RANGE_MEANT = '10m';
+
+/**
+ * What the broker keeps of each channel.
+ *
+ * @type {[string, string][]}
+ */
+export const SHORT_RANGE_CHOICES = [
   ['1m', '1 min'],
+  ['10m', '10 min'],
 ];
+
+/**
+ * Of each queue, exchange and connection.
+ *
+ * @type {[string, string][]}
+ */
+export const RANGE_CHOICES = [...SHORT_RANGE_CHOICES, ['1h', '1 h']];
+
+/**
+ * And of all together.
+ *
+ * @type {[string, string][]}
+ */
+export const LONG_RANGE_CHOICES = [...RANGE_CHOICES, ['8h', '8 h'], ['24h', '24 h']];
 
 /** See the module documentation. */
 export class History {
   /** @param {string} range A key of `RANGES`. */
   constructor(range) {
-    const [age, step] = RANGES[/** @type {keyof typeof RANGES} */ (range)] ?? RANGES['10m'];
+    const [age, step] = RANGES[/** @type {keyof typeof RANGES} */ (range)] ?? RANGES[RANGE_MEANT];
     this.age = age;
     this.step = step;
     this.range = range;
@@ -113,7 +139,7 @@ export function growth(samples) {
  * @returns {History} Of the range that the address has; a page keeps it as long as that stays.
  */
 export function historyOf(ctx) {
-  const range = ctx.query.get('range') ?? RANGE_CHOICES[0][0];
+  const range = ctx.query.get('range') ?? RANGE_MEANT;
   if (ctx.state.history?.range !== range) ctx.state.history = new History(range);
   ctx.state.history.redraw = ctx.draw;
   return ctx.state.history;

@@ -129,17 +129,18 @@ export function meter({label, used, limit, format, tick, help, isReverse = false
  * @param {Context} ctx
  * @param {string} key The name in the query.
  * @param {string} label
- * @param {[value: string, text: string][]} options The first is meant where the address says nothing.
+ * @param {[value: string, text: string][]} options
+ * @param {string} [meant] Where the address says nothing: the first.
  */
-export function choice(ctx, key, label, options) {
-  const chosen = ctx.query.get(key) ?? options[0][0];
+export function choice(ctx, key, label, options, meant = options[0][0]) {
+  const chosen = ctx.query.get(key) ?? meant;
   return html`<div class="choice" role="group" aria-label=${label}>
     ${each(
       options,
       ([value]) => value,
       ([value, text]) => html`<button type="button"
       aria-pressed=${value === chosen ? 'true' : 'false'}
-      @click=${() => ctx.setQuery({[key]: value === options[0][0] ? null : value})}>${text}</button>`,
+      @click=${() => ctx.setQuery({[key]: value === meant ? null : value})}>${text}</button>`,
     )}
   </div>`;
 }

@@ -8,7 +8,7 @@ import '../parts/chart.js';
 
 import {html} from '../parts/html.js';
 import {count, rate} from '../app/number.js';
-import {RANGE_CHOICES, historyOf} from '../app/history.js';
+import {historyOf, RANGE_MEANT, SHORT_RANGE_CHOICES} from '../app/history.js';
 import {api, href} from '../app/place.js';
 import {answered, choice, facts, name, section} from '../app/ui.js';
 import {channelState, mode} from './channels.js';
@@ -38,7 +38,7 @@ const page = {
       ${section(
         'Messages',
         answered(ctx, 'channel', () => chart(ctx), 5),
-        {text: 'a second', actions: choice(ctx, 'range', 'Time', RANGE_CHOICES)},
+        {text: 'a second', actions: choice(ctx, 'range', 'Time', SHORT_RANGE_CHOICES, RANGE_MEANT)},
       )}
     </div>
     ${section(

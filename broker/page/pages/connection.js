@@ -9,7 +9,7 @@ import '../parts/chart.js';
 import {html} from '../parts/html.js';
 import {bytes, count, rate} from '../app/number.js';
 import {confirm} from '../app/dialog.js';
-import {RANGE_CHOICES, historyOf} from '../app/history.js';
+import {historyOf, RANGE_CHOICES, RANGE_MEANT} from '../app/history.js';
 import {api, href} from '../app/place.js';
 import {answered, badge, choice, facts, field, name, section, when} from '../app/ui.js';
 import {queueLink} from './bindings.js';
@@ -48,7 +48,7 @@ const page = {
       ${section(
         'Traffic',
         answered(ctx, 'connection', () => traffic(ctx), 5),
-        {text: 'bytes a second', actions: choice(ctx, 'range', 'Time', RANGE_CHOICES)},
+        {text: 'bytes a second', actions: choice(ctx, 'range', 'Time', RANGE_CHOICES, RANGE_MEANT)},
       )}
     </div>
     ${section('Channels', answered(ctx, 'channels', channels, 3))}

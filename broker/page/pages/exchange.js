@@ -9,7 +9,7 @@ import '../parts/chart.js';
 import {html} from '../parts/html.js';
 import {count, rate} from '../app/number.js';
 import {confirm} from '../app/dialog.js';
-import {RANGE_CHOICES, historyOf} from '../app/history.js';
+import {historyOf, RANGE_CHOICES, RANGE_MEANT} from '../app/history.js';
 import {api, href} from '../app/place.js';
 import {answered, badge, choice, facts, name, section, tabs} from '../app/ui.js';
 import {inLine} from './arguments.js';
@@ -69,7 +69,7 @@ function about(ctx) {
   const button = (/** @type {string} */ act, /** @type {any} */ ends) => (ctx.session.may(act, thing) ? html`<button type="button" class="button" @click=${() => bind(ctx, ends)}>Bind…</button>` : null);
   return html`
     <div class="columns">
-      ${section('Traffic', traffic(ctx), {text: 'messages a second', actions: choice(ctx, 'range', 'Time', RANGE_CHOICES)})}
+      ${section('Traffic', traffic(ctx), {text: 'messages a second', actions: choice(ctx, 'range', 'Time', RANGE_CHOICES, RANGE_MEANT)})}
       ${section('About', answered(ctx, 'exchange', (exchange) => facts([
         ['Type', exchange.type],
         ['Arguments', html`<code>${name(inLine(exchange.arguments) || 'none')}</code>`],

@@ -10,7 +10,7 @@ import {each, html} from '../parts/html.js';
 import {bytes, count} from '../app/number.js';
 import {duration} from '../app/time.js';
 import {ask} from '../app/ask.js';
-import {RANGE_CHOICES, historyOf} from '../app/history.js';
+import {historyOf, LONG_RANGE_CHOICES, RANGE_MEANT} from '../app/history.js';
 import {api} from '../app/place.js';
 import {answered, choice, facts, field, name, section} from '../app/ui.js';
 
@@ -44,7 +44,7 @@ const page = {
       ${section(
         'Memory',
         answered(ctx, 'nodes', () => chart(ctx, 'Memory', [['Used', 'mem_used', '1']], bytes), 5),
-        {actions: choice(ctx, 'range', 'Time', RANGE_CHOICES)},
+        {actions: choice(ctx, 'range', 'Time', LONG_RANGE_CHOICES, RANGE_MEANT)},
       )}
       ${section(
         'Descriptors',

@@ -9,7 +9,7 @@ import '../parts/chart.js';
 import {each, html} from '../parts/html.js';
 import {bytes, count, rate} from '../app/number.js';
 import {duration} from '../app/time.js';
-import {RANGE_CHOICES, historyOf} from '../app/history.js';
+import {historyOf, LONG_RANGE_CHOICES, RANGE_MEANT} from '../app/history.js';
 import {hasPage} from '../app/pages.js';
 import {api, href} from '../app/place.js';
 import {answered, choice, meter, readout, section, skeleton} from '../app/ui.js';
@@ -184,7 +184,7 @@ function charts(ctx) {
       line('Unroutable', 'return_unroutable', '6'),
     ],
   };
-  const ranges = choice(ctx, 'range', 'Time', RANGE_CHOICES);
+  const ranges = choice(ctx, 'range', 'Time', LONG_RANGE_CHOICES, RANGE_MEANT);
   return html`<div class="columns">
     ${section('In queues', html`<time-chart .data=${waiting}></time-chart>`, {text: 'messages'})}
     ${section('On their way', html`<time-chart .data=${moving}></time-chart>`, {text: 'messages a second', actions: ranges})}

@@ -11,7 +11,7 @@ import {bytes, count, rate, UNKNOWN} from '../app/number.js';
 import {duration, roughly} from '../app/time.js';
 import {causeOf} from '../app/causes.js';
 import {confirm} from '../app/dialog.js';
-import {RANGE_CHOICES} from '../app/history.js';
+import {RANGE_CHOICES, RANGE_MEANT} from '../app/history.js';
 import {api, href} from '../app/place.js';
 import {sorted} from '../app/sorting.js';
 import {answered, badge, choice, name, readout, section, skeleton, when} from '../app/ui.js';
@@ -96,7 +96,7 @@ function charts(ctx, history) {
   ]};
   return html`<div class="columns">
     ${section('In the queue', html`<time-chart .data=${lengths}></time-chart>`, {text: 'messages'})}
-    ${section('In and out', html`<time-chart .data=${moving}></time-chart>`, {text: 'messages a second', actions: choice(ctx, 'range', 'Time', RANGE_CHOICES)})}
+    ${section('In and out', html`<time-chart .data=${moving}></time-chart>`, {text: 'messages a second', actions: choice(ctx, 'range', 'Time', RANGE_CHOICES, RANGE_MEANT)})}
   </div>`;
 }
 

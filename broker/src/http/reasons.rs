@@ -162,7 +162,7 @@ pub(super) fn of_no_publish(
         (alarms.is_memory_low(), "memory", "the broker is low on memory"),
         (alarms.is_disk_low(), "disk", "the broker is low on disk"),
         (taking.is_store_full, "store_full", "the message store has no room on the disk"),
-        (taking.is_gated, "queue", "its consumers are to catch up with their publishers"),
+        (taking.is_gated, "queue", "it takes no more until its consumers have caught up"),
     ] {
         if is_low {
             reasons.push(Reason::new(word, text));
