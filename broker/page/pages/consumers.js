@@ -62,7 +62,7 @@ function columns(ctx, rows) {
     {id: 'queue.name', title: 'Queue', sorts: true, width: '9.5rem', view: (row) => ofQueue(ctx, row)},
     {id: 'consumer_tag', title: 'Tag', sorts: true, width: '8rem', view: (row) => name(row.consumer_tag)},
     {id: 'channel', title: 'Channel', sorts: true, sortsBy: 'channel_details.name', wide: true, width: '10.5rem', view: ({channel_details: channel}) => (channel?.name === undefined ? '–' : channelLink(ctx, channel))},
-    {id: 'activity_status', title: 'State', sorts: true, wide: true, width: '6rem', view: activity},
+    {id: 'activity_status', title: 'State', sorts: true, wide: true, width: '6.75rem', view: activity},
     {
       id: 'ack_required',
       title: 'Acks',
@@ -124,7 +124,8 @@ function ofQueue(ctx, {queue}) {
 }
 
 /** @param {any} row */
-function activity({activity_status: status}) {
+function activity({activity_status: status, ack_required: acks, prefetch_count: most, messages_unacknowledged: held}) {
+  if (acks && most > 0 && held >= most) return badge('at prefetch', 'warn', 'It holds as many messages as it may');
   return status === 'up' ? badge('active', 'good') : badge(status, 'plain', 'Another consumer is the active one');
 }
 

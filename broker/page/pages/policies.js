@@ -21,8 +21,8 @@ const page = {
     vhosts: ctx.session.may('make policies') ? api('vhosts', {}, {columns: 'name'}) : null,
   }),
   view: (ctx) => html`
-    <p>A policy sets what the queues and exchanges of its pattern may be told; of several that match, the one with the highest
-      priority counts, whole. An operator policy is beside that, and limits what the others say.</p>
+    <p>A policy sets arguments of all queues and exchanges in whose names its pattern is found; of several, the one with
+      the highest priority counts, whole. An operator policy limits what the others set.</p>
     ${section(
       'Policies',
       answered(ctx, 'policies', (rows) => table(ctx, 'policies', rows), 4),
