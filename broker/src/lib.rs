@@ -57,6 +57,7 @@ pub(crate) mod deduplication;
 pub(crate) mod message;
 pub(crate) mod meters;
 pub(crate) mod error;
+mod gzip;
 mod events;
 pub(crate) mod keys;
 pub(crate) mod limit;

@@ -101,10 +101,13 @@ fn report(error: &dyn std::error::Error) {
 
 #[expect(clippy::print_stdout, reason = "the report is what was asked for")]
 fn verify(directory: &Path, salvage: bool) -> Outcome {
+    let mut progress = Progress::new("verify");
+    let told = &mut |done, all| progress.tell(done, Some(all), progress::bytes);
     let report = match salvage {
-        true => messages::salvage(directory)?,
-        false => messages::verify(directory)?,
+        true => messages::salvage(directory, told)?,
+        false => messages::verify(directory, told)?,
     };
+    drop(progress);
     println!("{report}");
     match report.is_sound() || salvage {
         true => Ok(()),

@@ -69,7 +69,7 @@ mod tests {
 
     /// What a broker finds that begins with the copy.
     fn found(copy: &Path) -> HashSet<u64> {
-        assert!(verify(copy).unwrap().is_sound(), "{}", copy.display());
+        assert!(verify(copy, &mut |_, _| {}).unwrap().is_sound(), "{}", copy.display());
         let store = Store::open(copy).unwrap();
         assert!(!store.was_closed(), "what was unsettled may have been delivered");
         let (messages, recovered): (_, Recovered) =

@@ -9,6 +9,8 @@
 
 mod amqprs_client;
 mod examples;
+mod http_client;
 mod lapin_client;
 mod management_clients;
+mod prometheus;
 mod scripts;

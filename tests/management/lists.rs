@@ -6,6 +6,7 @@ use crate::scene::Needs::Any;
 use crate::scene::{Api, Row, names, refused};
 
 pub(crate) const ROWS: &[Row] = &[
+    ("what is long is in gzip for whoever takes it", Any, compressed),
     ("pages are counted as RabbitMQ counts them", Any, pages),
     ("pages that cannot be are refused", Any, wrong_pages),
     ("names are filtered by a part or an expression", Any, filters),
@@ -81,4 +82,23 @@ fn columns(api: &Api) {
     assert_eq!(fields.len(), 2);
     assert!(fields["exchange_types"][0].as_object().is_some_and(|one| one.len() == 1));
     assert!(fields["object_totals"]["queues"].is_u64());
+}
+
+fn compressed(api: &Api) {
+    let asked = |path: &str, header: &str| api.raw("GET", path, &[("Accept-Encoding", header)]);
+    let plain = api.raw("GET", "/api/exchanges", &[]).expect(200);
+    assert_eq!(plain.header("content-encoding"), None);
+    let reply = asked("/api/exchanges", "deflate;q=0.5, gzip").expect(200);
+    assert_eq!(reply.header("content-encoding"), Some("gzip"));
+    assert!(reply.header("vary").is_some_and(|vary| vary.contains("accept-encoding")));
+    assert_eq!(reply.body[..3], [0x1f, 0x8b, 8]);
+    assert!(reply.body.len() * 2 < plain.body.len(), "{} bytes", reply.body.len());
+    // Behind ten octets of a head without a name, before eight of a checksum and a length.
+    let deflated = &reply.body[10..reply.body.len() - 8];
+    let bytes = miniz_oxide::inflate::decompress_to_vec(deflated).expect("a stream of deflate");
+    let all: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+    assert!(names(&all).iter().any(|name| name == "amq.direct"));
+    for (path, header) in [("/api/whoami", "gzip"), ("/api/exchanges", "gzip;q=0")] {
+        assert_eq!(asked(path, header).expect(200).header("content-encoding"), None, "{path}");
+    }
 }

@@ -119,6 +119,10 @@ fn upload(api: &Api) {
 }
 
 fn described(api: &Api) {
+    let tag = api.get("openapi.json").expect(200).header("etag").expect("a tag").to_owned();
+    let known = api.raw("GET", "/api/openapi.json", &[("If-None-Match", &tag)]);
+    assert_eq!((known.status, known.body.len(), known.header("etag")), (304, 0, Some(&*tag)));
+
     let document = api.with(None).json("openapi.json");
     assert_eq!(document["openapi"], "3.1.0");
     let queue = &document["paths"]["/api/queues/{vhost}/{queue}"];

@@ -14,6 +14,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("what goes on has rates and samples", Leveret, rates),
     ("what stays has no rate, and levels have samples", Leveret, levels),
     ("lists are sorted by rates", Leveret, sorted),
+    ("what was sampled is forgotten by a reset, and counts go on", Leveret, reset),
     ("ranges are checked", Any, ranges),
     ("what is published over HTTP counts for its exchange", Leveret, injected),
 ];
@@ -208,6 +209,35 @@ fn sorted(api: &Api) {
     let all = api.json(&format!("queues/statistics-s?{columns}"));
     assert_eq!(all[0], json!({"name": "a", "message_stats": {"publish_details": {"rate": 0.0}}}));
     api.forget(&["vhosts/statistics-s"]);
+}
+
+fn reset(api: &Api) {
+    let (mut client, _) = client(api, "statistics-f");
+    client.declare_bound_queue("q", "amq.direct", "k");
+    let path = format!("queues/statistics-f/q?{AGES}");
+    let samples = |count: &mut u64| {
+        let stats = api.json(&path)["message_stats"].clone();
+        *count = stats["publish"].as_u64().expect("a count");
+        let samples = stats["publish_details"]["samples"].as_array().expect("samples").clone();
+        let number = |one: &Value, name: &str| one[name].as_u64().expect("a number");
+        let both = |one: &Value| (number(one, "timestamp"), number(one, "sample"));
+        samples.iter().map(both).collect::<Vec<_>>()
+    };
+    let mut count = 0;
+    let last = publishing(&mut client, "samples before", || {
+        samples(&mut count).first().filter(|(_, sample)| *sample > 0).copied()
+    });
+    let counted = count;
+    api.delete("reset").expect(204);
+    let after = publishing(&mut client, "samples after", || {
+        let all = samples(&mut count);
+        let newest = *all.first().expect("a sample");
+        (newest.0 > last.0 && newest.1 > 0).then_some(all)
+    });
+    assert!(count > counted, "{counted}, then {count}");
+    let earlier: Vec<_> = after.iter().filter(|(time, _)| *time <= last.0).collect();
+    assert!(!earlier.is_empty() && earlier.iter().all(|(_, sample)| *sample == 0), "{after:?}");
+    api.forget(&["vhosts/statistics-f"]);
 }
 
 fn ranges(api: &Api) {

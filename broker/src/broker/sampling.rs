@@ -43,7 +43,7 @@ impl Default for Sampling {
 /// The tick before there are any.
 fn first_tick(interval_ms: u64) -> Ticks {
     let epoch_ms = clock::unix_millis() / interval_ms * interval_ms;
-    Ticks { epoch_ms, interval_ms, now: 0 }
+    Ticks { epoch_ms, interval_ms, now: 0, since: 0 }
 }
 
 impl Broker {
@@ -78,7 +78,7 @@ impl Broker {
         });
         history.note(ticks.now, node);
         // From now on rates are those of this tick.
-        *self.sampling.ticks.lock() = ticks;
+        self.sampling.ticks.lock().now = ticks.now;
         let micros = clock::steady_nanos().saturating_sub(begun) / 1000;
         debug!("sampled {changed} queues that changed in {micros} us");
     }
@@ -111,6 +111,12 @@ impl Broker {
     pub(crate) fn written(&self) -> [u64; 2] {
         let statistics = self.messages.durable().statistics();
         [statistics.written_bytes, statistics.fsyncs()]
+    }
+
+    /// Forgets what was sampled up to now: rates and charts begin anew, counts go on.
+    pub(crate) fn forget_samples(&self) {
+        let mut ticks = self.sampling.ticks.lock();
+        ticks.since = ticks.now.saturating_add(1);
     }
 
     /// When was sampled last.

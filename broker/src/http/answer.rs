@@ -4,8 +4,8 @@
 //! where RabbitMQ's has none.
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{CONTENT_TYPE, IF_NONE_MATCH, LOCATION, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -160,6 +160,16 @@ impl From<Refused> for Fault {
 /// 404: nothing answers to this path.
 pub(super) fn not_found() -> Response {
     Fault::not_found().into_response()
+}
+
+/// Whether who asks has what this tag stands for (RFC 9110, 13.1.2).
+pub(super) fn is_known(asked: &HeaderMap, etag: &str) -> bool {
+    let known = asked.get_all(IF_NONE_MATCH).iter().filter_map(|known| known.to_str().ok());
+    let tag = etag.trim_start_matches("W/");
+    known.flat_map(|known| known.split(',')).any(|known| {
+        let known = known.trim();
+        known == "*" || known.trim_start_matches("W/") == tag
+    })
 }
 
 /// 200 with this.

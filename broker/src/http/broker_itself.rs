@@ -78,15 +78,26 @@ pub(super) async fn auth() -> Answer {
     Err(super::answer::Fault::not_found())
 }
 
-/// `DELETE /api/reset`: counts that could be reset are none that are kept for management alone.
-pub(super) async fn reset(_: Administrator) -> Answer {
+/// `DELETE /api/reset`: forgets what was sampled. Counts of what is there go on, as on RabbitMQ; so do
+/// totals, which Prometheus is told, too.
+pub(super) async fn reset(
+    State(management): State<Arc<Management>>,
+    Administrator(visitor): Administrator,
+) -> Answer {
+    management.broker.forget_samples();
+    let by = visitor.name();
+    tracing::info!(by, "what was sampled is forgotten: '{by}' asked for it");
     Ok(done())
 }
 
 /// `DELETE /api/reset/NODE`.
-pub(super) async fn reset_node(_: Administrator, Path(node): Path<String>) -> Answer {
+pub(super) async fn reset_node(
+    management: State<Arc<Management>>,
+    administrator: Administrator,
+    Path(node): Path<String>,
+) -> Answer {
     assert_node(&node)?;
-    Ok(done())
+    reset(management, administrator).await
 }
 
 /// `GET /api/extensions`: pages that a web interface would load.

@@ -34,6 +34,7 @@ mod selecting;
 mod backups;
 mod bindings;
 mod broker_itself;
+mod compression;
 mod clients;
 mod channels;
 mod connections;
@@ -206,6 +207,7 @@ impl Management {
         mut request: hyper::Request<Incoming>,
     ) -> Response {
         let origin = request.headers().get(ORIGIN).cloned();
+        let takes_gzip = compression::is_accepted(request.headers());
         let is_asking = request.method() == Method::OPTIONS;
         let reads = [Method::GET, Method::HEAD].contains(request.method());
         let is_known = KNOWN.contains(request.method());
@@ -232,7 +234,7 @@ impl Management {
         if response.status() == StatusCode::METHOD_NOT_ALLOWED {
             *response.body_mut() = Body::empty();
         }
-        response
+        if takes_gzip { compression::compress(response).await } else { response }
     }
 
     fn add_headers(

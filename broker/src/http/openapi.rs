@@ -4,19 +4,34 @@
 //! known of an answer is not promised: most are objects whose fields are RabbitMQ's.
 
 use axum::extract::State;
+use axum::http::header::ETAG;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::IntoResponse;
 use serde_json::{Map, Value, json};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Management;
-use super::answer::{Answer, json};
+use super::answer::{Answer, is_known, json};
 use super::described::{Ask, Given, Operation, Told, Who, operations};
 use super::schemas;
 
 /// `GET /api/openapi.json`, for everybody.
-pub(super) async fn document(State(management): State<Arc<Management>>) -> Answer {
-    Ok(json(&described(&management.identity.version)))
+pub(super) async fn document(
+    State(management): State<Arc<Management>>,
+    asked: HeaderMap,
+) -> Answer {
+    let mut response = json(&described(&management.identity.version));
+    // It stays the same as long as the broker is: its own version may be newer than RabbitMQ's that it names.
+    let etag = format!("W/\"{}-{}\"", env!("CARGO_PKG_VERSION"), management.started_ms);
+    if is_known(&asked, &etag) {
+        response = StatusCode::NOT_MODIFIED.into_response();
+    }
+    if let Ok(etag) = HeaderValue::try_from(etag) {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    Ok(response)
 }
 
 /// The whole document.

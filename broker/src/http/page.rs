@@ -12,8 +12,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -90,8 +90,7 @@ async fn file(Path((asked_version, name)): Path<(String, String)>, asked: Header
 
 fn told(name: &str, bytes: Cow<'static, [u8]>, kept: &'static str, asked: &HeaderMap) -> Response {
     let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest(&SHA256, &bytes)));
-    let is_known =
-        asked.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
+    let is_known = answer::is_known(asked, &etag);
     let mut response = match is_known {
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => Response::new(Body::from(bytes.into_owned())),

@@ -16,6 +16,8 @@ pub(crate) struct Ticks {
     pub interval_ms: u64,
     /// The last one.
     pub now: u32,
+    /// Samples before this one are forgotten.
+    pub since: u32,
 }
 
 impl Ticks {
@@ -162,7 +164,7 @@ impl<const N: usize, T: Kept> History<N, T> {
         let Some(ring) = self.rings.first() else { return rates };
         let mut latest = ring.samples.iter().rev();
         let Some((tick, values)) = latest.next() else { return rates };
-        if *tick != ticks.now {
+        if *tick != ticks.now || ticks.now < ticks.since {
             return rates;
         }
         let before = latest.next().map_or_else(|| [T::of(0); N], |(_, values)| *values);
@@ -194,6 +196,7 @@ impl<const N: usize, T: Kept> History<N, T> {
     fn series(&self, range: &Range, ticks: &Ticks) -> Vec<(u64, [u64; N])> {
         let at = |time_ms: u64| match ticks.at_ms(time_ms) {
             None => Some([0; N]),
+            Some(tick) if tick < ticks.since => Some([0; N]),
             Some(tick) => self.at(tick.min(ticks.now), ticks.now),
         };
         range.times().map_while(|time_ms| Some((time_ms, at(time_ms)?))).collect()
@@ -270,7 +273,7 @@ mod tests {
     const SECONDS: u64 = 1000;
 
     fn ticks(now: u32) -> Ticks {
-        Ticks { epoch_ms: 1_000_000, interval_ms: 5 * SECONDS, now }
+        Ticks { epoch_ms: 1_000_000, interval_ms: 5 * SECONDS, now, since: 0 }
     }
 
     fn range(age: u64, step: u64, now: u32) -> Range {
@@ -308,6 +311,19 @@ mod tests {
         assert_eq!(times[..2], [1_520_000, 1_515_000]);
         let early = history.sampled(Some(&range(10, 5, 1)), &ticks(104));
         assert_eq!(values(&early), [0, 0, 0], "before the first tick there was nothing");
+    }
+
+    #[test]
+    fn what_is_forgotten_was_nothing() {
+        let mut history: History<1> = History::new(BASIC, &ticks(100));
+        history.note(100, [5]);
+        history.note(101, [9]);
+        let forgotten = |now| Ticks { since: 102, ..ticks(now) };
+        let sampled = history.sampled(Some(&range(10, 5, 101)), &forgotten(101));
+        assert_eq!((values(&sampled), sampled.rates), (vec![0, 0, 0], [0.0]));
+        history.note(102, [19]);
+        let sampled = history.sampled(Some(&range(10, 5, 102)), &forgotten(102));
+        assert_eq!((values(&sampled), sampled.rates), (vec![19, 0, 0], [2.0]));
     }
 
     #[test]

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::RawQuery;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::{TcpListener, TcpStream};
@@ -21,6 +21,7 @@ use tokio::time::sleep;
 use tracing::error;
 
 use super::{Endpoint, Snapshot, Wanted, render};
+use crate::gzip;
 use crate::idle_limit::IdleLimited;
 
 /// Connections at a time: a few servers that scrape, and a person or two.
@@ -42,13 +43,15 @@ pub(crate) async fn serve(
 ) {
     let answer = move |endpoint| {
         let snapshot = snapshot.clone();
-        get(move |query: RawQuery| {
+        get(move |query: RawQuery, asked: HeaderMap| {
             let wanted = match endpoint {
                 Endpoint::Aggregated | Endpoint::MemoryBreakdown => None,
                 Endpoint::PerObject => Some(Wanted::default()),
                 Endpoint::Detailed => Some(Wanted::of(query.0.as_deref().unwrap_or_default())),
             };
-            scrape(move || snapshot(endpoint, wanted))
+            let takes_gzip = asked.get(ACCEPT_ENCODING).and_then(|header| header.to_str().ok());
+            let takes_gzip = takes_gzip.is_some_and(gzip::is_accepted);
+            scrape(move || snapshot(endpoint, wanted), takes_gzip)
         })
     };
     let first = if per_object { Endpoint::PerObject } else { Endpoint::Aggregated };
@@ -64,9 +67,20 @@ pub(crate) async fn serve(
     }
 }
 
-async fn scrape(snapshot: impl FnOnce() -> Snapshot + Send + 'static) -> Response {
-    match tokio::task::spawn_blocking(move || render(&snapshot())).await {
-        Ok(text) => ([(CONTENT_TYPE, CONTENT)], text).into_response(),
+async fn scrape(
+    snapshot: impl FnOnce() -> Snapshot + Send + 'static,
+    takes_gzip: bool,
+) -> Response {
+    let text = move || {
+        let text = render(&snapshot());
+        let shrinks = takes_gzip && text.len() >= gzip::LEAST_BYTES;
+        if shrinks { (gzip::compressed(text.as_bytes()), true) } else { (text.into(), false) }
+    };
+    match tokio::task::spawn_blocking(text).await {
+        Ok((body, true)) => {
+            ([(CONTENT_TYPE, CONTENT), (CONTENT_ENCODING, "gzip")], body).into_response()
+        }
+        Ok((body, false)) => ([(CONTENT_TYPE, CONTENT)], body).into_response(),
         Err(error) => {
             error!("no metrics: {error}");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -48,7 +48,7 @@ mod statistics;
 mod suite;
 
 pub(crate) use self::log::DIRECTORY as LOG_DIRECTORY;
-pub use self::log::{Cut, Log, QueueTotals, Report, SegmentTotals, salvage, verify};
+pub use self::log::{Cut, Log, QueueTotals, Report, SegmentTotals, Told, salvage, verify};
 pub use crate::wal::FsyncPolicy;
 pub use batch::{
     BATCH_BYTES_MAX, Batch, Content, Place, Publish, SETTLED_BYTES, Settled, TooLarge,

@@ -331,6 +331,12 @@ impl Lent {
         Self { broker: started.broker(), _started: Some(started), _outside: None }
     }
 
+    /// How to reach it.
+    #[must_use]
+    pub fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
     /// The URL of the vhost `/`, in the form that every client reads.
     #[must_use]
     pub fn url(&self) -> String {

@@ -53,6 +53,7 @@ mod full;
 mod reader;
 mod compaction;
 mod rebuild;
+mod following;
 mod verify;
 
 #[cfg(test)]
@@ -60,6 +61,7 @@ mod ordeal;
 #[cfg(test)]
 mod tests;
 
+pub use self::following::Told;
 use self::rebuild::Rebuild;
 use self::shared::{Board, Shared};
 pub use self::verify::{Cut, QueueTotals, Report, SegmentTotals, salvage, verify};
@@ -134,7 +136,7 @@ impl Log {
         files: Arc<dyn Files>,
     ) -> Result<(Arc<Self>, Recovered), StorageError> {
         let cuts = match options.salvage && directory.is_dir() {
-            true => verify::cut_out(directory, store)?,
+            true => verify::cut_out(directory, store, &mut |_, _| {})?,
             false => Vec::new(),
         };
         let board = Board::new(options);

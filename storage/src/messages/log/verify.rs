@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::DIRECTORY;
-use super::rebuild::Rebuild;
+use super::following::{Following, Told};
 use super::record::{self, Record};
 use crate::directory::{DataDirectory, Inspection};
 use crate::messages::{Place, Recovered, RecoveredQueue};
@@ -219,28 +219,29 @@ impl Report {
     }
 }
 
-/// Reads a whole message log and says what is in it. Changes nothing.
+/// Reads a whole message log and says what is in it. Changes nothing. `told` is told how far it is: bytes
+/// that are read, and all there are.
 ///
 /// # Errors
 /// A running process holds the data directory, it was written by a later version, a file in it
 /// belongs to another store, or the system refuses to read it. Damage is no error: the report tells.
-pub fn verify(directory: &Path) -> Result<Report, StorageError> {
+pub fn verify(directory: &Path, told: Told<'_>) -> Result<Report, StorageError> {
     let inspection = Inspection::begin(directory)?;
-    report(directory, &inspection.store)
+    report(directory, &inspection.store, told)
 }
 
 /// Cuts what is damaged out of a message log, so that it opens again. The report tells what was cut
-/// out and what the log holds now. A damaged segment stays as `<name>.damaged`.
+/// out and what the log holds now. A damaged segment stays as `<name>.damaged`. It is read twice.
 ///
 /// # Errors
 /// As for [`verify`], or the system refuses to write; what is good is not lost by that.
-pub fn salvage(directory: &Path) -> Result<Report, StorageError> {
+pub fn salvage(directory: &Path, told: Told<'_>) -> Result<Report, StorageError> {
     // A directory that is no store is not made one.
     drop(Inspection::begin(directory)?);
     let held = DataDirectory::open(directory)?;
     let log = directory.join(DIRECTORY);
-    let cuts = if log.is_dir() { cut_out(&log, &held.store)? } else { Vec::new() };
-    let mut report = report(directory, &held.store)?;
+    let cuts = if log.is_dir() { cut_out(&log, &held.store, told)? } else { Vec::new() };
+    let mut report = report(directory, &held.store, told)?;
     report.is_salvaged = !cuts.is_empty();
     report.damage.splice(0..0, cuts);
     Ok(report)
@@ -250,8 +251,12 @@ pub fn salvage(directory: &Path) -> Result<Report, StorageError> {
 ///
 /// # Errors
 /// The system refuses; nothing good is lost by that.
-pub(super) fn cut_out(log: &Path, store: &StoreId) -> Result<Vec<Cut>, StorageError> {
-    let survey = Wal::survey(log, &store.bytes(), &mut Rebuild::new(None))?;
+pub(super) fn cut_out(
+    log: &Path,
+    store: &StoreId,
+    told: Told<'_>,
+) -> Result<Vec<Cut>, StorageError> {
+    let survey = Wal::survey(log, &store.bytes(), &mut Following::new(log, told))?;
     if survey.damaged().next().is_none() {
         return Ok(Vec::new());
     }
@@ -260,14 +265,15 @@ pub(super) fn cut_out(log: &Path, store: &StoreId) -> Result<Vec<Cut>, StorageEr
     Ok(cuts.all)
 }
 
-fn report(directory: &Path, store: &StoreId) -> Result<Report, StorageError> {
+fn report(directory: &Path, store: &StoreId, told: Told<'_>) -> Result<Report, StorageError> {
     let log = directory.join(DIRECTORY);
     // There is none in a directory that was never used for messages.
     if !log.is_dir() {
         return Ok(Report::empty(directory, store.clone()));
     }
-    let mut rebuild = Rebuild::new(None);
-    let survey = Wal::survey(&log, &store.bytes(), &mut rebuild)?;
+    let mut following = Following::new(&log, told);
+    let survey = Wal::survey(&log, &store.bytes(), &mut following)?;
+    let rebuild = following.into_rebuilt();
     let messages = rebuild.messages;
     let (holdings, recovered) = rebuild.finish(&[]);
     let live_bytes = holdings.segments().iter().map(|account| account.live_bytes).sum();
@@ -383,7 +389,7 @@ mod tests {
     fn a_sound_log_is_counted_and_left_alone() {
         let (directory, segment) = data_directory();
         let before = content(directory.path());
-        let report = verify(directory.path()).unwrap();
+        let report = verify(directory.path(), &mut |_, _| {}).unwrap();
         assert!(report.is_sound());
         assert_eq!(report.queues, [QueueTotals { queue: 5, messages: 3, bytes: 300 }]);
         assert!(report.synced >= 4, "a snapshot and three messages");
@@ -391,7 +397,7 @@ mod tests {
         assert!(text.contains("messages: 3 on disk; 3 not settled in 1 queues"), "{text}");
         assert_eq!(content(directory.path()), before);
         fs::remove_file(segment).unwrap();
-        let text = verify(directory.path()).unwrap().to_string();
+        let text = verify(directory.path(), &mut |_, _| {}).unwrap().to_string();
         assert!(text.contains("DAMAGED") && text.contains("hot-0000000001"), "{text}");
     }
 
@@ -400,7 +406,7 @@ mod tests {
         let (directory, segment) = data_directory();
         damage(&segment, 2);
         let before = content(directory.path());
-        let report = verify(directory.path()).unwrap();
+        let report = verify(directory.path(), &mut |_, _| {}).unwrap();
         assert!(!report.is_sound());
         let text = report.to_string();
         for told in [
@@ -413,26 +419,32 @@ mod tests {
             assert!(text.contains(told), "{told}: {text}");
         }
         assert_eq!(content(directory.path()), before);
-        let report = salvage(directory.path()).unwrap();
+        let report = salvage(directory.path(), &mut |_, _| {}).unwrap();
         assert!(report.is_salvaged && !report.is_sound());
         assert_eq!(report.queues, [QueueTotals { queue: 5, messages: 2, bytes: 200 }]);
         let kept = segment.with_extension("damaged");
         assert_eq!(fs::read(kept).unwrap(), before[&segment]);
-        assert!(verify(directory.path()).unwrap().is_sound());
-        assert!(!salvage(directory.path()).unwrap().is_salvaged, "nothing is left to do");
+        assert!(verify(directory.path(), &mut |_, _| {}).unwrap().is_sound());
+        assert!(
+            !salvage(directory.path(), &mut |_, _| {}).unwrap().is_salvaged,
+            "nothing is left to do"
+        );
     }
 
     #[test]
     fn a_directory_in_use_and_one_that_is_none_are_refused_and_untouched() {
         let (directory, _) = data_directory();
         let held = DataDirectory::open(directory.path()).unwrap();
-        for refused in [verify(directory.path()), salvage(directory.path())] {
+        for refused in
+            [verify(directory.path(), &mut |_, _| {}), salvage(directory.path(), &mut |_, _| {})]
+        {
             assert!(matches!(refused, Err(StorageError::Locked { .. })));
         }
         drop(held);
-        verify(directory.path()).unwrap();
+        verify(directory.path(), &mut |_, _| {}).unwrap();
         let empty = tempfile::tempdir().unwrap();
-        for refused in [verify(empty.path()), salvage(empty.path())] {
+        for refused in [verify(empty.path(), &mut |_, _| {}), salvage(empty.path(), &mut |_, _| {})]
+        {
             assert!(refused.unwrap_err().to_string().contains("FORMAT"));
         }
         assert!(content(empty.path()).is_empty());
