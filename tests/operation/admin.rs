@@ -106,6 +106,98 @@ fn the_first_grammar_does_an_operators_work() {
     // It lists policies of all vhosts whatever `-V` says, so nobody else may make any.
     let alone = BrokerUnderTest::start_with(MANAGEMENT);
     say(alone.management(), FIRST);
+    say(alone.management(), TOGETHER);
+}
+
+/// What the second does to many at once; the first tells what came of it.
+const TOGETHER: &[Said<'static>] = &[
+    ("vhosts declare --name vp", "", 0),
+    (
+        "-V vp policies declare --name a --pattern ^q --apply-to queues --priority 3 \
+         --definition {\"max-length\":5,\"expires\":9000}",
+        "",
+        0,
+    ),
+    (
+        "-V vp policies declare --name b --pattern ^x --apply-to queues \
+         --definition {\"max-length\":7}",
+        "",
+        0,
+    ),
+    ("-V vp policies patch --name a --definition {\"max-length-bytes\":9}", "", 0),
+    (
+        "-V vp policies update_definitions_of_all_in --definition-key max-length --new-value 11",
+        "",
+        0,
+    ),
+    ("-V vp policies update_definition --name b --definition-key expires --new-value 8000", "", 0),
+    (
+        "-V vp policies delete_definition_keys --name a --definition-keys expires,max-length-bytes",
+        "",
+        0,
+    ),
+    ("policies delete_definition_keys_from_all --definition-keys max-length", "", 0),
+    ("-V vp policies declare_override --name a", "", 0),
+    (
+        "-V vp policies declare_blanket --name c --apply-to queues \
+         --definition {\"max-length\":2}",
+        "",
+        0,
+    ),
+    (
+        "-V vp -f tsv -S name list policies name priority definition",
+        "name\tpriority\tdefinition\n\
+         a\t3\t{\"max-length\": 11}\n\
+         b\t0\t{\"expires\": 8000}\n\
+         c\t-20\t{\"max-length\": 2}\n\
+         overrides.a\t103\t{\"max-length\": 11}",
+        0,
+    ),
+    ("-V vp policies patch --name none", "API responded with a 404 Not Found", 65),
+    (
+        "vhosts delete_multiple --name-pattern ^vp",
+        "This operation is destructive and requires the --approve flag",
+        65,
+    ),
+    (
+        "vhosts delete_multiple --name-pattern ^vp --approve",
+        "✅ Completed: 1 items processed successfully",
+        0,
+    ),
+    ("vhosts delete_multiple --name-pattern ^vp --approve", "", 0),
+];
+
+#[test]
+fn the_second_grammar_tells_of_a_node_and_helps_a_shell() {
+    let overview = admin(&["-f", "raw_json", "show", "overview"]).out;
+    let overview: Value = serde_json::from_str(&overview).expect("JSON");
+    let overview = overview.get(0).unwrap_or(&overview);
+    let node = overview["node"].as_str().expect("a name").to_owned();
+    for (words, told) in [
+        (&["auth_attempts", "stats", "--node", &node][..], "Successful"),
+        (&["plugins", "list_all"], "rabbitmq_management"),
+        (&["plugins", "list_on_node", "--node", &node], "rabbitmq_management"),
+        (&["nodes", "memory_breakdown_in_bytes", "--node", &node], "Total (RSS)"),
+        (&["nodes", "memory_breakdown_in_percent", "--node", &node], "100%"),
+        (&["shell", "completions", "--shell", "bash"], "complete -F _rabbitmqadmin"),
+        (&["shell", "completions", "--shell", "fish"], "complete -c rabbitmqadmin"),
+        (&["policies", "list_conflicting"], "priority"),
+        (&["policies", "list_matching_object", "--name", "q", "--type", "queues"], "priority"),
+    ] {
+        let printed = admin(words);
+        assert_eq!(printed.code, 0, "{words:?}: {}", printed.err);
+        assert!(printed.out.contains(told), "{words:?}: {}", printed.out);
+    }
+    let line = "eval \"$1\"; COMP_WORDS=(rabbitmqadmin policies pat); COMP_CWORD=2; \
+                _rabbitmqadmin; echo \"${COMPREPLY[@]}\"";
+    let script = admin(&["shell", "completions"]).out;
+    let shell = deadline::run(Command::new("bash").args(["-c", line, "bash"]).arg(script));
+    let completed = String::from_utf8(shell.stdout).expect("text");
+    assert_eq!(completed, "patch\n");
+    let exported = admin(&["definitions", "export", "-t", "exclude_users,drop_empty_policies"]);
+    let exported: Value = serde_json::from_str(&exported.out).expect("JSON");
+    assert_eq!(exported["users"], serde_json::json!([]));
+    assert!(exported["vhosts"].as_array().is_some_and(|all| !all.is_empty()), "{exported}");
 }
 
 const IN_USE: &str = "*** inequivalent arg 'durable' for queue 'kq' in vhost 'va': received 'false' but \

@@ -7,6 +7,7 @@ use std::io::{Read, Write};
 use serde_json::{Map, Value, json};
 
 use super::Call;
+use super::transforming::transformed;
 use crate::admin::{Ended, Said};
 use crate::ctl::client::segment;
 use crate::password::{self, HashingAlgorithm};
@@ -246,7 +247,11 @@ pub(super) fn export_vhost(call: &Call<'_>) -> Done {
 }
 
 fn write(call: &Call<'_>, path: &str) -> Done {
-    let body = call.raw("GET", path, None)?;
+    let mut body = call.raw("GET", path, None)?;
+    let changes = call.values("transformations");
+    if !changes.is_empty() {
+        body = transformed(&body, &changes)?;
+    }
     let failed = |error: std::io::Error| Ended { text: error.to_string(), code: super::DATA };
     match call.value("file") {
         file if file == "-" || call.has("stdout") => {

@@ -30,6 +30,8 @@ pub(super) enum Kind {
     Optional,
     /// This, where it is not there.
     Default(&'static str),
+    /// One or more, with commas or spaces between.
+    List,
     /// Nothing.
     Flag,
     /// It is a word and no option.
@@ -55,19 +57,23 @@ pub(super) enum Act {
 /// before it is what stands for nothing.
 pub(super) type Column = (&'static str, &'static str);
 
-const fn required(long: &'static str) -> Opt {
+pub(super) const fn required(long: &'static str) -> Opt {
     Opt { long, short: None, kind: Kind::Required }
 }
 
-const fn optional(long: &'static str) -> Opt {
+pub(super) const fn optional(long: &'static str) -> Opt {
     Opt { long, short: None, kind: Kind::Optional }
 }
 
-const fn default(long: &'static str, value: &'static str) -> Opt {
+pub(super) const fn default(long: &'static str, value: &'static str) -> Opt {
     Opt { long, short: None, kind: Kind::Default(value) }
 }
 
-const fn flag(long: &'static str) -> Opt {
+pub(super) const fn list(long: &'static str) -> Opt {
+    Opt { long, short: None, kind: Kind::List }
+}
+
+pub(super) const fn flag(long: &'static str) -> Opt {
     Opt { long, short: None, kind: Kind::Flag }
 }
 
@@ -75,7 +81,7 @@ const fn short(short: char, opt: Opt) -> Opt {
     Opt { short: Some(short), ..opt }
 }
 
-const fn command(
+pub(super) const fn command(
     names: &'static [(&'static str, &'static str)],
     options: &'static [Opt],
     act: Act,
@@ -83,8 +89,8 @@ const fn command(
     Command { names, options, act }
 }
 
-const NAME: Opt = required("name");
-const IDEMPOTENTLY: Opt = flag("idempotently");
+pub(super) const NAME: Opt = required("name");
+pub(super) const IDEMPOTENTLY: Opt = flag("idempotently");
 const DELETES: &[Opt] = &[NAME, IDEMPOTENTLY];
 const ARGUMENTS: Opt = default("arguments", "{}");
 const BINDING: &[Opt] = &[
@@ -104,6 +110,8 @@ const POLICY: &[Opt] = &[
     required("definition"),
 ];
 const FILES: &[Opt] = &[default("file", "-"), flag("stdout"), flag("stdin")];
+const EXPORTS: &[Opt] =
+    &[default("file", "-"), flag("stdout"), flag("stdin"), short('t', list("transformations"))];
 
 const QUEUES: &[Column] = &[
     ("name", "name"),
@@ -145,7 +153,7 @@ const BINDINGS: &[Column] = &[
     ("properties_key", "properties_key"),
 ];
 const USERS: &[Column] = &[("name", "name"), ("tags", "tags"), ("password_hash", "password_hash")];
-const VHOSTS: &[Column] = &[
+pub(super) const VHOSTS: &[Column] = &[
     ("name", "name"),
     ("tags", "tags"),
     ("description", "description"),
@@ -216,7 +224,7 @@ const NODES: &[Column] = &[
     ("erlang_full_version", "erlang_full_version"),
     ("crypto_lib_version", "crypto_lib_version"),
 ];
-const POLICIES: &[Column] = &[
+pub(super) const POLICIES: &[Column] = &[
     ("name", "name"),
     ("vhost", "vhost"),
     ("pattern", "pattern"),
@@ -549,8 +557,12 @@ pub(super) const COMMANDS: &[Command] = &[
         ],
         Act::Own(acts::get),
     ),
-    command(&[("definitions", "export"), ("export", "definitions")], FILES, Act::Own(acts::export)),
-    command(&[("definitions", "export_from_vhost")], FILES, Act::Own(acts::export_vhost)),
+    command(
+        &[("definitions", "export"), ("export", "definitions")],
+        EXPORTS,
+        Act::Own(acts::export),
+    ),
+    command(&[("definitions", "export_from_vhost")], EXPORTS, Act::Own(acts::export_vhost)),
     command(&[("definitions", "import"), ("import", "definitions")], FILES, Act::Own(acts::import)),
     command(&[("definitions", "import_into_vhost")], FILES, Act::Own(acts::import_vhost)),
     command(

@@ -1,13 +1,20 @@
 //! The grammar of the second rabbitmqadmin, the program in Rust that comes with RabbitMQ 4.3: a group, a
 //! verb, `--options`.
 //!
-//! A room of `admin`. `commands` has what there is, `acts` what is more than a question, `table` the styles.
+//! A room of `admin`. `commands` and `more` have what there is, `acts` what is more than a question, `policies`
+//! what is done to many of them, `node` what a node uses, `transforming` definitions on their way out,
+//! `completing` shells, `table` the styles.
 //! Stays true: exit codes are that program's (2 for what was mistyped, 64 and 65 for what cannot be used, 69
 //! for a check that failed), and what it says; what is not here it does not know.
 
 mod acts;
 mod commands;
+mod completing;
+mod more;
+mod node;
+mod policies;
 mod table;
+mod transforming;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,6 +25,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 use serde_json::Value;
 
 use self::commands::{Act, COMMANDS, Column, Command, Kind, Opt};
+use self::more::MORE;
 use self::table::{Style, drawn};
 use super::target::{Target, section};
 use super::{Ended, Said};
@@ -33,9 +41,14 @@ const USAGE: u8 = 64;
 const DATA: u8 = 65;
 const UNAVAILABLE: u8 = 69;
 
+/// Every command there is.
+fn all() -> impl Iterator<Item = &'static Command> {
+    COMMANDS.iter().chain(MORE)
+}
+
 /// Whether a word begins a command of this grammar.
 pub(super) fn is_group(word: &str) -> bool {
-    COMMANDS.iter().any(|command| command.names.iter().any(|(group, _)| *group == word))
+    all().any(|command| command.names.iter().any(|(group, _)| *group == word))
 }
 
 /// Whether two words are a command of this grammar.
@@ -46,7 +59,7 @@ pub(super) fn is_command(group: &str, verb: &str) -> bool {
 /// All commands, a line for each group.
 pub(super) fn listed() -> String {
     let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (group, verb) in COMMANDS.iter().flat_map(|command| command.names) {
+    for (group, verb) in all().flat_map(|command| command.names) {
         groups.entry(group).or_default().push(verb);
     }
     let line = |(group, verbs): (&&str, &Vec<&str>)| format!("  {group} {}", verbs.join("|"));
@@ -54,7 +67,7 @@ pub(super) fn listed() -> String {
 }
 
 fn find(group: &str, verb: &str) -> Option<&'static Command> {
-    COMMANDS.iter().find(|command| command.names.contains(&(group, verb)))
+    all().find(|command| command.names.contains(&(group, verb)))
 }
 
 /// Carries out what follows the name of the program.
@@ -98,17 +111,18 @@ fn parser() -> clap::Command {
     let mut parser = clap::Command::new("rabbitmqadmin")
         .no_binary_name(true)
         .disable_version_flag(true)
+        .infer_long_args(true)
         .subcommand_required(false)
         .args(globals());
     let mut groups: Vec<&str> = Vec::new();
-    for (group, _) in COMMANDS.iter().flat_map(|command| command.names) {
+    for (group, _) in all().flat_map(|command| command.names) {
         if !groups.contains(group) {
             groups.push(group);
         }
     }
     for group in groups {
         let mut within = clap::Command::new(group).subcommand_required(true);
-        for command in COMMANDS {
+        for command in all() {
             for (_, verb) in command.names.iter().filter(|(of, _)| *of == group) {
                 let options = command.options.iter().map(arg);
                 within = within.subcommand(clap::Command::new(*verb).args(options));
@@ -162,9 +176,11 @@ fn arg(opt: &Opt) -> Arg {
         Kind::Flag => return arg.long(opt.long).action(ArgAction::SetTrue),
         Kind::Required => arg.required(true),
         Kind::Optional => arg,
+        Kind::List => arg.num_args(1..).value_delimiter(','),
         Kind::Default(value) => arg.default_value(value),
     };
-    let arg = arg.long(opt.long).action(ArgAction::Set).allow_hyphen_values(true);
+    let arg = arg.long(opt.long).action(ArgAction::Set);
+    let arg = arg.allow_hyphen_values(opt.kind != Kind::List);
     if let Some(short) = opt.short { arg.short(short) } else { arg }
 }
 
@@ -263,6 +279,12 @@ impl Call<'_> {
 
     fn given(&self, name: &str) -> Option<&str> {
         self.own.try_get_one::<String>(name).ok().flatten().map(String::as_str)
+    }
+
+    /// All values of an option that may have several.
+    fn values(&self, name: &str) -> Vec<&str> {
+        let all = self.own.try_get_many::<String>(name).ok().flatten();
+        all.into_iter().flatten().map(String::as_str).collect()
     }
 
     fn has(&self, name: &str) -> bool {
@@ -371,9 +393,14 @@ impl Call<'_> {
 
     /// Names and values.
     fn pairs(&self, pairs: &[(&str, String)]) -> String {
+        self.named_pairs(("key", "value"), pairs)
+    }
+
+    /// Names and values, under these heads.
+    fn named_pairs(&self, heads: (&str, &str), pairs: &[(&str, String)]) -> String {
         let rows: Vec<Vec<String>> =
             pairs.iter().map(|(name, value)| vec![(*name).to_owned(), value.clone()]).collect();
-        drawn(&["key".to_owned(), "value".to_owned()], &rows, self.style)
+        drawn(&[heads.0.to_owned(), heads.1.to_owned()], &rows, self.style)
     }
 }
 
@@ -439,7 +466,7 @@ mod tests {
     #[test]
     fn the_options_are_consistent() {
         parser().debug_assert();
-        for command in COMMANDS {
+        for command in all() {
             assert!(command.names.iter().all(|(group, verb)| is_command(group, verb)));
         }
     }
