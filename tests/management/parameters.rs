@@ -165,6 +165,9 @@ fn cluster_name(api: &Api) {
     assert_eq!(api.json("cluster-name"), json!({"name": "parameters@here"}));
     assert_eq!(api.json("overview")["cluster_name"], "parameters@here");
     assert_eq!(api.json("global-parameters/cluster_name")["value"], "parameters@here");
+    if let Some(metrics) = api.scrape("/metrics") {
+        assert!(metrics.contains("rabbitmq_cluster=\"parameters@here\""), "Prometheus knows it");
+    }
     api.delete("global-parameters/cluster_name").expect(204);
     assert_eq!(api.json("cluster-name"), before);
 }

@@ -18,7 +18,6 @@ use crate::resources;
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     broker: Arc<Broker>,
-    cluster_name: String,
     version: String,
     started: Duration,
 }
@@ -27,8 +26,7 @@ impl Source {
     /// For a process that starts now.
     pub(crate) fn new(broker: Arc<Broker>, identity: &Identity) -> Self {
         let started = Duration::from_millis(clock::unix_millis());
-        let (cluster_name, version) = (identity.cluster_name.clone(), identity.version.clone());
-        Self { broker, cluster_name, version, started }
+        Self { broker, version: identity.version.clone(), started }
     }
 
     /// The broker as it is now, seen by this endpoint; `wanted` is what is asked for of single objects.
@@ -41,7 +39,7 @@ impl Source {
         let snapshot = match endpoint {
             // Nothing else is told there.
             Endpoint::Detailed => Snapshot {
-                cluster_name: self.cluster_name.clone(),
+                cluster_name: self.cluster_name(),
                 version: self.version.clone(),
                 ..Snapshot::default()
             },
@@ -50,6 +48,11 @@ impl Source {
             }
         };
         Snapshot { endpoint, objects, ..snapshot }
+    }
+
+    /// It may be given another while the broker runs.
+    fn cluster_name(&self) -> String {
+        self.broker.introduction().now().cluster_name.clone()
     }
 
     fn objects(&self, wanted: &Wanted) -> Objects {
@@ -86,7 +89,7 @@ impl Source {
     pub(crate) fn snapshot(&self) -> Snapshot {
         let (alarms, watermarks) = (self.broker.alarms(), self.broker.watermarks());
         Snapshot {
-            cluster_name: self.cluster_name.clone(),
+            cluster_name: self.cluster_name(),
             version: self.version.clone(),
             process: ProcessState {
                 resident_bytes: resources::resident_bytes(),
