@@ -27,6 +27,8 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("definitions.imported", "somebody imported definitions"),
     ("definitions.passed_over", "something that was imported has no effect"),
     ("limits.changed", "somebody limited a user or a vhost"),
+    ("login.oauth_denied", "the provider that people sign in at let nobody in"),
+    ("login.oauth_unreachable", "the provider that people sign in at does not answer"),
     ("login.refused", "a user was not let in"),
     ("permission.changed", "somebody gave a user rights in a vhost, or took them"),
     ("permission.refused", "a user wanted what it has no permission for"),
