@@ -16,6 +16,13 @@ test-peer url='amqp://guest:guest@127.0.0.1:5672':
     ./tests/setup
     LEVERET_PEER={{url}} cargo test -p leveret-tests --test interop
 
+# Ours against rabbitmqadmin of RabbitMQ itself, the one in Rust: what both print has to be the same.
+# Builds it once, which takes longer than most tests together.
+admin-clients:
+    cargo install --locked --debug --root target/admin-clients rabbitmqadmin@2.29.0
+    LEVERET_RABBITMQADMIN={{justfile_directory()}}/target/admin-clients/bin/rabbitmqadmin \
+        cargo test -p leveret-tests --test operation second_grammar
+
 # The house rules alone; no broker needed.
 tidy:
     cargo test -p leveret-tests --test tidy

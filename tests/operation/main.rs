@@ -14,6 +14,7 @@ mod doctor;
 mod watching;
 
 use std::path::PathBuf;
+use std::process::Output;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use leveret_tests::broker_under_test::{Broker, BrokerUnderTest, run_leveret};
@@ -42,6 +43,16 @@ struct Printed {
 }
 
 impl Printed {
+    /// Of a program that ended by itself.
+    fn of(ended: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        Self {
+            out: text(ended.stdout),
+            err: text(ended.stderr),
+            code: ended.status.code().expect("it was not killed"),
+        }
+    }
+
     /// What it printed, if it ended well.
     #[track_caller]
     fn good(self) -> String {
@@ -61,13 +72,7 @@ fn ctl_over(socket: &str, words: &[&str]) -> Printed {
 
 /// Runs `leveret` with these words.
 fn run(words: &[&str]) -> Printed {
-    let ended = run_leveret(words);
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-    Printed {
-        out: text(ended.stdout),
-        err: text(ended.stderr),
-        code: ended.status.code().expect("it was not killed"),
-    }
+    Printed::of(run_leveret(words))
 }
 
 /// A file of this test.
