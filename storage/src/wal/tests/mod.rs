@@ -244,20 +244,22 @@ fn a_log_is_read_from_any_group_on() {
 
 #[test]
 fn old_segments_are_trimmed_and_their_files_used_again() {
-    let directory = written(30);
+    let directory = written(60);
     let (mut rig, _) = Rig::open(directory.path(), 2000, real()).unwrap();
     let before = hot(directory.path()).len();
-    rig.wal.trim(18).unwrap();
+    rig.wal.trim(48).unwrap();
     for _ in 0..10 {
         assert!(rig.commit(300));
     }
     let mut first = u64::MAX;
     rig.wal.read_from(0, &mut |number, _| first = first.min(number)).unwrap();
-    assert!(first > 10 && first <= 18, "{first}");
+    assert!(first > 40 && first <= 48, "{first}");
     rig.close();
     let (all, _) = read(directory.path()).unwrap();
-    assert_eq!(all.last().unwrap(), "40");
-    assert!(hot(directory.path()).len() < before + 1);
+    assert_eq!(all.last().unwrap(), "70");
+    // Far more went than the keeper has in stock, whenever it makes that.
+    let after = hot(directory.path()).len();
+    assert!(after < before, "{after} of {before}");
 }
 
 #[test]
@@ -285,22 +287,29 @@ fn killed(groups: u64) -> TempDir {
     for _ in 0..groups {
         assert!(rig.commit(100));
     }
-    let copy = tempfile::tempdir().unwrap();
-    for entry in RealFiles.list(directory.path()).unwrap() {
-        let copied = fs::copy(directory.path().join(&entry.name), copy.path().join(&entry.name));
-        // The keeper gives files that it makes their names meanwhile.
-        assert!(!copied.is_err_and(|error| error.kind() != io::ErrorKind::NotFound));
-    }
+    let copy = copied(directory.path());
     rig.close();
     copy
 }
 
+/// A copy of files that nobody gives other names while they are copied: the keeper of a log that is open
+/// does so with those that it makes, and begins with others.
 fn copied(directory: &Path) -> TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    for entry in RealFiles.list(directory).unwrap() {
-        fs::copy(directory.join(&entry.name), copy.path().join(&entry.name)).unwrap();
+    let names = || {
+        let entries = RealFiles.list(directory).unwrap().into_iter();
+        entries.map(|entry| entry.name).collect::<Vec<_>>()
+    };
+    for _ in 0..1000 {
+        let (copy, listed) = (tempfile::tempdir().unwrap(), names());
+        let copied = listed
+            .iter()
+            .try_for_each(|name| fs::copy(directory.join(name), copy.path().join(name)).map(drop));
+        assert!(!copied.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::NotFound));
+        if copied.is_ok() && listed == names() {
+            return copy;
+        }
     }
-    copy
+    panic!("files never keep their names for as long as it takes to copy them");
 }
 
 /// The file with the last group.
