@@ -1,7 +1,7 @@
 //! The only place that reads the time, so that everything below it can be given a time in tests.
 
 use std::sync::LazyLock;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Milliseconds since the Unix epoch.
 pub(crate) fn unix_millis() -> u64 {
@@ -15,4 +15,9 @@ pub(crate) fn unix_millis() -> u64 {
 pub(crate) fn steady_nanos() -> u64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The same as a time that passed.
+pub(crate) fn steady() -> Duration {
+    Duration::from_nanos(steady_nanos())
 }

@@ -3,6 +3,8 @@
 //! Asked by `http` and `metrics` for what they answer. Pure. Stays true: the quickest level, since
 //! answers are text that shrinks to a tenth with any; what is small is left as it is.
 
+use hyper::HeaderMap;
+use hyper::header::ACCEPT_ENCODING;
 use miniz_oxide::deflate::compress_to_vec;
 
 /// Shorter bodies are not worth it: they go in one packet anyway.
@@ -12,8 +14,13 @@ const LEVEL: u8 = 1;
 /// The magic number, deflate, no flags, no time, the quickest level, any system.
 const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
 
-/// Whether the header `accept-encoding` says that gzip may come.
-pub(crate) fn is_accepted(header: &str) -> bool {
+/// Whether the headers of a request say that gzip may come.
+pub(crate) fn is_accepted(asked: &HeaderMap) -> bool {
+    let header = asked.get(ACCEPT_ENCODING).and_then(|header| header.to_str().ok());
+    header.is_some_and(is_listed)
+}
+
+fn is_listed(header: &str) -> bool {
     let mut any = None;
     for part in header.split(',') {
         let mut words = part.split(';').map(str::trim);
@@ -48,10 +55,10 @@ mod tests {
     #[test]
     fn who_takes_gzip_says_so() {
         for header in ["gzip", "deflate, gzip;q=1.0, *;q=0.5", "GZIP;q=0.1", "*", "br, x-gzip"] {
-            assert!(is_accepted(header), "{header}");
+            assert!(is_listed(header), "{header}");
         }
         for header in ["", "identity", "gzip;q=0", "gzip; q=0.0, *", "*;q=0", "br", "gzip;q=x"] {
-            assert!(!is_accepted(header), "{header}");
+            assert!(!is_listed(header), "{header}");
         }
     }
 

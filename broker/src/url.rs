@@ -33,6 +33,11 @@ impl Url {
         self.with_tls
     }
 
+    /// Whether nobody on the way can listen, or answer in its place.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.with_tls || self.is_of_this_machine()
+    }
+
     /// Whether what is asked there does not leave this machine.
     pub(crate) fn is_of_this_machine(&self) -> bool {
         let address = self.host.parse::<std::net::IpAddr>();

@@ -69,7 +69,7 @@ pub(super) const SCOPE_SYNTAX: Type<ScopeSyntax> = Type {
 /// Whoever can change what comes from there can log in as anybody.
 pub(super) const SECURE_URL: Type<Url> = Type {
     name: "a URL that begins with https://, or with http:// and names this machine",
-    parse: |text| Url::parse(text).filter(|url| url.with_tls() || url.is_of_this_machine()),
+    parse: |text| Url::parse(text).filter(Url::is_secure),
 };
 
 pub(super) const SIGNATURE: Type<String> = Type {

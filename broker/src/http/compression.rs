@@ -5,9 +5,7 @@
 
 use axum::body::{Body, HttpBody};
 use axum::http::HeaderValue;
-use axum::http::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap,
-};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use axum::response::Response;
 use http_body_util::BodyExt;
 
@@ -17,12 +15,6 @@ use crate::gzip;
 const AT_ONCE_MAX: usize = 64 * 1024;
 /// What shrinks.
 const TEXTS: [&str; 4] = ["application/json", "text/", "image/svg+xml", "application/javascript"];
-
-/// Whether a request takes answers in gzip.
-pub(super) fn is_accepted(asked: &HeaderMap) -> bool {
-    let header = asked.get(ACCEPT_ENCODING).and_then(|header| header.to_str().ok());
-    header.is_some_and(gzip::is_accepted)
-}
 
 /// The answer in gzip, if that is worth it.
 pub(super) async fn compress(response: Response) -> Response {

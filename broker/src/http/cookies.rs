@@ -6,7 +6,6 @@
 //! cookie, or that header, is never asked by the browser itself for a password.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::http::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
 use axum::http::request::Parts;
@@ -62,7 +61,7 @@ impl Management {
             Authority::Internal => self.broker.users().user(&admitted.name),
             Authority::Http(..) | Authority::Token(..) => None,
         };
-        let now = Duration::from_nanos(clock::steady_nanos());
+        let now = clock::steady();
         let who = (Arc::clone(admitted), user);
         self.signed_in.lock().open(digest_of(token.as_bytes()), who, now);
         Ok(token)
@@ -76,7 +75,7 @@ impl Management {
     /// Who is signed in by that token, and may be where this is.
     pub(super) fn session(&self, peer: Peer, token: &Digest) -> Option<Arc<Admitted>> {
         let users = self.broker.users();
-        let now = (Duration::from_nanos(clock::steady_nanos()), clock::unix_millis() / 1000);
+        let now = (clock::steady(), clock::unix_millis() / 1000);
         let found = self.signed_in.lock().find(token, |name| users.user(name), now)?;
         let is_far = users.is_loopback_only(&found.name) && !peer.address().is_loopback();
         (!is_far).then_some(found)

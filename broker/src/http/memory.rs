@@ -118,9 +118,7 @@ pub(super) async fn absolute(
     _: Monitor,
     Path(node): Path<String>,
 ) -> Answer {
-    assert_node(&node)?;
-    let memory = blocking(move || management.memory()).await?;
-    Ok(json(&json!({"memory": memory.absolute()})))
+    told(management, &node, Memory::absolute).await
 }
 
 /// `GET /api/nodes/NODE/memory/relative`.
@@ -129,9 +127,17 @@ pub(super) async fn relative(
     _: Monitor,
     Path(node): Path<String>,
 ) -> Answer {
-    assert_node(&node)?;
+    told(management, &node, Memory::relative).await
+}
+
+async fn told(
+    management: Arc<Management>,
+    node: &str,
+    kinds: fn(&Memory) -> Map<String, Value>,
+) -> Answer {
+    assert_node(node)?;
     let memory = blocking(move || management.memory()).await?;
-    Ok(json(&json!({"memory": memory.relative()})))
+    Ok(json(&json!({"memory": kinds(&memory)})))
 }
 
 #[cfg(test)]

@@ -106,6 +106,7 @@ use crate::backup;
 use crate::broker::Broker;
 use crate::clock;
 use crate::config::{Config, Identity, Management as Settings};
+use crate::gzip;
 use crate::metrics;
 use crate::startup::Started;
 use crate::tls::Tls;
@@ -207,7 +208,7 @@ impl Management {
         mut request: hyper::Request<Incoming>,
     ) -> Response {
         let origin = request.headers().get(ORIGIN).cloned();
-        let takes_gzip = compression::is_accepted(request.headers());
+        let takes_gzip = gzip::is_accepted(request.headers());
         let is_asking = request.method() == Method::OPTIONS;
         let reads = [Method::GET, Method::HEAD].contains(request.method());
         let is_known = KNOWN.contains(request.method());

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::RawQuery;
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -49,9 +49,7 @@ pub(crate) async fn serve(
                 Endpoint::PerObject => Some(Wanted::default()),
                 Endpoint::Detailed => Some(Wanted::of(query.0.as_deref().unwrap_or_default())),
             };
-            let takes_gzip = asked.get(ACCEPT_ENCODING).and_then(|header| header.to_str().ok());
-            let takes_gzip = takes_gzip.is_some_and(gzip::is_accepted);
-            scrape(move || snapshot(endpoint, wanted), takes_gzip)
+            scrape(move || snapshot(endpoint, wanted), gzip::is_accepted(&asked))
         })
     };
     let first = if per_object { Endpoint::PerObject } else { Endpoint::Aggregated };

@@ -142,7 +142,7 @@ impl Keyring {
             Source::Discovery(url, query) => {
                 let about = self.json(url, query).await?;
                 let named = about.get("jwks_uri").and_then(Value::as_str).and_then(Url::parse);
-                let safe = named.filter(|url| url.with_tls() || url.is_of_this_machine());
+                let safe = named.filter(Url::is_secure);
                 safe.ok_or_else(|| format!("{url} names no jwks_uri that can be trusted"))?
             }
         };

@@ -11,7 +11,6 @@ mod pending;
 mod provider;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
@@ -99,14 +98,14 @@ impl OAuth {
             form.add(name, value.as_bytes());
         }
         let place = endpoints.authorization.with_query(&form.into_text());
-        self.pending.lock().begin(&state, Begun { verifier, back }, now());
+        self.pending.lock().begin(&state, Begun { verifier, back }, clock::steady());
         Ok((place, state))
     }
 
     /// The token of whoever came back.
     async fn end(&self, query: &Query, state: Option<&str>) -> Result<String, Refusal> {
         let asked = query.get("state").filter(|own| Some(*own) == state).ok_or(Refusal::Stale)?;
-        let begun = self.pending.lock().end(asked, now()).ok_or(Refusal::Stale)?;
+        let begun = self.pending.lock().end(asked, clock::steady()).ok_or(Refusal::Stale)?;
         let Some(code) = query.get("code") else {
             tracing::warn!(
                 event = "login.oauth_denied",
@@ -123,10 +122,6 @@ impl OAuth {
 fn unreachable_for(why: &str) -> Refusal {
     tracing::error!(event = "login.oauth_unreachable", "cannot sign in at the provider: {why}");
     Refusal::Unreachable
-}
-
-fn now() -> Duration {
-    Duration::from_nanos(clock::steady_nanos())
 }
 
 /// `GET /api/session/ways`: how somebody may sign in.

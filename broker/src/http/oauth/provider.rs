@@ -60,7 +60,7 @@ impl Provider {
     /// # Errors
     /// It does not tell. A sentence.
     pub(super) async fn endpoints(&self) -> Result<Arc<Endpoints>, String> {
-        let now = Duration::from_nanos(clock::steady_nanos());
+        let now = clock::steady();
         if let Some((known, since)) = &*self.known.lock()
             && now.saturating_sub(*since) < KEPT
         {
@@ -71,7 +71,7 @@ impl Provider {
         let about = read(url, &answer)?;
         let endpoint = |name: &str| {
             let named = about.get(name).and_then(Value::as_str).and_then(Url::parse);
-            let safe = named.filter(|url| url.with_tls() || url.is_of_this_machine());
+            let safe = named.filter(Url::is_secure);
             safe.ok_or_else(|| format!("{url} names no {name} that can be trusted"))
         };
         let (authorization, token) =
