@@ -3,7 +3,7 @@
 use leveret_tests::http::Reply;
 use serde_json::Value;
 
-use crate::scene::{Api, Needs, Row};
+use crate::scene::{Api, Needs, Row, Stream};
 
 pub(crate) const ROWS: &[Row] = &[
     ("signs_in_and_out", Needs::Leveret, signs_in_and_out),
@@ -12,6 +12,8 @@ pub(crate) const ROWS: &[Row] = &[
     ("no_browser_asks_for_a_password", Needs::Leveret, no_challenge),
     ("ends_with_its_user", Needs::Leveret, ends_with_its_user),
     ("authorization_counts_more_than_a_cookie", Needs::Leveret, authorization_counts),
+    ("pages_that_watch_the_same_see_what_each_may_see", Needs::Leveret, pages_that_watch),
+    ("hundreds_of_pages_are_open_at_once", Needs::Leveret, hundreds_of_pages),
     ("the_page_is_at_every_address_of_it", Needs::Leveret, the_page),
     ("files_of_the_page", Needs::Leveret, files_of_the_page),
 ];
@@ -129,6 +131,52 @@ fn authorization_counts(api: &Api) {
     let right = api.raw("PUT", "/api/queues/%2F/session-basic", &[("Cookie", "leveret_session=x")]);
     assert_eq!(right.status, 201, "no cookie is looked at");
     api.delete("queues/%2F/session-basic").expect(204);
+}
+
+/// Pages that ask the same again and again are told the same: those who may see it, and not after a change.
+fn pages_that_watch(api: &Api) {
+    let (vhost, user) = ("session-watched", "session-watcher");
+    api.put(&format!("vhosts/{vhost}"), "").expect(201);
+    api.put(&format!("queues/{vhost}/q"), "{}").expect(201);
+    let body = serde_json::json!({"password": user, "tags": "management"}).to_string();
+    api.put(&format!("users/{user}"), &body).expect(201);
+    let cookies = [signed_in(api, "guest"), signed_in(api, user)];
+    let watch = |cookie: &str, again: &str| {
+        let headers = [("X-Leveret-Page", again), ("Cookie", cookie)];
+        let path = format!("/api/queues?name={vhost}-&columns=name&page=1");
+        let reply = api.with(None).raw("GET", &path, &headers).expect(200).json();
+        reply["filtered_count"].as_u64().expect("a number")
+    };
+    let seen = |again: &str| cookies.each_ref().map(|cookie| watch(cookie, again));
+    let permission = format!("permissions/{vhost}/{user}");
+    for again in ["600", "5", "0", "no number"] {
+        assert_eq!(seen(again), [0, 0], "{again}");
+        let queue = format!("queues/{vhost}/{vhost}-q");
+        api.put(&queue, "{}").expect(201);
+        assert_eq!(seen(again), [1, 0], "{again}: it was made");
+        api.put(&permission, r#"{"configure":"","write":"","read":""}"#).expect(201);
+        assert_eq!(seen(again), [1, 1], "{again}: it may be seen");
+        api.delete(&permission).expect(204);
+        assert_eq!(seen(again), [1, 0], "{again}: and not any more");
+        api.delete(&queue).expect(204);
+    }
+    let mut client = api.amqp().connect();
+    client.declare_queue(&format!("{vhost}-amqp"));
+    assert_eq!(watch(&cookies[0], "0"), 1, "what is asked once is answered as it is");
+    api.delete(&format!("queues/%2F/{vhost}-amqp")).expect(204);
+    api.delete(&format!("users/{user}")).expect(204);
+    api.delete(&format!("vhosts/{vhost}")).expect(204);
+}
+
+/// A browser keeps up to six connections open, and pages ask again before they end.
+fn hundreds_of_pages(api: &Api) {
+    let nobody = api.with(None);
+    let mut open: Vec<Stream> = (0..600).map(|_| nobody.stream("session/ways")).collect();
+    for stream in &mut open {
+        assert!(stream.until("\r\n\r\n").contains("200 OK"));
+    }
+    api.get("overview?columns=node").expect(200);
+    drop(open);
 }
 
 fn the_page(api: &Api) {

@@ -64,10 +64,11 @@ export async function request(method, path, {body, signal, headers = {}} = {}) {
 /**
  * @param {string} path
  * @param {AbortSignal} [signal]
+ * @param {number} [again] The seconds after which the same is asked again: other pages may be told the same.
  * @returns {Promise<any>}
  */
-export function get(path, signal) {
-  return request('GET', path, {signal});
+export function get(path, signal, again = 0) {
+  return request('GET', path, {signal, headers: {'x-leveret-page': String(again)}});
 }
 
 /**
@@ -84,7 +85,7 @@ async function send(method, path, body, signal, headers) {
   try {
     return await fetch(`${PREFIX}/api/${path}`, {
       method,
-      headers: {accept: 'application/json', 'x-leveret-page': '1', ...given, ...headers},
+      headers: {accept: 'application/json', 'x-leveret-page': '0', ...given, ...headers},
       body: body === undefined ? undefined : JSON.stringify(body),
       credentials: 'same-origin',
       cache: 'no-store',

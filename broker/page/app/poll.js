@@ -91,7 +91,7 @@ export class Poll {
    */
   async one(name, path, signal) {
     try {
-      const answer = await get(path, signal);
+      const answer = await get(path, signal, this.interval);
       if (signal.aborted) return;
       this.data[name] = answer;
       delete this.errors[name];

@@ -25,7 +25,7 @@ use crate::clock;
 const SESSION: &str = "leveret_session";
 /// Who is away to sign in elsewhere. Unlike the other it comes along when another site sends here.
 const PENDING: &str = "leveret_pending";
-/// What the page's own requests have.
+/// What the page's own requests have: the seconds after which it asks the same again, or 0.
 const PAGE_HEADER: &str = "x-leveret-page";
 
 /// Whether a request came with TLS.
@@ -121,6 +121,11 @@ fn named(headers: &HeaderMap, name: &str) -> String {
 
 fn is_page(headers: &HeaderMap) -> bool {
     headers.contains_key(PAGE_HEADER)
+}
+
+/// The seconds after which the page asks the same again; `None` if it does not.
+pub(super) fn asks_again(headers: &HeaderMap) -> Option<u64> {
+    headers.get(PAGE_HEADER)?.to_str().ok()?.parse().ok()
 }
 
 /// Refused unless it is a request of the page.

@@ -24,7 +24,7 @@ use crate::idle_limit::IdleLimited;
 use crate::tls::Tls;
 
 /// Connections of a door at a time: people with browsers, and servers that look.
-const CONNECTIONS_MAX: usize = 256;
+const CONNECTIONS_MAX: usize = 2048;
 /// A connection on which nothing happens for so long is closed; RabbitMQ's time.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 /// The head of a request must have come within so long.

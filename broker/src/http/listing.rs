@@ -1,8 +1,8 @@
 //! Lists: filtered by name, sorted, cut into pages, and reduced to columns, as RabbitMQ's management
 //! does it (<https://www.rabbitmq.com/docs/management#http-api-pagination>).
 //!
-//! Called by every resource that is a list. Pure. Stays true: only what is on the page is rendered, so
-//! that a page of a long list costs little more than a look at each row's sort key.
+//! Called by every resource that is a list. Pure. Stays true: only what is on the page is rendered and put
+//! in order, so that a page of a long list costs little more than a look at each row's sort key.
 
 use std::cmp::Ordering;
 
@@ -84,30 +84,46 @@ impl Listing {
     /// 400: the page is behind the end.
     pub(super) fn list<R: Row>(
         &self,
-        rows: Vec<R>,
+        mut rows: Vec<R>,
         order: impl Fn(&R, &R) -> Ordering,
     ) -> Result<Value, Fault> {
         let total = rows.len();
-        let mut rows: Vec<R> = match &self.page {
-            Some(page) => rows.into_iter().filter(|row| page.filter.takes(row.name())).collect(),
-            None => rows,
+        if let Some(page) = &self.page {
+            rows.retain(|row| page.filter.takes(row.name()));
+        }
+        let key = |row: &R| self.sort.as_ref().map_or(Value::Null, |sort| row.field(sort));
+        let keyed: Vec<Keyed<'_, R>> =
+            rows.iter().enumerate().map(|(at, row)| Keyed { key: key(row), at, row }).collect();
+        let order = |one: &Keyed<'_, R>, other: &Keyed<'_, R>| {
+            let order =
+                compare(&one.key, &other.key).then_with(|| order(one.row, other.row)).then_with(
+                    // No two of them are equal, lest one stands on two pages.
+                    || one.at.cmp(&other.at),
+                );
+            if self.is_reversed { order.reverse() } else { order }
         };
-        rows.sort_by(&order);
-        if let Some(sort) = &self.sort {
-            let mut keyed: Vec<(Value, R)> =
-                rows.into_iter().map(|row| (row.field(sort), row)).collect();
-            keyed.sort_by(|(one, _), (other, _)| compare(one, other));
-            rows = keyed.into_iter().map(|(_, row)| row).collect();
-        }
-        if self.is_reversed {
-            rows.reverse();
-        }
         let render = |row: &R| self.columns.of_value(row.render());
         match &self.page {
-            None => Ok(rows.iter().map(render).collect()),
-            Some(page) => page.cut(&rows, total, render),
+            None => Ok(sorted(keyed, order).map(render).collect()),
+            Some(page) => page.cut(keyed, total, order, render),
         }
     }
+}
+
+/// A row, and what it is sorted by.
+struct Keyed<'a, R> {
+    key: Value,
+    /// Where it stood.
+    at: usize,
+    row: &'a R,
+}
+
+fn sorted<'a, R>(
+    mut rows: Vec<Keyed<'a, R>>,
+    order: impl Fn(&Keyed<'a, R>, &Keyed<'a, R>) -> Ordering,
+) -> impl Iterator<Item = &'a R> {
+    rows.sort_unstable_by(order);
+    rows.into_iter().map(|keyed| keyed.row)
 }
 
 impl Page {
@@ -126,10 +142,12 @@ impl Page {
         Ok(Self { number, size, filter: Filter::of(query) })
     }
 
-    fn cut<R>(
+    /// What stands on it. Only that is put in order.
+    fn cut<'a, R>(
         &self,
-        rows: &[R],
+        mut rows: Vec<Keyed<'a, R>>,
         total: usize,
+        order: impl Fn(&Keyed<'a, R>, &Keyed<'a, R>) -> Ordering,
         render: impl Fn(&R) -> Value,
     ) -> Result<Value, Fault> {
         let Self { number, size, .. } = self;
@@ -140,7 +158,16 @@ impl Page {
                 format!("Page out of range, page: {number} page size: {size}, len: {filtered}");
             return Err(Fault::bad("page_out_of_range", text));
         }
-        let items: Vec<Value> = rows.iter().skip(before).take(*size).map(render).collect();
+        let behind = before.saturating_add(*size);
+        if behind < filtered {
+            rows.select_nth_unstable_by(behind, &order);
+            rows.truncate(behind);
+        }
+        if before > 0 {
+            rows.select_nth_unstable_by(before, &order);
+            rows.drain(..before);
+        }
+        let items: Vec<Value> = sorted(rows, order).map(render).collect();
         Ok(json!({
             "filtered_count": filtered,
             "item_count": items.len(),
@@ -189,6 +216,13 @@ impl Columns {
         let columns = query.get("columns").unwrap_or_default();
         let columns = columns.split(',').filter(|column| !column.is_empty());
         Self(columns.map(|column| column.split('.').map(str::to_owned).collect()).collect())
+    }
+
+    /// Whether anything is wanted beside these fields: what costs something is not found out for nothing.
+    pub(super) fn want_more_than(&self, names: &[&str]) -> bool {
+        let is_other =
+            |path: &Vec<String>| path.first().is_some_and(|first| !names.contains(&first.as_str()));
+        self.0.is_empty() || self.0.iter().any(is_other)
     }
 
     /// Of an answer what is wanted.
@@ -347,6 +381,30 @@ mod tests {
         assert_eq!(found("sort=n&sort_reverse=true"), ["Q03", "Q02", "Q01", "Q00"]);
         assert_eq!(found("sort=a.b"), ["Q00", "Q03", "Q01", "Q02"]);
         assert_eq!(found("sort=none"), ["Q00", "Q01", "Q02", "Q03"]);
+    }
+
+    #[test]
+    fn pages_are_cut_out_of_the_whole_order() {
+        let row = |n: u64| Rendered(json!({"name": format!("{:02}", n * 7 % 40), "n": n % 3}));
+        let list = |query: &str| {
+            let rows = (0..40).map(row).collect();
+            Listing::of(&Query::parse(query)).unwrap().list(rows, by(&["name"])).unwrap()
+        };
+        for sort in ["", "&sort=n", "&sort=name&sort_reverse=true", "&sort=n&sort_reverse=true"] {
+            let whole = list(&format!("x=y{sort}"));
+            let pages = (1..=6).flat_map(|page| {
+                let cut = list(&format!("page={page}&page_size=7{sort}"));
+                cut["items"].as_array().unwrap().clone()
+            });
+            assert_eq!(whole, pages.collect::<Value>(), "{sort}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_wanted_need_not_be_found_out() {
+        let wants = |text: &str| Columns::of(&Query::parse(text)).want_more_than(&["a", "c"]);
+        assert!(wants("columns=a.b,c,d") && wants("columns=") && wants(""));
+        assert!(!wants("columns=a.b,c"));
     }
 
     #[test]

@@ -70,6 +70,7 @@ mod route_plans;
 mod schemas;
 mod session;
 mod sessions;
+mod sharing;
 mod standing;
 mod statistics;
 mod streams;
@@ -154,6 +155,8 @@ pub(crate) struct Management {
     signed_in: Mutex<sessions::Sessions>,
     /// Where else they may do so.
     oauth: Option<oauth::OAuth>,
+    /// What pages were told.
+    shared: sharing::Shared,
 }
 
 impl Management {
@@ -181,6 +184,7 @@ impl Management {
             is_ready: AtomicBool::new(false),
             streams: Arc::new(Semaphore::new(streams::STREAMS_MAX)),
             oauth: config.management.sign_in.clone().map(oauth::OAuth::new),
+            shared: sharing::Shared::default(),
             signed_in: Mutex::new(sessions::Sessions::new(config.management.session_timeout)),
         })
     }
@@ -200,8 +204,28 @@ impl Management {
         TowerToHyperService::new(routes::router().with_state(Arc::clone(self)))
     }
 
-    /// Answers a request.
+    /// Answers a request, or tells what a page was told that asked the same.
     async fn answer(
+        self: Arc<Self>,
+        service: Service,
+        from: (Peer, bool),
+        request: hyper::Request<Incoming>,
+    ) -> Response {
+        let (peer, _) = from;
+        let question = sharing::Question::of(&self, peer, &request);
+        let reads = reads(request.method());
+        let answered = Arc::clone(&self).answer_alone(service, from, request);
+        let response = match question {
+            Some(question) => self.shared.answer(question, answered).await,
+            None => answered.await,
+        };
+        if !reads {
+            self.shared.has_changed();
+        }
+        response
+    }
+
+    async fn answer_alone(
         self: Arc<Self>,
         service: Service,
         (peer, with_tls): (Peer, bool),
@@ -210,7 +234,7 @@ impl Management {
         let origin = request.headers().get(ORIGIN).cloned();
         let takes_gzip = gzip::is_accepted(request.headers());
         let is_asking = request.method() == Method::OPTIONS;
-        let reads = [Method::GET, Method::HEAD].contains(request.method());
+        let reads = reads(request.method());
         let is_known = KNOWN.contains(request.method());
         let uri = request::normalise(request.uri(), &self.settings.path_prefix);
         let allowed = uri.as_ref().filter(|_| is_known).map(|uri| openapi::allowed(uri.path()));
@@ -290,6 +314,10 @@ const KNOWN: [Method; 7] = [
     Method::DELETE,
     Method::OPTIONS,
 ];
+
+fn reads(method: &Method) -> bool {
+    [Method::GET, Method::HEAD].contains(method)
+}
 
 type Service = TowerToHyperService<Router>;
 

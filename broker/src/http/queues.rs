@@ -27,12 +27,12 @@ use crate::queue::{Effects, Queue, QueueCounts};
 use crate::session::declaring::{self, Acting};
 use crate::vhost::Vhost;
 
-/// A queue in a list.
-pub(super) struct QueueRow {
-    pub(super) vhost: Arc<Vhost>,
+/// A queue in a list. There may be many: what they have in common is not theirs.
+pub(super) struct QueueRow<'a> {
+    pub(super) vhost: &'a Arc<Vhost>,
     pub(super) queue: Arc<Queue>,
     pub(super) parts: Parts,
-    pub(super) ranges: Ranges,
+    pub(super) ranges: &'a Ranges,
 }
 
 /// How much of a queue is told.
@@ -60,7 +60,7 @@ impl Parts {
     }
 }
 
-impl Row for QueueRow {
+impl Row for QueueRow<'_> {
     fn name(&self) -> &str {
         self.queue.name()
     }
@@ -86,7 +86,7 @@ impl Row for QueueRow {
                 let oldest_ready_ms = self.queue.truth().oldest_ready_ms;
                 u8::from(self.stands(&counts(), oldest_ready_ms)).into()
             }
-            _ => match statistics::rate_of_queue(&self.queue, path, &self.ranges) {
+            _ => match statistics::rate_of_queue(&self.queue, path, self.ranges) {
                 Some(rate) if self.parts == Parts::All => rate.into(),
                 _ => pick(&self.render(), path),
             },
@@ -98,7 +98,7 @@ impl Row for QueueRow {
         let counts = self.queue.counts();
         if self.parts != Parts::Standing {
             let lengths = (counts.ready, counts.unacked);
-            fields.extend(statistics::queue_lengths(&self.queue, lengths, &self.ranges));
+            fields.extend(statistics::queue_lengths(&self.queue, lengths, self.ranges));
         }
         if self.parts == Parts::All {
             self.going_on(&mut fields, &counts);
@@ -115,7 +115,7 @@ fn kind_name(queue: &Queue) -> &'static str {
     }
 }
 
-impl QueueRow {
+impl QueueRow<'_> {
     /// What was declared, and what policies make of it.
     fn standing(&self) -> Map<String, Value> {
         let (queue, settings) = (&self.queue, self.queue.settings());
@@ -163,7 +163,7 @@ impl QueueRow {
         Standing::of(&Seen {
             pause: &self.queue.paused(),
             counts,
-            delivered: statistics::rate_of_queue(&self.queue, rate, &self.ranges).unwrap_or(0.0),
+            delivered: statistics::rate_of_queue(&self.queue, rate, self.ranges).unwrap_or(0.0),
             oldest_ready_ms,
             now_ms: clock::unix_millis(),
         })
@@ -196,7 +196,7 @@ impl QueueRow {
             "storage_version": 2,
             "oldest_ready_ms": truth.oldest_ready_ms,
             "oldest_unacknowledged_ms": truth.oldest_unacked_ms,
-            "message_stats": statistics::of_queue(&self.queue, &truth, &self.ranges),
+            "message_stats": statistics::of_queue(&self.queue, &truth, self.ranges),
         });
         fields.extend(super::overview::object(more));
         fields.insert(
@@ -239,14 +239,12 @@ async fn list(management: &Management, vhosts: Vec<Arc<Vhost>>, query: &Query) -
     let (listing, parts) = (Listing::of(query)?, Parts::of(management, query));
     let ranges = Ranges::of(management, query)?;
     let listed = blocking(move || {
-        let row = |vhost: &Arc<Vhost>, queue| {
-            let vhost = Arc::clone(vhost);
-            QueueRow { vhost, queue, parts, ranges }
-        };
-        let rows = vhosts
-            .iter()
-            .flat_map(|vhost| vhost.queues().into_iter().map(move |queue| row(vhost, queue)));
-        listing.list(rows.collect(), |one: &QueueRow, other| {
+        let mut rows = Vec::new();
+        for vhost in &vhosts {
+            let row = |queue| QueueRow { vhost, queue, parts, ranges: &ranges };
+            rows.extend(vhost.queues().into_iter().map(row));
+        }
+        listing.list(rows, |one: &QueueRow<'_>, other| {
             one.vhost.name().cmp(other.vhost.name()).then_with(|| one.name().cmp(other.name()))
         })
     });
@@ -270,10 +268,10 @@ pub(super) async fn one(
     let parts = Parts::of(&management, &query);
     let ranges = Ranges::of(&management, &query).map_err(Fault::without_word)?;
     let rendered = blocking(move || {
-        let row = QueueRow { vhost, queue, parts, ranges };
+        let row = QueueRow { vhost: &vhost, queue, parts, ranges: &ranges };
         let mut rendered = row.render();
         if let Value::Object(fields) = &mut rendered {
-            let consumers = super::consumers::of_queue(&management, &row.vhost, &row.queue);
+            let consumers = super::consumers::of_queue(&management, row.vhost, &row.queue);
             let consumers: Vec<Value> = consumers.iter().map(Row::render).collect();
             fields.insert("consumer_details".to_owned(), consumers.into());
             fields.insert("incoming".to_owned(), json!([]));

@@ -35,7 +35,7 @@ use crate::logging::LogWatch;
 use crate::watched::{Lost, Watch};
 
 /// Streams at a time at most: the door's other places are for other requests.
-pub(super) const STREAMS_MAX: usize = 32;
+pub(super) const STREAMS_MAX: usize = 256;
 /// What is on its way to a reader, in events.
 const AHEAD: usize = 64;
 /// Something is sent so often, so that the way stays open.

@@ -24,12 +24,26 @@ struct VhostRow {
     vhost: Arc<Vhost>,
     about: VhostRecord,
     ranges: Ranges,
+    /// Whether anybody wants to know what goes on in it: that takes a look at each of its queues.
+    counts: bool,
 }
 
+/// What is known of a vhost without a look at its queues.
+const DESCRIBED: [&str; 8] = [
+    "name",
+    "description",
+    "tags",
+    "default_queue_type",
+    "metadata",
+    "protected_from_deletion",
+    "tracing",
+    "cluster_state",
+];
+
 impl VhostRow {
-    fn new(vhost: Arc<Vhost>, ranges: Ranges) -> Self {
+    fn new(vhost: Arc<Vhost>, ranges: Ranges, columns: &Columns) -> Self {
         let about = vhost.about();
-        Self { vhost, about, ranges }
+        Self { vhost, about, ranges, counts: columns.want_more_than(&DESCRIBED) }
     }
 
     /// What goes on in it.
@@ -54,14 +68,20 @@ impl Row for VhostRow {
     fn field(&self, path: &str) -> Value {
         match path {
             "name" => self.about.name.as_str().into(),
-            _ => super::listing::pick(&self.render(), path),
+            _ => super::listing::pick(&self.rendered(true), path),
         }
     }
 
     fn render(&self) -> Value {
+        self.rendered(self.counts)
+    }
+}
+
+impl VhostRow {
+    fn rendered(&self, counts: bool) -> Value {
         let about = &self.about;
         let queue_type = about.default_queue_type.as_deref().unwrap_or("classic");
-        let mut fields = self.going_on();
+        let mut fields = if counts { self.going_on() } else { Map::new() };
         let node = Map::from_iter([(names::node().to_owned(), "running".into())]);
         let Value::Object(described) = json!({
             "name": about.name,
@@ -92,8 +112,10 @@ pub(super) async fn all(
 ) -> Answer {
     let vhosts = visitor.visible_vhosts(&management).await;
     let (listing, ranges) = (Listing::of(&query)?, Ranges::of(&management, &query)?);
+    let columns = Columns::of(&query);
     let listed = blocking(move || {
-        let rows = vhosts.into_iter().map(|vhost| VhostRow::new(vhost, ranges)).collect();
+        let row = |vhost| VhostRow::new(vhost, ranges, &columns);
+        let rows = vhosts.into_iter().map(row).collect();
         listing.list(rows, |one: &VhostRow, other| one.about.name.cmp(&other.about.name))
     });
     Ok(json(&listed.await??))
@@ -108,8 +130,12 @@ pub(super) async fn one(
 ) -> Answer {
     let vhost = management.broker.vhost(&name).ok_or_else(Fault::not_found)?;
     let ranges = Ranges::of(&management, &query).map_err(Fault::without_word)?;
-    let rendered = blocking(move || VhostRow::new(vhost, ranges).render()).await?;
-    Ok(json(&Columns::of(&query).of_value(rendered)))
+    let columns = Columns::of(&query);
+    let rendered = blocking(move || {
+        let rendered = VhostRow::new(vhost, ranges, &columns).render();
+        columns.of_value(rendered)
+    });
+    Ok(json(&rendered.await?))
 }
 
 /// `PUT /api/vhosts/VHOST`. RabbitMQ: what the body does not say of description, tags and type is
