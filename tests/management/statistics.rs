@@ -15,6 +15,7 @@ pub(crate) const ROWS: &[Row] = &[
     ("what stays has no rate, and levels have samples", Leveret, levels),
     ("lists are sorted by rates", Leveret, sorted),
     ("what was sampled is forgotten by a reset, and counts go on", Leveret, reset),
+    ("messages that die are counted by what they died of", Leveret, deaths),
     ("ranges are checked", Any, ranges),
     ("what is published over HTTP counts for its exchange", Leveret, injected),
 ];
@@ -41,6 +42,39 @@ fn assert_counts(stats: &Value, expected: &[(&str, u64)]) {
         assert_eq!(stats[*name], json!(count), "{name} in {stats}");
         assert!(stats[format!("{name}_details")]["rate"].is_number(), "{name} in {stats}");
     }
+}
+
+/// Over all vhosts: what others do meanwhile adds to it.
+fn deaths(api: &Api) {
+    let vhost = "statistics-deaths";
+    let (mut client, _) = client(api, vhost);
+    let counted = |how: &str, cause: &str| {
+        let told = api.json("overview?columns=deaths");
+        told["deaths"][how][cause].as_u64().unwrap_or_else(|| panic!("no {how} {cause} in {told}"))
+    };
+    let causes = ["expired", "rejected", "maxlen", "delivery_limit"];
+    let all = || {
+        let of = |how: &str| causes.map(|cause| counted(how, cause));
+        (of("dead_lettered"), of("dropped"))
+    };
+    let before = all();
+    let queue = |name: &str, arguments: Value| {
+        let body = json!({"durable": true, "arguments": arguments}).to_string();
+        api.put(&format!("queues/{vhost}/{name}"), &body).expect(201);
+    };
+    queue("short", json!({"x-max-length": 1}));
+    queue("buried", json!({"x-dead-letter-exchange": "amq.fanout"}));
+    for name in ["short", "short", "short", "buried"] {
+        client.publish(&Message::to("", name));
+    }
+    let rejected = client.get("buried");
+    client.send(basic::reject(rejected.delivery_tag));
+    let risen = |now: [u64; 4], then: [u64; 4], at: usize, by: u64| now[at] >= then[at] + by;
+    wait_for("two are dropped, and one is a dead letter", || {
+        let now = all();
+        (risen(now.0, before.0, 1, 1) && risen(now.1, before.1, 2, 2)).then_some(())
+    });
+    api.delete(&format!("vhosts/{vhost}")).expect(204);
 }
 
 fn channel(api: &Api) {

@@ -1,8 +1,10 @@
 //! Certificates are read again when their files change, and open connections stay.
 
-use leveret_tests::broker_under_test::BrokerUnderTest;
+use leveret_tests::broker_under_test::{BrokerUnderTest, MANAGEMENT};
 use leveret_tests::certificates::{Issued, LOCAL, TlsClient, Wanted, written};
 use leveret_tests::deadline::wait_until;
+use leveret_tests::http::{HttpClient, Place};
+use serde_json::Value;
 
 use crate::rig::{Rig, prepared};
 
@@ -89,4 +91,28 @@ fn without_tls_a_hang_up_means_nothing() {
     broker.hang_up();
     client.round_trip(b"still here");
     broker.assert_sound();
+}
+
+/// What is served, and until when, as the management page tells it before it ends.
+#[test]
+fn whoever_manages_is_told_until_when_it_is_good() {
+    let mut rig = Rig::start(MANAGEMENT);
+    let place = Place::Tcp(rig.broker.management());
+    let http = HttpClient { place, authorization: Some("Basic Z3Vlc3Q6Z3Vlc3Q=".to_owned()) };
+    let told = || {
+        let overview = http.ask("GET", "/api/overview?columns=certificates", "").expect(200).json();
+        let [only] = overview["certificates"].as_array().expect("a list").as_slice() else {
+            panic!("one certificate: {overview}");
+        };
+        (only["names"].as_str().expect("text").to_owned(), only["expires_ms"].clone())
+    };
+    let first_of_2120: Value = 4_733_510_400_000_u64.into();
+    let before = told();
+    assert!(before.0.contains("localhost"), "{before:?}");
+    assert_eq!(before.1, first_of_2120);
+    replace(&rig, "new.example");
+    hang_up(&rig);
+    rig.expect_line(&["TLS certificate was read again"]);
+    assert!(told().0.contains("new.example"), "{:?}", told());
+    rig.broker.assert_sound();
 }

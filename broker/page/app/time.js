@@ -79,7 +79,7 @@ export function exact(at) {
  * @param {Date} date
  * @returns {string}
  */
-function day(date) {
+export function day(date) {
   const two = (/** @type {number} */ number) => String(number).padStart(2, '0');
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }

@@ -6,7 +6,7 @@
 
 import {causeOf} from '../app/causes.js';
 import {bytes, count, rate, share} from '../app/number.js';
-import {duration} from '../app/time.js';
+import {day, duration, roughly} from '../app/time.js';
 
 /**
  * @typedef {object} Finding
@@ -17,9 +17,15 @@ import {duration} from '../app/time.js';
  * @property {{pattern: string, params?: Record<string, string>, query?: Record<string, string>}} [at] Where more is to be seen.
  */
 
-/** @typedef {{overview: any, node: any, waiting: any[], unacked: any[], held: any[]}} Seen */
+/** @typedef {import('./overview-deaths.js').Deaths} Deaths */
+/** @typedef {{overview: any, node: any, waiting: any[], unacked: any[], held: any[], deaths?: Deaths | null}} Seen */
 
 const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+/** Whoever signs certificates may take weeks; */
+const CERTIFICATE_SOON_MS = 30 * DAY;
+/** and now it is urgent. */
+const CERTIFICATE_NOW_MS = 7 * DAY;
 /** What waits without anybody who takes it is worth a word after so long. */
 const UNTAKEN_MS = MINUTE;
 /** What waits behind others, or is not acknowledged, after so long. */
@@ -35,9 +41,11 @@ const NAMED = 3;
 export function findings(seen, now) {
   const all = [
     ...(seen.node === undefined ? [] : ofNode(seen.node)),
+    ...ofCertificates(seen.overview.certificates ?? [], now),
     ...ofHeld(seen.held),
     ...ofWaiting(seen.waiting, now),
     ...ofUnacked(seen.unacked, now),
+    ...ofDeaths(seen.deaths ?? null),
     ...ofTraffic(seen.overview),
   ];
   const weight = {bad: 0, warn: 1, note: 2};
@@ -70,6 +78,25 @@ function ofNode(node) {
     found.push({id: 'descriptors', tone: 'warn', word: 'Descriptors', text});
   }
   return found;
+}
+
+/**
+ * @param {{about: string, names: string, expires_ms: number}[]} certificates The one that ends first before the others.
+ * @param {number} now
+ * @returns {Finding[]}
+ */
+function ofCertificates(certificates, now) {
+  return certificates
+    .filter(({expires_ms: end}) => end - now < CERTIFICATE_SOON_MS)
+    .map(({about, names, expires_ms: end}, n) => {
+      const [when, then] =
+        end > now
+          ? [`ends in ${roughly(end - now)}, on ${day(new Date(end))}`, 'clients will refuse it then']
+          : [`ended ${roughly(now - end)} ago, on ${day(new Date(end))}`, 'clients refuse it'];
+      const text = `The TLS certificate for ${names || about} ${when}: ${then}. Put a new one into its files; they are read again without a restart.`;
+      const tone = end - now < CERTIFICATE_NOW_MS ? 'bad' : 'warn';
+      return {id: `certificate ${n}`, tone, word: 'Certificate', text};
+    });
 }
 
 /**
@@ -113,7 +140,9 @@ function ofWaiting(queues, now) {
   }
   if (untaken.length > 0) {
     const oldest = Math.max(...untaken.map(age));
-    const text = `${count(sum(untaken))} messages wait in ${queuesOf(untaken)} without a consumer, the oldest for ${duration(oldest)}.`;
+    const growth = untaken.reduce((all, queue) => all + (queue.messages_ready_details?.rate ?? 0), 0);
+    const grows = growth >= 0.1 ? `, and ${rate(growth)} more come a second` : '';
+    const text = `${count(sum(untaken))} messages wait in ${queuesOf(untaken)} without a consumer, the oldest for ${duration(oldest)}${grows}.`;
     found.push({id: 'untaken', tone: 'warn', word: 'No consumer', text, at: placeOf(untaken)});
   }
   if (late.length > 0) {
@@ -145,6 +174,39 @@ function ofUnacked(queues, now) {
   if (old.length === 0) return [];
   const text = `Consumers of ${queuesOf(old)} have had a message for ${duration(Math.max(...old.map(age)))} without an acknowledgement.`;
   return [{id: 'unacked', tone: 'warn', word: 'Not acked', text, at: placeOf(old)}];
+}
+
+/** Why messages leave their queues, in a word; the first is what they may be meant to do. */
+const CAUSES = /** @type {const} */ ([
+  ['expired', 'expired'],
+  ['rejected', 'rejected'],
+  ['delivery_limit', 'delivered too often'],
+  ['maxlen', 'of full queues'],
+]);
+
+/**
+ * @param {Deaths | null} deaths
+ * @returns {Finding[]}
+ */
+function ofDeaths(deaths) {
+  if (deaths === null) return [];
+  /** @type {Finding[]} */
+  const found = [];
+  const {overMs, deadLettered, dropped} = deaths;
+  for (const [id, counts, word, one, more] of /** @type {const} */ ([
+    ['dead letters', deadLettered, 'Dead letters', 'message became a dead letter', 'messages became dead letters'],
+    ['dropped letters', dropped, 'Dropped', 'message was dropped by a queue without a dead-letter exchange', 'messages were dropped by queues without a dead-letter exchange'],
+  ])) {
+    const causes = CAUSES.filter(([cause]) => (counts[cause] ?? 0) > 0);
+    if (causes.length === 0) continue;
+    const all = causes.reduce((sum, [cause]) => sum + counts[cause], 0);
+    const reasons = causes.map(([cause, is]) => `${count(counts[cause])} ${is}`).join(', ');
+    const text = `${count(all)} ${all === 1 ? one : more} in the last ${roughly(overMs)}: ${reasons}.`;
+    // Some let messages expire on purpose; what is rejected or too much is somebody's trouble.
+    const tone = causes.some(([cause]) => cause !== 'expired') ? 'warn' : 'note';
+    found.push({id, tone, word, text});
+  }
+  return found;
 }
 
 /**

@@ -13,6 +13,7 @@ import {historyOf, LONG_RANGE_CHOICES, RANGE_MEANT} from '../app/history.js';
 import {hasPage} from '../app/pages.js';
 import {api, href} from '../app/place.js';
 import {answered, choice, meter, readout, section, skeleton} from '../app/ui.js';
+import {Dying} from './overview-deaths.js';
 import {findings} from './overview-findings.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
@@ -42,7 +43,9 @@ const page = {
     const history = historyOf(ctx);
     const columns = [
       'object_totals',
+      'deaths',
       'listeners',
+      'certificates',
       'disable_stats',
       'leveret_version',
       'rabbitmq_version',
@@ -54,7 +57,7 @@ const page = {
     const node =
       'name,uptime,os_pid,mem_used,mem_limit,mem_alarm,disk_free,disk_free_limit,disk_free_alarm,fd_used,fd_total,sockets_used,sockets_total,processors,db_dir';
     const queue =
-      'name,vhost,standing,messages_ready,messages_unacknowledged,consumers,oldest_ready_ms,oldest_unacknowledged_ms,paused,message_stats.deliver_get_details.rate';
+      'name,vhost,standing,messages_ready,messages_unacknowledged,consumers,oldest_ready_ms,oldest_unacknowledged_ms,paused,messages_ready_details.rate,message_stats.deliver_get_details.rate';
     const isDue = ctx.now - (ctx.state.lookedAt ?? 0) >= LOOKED_EVERY_MS || ctx.data.waiting === undefined;
     if (isDue) ctx.state.lookedAt = ctx.now;
     const most = (/** @type {string} */ sort) =>
@@ -107,8 +110,10 @@ function attention(ctx) {
   if (overview === undefined || waiting === undefined) {
     return html`<section aria-label="What needs attention"><div class="findings">${skeleton(1)}</div></section>`;
   }
+  const dying = (ctx.state.dying ??= new Dying());
+  const deaths = dying.since(overview.deaths, ctx.now);
   const found = findings(
-    {overview, node: nodes?.[0], waiting: waiting.items, unacked: unacked?.items ?? [], held: held?.items ?? []},
+    {overview, node: nodes?.[0], waiting: waiting.items, unacked: unacked?.items ?? [], held: held?.items ?? [], deaths},
     ctx.now,
   );
   return html`<section aria-label="What needs attention"><div class="findings">

@@ -15,6 +15,8 @@ use super::{Listening, Management};
 use crate::exchange::ExchangeKind;
 use crate::meters::history::Sampled;
 use crate::names;
+use crate::queue::death_counts::DeathsByStrategy;
+use crate::tls::Tls;
 use crate::vhost::Vhost;
 
 /// What stands for versions of Erlang, which tools show and do not compare.
@@ -84,11 +86,13 @@ impl Management {
         ranges: &Ranges,
     ) -> Map<String, Value> {
         let (mut queues, mut exchanges) = (QueueTotals::default(), 0);
+        let mut deaths = DeathsByStrategy::default();
         let mut stats = Sampled::nothing(ranges.msg_rates.as_ref());
         let mut lengths = Sampled::nothing(ranges.lengths.as_ref());
         for vhost in vhosts {
             exchanges += vhost.exchange_count();
             queues.add_vhost(vhost);
+            deaths.add_all(vhost.deaths().all());
             stats.add_all(&vhost.sampled(ranges.msg_rates.as_ref(), &ranges.ticks));
             lengths.add_all(&vhost.sampled(ranges.lengths.as_ref(), &ranges.ticks));
         }
@@ -107,6 +111,7 @@ impl Management {
             },
             "churn_rates": statistics::churn(&self.broker.events().churn().counts(), &node),
             "message_stats": queues.message_stats(&stats),
+            "deaths": statistics::deaths(&deaths),
         }));
         if has_totals || self.settings.enable_queue_totals {
             fields.insert("queue_totals".to_owned(), queues.lengths(&lengths).into());
@@ -124,7 +129,20 @@ impl Management {
                 fields.insert("node".to_owned(), names::node().into());
             }
         }
-        object(json!({"listeners": listeners, "contexts": contexts}))
+        let certificates = self.certificates();
+        object(json!({"listeners": listeners, "contexts": contexts, "certificates": certificates}))
+    }
+
+    /// What is served with over TLS, the one that ends first before the others: `about` it in a few words,
+    /// the `names` it is for, and when it `expires_ms`, since the epoch.
+    fn certificates(&self) -> Vec<Value> {
+        let of = |tls: &Arc<Tls>| (tls.expires_seconds(), tls.names(), tls.about());
+        let mut all: Vec<(u64, String, String)> = self.tls.iter().map(of).collect();
+        all.sort();
+        // Most listeners have the same.
+        all.dedup();
+        let told = |(seconds, names, about): (u64, String, String)| json!({"about": about, "expires_ms": seconds.saturating_mul(1000), "names": names});
+        all.into_iter().map(told).collect()
     }
 
     /// The API itself, as RabbitMQ lists what answers over HTTP.

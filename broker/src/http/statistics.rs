@@ -14,6 +14,7 @@ use crate::meters::history::Sampled;
 use crate::meters::octets::Octets;
 use crate::meters::publishing::{ExchangeMeter, Published};
 use crate::queue::Queue;
+use crate::queue::death_counts::{DeathCounts, DeathsByStrategy};
 use crate::queue::samples::{NUMBERS as OF_QUEUE, READY, UNACKED};
 use crate::queue::traffic::{Traffic, TrafficByType};
 use crate::queue::truth::QueueTruth;
@@ -139,6 +140,17 @@ fn lengths(ready: u64, unacked: u64) -> [Stat; 3] {
         ("messages_ready", ready, &[READY]),
         ("messages_unacknowledged", unacked, &[UNACKED]),
     ]
+}
+
+/// How many messages left their queues for what, since the broker started: `dead_lettered` elsewhere, or
+/// `dropped` by queues that have no dead letters. Ours.
+pub(super) fn deaths(deaths: &DeathsByStrategy) -> Value {
+    let mut dead_lettered = deaths.at_most_once;
+    dead_lettered.add_all(deaths.at_least_once);
+    let by_cause = |counts: DeathCounts| -> Map<String, Value> {
+        counts.each().map(|(cause, count)| (cause.name().to_owned(), count.into())).collect()
+    };
+    json!({"dead_lettered": by_cause(dead_lettered), "dropped": by_cause(deaths.dropped)})
 }
 
 /// Where the traffic of a queue is among what is sampled, in the order of `Traffic::numbers`.

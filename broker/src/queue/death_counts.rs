@@ -77,6 +77,13 @@ impl DeathsByType {
         self.classic.add_all(other.classic);
         self.quorum.add_all(other.quorum);
     }
+
+    /// Those of both types together.
+    pub(crate) fn all(&self) -> DeathsByStrategy {
+        let mut all = self.classic;
+        all.add_all(self.quorum);
+        all
+    }
 }
 
 /// What a queue counted since it told of it last.

@@ -158,6 +158,11 @@ impl Tls {
         self.served.load().about.clone()
     }
 
+    /// The names it is for.
+    pub(crate) fn names(&self) -> String {
+        self.served.load().names.clone()
+    }
+
     /// Until when it is good, in seconds since 1970.
     pub(crate) fn expires_seconds(&self) -> u64 {
         self.served.load().expires_seconds

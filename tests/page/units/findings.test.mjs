@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
+import {Dying} from '../../../broker/page/pages/overview-deaths.js';
 import {findings} from '../../../broker/page/pages/overview-findings.js';
 
 const NOW = 1e12;
@@ -47,6 +48,46 @@ test('alarms come first', () => {
   const waiting = [queue({messages_ready: 5, consumers: 0, oldest_ready_ms: NOW - 120_000})];
   assert.deepEqual(ids({waiting, node: node({disk_free_alarm: true, mem_alarm: true})}), ['memory', 'disk', 'untaken']);
   assert.deepEqual(ids({node: node({mem_used: 9e8, disk_free: 6e7, fd_used: 900})}), ['memory', 'disk', 'descriptors']);
+});
+
+test('certificates are named before they end', () => {
+  const day = 24 * 3_600_000;
+  const of = (/** @type {number[]} */ ...ends) => {
+    const certificates = ends.map((end) => ({about: 'CN=broker', names: '', expires_ms: NOW + end * day}));
+    return findings(seen({overview: {certificates}}), NOW).map(({id, tone}) => `${id} ${tone}`);
+  };
+  assert.deepEqual(of(400, 31), []);
+  assert.deepEqual(of(29), ['certificate 0 warn']);
+  assert.deepEqual(of(-1, 6, 20), ['certificate 0 bad', 'certificate 1 bad', 'certificate 2 warn']);
+  const [one] = findings(seen({overview: {certificates: [{about: '', names: 'localhost', expires_ms: NOW - 2 * day}]}}), NOW);
+  assert.match(one.text, /^The TLS certificate for localhost ended 2\u00a0d ago, on \d{4}-\d\d-\d\d: clients refuse it\./);
+});
+
+test('messages that die are counted by what they died of', () => {
+  const of = (/** @type {object} */ deadLettered, /** @type {object} */ dropped = {}) =>
+    findings(seen({deaths: {overMs: 60_000, deadLettered, dropped}}), NOW).map(({tone, text}) => `${tone}: ${text}`);
+  assert.deepEqual(of({expired: 0, rejected: 0}), []);
+  assert.deepEqual(of({expired: 1}), ['note: 1 message became a dead letter in the last 1\u00a0min: 1 expired.']);
+  assert.deepEqual(of({expired: 2, rejected: 1200}, {maxlen: 3}), [
+    'warn: 1,202 messages became dead letters in the last 1\u00a0min: 2 expired, 1,200 rejected.',
+    'warn: 3 messages were dropped by queues without a dead-letter exchange in the last 1\u00a0min: 3 of full queues.',
+  ]);
+});
+
+test('deaths of the last minute are told, and of no other broker', () => {
+  const told = (/** @type {number} */ rejected) => ({dead_lettered: {rejected}, dropped: {expired: 7}});
+  const dying = new Dying();
+  assert.equal(dying.since(undefined, 0), null);
+  const first = told(5);
+  assert.equal(dying.since(first, 0), null);
+  assert.equal(dying.since(first, 100), null, 'drawn once more');
+  assert.deepEqual(dying.since(told(6), 5000), {overMs: 5000, deadLettered: {rejected: 1}, dropped: {expired: 0}});
+  for (let at = 10_000; at <= 300_000; at += 5000) dying.since(told(6 + at / 5000), at);
+  const late = dying.since(told(67), 305_000);
+  assert.equal(late?.overMs, 60_000);
+  assert.equal(late?.deadLettered.rejected, 12);
+  assert.ok(dying.past.length < 20);
+  assert.equal(dying.since(told(0), 310_000), null, 'a broker that was started again');
 });
 
 test('queues that need somebody', () => {
