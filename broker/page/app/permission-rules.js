@@ -13,7 +13,15 @@
  */
 export function allows(pattern, name) {
   // RabbitMQ has an empty one for nothing.
-  if (pattern === '') return name === '';
+  return pattern === '' ? name === '' : finds(pattern, name);
+}
+
+/**
+ * @param {string} pattern A regular expression of the broker's.
+ * @param {string} name
+ * @returns {boolean | null} Whether it is found somewhere in the name; null where the browser does not know the expression.
+ */
+export function finds(pattern, name) {
   const compiled = compile(pattern);
   return compiled === null ? null : compiled.test(name);
 }

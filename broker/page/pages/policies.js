@@ -5,10 +5,13 @@
  */
 
 import {each, html} from '../parts/html.js';
+import {count} from '../app/number.js';
 import {confirm} from '../app/dialog.js';
 import {api} from '../app/place.js';
-import {answered, badge, empty, name, section} from '../app/ui.js';
+import {answered, badge, empty, filter, name, section} from '../app/ui.js';
 import {editPolicy} from './policy-form.js';
+import {colliding} from './policy-matches.js';
+import {keyOf} from './policy-rules.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 
@@ -20,9 +23,13 @@ const page = {
     operator: api('operator-policies'),
     vhosts: ctx.session.may('make policies') ? api('vhosts', {}, {columns: 'name'}) : null,
   }),
+  start: (ctx) => () => {
+    ctx.state.isOver = true;
+  },
   view: (ctx) => html`
     <p>A policy sets arguments of all queues and exchanges in whose names its pattern is found; of several, the one with
       the highest priority counts, whole. An operator policy limits what the others set.</p>
+    <div class="toolbar">${filter(ctx, 'Filter by name')}</div>
     ${section(
       'Policies',
       answered(ctx, 'policies', (rows) => table(ctx, 'policies', rows), 4),
@@ -58,7 +65,11 @@ function table(ctx, kind, rows) {
     );
   const act = kind === 'policies' ? 'make policies' : 'make operator policies';
   const may = rows.some(({vhost}) => ctx.session.may(act, {vhost}));
-  const sorted = [...rows].sort(
+  const collisions = colliding(ctx, kind, rows);
+  const wanted = (ctx.query.get('name') ?? '').toLowerCase();
+  const shown = rows.filter((row) => `${row.name}\n${row.pattern}`.toLowerCase().includes(wanted));
+  if (shown.length === 0) return html`<p class="quiet">None has this in its name or its pattern.</p>`;
+  const sorted = shown.sort(
     (one, other) =>
       one.vhost.localeCompare(other.vhost) || other.priority - one.priority || one.name.localeCompare(other.name),
   );
@@ -68,7 +79,7 @@ function table(ctx, kind, rows) {
       sorted,
       (row) => `${row.vhost} ${row.name}`,
       (row) => html`<tr>
-      <td>${name(row.name)}</td><td>${name(row.vhost)}</td><td><code>${name(row.pattern)}</code></td><td>${row['apply-to']}</td><td class="is-number">${row.priority}</td>
+      <td>${name(row.name)}${each(collisions?.found.get(keyOf(row)) ?? [], (one) => one.with, (one) => collision(row, one))}</td><td>${name(row.vhost)}</td><td><code>${name(row.pattern)}</code></td><td>${row['apply-to']}</td><td class="is-number">${row.priority}</td>
       <td>${each(
         Object.entries(row.definition),
         ([key]) => key,
@@ -78,7 +89,18 @@ function table(ctx, kind, rows) {
       ${may ? html`<td class="is-number">${ctx.session.may(act, row) ? html`<button type="button" class="link" @click=${() => editPolicy(ctx, kind, row)}>Change…</button> <button type="button" class="link" @click=${() => remove(ctx, kind, row)}>Delete…</button>` : null}</td>` : null}
     </tr>`,
     )}</tbody>
-  </table></div>`;
+  </table></div>
+  ${collisions?.isWhole === false ? html`<p class="quiet">There are too many names to look through all of them for policies that collide.</p>` : null}`;
+}
+
+/**
+ * @param {{name: string, priority: number}} row
+ * @param {import('./policy-rules.js').Collision} one
+ */
+function collision(row, {with: other, example, count: many, isCounting}) {
+  const where = many === 1 ? html`on <code>${name(example)}</code>` : html`on ${count(many)}, such as <code>${name(example)}</code>`;
+  return html`<div class="beside">${badge('collides', 'bad', `Both have the priority ${row.priority} and match the same: the name that comes first counts`)}
+    <span>with ${name(other)} ${where}: by its name ${isCounting ? 'this one' : name(other)} counts</span></div>`;
 }
 
 /**

@@ -5,11 +5,11 @@
  */
 
 import {each, html} from '../parts/html.js';
-import {count} from '../app/number.js';
 import {ApiError} from '../app/api.js';
 import {ask} from '../app/ask.js';
 import {api} from '../app/place.js';
-import {field, name} from '../app/ui.js';
+import {field} from '../app/ui.js';
+import {Preview} from './policy-preview.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 
@@ -38,8 +38,7 @@ const KEYS = [
 ];
 
 const OF = ['all', 'queues', 'classic_queues', 'quorum_queues', 'streams', 'exchanges'];
-const PAUSE_MS = 200;
-const SHOWN = 6;
+const FIRST = '{\n  "max-length": 100000\n}';
 
 /**
  * @param {Context} ctx
@@ -47,30 +46,33 @@ const SHOWN = 6;
  * @param {any | null} row What is changed.
  */
 export function editPolicy(ctx, kind, row) {
-  const state = {vhost: row?.vhost ?? '/', pattern: row?.pattern ?? '', of: row?.['apply-to'] ?? 'queues'};
-  const preview = new Preview(ctx, state);
+  const sets = row === null ? FIRST : JSON.stringify(row.definition, null, 2);
+  const state = {name: row?.name ?? '', vhost: row?.vhost ?? '/', pattern: row?.pattern ?? '', of: row?.['apply-to'] ?? 'queues', priority: String(row?.priority ?? 0), definition: sets};
+  const preview = new Preview(ctx, kind, state, row === null);
   const typed = (/** @type {Event} */ event, /** @type {() => void} */ redraw) => {
     const input = /** @type {HTMLInputElement} */ (event.currentTarget);
     Object.assign(state, {[input.name]: input.value});
-    preview.ask(redraw);
+    preview.typed(input.name, redraw);
   };
   return ask({
     title: row === null ? (kind === 'policies' ? 'Add a policy' : 'Add an operator policy') : `Change ${row.name}`,
     action: row === null ? 'Add' : 'Change',
     isWide: true,
-    fields: (redraw) => html`
+    fields: (redraw) => {
+      preview.begin(redraw);
+      return html`
       <div class="form-grid">
         ${row === null ? field('y-vhost', 'Vhost', html`<select id="y-vhost" name="vhost" @change=${(/** @type {Event} */ event) => typed(event, redraw)}>${(ctx.data.vhosts ?? []).filter((/** @type {any} */ one) => ctx.session.may('make policies', {vhost: one.name})).map((/** @type {any} */ one) => html`<option value=${one.name} selected=${one.name === state.vhost}>${one.name}</option>`)}</select>`) : null}
-        ${row === null ? field('y-name', 'Name', html`<input id="y-name" name="name" required autocomplete="off" spellcheck="false">`) : null}
+        ${row === null ? field('y-name', 'Name', html`<input id="y-name" name="name" required autocomplete="off" spellcheck="false" @input=${(/** @type {Event} */ event) => typed(event, redraw)}>`) : null}
         ${field('y-of', 'Of', html`<select id="y-of" name="of" @change=${(/** @type {Event} */ event) => typed(event, redraw)}>${OF.map((one) => html`<option value=${one} selected=${one === state.of}>${one.replace('_', ' ')}</option>`)}</select>`)}
-        ${field('y-priority', 'Priority', html`<input id="y-priority" name="priority" type="number" value=${row?.priority ?? 0}>`, {help: 'The highest counts'})}
+        ${field('y-priority', 'Priority', html`<input id="y-priority" name="priority" type="number" value=${row?.priority ?? 0} @input=${(/** @type {Event} */ event) => typed(event, redraw)}>`, {help: 'The highest counts'})}
       </div>
       ${field('y-pattern', 'Pattern', html`<input id="y-pattern" name="pattern" required autocomplete="off" spellcheck="false" value=${state.pattern} @input=${(/** @type {Event} */ event) => typed(event, redraw)}>`, {help: 'A regular expression that is found in the name: ^orders\\. is at its beginning'})}
       <div role="status" aria-live="polite">${preview.view()}</div>
       ${field(
         'y-definition',
         'Sets',
-        html`<textarea id="y-definition" name="definition" required spellcheck="false">${row === null ? '{\n  "max-length": 100000\n}' : JSON.stringify(row.definition, null, 2)}</textarea>`,
+        html`<textarea id="y-definition" name="definition" required spellcheck="false" @input=${(/** @type {Event} */ event) => typed(event, redraw)}>${sets}</textarea>`,
         {
           help: html`JSON. Known: ${each(
             KEYS,
@@ -78,7 +80,8 @@ export function editPolicy(ctx, kind, row) {
             ([key, value]) => html`<abbr title=${value}>${key}</abbr> `,
           )}`,
         },
-      )}`,
+      )}`;
+    },
     submit: async (data) => {
       const definition = parsed(String(data.get('definition')));
       if (definition instanceof ApiError) return definition;
@@ -107,74 +110,5 @@ function parsed(text) {
     return JSON.parse(text);
   } catch (error) {
     return new ApiError('failed', 400, `What it sets is no JSON: ${error instanceof Error ? error.message : error}.`);
-  }
-}
-
-/** What a pattern matches. */
-class Preview {
-  /**
-   * @param {Context} ctx
-   * @param {{vhost: string, pattern: string, of: string}} state
-   */
-  constructor(ctx, state) {
-    this.ctx = ctx;
-    this.state = state;
-    this.timer = 0;
-    this.last = 0;
-    /** @type {{kind: string, total: number, names: {name: string, policy?: string | null}[]}[] | null} */
-    this.found = null;
-  }
-
-  /** @param {() => void} redraw */
-  ask(redraw) {
-    clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => this.now(redraw), PAUSE_MS);
-  }
-
-  /** @param {() => void} redraw */
-  async now(redraw) {
-    this.last += 1;
-    const own = this.last;
-    const {pattern, of} = this.state;
-    if (pattern === '' || !isPattern(pattern)) {
-      this.found = null;
-      return redraw();
-    }
-    const kinds = of === 'all' ? ['queues', 'exchanges'] : of === 'exchanges' ? ['exchanges'] : ['queues'];
-    const found = await Promise.all(kinds.map((kind) => this.one(kind)));
-    if (own !== this.last) return undefined;
-    this.found = found;
-    return redraw();
-  }
-
-  /** @param {string} kind */
-  async one(kind) {
-    const {vhost, pattern} = this.state;
-    const path = api(
-      `${kind}/:vhost`,
-      {vhost},
-      {name: pattern, use_regex: true, page: 1, page_size: SHOWN, columns: 'name,policy'},
-    );
-    const answer = await this.ctx.fetch(path).catch(() => null);
-    return {kind, total: answer?.filtered_count ?? 0, names: answer?.items ?? []};
-  }
-
-  view() {
-    if (this.found === null) return html`<p class="preview">What it matches is shown here.</p>`;
-    return this.found.map(({kind, total, names}) => html`<p class="preview"><strong>${count(total)} ${total === 1 ? kind.slice(0, -1) : kind}</strong>
-      ${each(names, (one) => one.name, (one) => html`<span><code>${name(one.name === '' ? '(default exchange)' : one.name)}</code>${one.policy ? html` <small>now ${name(one.policy)}</small>` : null}</span>`)}
-      ${total > names.length ? html`<span>and ${count(total - names.length)} more</span>` : null}</p>`);
-  }
-}
-
-/**
- * @param {string} text
- * @returns {boolean}
- */
-function isPattern(text) {
-  try {
-    return new RegExp(text) instanceof RegExp;
-  } catch {
-    return false;
   }
 }

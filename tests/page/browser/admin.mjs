@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 
 import {USERS} from './prepare.mjs';
 
+// A scene may be played twice at the same time.
+const ofItsOwn = (name) => `${name}-${Math.random().toString(36).slice(2, 8)}`;
 const button = (page, name) => page.getByRole('button', {name, exact: true});
 
 export const SCENES = [
@@ -123,6 +125,64 @@ export const SCENES = [
       await page.getByText('page-policy is deleted.').waitFor();
       await window.check('admin-no-policy', {axe: false});
       await window.close();
+    },
+  ],
+
+  [
+    'admin sees whose place a policy takes, and where two collide',
+    async (browser) => {
+      const vhost = ofItsOwn('page-policies');
+      const {api} = browser;
+      await api.put(`vhosts/${vhost}`);
+      await api.put(`permissions/${vhost}/guest`, {configure: '.*', write: '.*', read: '.*'});
+      for (const [name, type] of [['jobs.1', 'classic'], ['jobs.2', 'quorum'], ['jobs.3', 'quorum'], ['Jobs.4', 'quorum'], ['other', 'classic']])
+        await api.put(`queues/${vhost}/${name}`, {durable: true, arguments: {'x-queue-type': type}});
+      const policy = (pattern, priority) => ({pattern, priority, definition: {'max-length': 9}, 'apply-to': 'queues'});
+      await api.put(`policies/${vhost}/low`, policy('^jobs.1', 1));
+      await api.put(`policies/${vhost}/mid`, policy('^jobs.2', 5));
+      await api.put(`policies/${vhost}/top`, policy('^jobs.3', 9));
+      await api.put(`operator-policies/${vhost}/limit`, {...policy('^jobs', 5), definition: {'max-length': 5}});
+      const window = await browser.open();
+      const {page} = window;
+      const preview = page.locator('dialog [role="status"]');
+      await window.goto('/policies');
+      await button(page, 'Add a policy…').click();
+      await page.getByLabel('Vhost').selectOption(vhost);
+      await page.getByLabel('Pattern').fill('^jobs');
+      await page.getByLabel('Priority').fill('5');
+      // A policy's pattern has regard to case.
+      await preview.getByText('3 queues').waitFor();
+      await preview.getByText(/Takes the place of\s+low\s+on\s+jobs.1\s*: its priority is lower, 1/).waitFor();
+      await preview.getByText(/Has no effect beside\s+top\s+on\s+jobs.3/).waitFor();
+      await preview.getByText(/Collides with\s+mid .*the name that comes first counts\./).waitFor();
+      await page.getByLabel('Name', {exact: true}).fill('also');
+      await preview.getByText(/the name that comes first counts, which is also/).waitFor();
+      await window.check('admin-policy-effects');
+      await page.getByLabel('Of', {exact: true}).selectOption('quorum_queues');
+      await preview.getByText('2 quorum queues').waitFor();
+      await page.getByLabel('Name', {exact: true}).fill('mid');
+      await preview.getByText('mid is there already').waitFor();
+      await page.getByLabel('Name', {exact: true}).fill('also');
+      await button(page, 'Add').click();
+      await page.locator('dialog').waitFor({state: 'detached'});
+      await page.getByLabel('Filter by name').fill('jobs');
+      const row = (name) => page.locator('tr', {has: page.locator(`td:first-child > bdi:text-is("${name}")`), hasText: vhost});
+      await row('also').filter({hasText: /collides\s*with mid on\s+jobs.2\s*: by its name this one counts/}).waitFor();
+      await row('mid').filter({hasText: /collides\s*with also on\s+jobs.2\s*: by its name also counts/}).waitFor();
+      assert.equal(await row('top').getByText('collides').count(), 0);
+      await window.check('admin-policy-collides');
+      // One that is there is told as it is, and an operator policy by those of its own kind.
+      await row('also').getByRole('button', {name: 'Change…'}).click();
+      await preview.getByText(/Collides with\s+mid .*which is also/).waitFor();
+      await page.getByLabel('Priority').fill('1');
+      await preview.getByText(/Has no effect beside\s+mid/).waitFor();
+      await page.keyboard.press('Escape');
+      await page.locator('dialog').waitFor({state: 'detached'});
+      await row('limit').getByRole('button', {name: 'Change…'}).click();
+      await preview.getByText('No other policy counts for any of them').waitFor();
+      await page.keyboard.press('Escape');
+      await window.close();
+      await api.delete(`vhosts/${vhost}`);
     },
   ],
 
