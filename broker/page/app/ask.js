@@ -22,12 +22,14 @@ function thrown(error) {
  * @param {string} form.title `Add a user`
  * @param {string} form.action The word on the button.
  * @param {(redraw: () => void) => unknown} form.fields Drawn again when they ask for it.
- * @param {(data: FormData) => Promise<ApiError | null>} form.submit What is wrong, if something is.
+ * @param {(data: FormData, how: {isOpen: () => boolean, redraw: () => void}) => Promise<ApiError | null>} form.submit What is wrong,
+ *   if something is. What takes long looks whether somebody closed the form meanwhile.
  * @param {unknown} [form.text]
  * @param {boolean} [form.isWide]
+ * @param {boolean} [form.isLong] It takes a while, and ends when the form is closed.
  * @returns {Promise<boolean>} Whether it was done.
  */
-export function ask({title, action, fields, submit, text, isWide = false}) {
+export function ask({title, action, fields, submit, text, isWide = false, isLong = false}) {
   const dialog = document.createElement('dialog');
   dialog.setAttribute('aria-labelledby', 'ask-title');
   if (isWide) dialog.className = 'is-wide';
@@ -42,8 +44,9 @@ export function ask({title, action, fields, submit, text, isWide = false}) {
     isBusy = true;
     wrong = null;
     draw();
-    wrong = await submit(data).catch(thrown);
+    wrong = await submit(data, {isOpen: () => dialog.open, redraw: draw}).catch(thrown);
     isBusy = false;
+    if (!dialog.open) return;
     isDone = wrong === null;
     if (isDone) dialog.close();
     else draw();
@@ -57,7 +60,7 @@ export function ask({title, action, fields, submit, text, isWide = false}) {
         ${fields(draw)}
         ${wrong === null ? null : problem(wrong)}
         <div class="actions">
-          <button type="button" class="button" @click=${() => dialog.close()}>Cancel</button>
+          <button type="button" class="button" @click=${() => dialog.close()}>${isBusy && isLong ? 'Stop' : 'Cancel'}</button>
           <button class="button is-main" disabled=${isBusy}>${action}</button>
         </div>
       </form>`,

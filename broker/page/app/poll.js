@@ -84,6 +84,13 @@ export class Poll {
     this.next();
   }
 
+  /** Asks nothing until it is told to ask again. */
+  hold() {
+    clearTimeout(this.timer);
+    this.running?.abort();
+    this.running = null;
+  }
+
   /**
    * @param {string} name
    * @param {string} path

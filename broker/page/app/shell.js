@@ -227,6 +227,8 @@ export class Shell {
    * @param {import('./types.js').ActOptions} options
    */
   async send(method, path, {body, headers, done, go}) {
+    // What is gone afterwards is not asked for meanwhile.
+    if (go !== undefined) this.poll.hold();
     try {
       const answer = await request(method, path, {body, headers});
       if (method !== 'GET' && OF_RIGHTS.test(path)) await this.learn();
@@ -237,6 +239,7 @@ export class Shell {
     } catch (error) {
       if (error instanceof ApiError && error.kind === 'ended') this.ended('The session is over. Nothing was changed.');
       if (error instanceof ApiError && error.kind === 'refused') void this.learn();
+      if (go !== undefined) this.poll.now();
       throw error;
     }
   }

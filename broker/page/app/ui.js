@@ -177,6 +177,22 @@ export function filter(ctx, label, key = 'name') {
 }
 
 /**
+ * Which vhost is looked at, kept in the address.
+ *
+ * @param {Context} ctx
+ * @param {string[]} names
+ * @param {string} now
+ * @param {boolean} [hasAll] All of them may be looked at together.
+ */
+export function ofVhost(ctx, names, now, hasAll = false) {
+  return html`<select class="filter is-short" aria-label="Vhost" @change=${(/** @type {Event} */ event) =>
+    ctx.setQuery({vhost: /** @type {HTMLSelectElement} */ (event.currentTarget).value})}>
+    ${hasAll ? html`<option value="" selected=${now === ''}>All vhosts</option>` : null}
+    ${each(names, (one) => one, (one) => html`<option value=${one} selected=${one === now}>${one}</option>`)}
+  </select>`;
+}
+
+/**
  * A field of a form, with what it is for and what is wrong with it.
  *
  * @param {string} id

@@ -53,9 +53,10 @@ function columns(ctx) {
       sorts: true,
       view: (row) => html`<a href=${href('/connections/:name', row)}>${name(called(row))}</a>`,
     },
-    {id: 'user', title: 'User', sorts: true, wide: true, width: '8rem', view: (row) => name(row.user)},
+    {id: 'user', title: 'User', sorts: true, wide: true, width: '6.5rem', view: (row) => name(row.user)},
     {id: 'vhost', title: 'Vhost', sorts: true, wide: true, width: '6rem', view: (row) => name(row.vhost)},
     {id: 'state', title: 'State', sorts: true, width: '6rem', view: state},
+    {id: 'held_by', title: 'Held back by', sorts: true, sortsDown: true, wide: true, width: '8rem', help: 'Why its publishers wait; since when is on its page', view: heldBy},
     {
       id: 'channels',
       title: 'Channels',
@@ -82,7 +83,7 @@ function columns(ctx) {
       width: '5.5rem',
       view: (row) => bytes(row.send_oct_details?.rate),
     },
-    {id: 'client_properties.product', title: 'Client', sorts: true, wide: true, width: '9rem', view: client},
+    {id: 'client_properties.product', title: 'Client', sorts: true, wide: true, width: '8rem', view: client},
     {
       id: 'ssl',
       title: 'TLS',
@@ -119,6 +120,11 @@ export function state({state: is, held_by: by}) {
     is === 'blocked' ? 'bad' : 'warn',
     by === undefined || by === 'none' ? undefined : `held back by ${causeOf(by)}`,
   );
+}
+
+/** @param {any} row */
+function heldBy({held_by: by}) {
+  return by === undefined || by === 'none' ? '–' : html`<span title=${causeOf(by)}>${causeOf(by)}</span>`;
 }
 
 /** @param {any} row */

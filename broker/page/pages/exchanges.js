@@ -10,7 +10,7 @@ import {ApiError} from '../app/api.js';
 import {ask} from '../app/ask.js';
 import {listOf} from '../app/list.js';
 import {api} from '../app/place.js';
-import {answered, badge, empty, field, filter, name, tabs} from '../app/ui.js';
+import {answered, badge, empty, field, filter, name, ofVhost, tabs} from '../app/ui.js';
 import {inLine, readTable} from './arguments.js';
 import {exchangeLink} from './bindings.js';
 import {routeGraph} from './route-graph.js';
@@ -29,7 +29,10 @@ const isGraph = (ctx) => ctx.query.get('part') === 'graph';
 const vhostOf = (ctx) => ctx.query.get('vhost') ?? ctx.data.vhosts?.[0]?.name ?? '/';
 
 /** @param {Context} ctx */
-const list = (ctx) => listOf(ctx, {path: 'exchanges', columns: COLUMNS, sort: 'name'});
+const list = (ctx) => {
+  const vhost = ctx.query.get('vhost');
+  return listOf(ctx, {path: vhost === null ? 'exchanges' : api('exchanges/:vhost', {vhost}), columns: COLUMNS, sort: 'name'});
+};
 
 /** @type {import('../app/types.js').Page} */
 const page = {
@@ -47,21 +50,24 @@ const page = {
         ${mayDeclare.length > 0 ? html`<div class="actions"><button type="button" class="button is-main" @click=${() => declare(ctx, mayDeclare)}>Declare…</button></div>` : null}
       </header>
       ${tabs(ctx, [['list', 'List'], ['graph', 'Graph']])}
-      ${isGraph(ctx) ? graph(ctx, names) : listed(ctx)}`;
+      ${isGraph(ctx) ? graph(ctx, names) : listed(ctx, names)}`;
   },
 };
 
 export default page;
 
-/** @param {Context} ctx */
-function listed(ctx) {
+/**
+ * @param {Context} ctx
+ * @param {string[]} names Of vhosts.
+ */
+function listed(ctx, names) {
   const shown = list(ctx).view({
     label: 'Exchanges',
     key: (row) => `${row.vhost}\n${row.name}`,
     columns: columns(ctx),
-    empty: ctx.query.get('name') ? 'No exchange has this in its name.' : empty('No exchanges', 'Each vhost has some of its own.'),
+    empty: ctx.query.get('name') || ctx.query.get('vhost') ? 'No exchange fits. Take the filter away to see all.' : empty('No exchanges', 'Each vhost has some of its own.'),
   });
-  return html`<div class="toolbar">${filter(ctx, 'Filter by name')}</div>${shown}`;
+  return html`<div class="toolbar">${filter(ctx, 'Filter by name')}${names.length > 1 ? ofVhost(ctx, names, ctx.query.get('vhost') ?? '', true) : null}</div>${shown}`;
 }
 
 /**
@@ -120,8 +126,7 @@ function graph(ctx, names) {
   return html`
     <div class="toolbar">
       ${filter(ctx, 'Only what has to do with', 'about')}
-      ${names.length > 1 ? html`<select class="filter is-short" aria-label="Vhost" @change=${(/** @type {Event} */ event) => ctx.setQuery({vhost: /** @type {HTMLSelectElement} */ (event.currentTarget).value})}>
-        ${each(names, (one) => one, (one) => html`<option value=${one} selected=${one === vhost}>${one}</option>`)}</select>` : null}
+      ${names.length > 1 ? ofVhost(ctx, names, vhost) : null}
       <span class="toolbar-end"><button type="button" class="button" @click=${again}>Look again</button></span>
     </div>
     ${answered(ctx, 'bindings', () => answered(ctx, 'queues', () => answered(ctx, 'exchanges', () => picture(ctx, vhost), 8), 8), 8)}`;

@@ -22,6 +22,8 @@ const LEVELS = [
   ['warning', 'warning'],
   ['error', 'error'],
 ];
+/** What a line is of, in the broker's words. */
+const CATEGORIES = ['connection', 'channel', 'queue', 'user', 'default'];
 /** Shown at a time. */
 const SHOWN = 500;
 
@@ -41,9 +43,11 @@ const page = {
     /** @type {Lines} */
     const lines = ctx.state.lines;
     const level = ctx.query.get('level') ?? LEVELS[0][0];
-    if (ctx.state.level !== level) {
-      ctx.state.level = level;
-      lines.open(api('log', {}, {level}), ['log']);
+    const category = ctx.query.get('of') ?? '';
+    const path = api('log', {}, {level, category});
+    if (ctx.state.path !== path) {
+      ctx.state.path = path;
+      lines.open(path, ['log']);
     }
     const wanted = (ctx.query.get('name') ?? '').toLowerCase();
     const found =
@@ -53,6 +57,7 @@ const page = {
     return html`
       <div class="toolbar">
         ${choice(ctx, 'level', 'The least severe level that is shown', LEVELS)}
+        ${ofCategory(ctx, category)}
         ${filter(ctx, 'Filter by text')}
         ${holdButtons(ctx, lines)}
         ${ctx.session.may('administrate') ? html`<button type="button" class="button" @click=${() => setLevel(ctx)}>What is logged…</button>` : null}
@@ -64,6 +69,18 @@ const page = {
 };
 
 export default page;
+
+/**
+ * @param {Context} ctx
+ * @param {string} now
+ */
+function ofCategory(ctx, now) {
+  const chosen = (/** @type {Event} */ event) => ctx.setQuery({of: /** @type {HTMLSelectElement} */ (event.currentTarget).value});
+  return html`<select class="filter is-short" aria-label="Lines of" .value=${now} @change=${chosen}>
+    <option value="" selected=${now === ''}>of everything</option>
+    ${CATEGORIES.map((one) => html`<option value=${one} selected=${one === now}>of ${one}</option>`)}
+  </select>`;
+}
 
 /**
  * @param {Context} ctx
@@ -89,14 +106,13 @@ export function holdButtons(ctx, lines) {
  */
 function setLevel(ctx) {
   const levels = ['debug', 'info', 'warning', 'error', 'critical', 'none'];
-  const categories = ['connection', 'channel', 'queue', 'user', 'default'];
   return ask({
     title: 'What is logged',
     action: 'Set',
     text: html`<p>Counts for the file and the console at once, until a restart or until the configuration is read again.</p>`,
     fields: () => html`
       ${field('g-level', 'From this level on', html`<select id="g-level" name="level">${levels.map((one) => html`<option value=${one} selected=${one === 'info'}>${one}</option>`)}</select>`)}
-      ${field('g-category', 'Of', html`<select id="g-category" name="category"><option value="">everything</option>${categories.map((one) => html`<option value=${one}>${one}</option>`)}</select>`)}`,
+      ${field('g-category', 'Of', html`<select id="g-category" name="category"><option value="">everything</option>${CATEGORIES.map((one) => html`<option value=${one}>${one}</option>`)}</select>`)}`,
     submit: (data) => {
       const level = String(data.get('level'));
       const category = String(data.get('category'));

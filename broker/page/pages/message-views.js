@@ -5,6 +5,8 @@
  * @module
  */
 
+import {finds} from '../app/permission-rules.js';
+
 /** @typedef {'json' | 'text' | 'hex'} View */
 
 /** Octets in a line of the hexadecimal view. */
@@ -85,15 +87,17 @@ export function hex(bytes) {
 }
 
 /**
- * @param {string} shown
- * @returns {boolean}
+ * What of a filter cannot be read. While there is something, nothing is asked and nothing offered: left out it would mean more
+ * messages than somebody wanted.
+ *
+ * @param {URLSearchParams} query
+ * @returns {string | null}
  */
-function isPattern(shown) {
-  try {
-    return new RegExp(shown) instanceof RegExp;
-  } catch {
-    return false;
-  }
+export function unreadable(query) {
+  const [key, header] = ['key', 'header'].map((name) => query.get(name) ?? '');
+  if (finds(key, '') === null) return 'The key is no regular expression yet.';
+  if (header.trim() !== '' && header.indexOf('=') < 1) return 'The header is a name, =, and a value: tenant=north.';
+  return null;
 }
 
 /**
@@ -106,7 +110,7 @@ export function filterOf(query) {
   /** @type {Record<string, unknown>} */
   const filter = {};
   const [key, header, inBody] = ['key', 'header', 'text'].map((name) => query.get(name) ?? '');
-  if (key !== '' && isPattern(key)) filter.routing_key_regex = key;
+  if (key !== '') filter.routing_key_regex = key;
   const cut = header.indexOf('=');
   if (cut > 0) filter.headers = {[header.slice(0, cut).trim()]: header.slice(cut + 1).trim()};
   if (inBody !== '') filter.text = inBody;

@@ -9,6 +9,8 @@ import {bytes, count} from '../app/number.js';
 import {choice, empty, facts, name, when} from '../app/ui.js';
 import {inLine, writeValue} from './arguments.js';
 import {exchangeLink, queueLink} from './bindings.js';
+import {holder} from './message-holders.js';
+import {stateOf} from './messages-asked.js';
 import {anyText, best, COPIES, hex, json, octets, text} from './message-views.js';
 import {protobuf} from './protobuf.js';
 import {packing, unpacked} from './unpacking.js';
@@ -32,7 +34,7 @@ export function messageView(ctx, one) {
       ['Came', when(one.arrived_at, ctx.now)],
       ['Lapses', typeof one.expires_at === 'number' ? when(one.expires_at, ctx.now) : null],
       ['Due', typeof one.due_at === 'number' ? when(one.due_at, ctx.now) : null],
-      ['With', one.consumer_tag ? html`the consumer ${name(one.consumer_tag)}` : null],
+      ['With', stateOf(ctx) === 'unacked' ? holder(ctx, one.consumer_tag) : null],
       ['Failed', one.failed_attempts > 0 ? `${count(one.failed_attempts)} times` : null],
       ['Priority', one.priority > 0 ? count(one.priority) : null],
       ...Object.entries(properties).filter(([key]) => key !== 'headers').map(([key, value]) => /** @type {[string, unknown]} */ ([spoken(key), property(ctx, key, value)])),

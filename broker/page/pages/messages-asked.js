@@ -5,7 +5,7 @@
  */
 
 import {api} from '../app/place.js';
-import {filterQuery} from './message-views.js';
+import {filterQuery, unreadable} from './message-views.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 
@@ -30,6 +30,7 @@ export function stateOf(ctx) {
  * @returns {string | undefined} What is asked, if it was not asked before.
  */
 export function askMessages(ctx) {
+  if (unreadable(ctx.query) !== null) return undefined;
   const path = api('queues/:vhost/:name/messages', ctx.params, {
     ...filterQuery(ctx.query), state: stateOf(ctx), count: COUNT, truncate: SHOWN, cursor: ctx.query.get('after'),
   });

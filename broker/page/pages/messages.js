@@ -10,8 +10,9 @@ import {each, html} from '../parts/html.js';
 import {bytes, count} from '../app/number.js';
 import {answered, badge, choice, empty, name, when} from '../app/ui.js';
 import {copy, move, redrive, remove} from './message-actions.js';
+import {holder, holders} from './message-holders.js';
 import {messageView} from './message.js';
-import {filterOf} from './message-views.js';
+import {filterOf, unreadable} from './message-views.js';
 import {again, COUNT, stateOf, STATES} from './messages-asked.js';
 import {choose, chosen, CHOSEN_MAX, keyOf} from './messages-chosen.js';
 import {publish} from './publish.js';
@@ -23,13 +24,17 @@ const PAUSE_MS = 300;
 
 /** @param {Context} ctx */
 export function messagesView(ctx) {
+  const wrong = unreadable(ctx.query);
+  if (wrong !== null) return html`${fields(ctx)}${empty('No message is meant yet', wrong)}`;
   return html`
-    ${toolbar(ctx)}
+    ${fields(ctx)}
+    ${actions(ctx)}
+    ${stateOf(ctx) === 'unacked' ? holders(ctx) : null}
     ${answered(ctx, 'messages', (answer) => found(ctx, answer), 6)}`;
 }
 
 /** @param {Context} ctx */
-function toolbar(ctx) {
+function fields(ctx) {
   return html`
     <div class="toolbar">
       ${choice(ctx, 'state', 'Which messages', STATES)}
@@ -37,8 +42,7 @@ function toolbar(ctx) {
       ${field(ctx, 'header', 'Header, name=value')}
       ${field(ctx, 'text', 'Text in the body')}
       <button type="button" class="button" @click=${() => again(ctx)}>Look again</button>
-    </div>
-    ${actions(ctx)}`;
+    </div>`;
 }
 
 /** @param {Context} ctx */
@@ -103,7 +107,7 @@ function found(ctx, answer) {
     <div class="browser">
       <div class="browser-list">
         <div class="table-scroll" tabindex="0" role="group" aria-label="Messages"><table class="free">
-          <thead><tr>${mayChoose(ctx) ? html`<th scope="col" class="is-pick">${all(ctx, messages)}</th>` : null}<th scope="col">Message</th><th scope="col">Key</th><th scope="col" class="is-number">Size</th><th scope="col" class="is-number">Came</th></tr></thead>
+          <thead><tr>${mayChoose(ctx) ? html`<th scope="col" class="is-pick">${all(ctx, messages)}</th>` : null}<th scope="col">Message</th><th scope="col">Key</th><th scope="col" class="is-number">Size</th>${column(ctx)}</tr></thead>
           <tbody>${each(messages, (one) => one.cursor, (one) => line(ctx, one, one === shown))}</tbody>
         </table></div>
         ${pages(ctx, messages.length, cursor)}
@@ -149,8 +153,39 @@ function line(ctx, one, isShown) {
       ${one.is_readable ? null : badge('damaged', 'bad', 'It cannot be read')}</td>
     <td class="cut">${name(one.routing_key ?? '')}</td>
     <td class="is-number">${bytes(one.payload_bytes ?? one.size)}</td>
-    <td class="is-number">${when(one.arrived_at, ctx.now)}</td>
+    ${cell(ctx, one)}
   </tr>`;
+}
+
+/**
+ * What is told of a message depends on where it is: when it came, when it is due, or who has it.
+ *
+ * @param {Context} ctx
+ */
+function column(ctx) {
+  switch (stateOf(ctx)) {
+    case 'delayed':
+      return html`<th scope="col" class="is-number">Due</th>`;
+    case 'unacked':
+      return html`<th scope="col">With</th>`;
+    default:
+      return html`<th scope="col" class="is-number">Came</th>`;
+  }
+}
+
+/**
+ * @param {Context} ctx
+ * @param {any} one
+ */
+function cell(ctx, one) {
+  switch (stateOf(ctx)) {
+    case 'delayed':
+      return html`<td class="is-number">${when(one.due_at, ctx.now)}</td>`;
+    case 'unacked':
+      return html`<td class="cut">${holder(ctx, one.consumer_tag)}</td>`;
+    default:
+      return html`<td class="is-number">${when(one.arrived_at, ctx.now)}</td>`;
+  }
 }
 
 /**

@@ -30,6 +30,8 @@ const CERTIFICATE_NOW_MS = 7 * DAY;
 const UNTAKEN_MS = MINUTE;
 /** What waits behind others, or is not acknowledged, after so long. */
 const OLD_MS = 5 * MINUTE;
+/** What is looked at of each list, the worst first; where so many are of a kind, there may be more. */
+export const LOOKED_AT = 20;
 /** So many of a kind are named; the rest is counted. */
 const NAMED = 3;
 
@@ -135,14 +137,14 @@ function ofWaiting(queues, now) {
   const found = [];
   const stuck = filled.filter(({standing}) => standing === 'stuck');
   if (stuck.length > 0) {
-    const text = `Consumers take nothing from ${queuesOf(stuck)}: ${count(sum(stuck))} messages wait, the oldest for ${duration(Math.max(...stuck.map(age)))}.`;
+    const text = `Consumers take nothing from ${queuesOf(stuck)}: ${most(stuck)}${count(sum(stuck))} messages wait, the oldest for ${duration(Math.max(...stuck.map(age)))}.`;
     found.push({id: 'stuck', tone: 'bad', word: 'Stuck', text, at: placeOf(stuck, '-standing')});
   }
   if (untaken.length > 0) {
     const oldest = Math.max(...untaken.map(age));
     const growth = untaken.reduce((all, queue) => all + (queue.messages_ready_details?.rate ?? 0), 0);
     const grows = growth >= 0.1 ? `, and ${rate(growth)} more come a second` : '';
-    const text = `${count(sum(untaken))} messages wait in ${queuesOf(untaken)} without a consumer, the oldest for ${duration(oldest)}${grows}.`;
+    const text = `${most(untaken).replace('a', 'A')}${count(sum(untaken))} messages wait in ${queuesOf(untaken)} without a consumer, the oldest for ${duration(oldest)}${grows}.`;
     found.push({id: 'untaken', tone: 'warn', word: 'No consumer', text, at: placeOf(untaken)});
   }
   if (late.length > 0) {
@@ -251,6 +253,14 @@ function sum(queues) {
 
 /**
  * @param {any[]} queues
+ * @returns {string} What stands before their sum: not all of them were looked at, perhaps.
+ */
+function most(queues) {
+  return queues.length >= LOOKED_AT ? 'at least ' : '';
+}
+
+/**
+ * @param {any[]} queues
  * @param {string} [sort]
  * @returns {Finding['at']} The queue, if it is one, or the list of them.
  */
@@ -275,5 +285,6 @@ function queuesOf(queues) {
  */
 function named(names, total) {
   const short = names.map((name) => (name.length > 40 ? `${name.slice(0, 39)}…` : name));
-  return total > names.length ? `${short.join(', ')} and ${total - names.length} more` : short.join(', ');
+  const more = `${total >= LOOKED_AT ? 'at least ' : ''}${total - names.length}`;
+  return total > names.length ? `${short.join(', ')} and ${more} more` : short.join(', ');
 }

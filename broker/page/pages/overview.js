@@ -14,7 +14,7 @@ import {hasPage} from '../app/pages.js';
 import {api, href} from '../app/place.js';
 import {answered, choice, meter, readout, section, skeleton} from '../app/ui.js';
 import {Dying} from './overview-deaths.js';
-import {findings} from './overview-findings.js';
+import {findings, LOOKED_AT} from './overview-findings.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 
@@ -30,8 +30,6 @@ const CHURN = [
   'queue_deleted',
 ];
 
-/** What is looked at for findings: no more than these. */
-const LOOKED_AT = 20;
 /** And no more often, since the broker sorts its queues for it. */
 const LOOKED_EVERY_MS = 15_000;
 
@@ -62,11 +60,14 @@ const page = {
     if (isDue) ctx.state.lookedAt = ctx.now;
     const most = (/** @type {string} */ sort) =>
       isDue ? api('queues', {}, {sort, sort_reverse: true, page: 1, page_size: LOOKED_AT, columns: queue}) : undefined;
+    // The largest are not always those that are worst off: what stands still may be small.
     return {
       overview: api('overview', {}, {columns: columns.join(','), ...history.query(['lengths', 'msg_rates'], ctx.now)}),
       nodes: ctx.session.is('monitoring') ? api('nodes', {}, {columns: node}) : null,
-      waiting: most('messages_ready'),
-      unacked: most('messages_unacknowledged'),
+      worst: most('standing'),
+      waiting: most('ready_for_ms'),
+      largest: most('messages_ready'),
+      unacked: most('unacknowledged_for_ms'),
       held: isDue
         ? api(
             'connections',
@@ -106,14 +107,14 @@ export default page;
 
 /** @param {Context} ctx */
 function attention(ctx) {
-  const {overview, nodes, waiting, unacked, held} = ctx.data;
-  if (overview === undefined || waiting === undefined) {
+  const {overview, nodes, worst, waiting, largest, unacked, held} = ctx.data;
+  if ([overview, worst, waiting, largest].includes(undefined)) {
     return html`<section aria-label="What needs attention"><div class="findings">${skeleton(1)}</div></section>`;
   }
   const dying = (ctx.state.dying ??= new Dying());
   const deaths = dying.since(overview.deaths, ctx.now);
   const found = findings(
-    {overview, node: nodes?.[0], waiting: waiting.items, unacked: unacked?.items ?? [], held: held?.items ?? [], deaths},
+    {overview, node: nodes?.[0], waiting: once([...worst.items, ...waiting.items, ...largest.items]), unacked: unacked?.items ?? [], held: held?.items ?? [], deaths},
     ctx.now,
   );
   return html`<section aria-label="What needs attention"><div class="findings">
@@ -131,6 +132,14 @@ function attention(ctx) {
     </div>`,
     )}
   </div></section>`;
+}
+
+/**
+ * @param {{vhost: string, name: string}[]} queues
+ * @returns {any[]} Each once.
+ */
+function once(queues) {
+  return [...new Map(queues.map((queue) => [`${queue.vhost}\n${queue.name}`, queue])).values()];
 }
 
 /** @param {any} overview */

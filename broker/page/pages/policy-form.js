@@ -37,6 +37,9 @@ const KEYS = [
   ['delayed-message', 'true'],
 ];
 
+/** Those of them that operators may limit. */
+const OF_OPERATORS = new Set(['max-length', 'max-length-bytes', 'overflow', 'message-ttl', 'expires', 'delivery-limit', 'delayed-retry-type', 'delayed-retry-min', 'delayed-retry-max', 'max-held-bytes', 'max-publish-rate', 'max-publish-byte-rate']);
+
 const OF = ['all', 'queues', 'classic_queues', 'quorum_queues', 'streams', 'exchanges'];
 const FIRST = '{\n  "max-length": 100000\n}';
 
@@ -46,8 +49,9 @@ const FIRST = '{\n  "max-length": 100000\n}';
  * @param {any | null} row What is changed.
  */
 export function editPolicy(ctx, kind, row) {
+  const vhosts = (ctx.data.vhosts ?? []).map((/** @type {any} */ one) => one.name).filter((/** @type {string} */ vhost) => ctx.session.may('make policies', {vhost}));
   const sets = row === null ? FIRST : JSON.stringify(row.definition, null, 2);
-  const state = {name: row?.name ?? '', vhost: row?.vhost ?? '/', pattern: row?.pattern ?? '', of: row?.['apply-to'] ?? 'queues', priority: String(row?.priority ?? 0), definition: sets};
+  const state = {name: row?.name ?? '', vhost: row?.vhost ?? (vhosts.includes('/') ? '/' : vhosts[0]), pattern: row?.pattern ?? '', of: row?.['apply-to'] ?? 'queues', priority: String(row?.priority ?? 0), definition: sets};
   const preview = new Preview(ctx, kind, state, row === null);
   const typed = (/** @type {Event} */ event, /** @type {() => void} */ redraw) => {
     const input = /** @type {HTMLInputElement} */ (event.currentTarget);
@@ -62,7 +66,7 @@ export function editPolicy(ctx, kind, row) {
       preview.begin(redraw);
       return html`
       <div class="form-grid">
-        ${row === null ? field('y-vhost', 'Vhost', html`<select id="y-vhost" name="vhost" @change=${(/** @type {Event} */ event) => typed(event, redraw)}>${(ctx.data.vhosts ?? []).filter((/** @type {any} */ one) => ctx.session.may('make policies', {vhost: one.name})).map((/** @type {any} */ one) => html`<option value=${one.name} selected=${one.name === state.vhost}>${one.name}</option>`)}</select>`) : null}
+        ${row === null ? field('y-vhost', 'Vhost', html`<select id="y-vhost" name="vhost" @change=${(/** @type {Event} */ event) => typed(event, redraw)}>${vhosts.map((/** @type {string} */ one) => html`<option value=${one} selected=${one === state.vhost}>${one}</option>`)}</select>`) : null}
         ${row === null ? field('y-name', 'Name', html`<input id="y-name" name="name" required autocomplete="off" spellcheck="false" @input=${(/** @type {Event} */ event) => typed(event, redraw)}>`) : null}
         ${field('y-of', 'Of', html`<select id="y-of" name="of" @change=${(/** @type {Event} */ event) => typed(event, redraw)}>${OF.map((one) => html`<option value=${one} selected=${one === state.of}>${one.replace('_', ' ')}</option>`)}</select>`)}
         ${field('y-priority', 'Priority', html`<input id="y-priority" name="priority" type="number" value=${row?.priority ?? 0} @input=${(/** @type {Event} */ event) => typed(event, redraw)}>`, {help: 'The highest counts'})}
@@ -75,7 +79,7 @@ export function editPolicy(ctx, kind, row) {
         html`<textarea id="y-definition" name="definition" required spellcheck="false" @input=${(/** @type {Event} */ event) => typed(event, redraw)}>${sets}</textarea>`,
         {
           help: html`JSON. Known: ${each(
-            KEYS,
+            kind === 'policies' ? KEYS : KEYS.filter(([key]) => OF_OPERATORS.has(key)),
             ([key]) => key,
             ([key, value]) => html`<abbr title=${value}>${key}</abbr> `,
           )}`,

@@ -16,7 +16,7 @@ import {kind, state} from './queue-columns.js';
 import {now} from './queue-now.js';
 import {bindingsOf} from './bindings.js';
 import {messagesView} from './messages.js';
-import {askMessages} from './messages-asked.js';
+import {askMessages, stateOf} from './messages-asked.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 
@@ -39,7 +39,7 @@ const page = {
     const samples = at === 'now' ? historyOf(ctx).query(['lengths', 'msg_rates'], ctx.now) : {};
     return {
       queue: api('queues/:vhost/:name', ctx.params, samples),
-      why: at === 'now' ? api('queues/:vhost/:name/why', ctx.params) : null,
+      why: at === 'now' || (at === 'messages' && stateOf(ctx) === 'unacked') ? api('queues/:vhost/:name/why', ctx.params) : null,
       messages: at === 'messages' && ctx.data.queue !== undefined && ctx.session.may('browse queue', thing(ctx)) ? askMessages(ctx) : null,
       bindings: at === 'bindings' ? api('queues/:vhost/:name/bindings', ctx.params) : null,
       arguments: at === 'arguments' ? api('queues/:vhost/:name/arguments', ctx.params) : null,

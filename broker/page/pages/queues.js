@@ -5,11 +5,11 @@
  * @module
  */
 
-import {each, html} from '../parts/html.js';
+import {html} from '../parts/html.js';
 import {count} from '../app/number.js';
 import {listOf} from '../app/list.js';
 import {api} from '../app/place.js';
-import {choice, empty, filter} from '../app/ui.js';
+import {choice, empty, filter, ofVhost} from '../app/ui.js';
 import {views} from '../app/views.js';
 import {counted, declare, pause, purge, remove, resume} from './queue-actions.js';
 import {asked, chooser, chosen, columns} from './queue-columns.js';
@@ -57,7 +57,7 @@ const page = {
       <div class="toolbar">
         ${filter(ctx, 'Filter by name')}
         ${choice(ctx, 'regex', 'How the filter is read', [['', 'text'], ['1', 'regex']])}
-        ${names.length > 1 ? ofVhost(ctx, names) : null}
+        ${names.length > 1 ? ofVhost(ctx, names, ctx.query.get('vhost') ?? '', true) : null}
         <span class="toolbar-end">${views(ctx, 'queues')}${chooser(ctx)}</span>
         ${wrongPattern(ctx)}
       </div>
@@ -119,19 +119,6 @@ function wrongPattern(ctx) {
  */
 function vhosts(ctx) {
   return (ctx.data.vhosts ?? []).map((/** @type {any} */ one) => one.name);
-}
-
-/**
- * @param {Context} ctx
- * @param {string[]} names
- */
-function ofVhost(ctx, names) {
-  const now = ctx.query.get('vhost') ?? '';
-  return html`<select class="filter is-short" aria-label="Vhost" @change=${(/** @type {Event} */ event) =>
-    ctx.setQuery({vhost: /** @type {HTMLSelectElement} */ (event.currentTarget).value})}>
-    <option value="" selected=${now === ''}>All vhosts</option>
-    ${each(names, (one) => one, (one) => html`<option value=${one} selected=${one === now}>${one}</option>`)}
-  </select>`;
 }
 
 /**

@@ -102,7 +102,7 @@ export function pattern(text) {
  * @param {any[]} rows
  */
 function tester(ctx, rows) {
-  const asked = ctx.state.asked ?? '';
+  const asked = ctx.query.get('try') ?? '';
   const cell = (/** @type {any} */ row, /** @type {string} */ right) => {
     const granted = allows(row[right], asked);
     return html`<td>${granted === null ? badge('cannot be tried', 'warn') : granted ? badge('yes', 'good') : badge('no', 'bad')}</td>`;
@@ -112,10 +112,7 @@ function tester(ctx, rows) {
       't-name',
       'A queue or an exchange',
       html`<input id="t-name" autocomplete="off" spellcheck="false" .value=${asked}
-      @input=${(/** @type {Event} */ event) => {
-        ctx.state.asked = /** @type {HTMLInputElement} */ (event.currentTarget).value;
-        ctx.draw();
-      }}>`,
+      @input=${(/** @type {Event} */ event) => ctx.setQuery({try: /** @type {HTMLInputElement} */ (event.currentTarget).value})}>`,
       {help: 'The default exchange is amq.default'},
     )}
     ${

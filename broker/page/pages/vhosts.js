@@ -109,7 +109,8 @@ export function marks(row) {
  * @param {any} vhost
  */
 export function editVhost(ctx, vhost) {
-  const types = ['classic', 'quorum', 'stream'];
+  // There are no streams here, so that nobody could declare a queue without its type.
+  const types = ['classic', 'quorum', ...(vhost?.default_queue_type === 'stream' ? ['stream'] : [])];
   return ask({
     title: vhost === null ? 'Add a vhost' : `Change ${vhost.name}`,
     action: vhost === null ? 'Add' : 'Change',

@@ -37,6 +37,9 @@ export const SCENES = [
       await page.locator('tbody tr', {hasText: /^\s*\/\s*no\s*yes\s*yes\s*$/}).waitFor();
       await page.getByLabel('A queue or an exchange').fill('billing');
       await page.locator('tbody tr', {hasText: /^\s*\/\s*no\s*no\s*yes\s*$/}).waitFor();
+      // What was tried is in the address.
+      await page.reload();
+      await page.locator('tbody tr', {hasText: /^\s*\/\s*no\s*no\s*yes\s*$/}).waitFor();
       await window.check('admin-user');
       await page.locator('tr', {hasText: 'Channels'}).getByRole('button').click();
       await page.getByLabel('At most').fill('12');
@@ -233,6 +236,10 @@ export const SCENES = [
       await page.getByRole('button', {name: 'Hold'}).click();
       await page.getByText(/^held/).waitFor();
       await window.check('admin-log');
+      await button(page, 'Go on').click();
+      await page.getByLabel('Lines of').selectOption('queue');
+      await page.getByText(/^live/).waitFor();
+      assert.match(page.url(), /of=queue/);
       await button(page, 'What is logged…').click();
       await page.getByLabel('From this level on').selectOption('info');
       await page.getByLabel('Of', {exact: true}).selectOption('connection');

@@ -3,9 +3,12 @@
 import assert from 'node:assert/strict';
 import {gzipSync} from 'node:zlib';
 
+import {connect} from './clients.mjs';
 import {PHONE} from './harness.mjs';
 import {RawClient} from './raw.mjs';
 
+// A scene may be played twice at the same time.
+const ofItsOwn = (name) => `${name}-${Math.random().toString(36).slice(2, 8)}`;
 const button = (page, name) => page.getByRole('button', {name, exact: true});
 const queue = (name) => `/queues/%2F/${encodeURIComponent(name)}?part=messages`;
 
@@ -78,6 +81,99 @@ export const SCENES = [
     await gone(browser.api, name);
   }],
 
+  ['messages are not deleted by a filter that is half typed', async (browser) => {
+    const name = ofItsOwn('page-half');
+    await fill(browser.api, name, [{payload: 'one'}, {payload: 'two'}]);
+    const window = await browser.open();
+    const {page} = window;
+    await window.goto(queue(name));
+    await button(page, 'Delete…').first().waitFor();
+    for (const [field, wrong, right] of [['Key, a regex', `${name}(`, `${name}()`], ['Header, name=value', 'tenant', 'tenant=']]) {
+      await page.getByLabel(field).fill(wrong);
+      await page.getByText('No message is meant yet').waitFor();
+      assert.equal(await page.locator('.toolbar button', {hasText: '…'}).count(), 0);
+      await page.getByLabel(field).fill(right);
+      await page.locator('.toolbar button', {hasText: 'Move…'}).waitFor();
+    }
+    await window.goto(`${queue(name)}&key=(`);
+    await page.getByText('No message is meant yet').waitFor();
+    await window.check('messages-half');
+    await window.close();
+    await gone(browser.api, name);
+  }],
+
+  ['messages say who has them and when they are due', async (browser) => {
+    const name = ofItsOwn('page-held');
+    await fill(browser.api, name, [{payload: '1'}, {payload: '2'}]);
+    const client = await connect(name);
+    const channel = await client.createChannel();
+    await channel.prefetch(1);
+    const got = new Promise((told) => channel.consume(name, told, {consumerTag: 'holds <it>'}));
+    await got;
+    const other = await client.createChannel();
+    await other.get(name);
+    const window = await browser.open();
+    const {page} = window;
+    await window.goto(`${queue(name)}&state=unacked`);
+    const held = page.getByRole('list', {name: 'Who has them'});
+    await held.getByText(/^1, the oldest since/).waitFor();
+    assert.equal(await held.getByRole('link').count(), 1);
+    await page.locator('tbody tr', {hasText: 'holds <it>'}).getByRole('link').waitFor();
+    await page.locator('tbody tr', {hasText: 'fetched'}).waitFor();
+    await page.locator('.facts', {hasText: 'With'}).waitFor();
+    await window.check('messages-held');
+    await client.close();
+    await browser.api.put(`exchanges/%2F/${name}`, {type: 'x-delayed-message', durable: true, arguments: {'x-delayed-type': 'fanout'}});
+    await browser.api.post(`bindings/%2F/e/${name}/q/${name}`, {});
+    await browser.api.delete(`queues/%2F/${name}/contents`);
+    await browser.api.post(`exchanges/%2F/${name}/publish`, {properties: {headers: {'x-delay': 3_600_000}}, routing_key: '', payload: 'later', payload_encoding: 'string'});
+    await window.goto(`${queue(name)}&state=delayed`);
+    if (await page.locator('tbody tr').count() > 0) {
+      await page.getByRole('columnheader', {name: 'Due'}).waitFor();
+      await page.locator('tbody tr', {hasText: /in 59\smin|in 1\sh/}).waitFor();
+      await window.check('messages-due');
+    }
+    await window.close();
+    await gone(browser.api, name);
+    await browser.api.delete(`exchanges/%2F/${name}`);
+  }],
+
+  ['messages are published at a rate, until somebody stops', async (browser) => {
+    const name = ofItsOwn('page-rate');
+    await fill(browser.api, name, []);
+    const window = await browser.open();
+    const {page} = window;
+    await window.goto(queue(name));
+    await button(page, 'Publish…').click();
+    await page.getByRole('textbox', {name: 'Body', exact: true}).fill('{}');
+    await page.getByLabel('Times').fill('20');
+    await page.getByLabel('A second').fill('20');
+    await page.getByLabel('Keep as a template').fill('a template');
+    const started = performance.now();
+    await button(page.locator('dialog'), 'Publish').click();
+    await page.getByRole('progressbar').waitFor();
+    await page.getByText(/^20 are published and in queues, /).waitFor();
+    // The last is due after 19 of 20 parts of a second.
+    assert.ok(performance.now() - started >= 900);
+    await page.locator('dialog').waitFor({state: 'detached'});
+    await button(page, 'Publish…').click();
+    await page.getByLabel('From a template').selectOption('a template');
+    assert.equal(await page.getByRole('textbox', {name: 'Body', exact: true}).inputValue(), '{}');
+    await page.getByLabel('Times').fill('10000');
+    await page.getByLabel('A second').fill('10');
+    await button(page.locator('dialog'), 'Publish').click();
+    await page.locator('dialog').getByText(/^\s*[2-9] of 10,000/).waitFor();
+    await window.check('messages-rate');
+    await button(page.locator('dialog'), 'Stop').click();
+    await page.getByText(/^Stopped: \d+ of 10,000 are published and in queues/).waitFor();
+    await button(page, 'Publish…').click();
+    await page.getByLabel('From a template').selectOption('a template');
+    await button(page, 'Forget this template').click();
+    await page.getByLabel('From a template').waitFor({state: 'detached'});
+    await window.close();
+    await gone(browser.api, name);
+  }],
+
   ['messages are moved and copied after a try', async (browser) => {
     await fill(browser.api, 'page-from', [{payload: '1'}, {payload: '2'}, {payload: '3'}]);
     await fill(browser.api, 'page-to', []);
@@ -140,13 +236,13 @@ export const SCENES = [
     const {page} = window;
     await window.goto(queue(name));
     await button(page, 'Publish…').click();
-    await page.getByLabel('Body', {exact: true}).fill('{"n": 1}');
+    await page.getByRole('textbox', {name: 'Body', exact: true}).fill('{"n": 1}');
     await page.getByLabel('Headers').fill('tenant = north');
     await page.getByLabel('Times').fill('2');
     await page.getByLabel('Keep as a template').fill('<b>one</b>');
     await window.check('messages-publish');
     await button(page, 'Publish').click();
-    await page.getByText('2 of 2 are published, and in queues.').waitFor();
+    await page.getByText(/^2 are published and in queues, [\d.]+ a second\.$/).waitFor();
     await page.getByText('2 here').waitFor();
     await button(page, 'Publish…').click();
     await page.getByLabel('From a template').selectOption('<b>one</b>');

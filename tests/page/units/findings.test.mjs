@@ -131,3 +131,10 @@ test('clients that are held back, and messages that go astray', () => {
     'statistics',
   ]);
 });
+
+test('where as many are of a kind as were looked at, there may be more', () => {
+  const many = (number) => Array.from({length: number}, (_, n) => queue({name: `q${n}`, messages_ready: 2, consumers: 0, oldest_ready_ms: NOW - 120_000}));
+  const text = (number) => findings(seen({waiting: many(number)}), NOW)[0].text;
+  assert.match(text(19), /^38 messages wait in q0, q1, q2 and 16 more without/);
+  assert.match(text(20), /^At least 40 messages wait in q0, q1, q2 and at least 17 more without/);
+});

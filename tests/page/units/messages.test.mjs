@@ -4,7 +4,7 @@ import {test} from 'node:test';
 import {deflateSync, gzipSync} from 'node:zlib';
 
 import {
-  anyText, best, COPIES, filterOf, filterQuery, hex, json, octets, reported, text,
+  anyText, best, COPIES, filterOf, filterQuery, hex, json, octets, reported, text, unreadable,
 } from '../../../broker/page/pages/message-views.js';
 import {protobuf} from '../../../broker/page/pages/protobuf.js';
 import {packing, unpacked} from '../../../broker/page/pages/unpacking.js';
@@ -30,13 +30,17 @@ test('octets stand sixteen in a line, and what is no letter is a dot', () => {
   assert.match(hex(octets(binary)), /\|\.\.<b>\|$/);
 });
 
-test('a filter has what is typed, and nothing that is half typed', () => {
+test('a filter has what is typed, and what is half typed is not taken for less', () => {
   const of = (query) => filterOf(new URLSearchParams(query));
   assert.deepEqual(of(''), {});
   assert.deepEqual(of('key=^a\\.&text=b&header=tenant%3Dno%3Drth'), {
     routing_key_regex: '^a\\.', text: 'b', headers: {tenant: 'no=rth'},
   });
-  assert.deepEqual(of('key=(&header=tenant'), {});
+  assert.deepEqual(of('key=('), {routing_key_regex: '('});
+  const wrong = (query) => unreadable(new URLSearchParams(query));
+  assert.deepEqual(['', 'key=^a', 'key=(?i)^a', 'header=a%3Db', 'header= ', 'text=('].map(wrong), [null, null, null, null, null, null]);
+  assert.match(wrong('key=('), /no regular expression/);
+  for (const header of ['tenant', '%3Dnorth']) assert.match(wrong(`header=${header}`), /a name, =, and a value/);
   assert.deepEqual(filterQuery(new URLSearchParams('header=a b%3Dc')), {'header.a b': 'c'});
 });
 

@@ -1,0 +1,55 @@
+/**
+ * Who has the messages that are not acknowledged, and since when.
+ *
+ * @module
+ */
+
+import {each, html} from '../parts/html.js';
+import {count} from '../app/number.js';
+import {badge, name, when} from '../app/ui.js';
+import {channelLink} from './channels.js';
+
+/** @typedef {import('../app/types.js').Context} Context */
+
+/** So many are named; all of them stand under “Now”. */
+const NAMED = 8;
+
+/**
+ * @param {Context} ctx
+ * @returns {any[]} Consumers that hold something, who holds the oldest first.
+ */
+function holding(ctx) {
+  const all = (ctx.data.why?.consumers ?? []).filter((/** @type {any} */ one) => one.messages_unacknowledged > 0);
+  return all.sort((/** @type {any} */ one, /** @type {any} */ other) => one.oldest_unacknowledged_ms - other.oldest_unacknowledged_ms);
+}
+
+/**
+ * All of them, above the messages.
+ *
+ * @param {Context} ctx
+ */
+export function holders(ctx) {
+  const all = holding(ctx);
+  if (all.length === 0) return null;
+  return html`<ul class="named holders" aria-label="Who has them">
+    ${each(all.slice(0, NAMED), (one) => `${one.channel} ${one.consumer_tag}`, (one) => html`<li>
+      <span class="holder">${name(one.consumer_tag)} ${one.channel === null ? null : html`on ${channelLink(ctx, {name: one.channel, user: one.user})}`}
+        ${one.user ? html`of ${name(one.user)}` : null}</span>
+      <span>${count(one.messages_unacknowledged)}, the oldest since ${when(one.oldest_unacknowledged_ms, ctx.now)}</span></li>`)}
+    ${all.length > NAMED ? html`<li>and ${count(all.length - NAMED)} more consumers</li>` : null}
+  </ul>`;
+}
+
+/**
+ * Who has one message, by the consumer's tag: two consumers may have the same.
+ *
+ * @param {Context} ctx
+ * @param {string | null} tag
+ */
+export function holder(ctx, tag) {
+  if (!tag) return badge('fetched', 'plain', 'Somebody got it by itself, without consuming: basic.get');
+  const fits = holding(ctx).filter((one) => one.consumer_tag === tag);
+  const [only] = fits;
+  if (fits.length !== 1 || only.channel === null) return name(tag);
+  return html`${name(tag)} <small>on ${channelLink(ctx, {name: only.channel, user: only.user})}</small>`;
+}
