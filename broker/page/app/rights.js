@@ -109,6 +109,10 @@ const ACTS = {
   'see of': (who, {user}) => is(who, 'monitoring') || user === who.name,
   'browse queue': (who, thing) => isShared(thing) && has(who, thing, 'read'),
 
+  // What waits in it for its time.
+  'browse exchange': (who, thing) => has(who, thing, 'read', isDefault(thing) ? DEFAULT : thing.name),
+  'delete delayed': (who, thing) => has(who, thing, 'configure', isDefault(thing) ? DEFAULT : thing.name),
+
   'declare queue': (who, thing) => (thing.name === undefined ? hasAny(who, thing, 'configure') : !isReserved(thing) && has(who, thing, 'configure')),
   'delete queue': (who, thing) => isShared(thing) && has(who, thing, 'configure'),
   'pause queue': (who, thing) => isShared(thing) && has(who, thing, 'configure'),
@@ -135,7 +139,7 @@ const ACTS = {
 };
 
 /** These change nothing. */
-const LOOKING = new Set(['enter', 'see vhost', 'see of', 'browse queue']);
+const LOOKING = new Set(['enter', 'see vhost', 'see of', 'browse queue', 'browse exchange']);
 
 /**
  * @param {Who} who

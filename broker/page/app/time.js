@@ -52,13 +52,12 @@ export function roughly(ms) {
 /**
  * @param {number} at In milliseconds since the epoch.
  * @param {number} now
- * @returns {string} `now`, `12 s ago`, `in 3 min`
+ * @returns {string} `now`, `12 s ago`, `in 3 min 5 s`: what is to come is not told as sooner than it is.
  */
 export function ago(at, now) {
   const past = now - at;
   if (Math.abs(past) < SECOND) return 'now';
-  const text = roughly(Math.abs(past));
-  return past > 0 ? `${text} ago` : `in ${text}`;
+  return past > 0 ? `${roughly(past)} ago` : `in ${duration(Math.ceil(-past / SECOND) * SECOND)}`;
 }
 
 /**

@@ -14,7 +14,9 @@ import {api, href} from '../app/place.js';
 import {answered, badge, choice, facts, name, section, tabs} from '../app/ui.js';
 import {inLine} from './arguments.js';
 import {bind, bindingTable} from './bindings.js';
+import {delayed} from './exchange-delayed.js';
 import {features} from './exchanges.js';
+import {askDelayed} from './messages-asked.js';
 import {publish} from './publish.js';
 import {tester} from './route-tester.js';
 
@@ -26,6 +28,8 @@ const isDefault = (ctx) => ctx.params.name === 'amq.default';
 const called = (ctx) => (isDefault(ctx) ? '(default exchange)' : ctx.params.name);
 /** @param {Context} ctx */
 const isTester = (ctx) => ctx.query.get('part') === 'route';
+/** @param {Context} ctx */
+const isDelayed = (ctx) => ctx.query.get('part') === 'delayed';
 
 /** @type {import('../app/types.js').Page} */
 const page = {
@@ -36,11 +40,12 @@ const page = {
     // Every queue is bound to the default exchange: a list of all queues says nothing more.
     outgoing: isDefault(ctx) ? null : api('exchanges/:vhost/:name/bindings/source', ctx.params),
     incoming: isDefault(ctx) || isTester(ctx) ? null : api('exchanges/:vhost/:name/bindings/destination', ctx.params),
+    messages: isDelayed(ctx) && ctx.session.may('browse exchange', ctx.params) ? askDelayed(ctx) : null,
   }),
   view: (ctx) => html`
     ${head(ctx)}
-    ${tabs(ctx, [['bindings', 'Bindings'], ['route', 'Where would it go']])}
-    ${ctx.errors.exchange?.kind === 'gone' ? answered(ctx, 'exchange', () => null) : isTester(ctx) ? tester(ctx) : about(ctx)}`,
+    ${tabs(ctx, [['bindings', 'Bindings'], ['route', 'Where would it go'], ['delayed', 'Delayed']])}
+    ${ctx.errors.exchange?.kind === 'gone' ? answered(ctx, 'exchange', () => null) : isTester(ctx) ? tester(ctx) : isDelayed(ctx) ? delayed(ctx) : about(ctx)}`,
 };
 
 export default page;

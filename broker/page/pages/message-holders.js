@@ -33,8 +33,7 @@ export function holders(ctx) {
   if (all.length === 0) return null;
   return html`<ul class="named holders" aria-label="Who has them">
     ${each(all.slice(0, NAMED), (one) => `${one.channel} ${one.consumer_tag}`, (one) => html`<li>
-      <span class="holder">${name(one.consumer_tag)} ${one.channel === null ? null : html`on ${channelLink(ctx, {name: one.channel, user: one.user})}`}
-        ${one.user ? html`of ${name(one.user)}` : null}</span>
+      <span class="holder">${name(one.consumer_tag)}${one.channel === null ? null : html` on ${channelLink(ctx, {name: one.channel, user: one.user})}`}${one.user ? html` of ${name(one.user)}` : null}</span>
       <span>${count(one.messages_unacknowledged)}, the oldest since ${when(one.oldest_unacknowledged_ms, ctx.now)}</span></li>`)}
     ${all.length > NAMED ? html`<li>and ${count(all.length - NAMED)} more consumers</li>` : null}
   </ul>`;

@@ -20,14 +20,15 @@ import {packing, unpacked} from './unpacking.js';
 /**
  * @param {Context} ctx
  * @param {any} one
+ * @param {unknown} [more] What can be done with it.
  */
-export function messageView(ctx, one) {
+export function messageView(ctx, one, more = null) {
   if (!one.is_readable) return html`<div class="browser-one">${empty('This message cannot be read', 'What is stored of it is damaged. The log of the broker says more.')}</div>`;
   const properties = Array.isArray(one.properties) ? {} : one.properties;
   return html`<section class="browser-one" aria-label=${`Message ${one.sequence}`}>
     <div class="section-head"><h2>Message ${one.sequence}</h2>
       <div class="actions">${each(COPIES, ([id]) => id, ([, title, write]) => html`<button type="button" class="button"
-        @click=${() => showCopy(ctx, title, write({...one, properties, vhost: ctx.params.vhost}))}>Copy as ${title}</button>`)}</div></div>
+        @click=${() => showCopy(ctx, title, write({...one, properties, vhost: ctx.params.vhost}))}>Copy as ${title}</button>`)}${more}</div></div>
     ${facts([
       ['Exchange', exchangeLink(ctx, ctx.params.vhost, one.exchange)],
       ['Routing key', html`<code>${name(one.routing_key)}</code>`],

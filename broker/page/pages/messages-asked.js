@@ -30,10 +30,28 @@ export function stateOf(ctx) {
  * @returns {string | undefined} What is asked, if it was not asked before.
  */
 export function askMessages(ctx) {
+  return asked(ctx, 'queues/:vhost/:name/messages', {state: stateOf(ctx)});
+}
+
+/**
+ * The same of what waits in an exchange for its time.
+ *
+ * @param {Context} ctx
+ * @returns {string | undefined}
+ */
+export function askDelayed(ctx) {
+  return asked(ctx, 'exchanges/:vhost/:name/delayed', {});
+}
+
+/**
+ * @param {Context} ctx
+ * @param {string} pattern
+ * @param {Record<string, string>} more
+ * @returns {string | undefined}
+ */
+function asked(ctx, pattern, more) {
   if (unreadable(ctx.query) !== null) return undefined;
-  const path = api('queues/:vhost/:name/messages', ctx.params, {
-    ...filterQuery(ctx.query), state: stateOf(ctx), count: COUNT, truncate: SHOWN, cursor: ctx.query.get('after'),
-  });
+  const path = api(pattern, ctx.params, {...filterQuery(ctx.query), ...more, count: COUNT, truncate: SHOWN, cursor: ctx.query.get('after')});
   const {state} = ctx;
   const isKnown = state.asked === path && (ctx.data.messages !== undefined && ctx.data.messages !== state.before);
   if (isKnown) return undefined;

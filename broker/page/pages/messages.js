@@ -38,11 +38,20 @@ function fields(ctx) {
   return html`
     <div class="toolbar">
       ${choice(ctx, 'state', 'Which messages', STATES)}
-      ${field(ctx, 'key', 'Key, a regex')}
+      ${filters(ctx)}
+    </div>`;
+}
+
+/**
+ * What messages are filtered by.
+ *
+ * @param {Context} ctx
+ */
+export function filters(ctx) {
+  return html`${field(ctx, 'key', 'Key, a regex')}
       ${field(ctx, 'header', 'Header, name=value')}
       ${field(ctx, 'text', 'Text in the body')}
-      <button type="button" class="button" @click=${() => again(ctx)}>Look again</button>
-    </div>`;
+      <button type="button" class="button" @click=${() => again(ctx)}>Look again</button>`;
 }
 
 /** @param {Context} ctx */
@@ -193,7 +202,7 @@ function cell(ctx, one) {
  * @param {number} number
  * @param {string | null} cursor
  */
-function pages(ctx, number, cursor) {
+export function pages(ctx, number, cursor) {
   const isFirst = !ctx.query.has('after');
   return html`<div class="toolbar pages">
     <span class="quiet">${count(number)} here${cursor !== null && number < COUNT ? ', and not all were looked at' : ''}</span>

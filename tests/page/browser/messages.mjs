@@ -102,7 +102,7 @@ export const SCENES = [
     await gone(browser.api, name);
   }],
 
-  ['messages say who has them and when they are due', async (browser) => {
+  ['messages say who has them', async (browser) => {
     const name = ofItsOwn('page-held');
     await fill(browser.api, name, [{payload: '1'}, {payload: '2'}]);
     const client = await connect(name);
@@ -123,16 +123,42 @@ export const SCENES = [
     await page.locator('.facts', {hasText: 'With'}).waitFor();
     await window.check('messages-held');
     await client.close();
+    await window.close();
+    await gone(browser.api, name);
+  }],
+
+  ['messages that wait in an exchange are shown with when they are due, and deleted', async (browser) => {
+    const name = ofItsOwn('page-due');
     await browser.api.put(`exchanges/%2F/${name}`, {type: 'x-delayed-message', durable: true, arguments: {'x-delayed-type': 'fanout'}});
+    await fill(browser.api, name, []);
     await browser.api.post(`bindings/%2F/e/${name}/q/${name}`, {});
-    await browser.api.delete(`queues/%2F/${name}/contents`);
-    await browser.api.post(`exchanges/%2F/${name}/publish`, {properties: {headers: {'x-delay': 3_600_000}}, routing_key: '', payload: 'later', payload_encoding: 'string'});
-    await window.goto(`${queue(name)}&state=delayed`);
-    if (await page.locator('tbody tr').count() > 0) {
-      await page.getByRole('columnheader', {name: 'Due'}).waitFor();
-      await page.locator('tbody tr', {hasText: /in 59\smin|in 1\sh/}).waitFor();
-      await window.check('messages-due');
-    }
+    for (const [n, tenant] of ['north', 'south', 'south'].entries())
+      await browser.api.post(`exchanges/%2F/${name}/publish`, {properties: {headers: {'x-delay': 7_200_000, tenant}}, routing_key: `key ${n}`, payload: `later ${n}`, payload_encoding: 'string'});
+    const window = await browser.open();
+    const {page} = window;
+    await window.goto(`/exchanges/%2F/${name}`);
+    await page.getByRole('link', {name: 'Delayed'}).click();
+    await page.getByText('3 here').waitFor();
+    await page.locator('tbody tr', {hasText: /key 0.*in 1\sh 5\d\smin/}).waitFor();
+    await page.locator('pre.body', {hasText: 'later 0'}).waitFor();
+    await window.check('exchange-delayed');
+    await button(page, 'Delete this…').click();
+    await button(page.locator('dialog'), 'Delete').click();
+    await page.getByText('2 here').waitFor();
+    await page.getByLabel('Header, name=value').fill('tenant=south');
+    await page.getByLabel('Text in the body').fill('later 2');
+    await page.getByText('1 here').waitFor();
+    await page.reload();
+    await page.getByText('1 here').waitFor();
+    await button(page, 'Delete messages…').click();
+    await page.locator('dialog').getByText(/^\s*1 message is gone for good/).waitFor();
+    await page.locator('#dialog-typed').fill('1');
+    await button(page.locator('dialog'), 'Delete').click();
+    await page.getByText('1 message is deleted.').waitFor();
+    await page.getByText('No message fits').waitFor();
+    await page.getByLabel('Header, name=value').fill('');
+    await page.getByLabel('Text in the body').fill('');
+    await page.getByText('1 here').waitFor();
     await window.close();
     await gone(browser.api, name);
     await browser.api.delete(`exchanges/%2F/${name}`);

@@ -33,8 +33,8 @@ test('times', () => {
     ['0 ms', '250 ms', '4.2 s', '59 s', '1 min 5 s', '1 h', '2 h 10 min', '1 d 2 h', '−5 s', '–'],
   );
   assert.deepEqual(
-    [0, 500, 5900, 65_000, -180_000].map((past) => plain(ago(1e12, 1e12 + past))),
-    ['now', 'now', '5 s ago', '1 min ago', 'in 3 min'],
+    [0, 500, 5900, 65_000, -180_000, -7_197_100, -1500].map((past) => plain(ago(1e12, 1e12 + past))),
+    ['now', 'now', '5 s ago', '1 min ago', 'in 3 min', 'in 1 h 59 min', 'in 2 s'],
   );
   assert.match(exact(0), /^(1970-01-01|1969-12-31) \d\d:\d\d:\d\d\.000 [+−]\d\d:\d\d$/);
   assert.equal(exact(NaN), '–');
