@@ -10,9 +10,10 @@ import {ApiError} from '../app/api.js';
 import {ask} from '../app/ask.js';
 import {listOf} from '../app/list.js';
 import {api} from '../app/place.js';
-import {answered, badge, empty, field, filter, name, ofVhost, tabs} from '../app/ui.js';
+import {answered, badge, choice, empty, field, filter, name, ofVhost, tabs} from '../app/ui.js';
 import {inLine, readTable} from './arguments.js';
 import {exchangeLink} from './bindings.js';
+import {folded, FOLDED_FROM} from './route-folding.js';
 import {routeGraph} from './route-graph.js';
 import {around, routesOf} from './routes.js';
 
@@ -142,12 +143,16 @@ function picture(ctx, vhost) {
     ctx.state.drawnOf = {bindings, queues, routes: routesOf({exchanges, queues, bindings, policies: policies ?? []})};
   }
   const routes = around(ctx.state.drawnOf.routes, ctx.query.get('about') ?? '');
-  const {length} = routes.nodes;
+  const isWhole = ctx.query.get('whole') === '1';
+  const shown = isWhole ? routes : folded(routes, ctx.query.get('open') ?? '');
+  const {length} = shown.nodes;
   if (length === 0) return empty('Nothing to draw', 'Nothing is bound to an exchange by this name. The default exchange is left out: every queue is bound to it.');
   if (length > NODES_MAX) {
     return empty(`${count(length)} queues and exchanges`, `A picture of more than ${count(NODES_MAX)} says nothing. Name something above, and what has to do with it is drawn.`);
   }
-  return routeGraph(ctx, routes, {vhost, label: `Where messages go in ${vhost}`});
+  return html`${routes.nodes.length > FOLDED_FROM ? html`<div class="toolbar">${choice(ctx, 'whole', 'What is drawn', [['', 'queues alike as one'], ['1', 'every queue']])}
+      <span class="quiet">${count(routes.nodes.length)} queues and exchanges${isWhole ? '' : '. Queues with the same ways to them and from them are drawn as one: choose one to see each.'}</span></div>` : null}
+    ${routeGraph(ctx, shown, {vhost, label: `Where messages go in ${vhost}`})}`;
 }
 
 /**

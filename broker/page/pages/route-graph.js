@@ -7,6 +7,7 @@
 import {each, html, svg} from '../parts/html.js';
 import {layout} from './route-layout.js';
 import {href} from '../app/place.js';
+import {changedQuery} from '../parts/route.js';
 import {named} from './bindings.js';
 import {Zoom} from './graph-zoom.js';
 
@@ -19,7 +20,11 @@ const SIZES = {width: 176, height: 34, gapX: 144, gapY: 12};
 /** Room around it, for lines that go back. */
 const EDGE = 24;
 /** Of a name so many letters are drawn; all of it is said on hover, and where it leads. */
-const LETTERS = {queue: 22, exchange: 19};
+const LETTERS = {queue: 22, queues: 22, exchange: 19};
+/** And of what is told below one so many. */
+const LETTERS_ABOUT = 27;
+/** Of queues that are drawn as one so many are named. */
+const NAMED = 8;
 /** More edges than these have no keys written on them, until one looks at a node. */
 const WRITTEN = 60;
 
@@ -102,21 +107,53 @@ function drawn(node, places, vhost, isNear, look) {
   const {x = 0, y = 0} = places.get(node.id) ?? {};
   const isExchange = node.kind === 'exchange';
   const shown = isExchange && node.name === '' ? '(default exchange)' : node.name;
-  const to = isExchange ? href('/exchanges/:vhost/:name', {vhost, name: named(node.name)}) : href('/queues/:vhost/:name', {vhost, name: node.name});
-  const letters = [...shown];
-  const text = letters.length > LETTERS[node.kind] ? `${letters.slice(0, LETTERS[node.kind] - 1).join('')}…` : shown;
+  const to = leadsTo(node, vhost);
+  const text = cut(shown, LETTERS[node.kind]);
+  const about = cut(node.about, LETTERS_ABOUT);
   return svg`<a href=${to} class=${`graph-node is-${node.kind} ${node.isLit ? 'is-lit' : ''} ${isNear ? 'is-near' : ''}`}
     @pointerenter=${() => look(node.id)} @pointerleave=${() => look(null)} @focus=${() => look(node.id)} @blur=${() => look(null)}>
-    <title>${`${node.kind} ${shown}${node.about === '' ? '' : ` (${node.about})`}`}</title>
+    <title>${titleOf(node, shown)}</title>
+    ${node.kind === 'queues' ? svg`<rect x=${x + 4} y=${y + 4} width=${SIZES.width} height=${SIZES.height} rx="3"/>` : null}
     <rect x=${x} y=${y} width=${SIZES.width} height=${SIZES.height} rx=${isExchange ? SIZES.height / 2 : 3}/>
     <text x=${x + (isExchange ? 16 : 10)} y=${y + (node.about === '' ? 21 : 15)}>${text}</text>
-    ${node.about === '' ? null : svg`<text class="graph-about" x=${x + (isExchange ? 16 : 10)} y=${y + 27}>${node.about}</text>`}
+    ${node.about === '' ? null : svg`<text class="graph-about" x=${x + (isExchange ? 16 : 10)} y=${y + 27}>${about}</text>`}
   </a>`;
+}
+
+/**
+ * @param {RouteNode} node
+ * @param {string} vhost
+ * @returns {string} Its page; several queues are opened where they are.
+ */
+function leadsTo({kind, name, members}, vhost) {
+  if (kind === 'queues') return `${location.pathname}${changedQuery(location.search, {open: members?.[0]})}`;
+  return kind === 'exchange' ? href('/exchanges/:vhost/:name', {vhost, name: named(name)}) : href('/queues/:vhost/:name', {vhost, name});
+}
+
+/**
+ * @param {RouteNode} node
+ * @param {string} shown
+ * @returns {string} On hover, and for who does not see it.
+ */
+function titleOf({kind, about, members}, shown) {
+  if (members === undefined) return `${kind} ${shown}${about === '' ? '' : ` (${about})`}`;
+  const more = members.length - NAMED;
+  return `${shown}: ${members.slice(0, NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}. Show each`;
+}
+
+/**
+ * @param {string} text
+ * @param {number} most
+ * @returns {string}
+ */
+function cut(text, most) {
+  const letters = [...text];
+  return letters.length > most ? `${letters.slice(0, most - 1).join('')}…` : text;
 }
 
 /** @param {Routes} routes */
 function inWords({nodes, edges}) {
-  const called = new Map(nodes.map((node) => [node.id, node.name === '' ? '(default exchange)' : node.name]));
+  const called = new Map(nodes.map((node) => [node.id, node.members !== undefined ? `${node.name} (${node.about})` : node.name === '' ? '(default exchange)' : node.name]));
   return html`<details class="in-words"><summary>The same in words</summary><ul>
     ${each(edges, ({from, to, kind}) => `${from} ${to} ${kind}`, ({from, to, kind, label, isLit}) => html`<li>
       <bdi>${called.get(from)}</bdi> ${KINDS[kind]} <bdi>${called.get(to)}</bdi>${label === '' ? '' : html` by <code><bdi>${label}</bdi></code>`}${isLit ? ', and the message takes this way' : ''}</li>`)}

@@ -11,6 +11,7 @@ import {api} from '../app/place.js';
 import {field, problem, section} from '../app/ui.js';
 import {readTable} from './arguments.js';
 import {queueLink} from './bindings.js';
+import {folded} from './route-folding.js';
 import {routeGraph} from './route-graph.js';
 import {way} from './routes.js';
 
@@ -71,5 +72,5 @@ function found(ctx) {
       ${plan.delayed ? html`<div class="finding is-note"><strong>Later</strong><p>It waits first, as its header x-delay says.</p></div>` : null}
       ${plan.complete ? null : html`<div class="finding is-warn"><strong>Cut</strong><p>It goes on further than is told here.</p></div>`}
     </div>
-    ${section('The way it takes', routeGraph(ctx, way(plan, others), {vhost: ctx.params.vhost, label: 'The way of the message', key: 'wayGraph'}), {text: 'lit, among bindings that it does not take'})}`;
+    ${section('The way it takes', routeGraph(ctx, folded(way(plan, others), ctx.query.get('open') ?? ''), {vhost: ctx.params.vhost, label: 'The way of the message', key: 'wayGraph'}), {text: 'lit, among bindings that it does not take'})}`;
 }

@@ -4,7 +4,11 @@
  * @module
  */
 
-/** @typedef {{id: string, kind: 'exchange' | 'queue', name: string, about: string, isLit?: boolean}} RouteNode */
+/**
+ * `members`: the names of queues that are drawn as one.
+ *
+ * @typedef {{id: string, kind: 'exchange' | 'queue' | 'queues', name: string, about: string, isLit?: boolean, members?: string[]}} RouteNode
+ */
 /** @typedef {{from: string, to: string, kind: 'binding' | 'alternate' | 'dead', label: string, isLit?: boolean}} RouteEdge */
 /** @typedef {{nodes: RouteNode[], edges: RouteEdge[]}} Routes */
 
@@ -62,9 +66,9 @@ export class Graph {
 
 /**
  * @param {string[]} labels
- * @returns {string}
+ * @returns {string} Some of them, and how many more there are.
  */
-function told(labels) {
+export function told(labels) {
   const more = labels.length - TOLD;
   return labels.slice(0, TOLD).join(', ') + (more > 0 ? ` +${more}` : '');
 }

@@ -58,11 +58,13 @@ export class Router {
   follow(event) {
     const isPlain = event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.altKey;
     if (!isPlain || event.defaultPrevented || !(event.target instanceof Element)) return;
+    // Links in drawings are links as well.
     const link = event.target.closest('a[href]');
-    if (!(link instanceof HTMLAnchorElement) || link.target !== '' || link.download !== '') return;
-    if (link.origin !== location.origin || !link.pathname.startsWith(`${this.base}/`)) return;
-    if (link.hash !== '' && link.pathname === location.pathname) return;
+    if (link === null || link.hasAttribute('target') || link.hasAttribute('download')) return;
+    const to = new URL(link.getAttribute('href') ?? '', location.href);
+    if (to.origin !== location.origin || !to.pathname.startsWith(`${this.base}/`)) return;
+    if (to.hash !== '' && to.pathname === location.pathname) return;
     event.preventDefault();
-    this.go(link.pathname.slice(this.base.length) + link.search);
+    this.go(to.pathname.slice(this.base.length) + to.search);
   }
 }

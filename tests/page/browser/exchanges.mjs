@@ -5,6 +5,8 @@ import assert from 'node:assert/strict';
 import {PHONE} from './harness.mjs';
 import {USERS} from './prepare.mjs';
 
+// A scene may be played twice at the same time.
+const ofItsOwn = (name) => `${name}-${Math.random().toString(36).slice(2, 8)}`;
 const button = (page, name) => page.getByRole('button', {name, exact: true});
 async function network(api, vhost) {
   await api.put(`vhosts/${vhost}`);
@@ -74,6 +76,41 @@ export const SCENES = [
     await window.check('exchange-of-graph', {axe: false});
     await window.close();
     await browser.api.delete('vhosts/page-graph');
+  }],
+
+  ['exchanges are drawn where there are many, and queues alike are one', async (browser) => {
+    const vhost = ofItsOwn('page-large');
+    const {api} = browser;
+    await api.put(`vhosts/${vhost}`);
+    await api.put(`permissions/${vhost}/guest`, {configure: '.*', write: '.*', read: '.*'});
+    await api.put(`exchanges/${vhost}/many`, {type: 'fanout', durable: true});
+    for (let n = 0; n < 70; n += 1) {
+      await api.put(`queues/${vhost}/many.${n}`, {durable: true});
+      await api.post(`bindings/${vhost}/e/many/q/many.${n}`, {});
+    }
+    const window = await browser.open();
+    const {page} = window;
+    await window.goto(`/exchanges?part=graph&vhost=${vhost}`);
+    await page.getByText('71 queues and exchanges').waitFor();
+    assert.equal(await page.locator('.graph-node').count(), 2);
+    await window.check('exchanges-many');
+    // A link like any other: nothing is loaded anew, and the address has it.
+    await page.evaluate(() => Object.assign(globalThis, {isSame: true}));
+    await page.getByRole('link', {name: /^70 queues: many.0, .* Show each/}).focus();
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.querySelectorAll('.graph-node').length === 71);
+    assert.ok(await page.evaluate(() => globalThis.isSame));
+    assert.match(page.url(), /open=many.0/);
+    await page.goBack();
+    await page.waitForFunction(() => document.querySelectorAll('.graph-node').length === 2);
+    await button(page, 'every queue').click();
+    await page.waitForFunction(() => document.querySelectorAll('.graph-node').length === 71);
+    await window.goto(`/exchanges/${vhost}/many?part=route&key=x`);
+    await page.getByText('70 queues', {exact: true}).first().waitFor();
+    await page.locator('.graph-node.is-queues.is-lit').waitFor();
+    await window.check('exchange-way-of-many');
+    await window.close();
+    await api.delete(`vhosts/${vhost}`);
   }],
 
   ['exchanges show the way of a message', async (browser) => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
 import {bounded, scrolled} from '../../../broker/page/pages/graph-zoom.js';
+import {folded} from '../../../broker/page/pages/route-folding.js';
 import {around, routesOf, way} from '../../../broker/page/pages/routes.js';
 
 const binding = (source, destination, routing_key = '', destination_type = 'queue') => ({source, destination, routing_key, destination_type});
@@ -61,4 +62,30 @@ test('what is under the pointer stays there when it comes closer', () => {
   assert.equal(scrolled(500, 100, 0.5), 200);
   assert.equal(scrolled(0, 100, 0.5), 0);
   assert.deepEqual([bounded(0.01), bounded(1), bounded(100)], [0.2, 1, 4]);
+});
+
+test('queues alike are one where there are many, until they are opened', () => {
+  const node = (kind, name, more = {}) => ({id: `${kind[0]} ${name}`, kind, name, about: '', ...more});
+  const queues = Array.from({length: 70}, (_, n) => node('queue', `jobs.${String(n).padStart(2, '0')}`));
+  const own = [node('queue', 'jobs.a'), node('queue', 'jobs.b'), node('queue', 'alone')];
+  const exchanges = ['in', 'other', 'dead'].map((name) => node('exchange', name));
+  const edge = (from, to, kind, label, isLit = false) => ({from: `e ${from}`, to: `q ${to}`, kind, label, isLit});
+  const edges = [
+    ...queues.map(({name}, n) => edge('in', name, 'binding', `key ${n}`)),
+    ...queues.slice(0, 30).map(({name}) => ({from: `q ${name}`, to: 'e dead', kind: 'dead', label: '', isLit: false})),
+    edge('other', 'jobs.a', 'binding', 'x'), edge('other', 'jobs.b', 'binding', 'x'), edge('in', 'alone', 'binding', '', true),
+  ];
+  const all = {nodes: [...exchanges, ...queues, ...own], edges};
+  const {nodes, edges: ways} = folded(all, '');
+  // Two are fewer than what is worth it, and what is lit is not hidden.
+  assert.deepEqual(nodes.map(({name}) => name), ['in', 'other', 'dead', '30 queues', '40 queues', 'jobs.a', 'jobs.b', 'alone']);
+  const [, , , first, second] = nodes;
+  assert.deepEqual([first.about, first.members.length, first.members[0], second.members[0]], ['jobs.…', 30, 'jobs.00', 'jobs.30']);
+  assert.deepEqual(ways.map(({from, to, kind}) => `${from} ${kind} ${to}`), [
+    'e in binding g jobs.00', 'e in binding g jobs.30', 'g jobs.00 dead e dead', 'e other binding q jobs.a', 'e other binding q jobs.b', 'e in binding q alone',
+  ]);
+  assert.equal(ways[0].label, 'key 0, key 1 +28');
+  assert.equal(folded(all, 'jobs.00').nodes.length, 3 + 30 + 1 + 3);
+  const few = {nodes: all.nodes.slice(0, 60), edges};
+  assert.equal(folded(few, ''), few);
 });
