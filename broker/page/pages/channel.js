@@ -11,6 +11,7 @@ import {count, rate} from '../app/number.js';
 import {historyOf, RANGE_MEANT, SHORT_RANGE_CHOICES} from '../app/history.js';
 import {api, href} from '../app/place.js';
 import {answered, choice, facts, name, section} from '../app/ui.js';
+import {held} from './connection.js';
 import {channelState, mode} from './channels.js';
 import {consumerTable} from './consumers.js';
 
@@ -30,9 +31,17 @@ const LINES = [
 const page = {
   title: (ctx) => ctx.params.name,
   hasOwnHead: true,
-  ask: (ctx) => ({channel: api('channels/:name', ctx.params, historyOf(ctx).query(['msg_rates'], ctx.now))}),
+  ask: (ctx) => {
+    const connection = ctx.data.channel?.connection_details?.name;
+    return {
+      channel: api('channels/:name', ctx.params, historyOf(ctx).query(['msg_rates'], ctx.now)),
+      // What is held back is the whole connection.
+      why: connection === undefined ? null : api('connections/:name/why', {name: connection}),
+    };
+  },
   view: (ctx) => html`
     <header class="page-head"><h1>${name(ctx.params.name)}</h1>${ctx.data.channel === undefined ? null : channelState(ctx.data.channel)}</header>
+    ${ctx.data.why === undefined ? null : held(ctx, ctx.data.why)}
     <div class="columns">
       ${section('About', answered(ctx, 'channel', about, 8))}
       ${section(

@@ -66,10 +66,12 @@ const page = {
 export default page;
 
 /**
+ * What holds a connection back, and so all of its channels.
+ *
  * @param {Context} ctx
  * @param {any} why
  */
-function held(ctx, why) {
+export function held(ctx, why) {
   if (!why.is_held) return null;
   const queue =
     why.queue === null

@@ -130,9 +130,25 @@ function configuration(config) {
       rows,
       ([key]) => key,
       ([key, value]) =>
-        html`<tr><td><code>${key}</code></td><td>${value === null ? 'no limit' : name(typeof value === 'string' ? value : JSON.stringify(value))}</td></tr>`,
+        html`<tr><td><code>${key}</code></td><td>${set(key, value)}</td></tr>`,
     )}</tbody>
   </table>`;
+}
+
+/** Settings that are sizes, or times: a number alone says little. */
+const UNITS = /** @type {Record<string, (value: number) => string>} */ ({
+  disk_free_limit: bytes, frame_max: bytes, initial_frame_max: bytes, max_message_size: bytes, vm_memory_high_watermark: bytes,
+  handshake_timeout: duration, heartbeat: (seconds) => duration(1000 * seconds),
+});
+
+/**
+ * @param {string} key
+ * @param {unknown} value
+ */
+function set(key, value) {
+  if (value === null) return 'no limit';
+  if (typeof value === 'number') return key in UNITS ? html`${value} <span class="quiet">${UNITS[key](value)}</span>` : value;
+  return name(typeof value === 'string' ? value : Array.isArray(value) ? value.join(', ') || 'none' : JSON.stringify(value));
 }
 
 /** @param {Context} ctx */
