@@ -6,11 +6,12 @@
 
 import {each, html, render} from '../parts/html.js';
 import {bytes, count} from '../app/number.js';
+import {ApiError} from '../app/api.js';
 import {choice, empty, facts, name, when} from '../app/ui.js';
 import {inLine, writeValue} from './arguments.js';
 import {exchangeLink, queueLink} from './bindings.js';
 import {holder} from './message-holders.js';
-import {stateOf} from './messages-asked.js';
+import {stateOf, wholeOf} from './messages-asked.js';
 import {anyText, best, COPIES, hex, json, octets, text} from './message-views.js';
 import {protobuf} from './protobuf.js';
 import {packing, unpacked} from './unpacking.js';
@@ -28,7 +29,7 @@ export function messageView(ctx, one, more = null) {
   return html`<section class="browser-one" aria-label=${`Message ${one.sequence}`}>
     <div class="section-head"><h2>Message ${one.sequence}</h2>
       <div class="actions">${each(COPIES, ([id]) => id, ([, title, write]) => html`<button type="button" class="button"
-        @click=${() => showCopy(ctx, title, write({...one, properties, vhost: ctx.params.vhost}))}>Copy as ${title}</button>`)}${more}</div></div>
+        @click=${() => copyOf(ctx, one, title, write)}>Copy as ${title}</button>`)}${more}</div></div>
     ${facts([
       ['Exchange', exchangeLink(ctx, ctx.params.vhost, one.exchange)],
       ['Routing key', html`<code>${name(one.routing_key)}</code>`],
@@ -44,6 +45,65 @@ export function messageView(ctx, one, more = null) {
     ${deaths(ctx, properties.headers?.['x-death'])}
     ${body(ctx, one)}
   </section>`;
+}
+
+/** A body that is larger than this is not for a browser. */
+const WHOLE_MAX = 2 << 20;
+
+/**
+ * @param {any} one
+ * @returns {boolean} Whether all of its body was told.
+ */
+function isWholeOf(one) {
+  return octets(one).length >= one.payload_bytes;
+}
+
+/**
+ * What is shown again, or published again, is the message and not the beginning of it.
+ *
+ * @param {Context} ctx
+ * @param {any} one
+ * @returns {Promise<any | null>} Null if it cannot be had; then it is said why.
+ */
+async function whole(ctx, one) {
+  if (isWholeOf(one)) return one;
+  if (one.payload_bytes > WHOLE_MAX) {
+    ctx.say(`Its body of ${bytes(one.payload_bytes)} is too large for that: no more than ${bytes(WHOLE_MAX)} are fetched.`, 'bad');
+    return null;
+  }
+  try {
+    const found = await wholeOf(ctx, one);
+    if (found === null) ctx.say('It is not there any more: only the beginning of it is known.', 'bad');
+    return found;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    ctx.say(`${error.reason} ${error.advice}`, 'bad');
+    return null;
+  }
+}
+
+/**
+ * @param {Context} ctx
+ * @param {any} one
+ * @param {string} title
+ * @param {(message: any) => string} write
+ */
+async function copyOf(ctx, one, title, write) {
+  const found = await whole(ctx, one);
+  if (found === null) return;
+  const properties = Array.isArray(found.properties) ? {} : found.properties;
+  showCopy(ctx, title, write({...found, properties, vhost: ctx.params.vhost}));
+}
+
+/**
+ * @param {Context} ctx
+ * @param {any} one
+ */
+async function showWhole(ctx, one) {
+  const found = await whole(ctx, one);
+  if (found === null) return;
+  ctx.state.whole = found;
+  ctx.draw();
 }
 
 /**
@@ -121,9 +181,10 @@ function isSaid({properties}, word) {
 
 /**
  * @param {Context} ctx
- * @param {any} one
+ * @param {any} told
  */
-function body(ctx, one) {
+function body(ctx, told) {
+  const one = ctx.state.whole?.cursor === told.cursor ? ctx.state.whole : told;
   const {bytes: whole, isWhole, packing: how, isUnpacked} = lookedAt(ctx, one);
   const asText = text(whole, isWhole);
   const asFields = isWhole && (asText === null || isSaid(one, 'protobuf')) ? protobuf(whole) : null;
@@ -135,7 +196,7 @@ function body(ctx, one) {
   const size = isUnpacked ? `${bytes(one.payload_bytes)} of ${how}, unpacked ${bytes(whole.length)}` : bytes(one.payload_bytes);
   const cut = isWhole ? '' : isUnpacked ? ' and more' : `, of which the first ${bytes(whole.length)} are shown`;
   return html`<div class="section-head is-body"><h3>Body</h3><p>${size}${cut}</p>
-      <div class="actions">${how === null ? null : choice(ctx, 'packed', 'Whether the body is unpacked', [['', 'unpacked'], ['1', 'as it is']])}
+      <div class="actions">${isWholeOf(one) || one.payload_bytes > WHOLE_MAX ? null : html`<button type="button" class="link" @click=${() => showWhole(ctx, one)}>Show all of it</button>`}${how === null ? null : choice(ctx, 'packed', 'Whether the body is unpacked', [['', 'unpacked'], ['1', 'as it is']])}
         ${choice(ctx, 'view', 'How the body is shown', options)}</div></div>
     ${one.payload_bytes === 0 ? html`<p class="quiet">It is empty.</p>`
       : shown === null ? html`<p class="quiet">This is no ${view === 'protobuf' ? 'protobuf' : 'JSON'}${isWhole ? '' : ', as far as it is shown'}.</p>`

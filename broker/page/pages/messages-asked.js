@@ -61,6 +61,25 @@ function asked(ctx, pattern, more) {
 }
 
 /**
+ * A message with all of its body: of the page that is shown, the one behind the one before it.
+ *
+ * @param {Context} ctx
+ * @param {any} one
+ * @returns {Promise<any | null>} Null if it is not there any more. Throws an `ApiError`.
+ */
+export async function wholeOf(ctx, one) {
+  const all = ctx.data.messages?.messages ?? [];
+  const at = all.findIndex((/** @type {any} */ other) => other.cursor === one.cursor);
+  const [path, text = ''] = String(ctx.state.asked).split('?');
+  const query = new URLSearchParams(text);
+  query.delete('truncate');
+  query.set('count', '1');
+  if (at > 0) query.set('cursor', all[at - 1].cursor);
+  const {messages} = await ctx.fetch(`${path}?${query}`);
+  return messages[0]?.cursor === one.cursor ? {...one, ...messages[0]} : null;
+}
+
+/**
  * Looks again.
  *
  * @param {Context} ctx

@@ -113,6 +113,43 @@ export const SCENES = [
     await api.delete(`vhosts/${vhost}`);
   }],
 
+  ['exchanges show what waits in them with when it is due, and delete it', async (browser) => {
+    const name = ofItsOwn('page-due');
+    await browser.api.put(`exchanges/%2F/${name}`, {type: 'x-delayed-message', durable: true, arguments: {'x-delayed-type': 'fanout'}});
+    await browser.api.put(`queues/%2F/${name}`, {durable: true});
+    await browser.api.post(`bindings/%2F/e/${name}/q/${name}`, {});
+    for (const [n, tenant] of ['north', 'south', 'south'].entries())
+      await browser.api.post(`exchanges/%2F/${name}/publish`, {properties: {headers: {'x-delay': 7_200_000, tenant}}, routing_key: `key ${n}`, payload: `later ${n}`, payload_encoding: 'string'});
+    const window = await browser.open();
+    const {page} = window;
+    await window.goto(`/exchanges/%2F/${name}`);
+    await page.getByRole('link', {name: 'Delayed'}).click();
+    await page.getByText('3 here').waitFor();
+    await page.locator('tbody tr', {hasText: /key 0.*in 1\sh 5\d\smin/}).waitFor();
+    await page.locator('pre.body', {hasText: 'later 0'}).waitFor();
+    await window.check('exchange-delayed');
+    await button(page, 'Delete this…').click();
+    await button(page.locator('dialog'), 'Delete').click();
+    await page.getByText('2 here').waitFor();
+    await page.getByLabel('Header, name=value').fill('tenant=south');
+    await page.getByLabel('Text in the body').fill('later 2');
+    await page.getByText('1 here').waitFor();
+    await page.reload();
+    await page.getByText('1 here').waitFor();
+    await button(page, 'Delete messages…').click();
+    await page.locator('dialog').getByText(/^\s*1 message is gone for good/).waitFor();
+    await page.locator('#dialog-typed').fill('1');
+    await button(page.locator('dialog'), 'Delete').click();
+    await page.getByText('1 message is deleted.').waitFor();
+    await page.getByText('No message fits').waitFor();
+    await page.getByLabel('Header, name=value').fill('');
+    await page.getByLabel('Text in the body').fill('');
+    await page.getByText('1 here').waitFor();
+    await window.close();
+    await browser.api.delete(`queues/%2F/${name}`);
+    await browser.api.delete(`exchanges/%2F/${name}`);
+  }],
+
   ['exchanges show the way of a message', async (browser) => {
     await network(browser.api, 'page-way');
     const window = await browser.open();
