@@ -12,7 +12,7 @@ import {answered, empty, name, when} from '../app/ui.js';
 import {filterOf, filterQuery, unreadable} from './message-views.js';
 import {messageView} from './message.js';
 import {again} from './messages-asked.js';
-import {filters, pages} from './messages.js';
+import {filters, pages, refused} from './messages.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 
@@ -30,7 +30,7 @@ export function delayed(ctx) {
   return html`
     <div class="toolbar">${filters(ctx)}
       ${wrong === null && ctx.session.may('delete delayed', ctx.params) ? html`<span class="toolbar-end"><button type="button" class="button is-bad" @click=${() => remove(ctx)}>Delete messages…</button></span>` : null}</div>
-    ${wrong === null ? answered(ctx, 'messages', (answer) => found(ctx, answer), 6) : empty('No message is meant yet', wrong)}`;
+    ${wrong === null ? (refused(ctx) ?? answered(ctx, 'messages', (answer) => found(ctx, answer), 6)) : empty('No message is meant yet', wrong)}`;
 }
 
 /**

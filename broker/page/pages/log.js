@@ -50,10 +50,10 @@ const page = {
       lines.open(path, ['log']);
     }
     const wanted = (ctx.query.get('name') ?? '').toLowerCase();
-    const found =
-      wanted === ''
-        ? lines.all
-        : lines.all.filter(({text, data}) => `${text} ${JSON.stringify(data)}`.toLowerCase().includes(wanted));
+    // What came before the choice was made stays in reach, and is no part of another.
+    const found = lines.all.filter(
+      ({text, data}) => isOf(data, level, category) && (wanted === '' || `${text} ${JSON.stringify(data)}`.toLowerCase().includes(wanted)),
+    );
     return html`
       <div class="toolbar">
         ${choice(ctx, 'level', 'The least severe level that is shown', LEVELS)}
@@ -69,6 +69,20 @@ const page = {
 };
 
 export default page;
+
+/** The least severe first. */
+const SEVERITY = ['debug', 'info', 'notice', 'warning', 'error', 'critical'];
+
+/**
+ * @param {any} data Of a line.
+ * @param {string} level The least severe that is shown.
+ * @param {string} category Or all.
+ * @returns {boolean}
+ */
+export function isOf(data, level, category) {
+  const isSevere = SEVERITY.indexOf(data.level) >= SEVERITY.indexOf(level) || !SEVERITY.includes(data.level);
+  return isSevere && (category === '' || data.domain === `rabbitmq.${category}`);
+}
 
 /**
  * @param {Context} ctx
@@ -149,5 +163,5 @@ function line({id, at, text, data}) {
         : level === 'debug'
           ? 'plain'
           : 'note';
-  return html`<li data-id=${id}><time title=${exact(time)}>${clock(time)}</time> ${badge(level, tone)} <span class="line-text">${name(text)}</span></li>`;
+  return html`<li data-id=${id}><time title=${exact(time)}>${clock(time)}</time> ${badge(level, tone)} <span class="line-text">${name(text)}</span> <span class="line-of">${String(data.domain ?? '').replace('rabbitmq.', '')}</span></li>`;
 }

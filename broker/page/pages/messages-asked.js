@@ -53,7 +53,8 @@ function asked(ctx, pattern, more) {
   if (unreadable(ctx.query) !== null) return undefined;
   const path = api(pattern, ctx.params, {...filterQuery(ctx.query), ...more, count: COUNT, truncate: SHOWN, cursor: ctx.query.get('after')});
   const {state} = ctx;
-  const isKnown = state.asked === path && (ctx.data.messages !== undefined && ctx.data.messages !== state.before);
+  const isRefused = ctx.errors.messages?.kind === 'failed';
+  const isKnown = state.asked === path && (isRefused || (ctx.data.messages !== undefined && ctx.data.messages !== state.before));
   if (isKnown) return undefined;
   if (state.asked !== path) state.before = ctx.data.messages;
   state.asked = path;

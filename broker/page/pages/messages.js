@@ -8,7 +8,7 @@
 
 import {each, html} from '../parts/html.js';
 import {bytes, count} from '../app/number.js';
-import {answered, badge, choice, empty, name, when} from '../app/ui.js';
+import {answered, badge, choice, empty, name, problem, when} from '../app/ui.js';
 import {copy, move, redrive, remove} from './message-actions.js';
 import {holder, holders} from './message-holders.js';
 import {messageView} from './message.js';
@@ -30,7 +30,17 @@ export function messagesView(ctx) {
     ${fields(ctx)}
     ${actions(ctx)}
     ${stateOf(ctx) === 'unacked' ? holders(ctx) : null}
-    ${answered(ctx, 'messages', (answer) => found(ctx, answer), 6)}`;
+    ${refused(ctx) ?? answered(ctx, 'messages', (answer) => found(ctx, answer), 6)}`;
+}
+
+/**
+ * What was shown before is no answer to a question that was refused.
+ *
+ * @param {Context} ctx
+ */
+export function refused(ctx) {
+  const error = ctx.errors.messages;
+  return error === undefined || error.kind === 'lost' ? null : problem(error);
 }
 
 /** @param {Context} ctx */

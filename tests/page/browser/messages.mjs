@@ -105,6 +105,15 @@ export const SCENES = [
     await window.goto(`${queue(name)}&key=(`);
     await page.getByText('No message is meant yet').waitFor();
     await window.check('messages-half');
+    // What this browser can read, and the broker cannot.
+    await window.goto(queue(name));
+    await page.getByText('2 here').waitFor();
+    await page.getByLabel('Key, a regex').fill('(?!x)');
+    await page.locator('.main [role="alert"]').waitFor();
+    assert.equal(await page.locator('tbody tr').count(), 0);
+    assert.ok(window.forgiven().every((one) => one.includes('400')));
+    await page.getByLabel('Key, a regex').fill('');
+    await page.getByText('2 here').waitFor();
     await window.close();
     await gone(browser.api, name);
   }],
