@@ -145,12 +145,12 @@ function ofWaiting(queues, now) {
     const growth = untaken.reduce((all, queue) => all + (queue.messages_ready_details?.rate ?? 0), 0);
     const grows = growth >= 0.1 ? `, and ${rate(growth)} more come a second` : '';
     const text = `${most(untaken).replace('a', 'A')}${count(sum(untaken))} messages wait in ${queuesOf(untaken)} without a consumer, the oldest for ${duration(oldest)}${grows}.`;
-    found.push({id: 'untaken', tone: 'warn', word: 'No consumer', text, at: placeOf(untaken)});
+    found.push({id: 'untaken', tone: 'warn', word: 'No consumer', text, at: placeOf(untaken, '-standing')});
   }
   if (late.length > 0) {
     const oldest = Math.max(...late.map(age));
     const text = `Consumers do not keep up in ${queuesOf(late)}: the oldest message waits for ${duration(oldest)}.`;
-    found.push({id: 'late', tone: 'warn', word: 'Falls behind', text, at: placeOf(late)});
+    found.push({id: 'late', tone: 'warn', word: 'Falls behind', text, at: placeOf(late, '-ready_for_ms')});
   }
   if (paused.length > 0) {
     found.push({
@@ -158,7 +158,7 @@ function ofWaiting(queues, now) {
       tone: 'note',
       word: 'Paused',
       text: `Somebody paused ${queuesOf(paused)}.`,
-      at: placeOf(paused),
+      at: placeOf(paused, '-standing'),
     });
   }
   return found;
@@ -175,7 +175,7 @@ function ofUnacked(queues, now) {
   const old = queues.filter((queue) => queue.messages_unacknowledged > 0 && age(queue) > OLD_MS);
   if (old.length === 0) return [];
   const text = `Consumers of ${queuesOf(old)} have had a message for ${duration(Math.max(...old.map(age)))} without an acknowledgement.`;
-  return [{id: 'unacked', tone: 'warn', word: 'Not acked', text, at: placeOf(old)}];
+  return [{id: 'unacked', tone: 'warn', word: 'Not acked', text, at: old.length > 1 ? {pattern: '/consumers', query: {sort: '-unacknowledged_for_ms'}} : placeOf(old)}];
 }
 
 /** Why messages leave their queues, in a word; the first is what they may be meant to do. */
