@@ -1,8 +1,9 @@
 //! The management page: its types, its style, what is pure of it, and all of it in a real browser.
 //!
 //! `cargo test -p leveret-tests --test page` runs what `tests/setup` installed: TypeScript's compiler and
-//! ESLint over the modules, node's own test runner, and Chromium against a broker of its own. What each
-//! scene looked like is in `target/page-shots`. `LEVERET_PAGE_ONLY=palette` runs some scenes alone.
+//! ESLint over the modules, node's own test runner, and Chromium against a broker of its own. What scenes
+//! that failed looked like is in `target/page-shots`. `LEVERET_PAGE_ONLY=palette` runs some scenes alone,
+//! and leaves pictures of them there, too.
 
 use std::path::PathBuf;
 use std::process::Command;

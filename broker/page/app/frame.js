@@ -24,6 +24,7 @@ export function bar(shell) {
     <span class="bar-space"></span>
     <button type="button" class="bar-find" @click=${() => shell.palette.open()}>Find <kbd>Ctrl K</kbd></button>
     ${live(shell)}
+    <label class="bar-interval"><span class="hidden">How often it is updated</span>${pace(shell)}</label>
     ${person(shell)}
   </header>`;
 }
@@ -31,19 +32,20 @@ export function bar(shell) {
 /** @param {Shell} shell */
 function live({poll}) {
   const [state, text] = stateOf(poll);
-  return html`
-    <span class=${`live ${state}`} role="status"><span class="live-dot"></span>${text}</span>
-    <label class="bar-interval"><span class="hidden">How often it is updated</span>
-      <select .value=${String(poll.interval)} @change=${(/** @type {Event} */ event) =>
-        poll.setInterval(Number(/** @type {HTMLSelectElement} */ (event.currentTarget).value))}>
-        ${each(
-          INTERVALS,
-          (seconds) => seconds,
-          (seconds) => html`<option value=${seconds}
-          selected=${seconds === poll.interval}>${seconds === 0 ? 'off' : `every ${seconds} s`}</option>`,
-        )}
-      </select>
-    </label>`;
+  return html`<span class=${`live ${state}`} role="status"><span class="live-dot"></span>${text}</span>`;
+}
+
+/** @param {Shell} shell */
+function pace({poll}) {
+  return html`<select .value=${String(poll.interval)} @change=${(/** @type {Event} */ event) =>
+      poll.setInterval(Number(/** @type {HTMLSelectElement} */ (event.currentTarget).value))}>
+      ${each(
+        INTERVALS,
+        (seconds) => seconds,
+        (seconds) => html`<option value=${seconds}
+        selected=${seconds === poll.interval}>${seconds === 0 ? 'off' : `every ${seconds} s`}</option>`,
+      )}
+    </select>`;
 }
 
 /**
@@ -76,6 +78,7 @@ function person(shell) {
           )}
         </select>
       </label>
+      <label class="menu-interval">How often it is updated ${pace(shell)}</label>
       <label class="check">Read only
         <input type="checkbox" .checked=${session.isReadOnly} @change=${(/** @type {Event} */ event) =>
           shell.setReadOnly(/** @type {HTMLInputElement} */ (event.currentTarget).checked)}>

@@ -84,7 +84,7 @@ export class Poll {
     this.next();
   }
 
-  /** Asks nothing until it is told to ask again. */
+  /** Asks nothing until `now`, and what is on its way is not wanted: what is shown may go. */
   hold() {
     clearTimeout(this.timer);
     this.running?.abort();

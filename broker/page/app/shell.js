@@ -237,9 +237,9 @@ export class Shell {
       else if (method !== 'GET') this.poll.now();
       return answer;
     } catch (error) {
+      if (go !== undefined) this.poll.now();
       if (error instanceof ApiError && error.kind === 'ended') this.ended('The session is over. Nothing was changed.');
       if (error instanceof ApiError && error.kind === 'refused') void this.learn();
-      if (go !== undefined) this.poll.now();
       throw error;
     }
   }

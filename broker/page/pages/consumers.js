@@ -110,7 +110,7 @@ function columns(ctx, rows) {
     },
   ];
   if (rows.some((row) => row !== undefined && ctx.session.may('end of', {user: row.channel_details?.user}))) {
-    all.push({id: 'cancel', title: '', wide: true, width: '5rem', view: (row) => cancelButton(ctx, row)});
+    all.push({id: 'cancel', title: '', width: '5rem', view: (row) => cancelButton(ctx, row)});
   }
   return all;
 }

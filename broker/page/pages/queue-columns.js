@@ -88,6 +88,13 @@ export const CHOOSABLE = [
 ];
 
 const MEANT = CHOOSABLE.filter(({isMeant}) => isMeant).map(({id}) => id);
+/** Of these a phone has place for. */
+const MEANT_NARROW = CHOOSABLE.filter(({isMeant, wide}) => isMeant && !wide).map(({id}) => id);
+
+/** @returns {string[]} Which are to be seen if the address names none. */
+function meant() {
+  return matchMedia('(max-width: 700px)').matches ? MEANT_NARROW : MEANT;
+}
 
 /**
  * @param {URLSearchParams} query
@@ -108,7 +115,7 @@ export function toggled(before, id) {
   if (!wanted.delete(id)) wanted.add(id);
   const all = CHOOSABLE.map((column) => column.id).filter((one) => wanted.has(one));
   const text = all.join(',');
-  return text === MEANT.join(',') ? null : text || 'none';
+  return text === meant().join(',') ? null : text || 'none';
 }
 
 /**
@@ -127,15 +134,17 @@ export function asked(ids) {
 export function columns(ctx) {
   const ids = chosen(ctx.query);
   const shown = CHOOSABLE.filter(({id}) => ids.includes(id));
+  // What somebody asked for is shown on a phone as well.
+  const isAsked = ctx.query.has('columns');
   return [
     {id: 'name', title: 'Name', sorts: true, view: (row) => queueLink(ctx, row.vhost, row.name)},
-    ...shown.map(({view, about, ...column}) => ({...column, help: about, view: (/** @type {any} */ row) => view(row, ctx.now)})),
+    ...shown.map(({view, about, ...column}) => ({...column, wide: column.wide && !isAsked, help: about, view: (/** @type {any} */ row) => view(row, ctx.now)})),
   ];
 }
 
 /** @param {Context} ctx */
 export function chooser(ctx) {
-  const ids = chosen(ctx.query);
+  const ids = ctx.query.has('columns') ? chosen(ctx.query) : meant();
   return html`<details class="menu choices">
     <summary>Columns</summary>
     <div class="menu-panel" role="group" aria-label="Columns">

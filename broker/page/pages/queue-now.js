@@ -155,7 +155,7 @@ function columns(ctx, all) {
     number('ack_times.half_below_ms', 'Takes', '6.25rem', {wide: true, help: 'Half of its acknowledgements came within the first, 99 of 100 within the second', view: takes}),
     number('deliveries', 'Delivered', '5.25rem', {wide: true}),
     number('last_delivery_ms', 'Last delivery', '6.75rem', {wide: true, view: (/** @type {any} */ one) => when(one.last_delivery_ms, ctx.now)}),
-    ...(mayEnd ? [{id: 'cancel', title: '', wide: true, width: '5rem', view: (/** @type {any} */ one) => (ctx.session.may('end of', one) && one.channel !== null
+    ...(mayEnd ? [{id: 'cancel', title: '', width: '5rem', view: (/** @type {any} */ one) => (ctx.session.may('end of', one) && one.channel !== null
       ? html`<button type="button" class="link" @click=${() => cancel(ctx, one)}>Cancel…</button>` : null)}] : []),
   ];
 }

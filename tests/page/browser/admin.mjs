@@ -12,7 +12,7 @@ export const SCENES = [
   [
     'admin makes a user, grants, tries and deletes',
     async (browser) => {
-      const user = 'page <user> שלום';
+      const user = browser.own('page <user> שלום');
       const window = await browser.open();
       const {page} = window;
       await window.goto('/users');
@@ -59,7 +59,7 @@ export const SCENES = [
   [
     'admin keeps the password when it changes tags',
     async (browser) => {
-      const user = 'page-kept';
+      const user = browser.own('page-kept');
       await browser.api.put(`users/${user}`, {password: user, tags: 'management'});
       const window = await browser.open();
       const {page} = window;
@@ -80,7 +80,7 @@ export const SCENES = [
   [
     'admin makes a vhost, protects and deletes it',
     async (browser) => {
-      const vhost = 'page/vhost <b>';
+      const vhost = browser.own('page/vhost <b>');
       const window = await browser.open();
       const {page} = window;
       await window.goto('/vhosts');
@@ -107,11 +107,12 @@ export const SCENES = [
   [
     'admin sees what a policy matches before it counts',
     async (browser) => {
+      const policy = browser.own('page-policy');
       const window = await browser.open();
       const {page} = window;
       await window.goto('/policies');
       await button(page, 'Add a policy…').click();
-      await page.getByLabel('Name', {exact: true}).fill('page-policy');
+      await page.getByLabel('Name', {exact: true}).fill(policy);
       await page.getByLabel('Pattern').fill('^orders\\.');
       await page.getByRole('status').filter({hasText: 'orders.eu'}).waitFor();
       await window.check('admin-policy-form');
@@ -121,11 +122,11 @@ export const SCENES = [
       assert.ok(window.forgiven().every((one) => one.includes('400')));
       await page.getByLabel('Sets').fill('{"max-length": 100000}');
       await button(page, 'Add').click();
-      await page.getByText('max-length = 100000').waitFor();
+      await page.locator('tr', {hasText: policy}).getByText('max-length = 100000').waitFor();
       await window.check('admin-policies');
-      await page.locator('tr', {hasText: 'page-policy'}).getByRole('button', {name: 'Delete…'}).click();
+      await page.locator('tr', {hasText: policy}).getByRole('button', {name: 'Delete…'}).click();
       await button(page, 'Delete').click();
-      await page.getByText('page-policy is deleted.').waitFor();
+      await page.getByText(`${policy} is deleted.`).waitFor();
       await window.check('admin-no-policy', {axe: false});
       await window.close();
     },
@@ -192,6 +193,7 @@ export const SCENES = [
   [
     'admin sees what definitions change before they do',
     async (browser) => {
+      const queue = browser.own('page <defined>');
       const window = await browser.open();
       const {page} = window;
       await window.goto('/definitions');
@@ -203,16 +205,14 @@ export const SCENES = [
       await page.getByText('This is no JSON').waitFor();
       await page
         .getByLabel('Or its text')
-        .fill(
-          '{"queues": [{"name": "page <defined>", "vhost": "/", "durable": true, "auto_delete": false, "arguments": {}}]}',
-        );
+        .fill(JSON.stringify({queues: [{name: queue, vhost: '/', durable: true, auto_delete: false, arguments: {}}]}));
       await button(page, 'Show what would change').click();
-      await page.getByText('page <defined>').first().waitFor();
+      await page.getByText(queue).first().waitFor();
       await window.check('admin-difference');
       await button(page, 'Apply 1 changes…').click();
       await button(page, 'Apply').click();
       await page.getByText('The definitions count now.').waitFor();
-      await browser.api.delete('queues/%2F/page%20%3Cdefined%3E');
+      await browser.api.delete(`queues/%2F/${encodeURIComponent(queue)}`);
       await window.check('admin-defined', {axe: false});
       await window.close();
     },
@@ -221,17 +221,19 @@ export const SCENES = [
   [
     'admin reads the log and events as they come',
     async (browser) => {
+      const queue = browser.own('page <event>');
+      const user = browser.own('page-logged');
       const window = await browser.open();
       const {page} = window;
       await window.goto('/events');
       await page.getByText(/^live/).waitFor();
-      await browser.api.put('queues/%2F/page%20%3Cevent%3E', {});
-      await page.getByText('page <event>').waitFor();
+      await browser.api.put(`queues/%2F/${encodeURIComponent(queue)}`);
+      await page.getByText(queue).waitFor();
       await window.check('admin-events');
       await window.follow('/log?level=debug');
       await page.getByText(/^live/).waitFor();
-      await browser.api.put('users/page-logged', {password: 'x', tags: ''});
-      await browser.api.delete('users/page-logged');
+      await browser.api.put(`users/${user}`, {password: 'x', tags: ''});
+      await browser.api.delete(`users/${user}`);
       await page.locator('.lines li').first().waitFor();
       await page.getByRole('button', {name: 'Hold'}).click();
       await page.getByText(/^held/).waitFor();
@@ -245,7 +247,7 @@ export const SCENES = [
       await page.getByLabel('Of', {exact: true}).selectOption('connection');
       await button(page, 'Set').click();
       await page.getByText('Logged from info on, of connection.').waitFor();
-      await browser.api.delete('queues/%2F/page%20%3Cevent%3E');
+      await browser.api.delete(`queues/%2F/${encodeURIComponent(queue)}`);
       await window.close();
     },
   ],

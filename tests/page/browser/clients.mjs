@@ -37,20 +37,21 @@ export const SCENES = [
   [
     'clients closes a connection with a reason',
     async (browser) => {
-      const client = await connect('page to be closed');
+      const called = browser.own('page to be closed');
+      const client = await connect(called);
       const closed = new Promise((told) => client.on('close', told));
-      const name = await listed(browser.api, 'page to be closed');
+      const name = await listed(browser.api, called);
       const window = await browser.open();
       const {page} = window;
       await window.goto('/connections');
-      await page.getByRole('link', {name: 'page to be closed'}).click();
-      await page.getByRole('heading', {level: 1, name: 'page to be closed'}).waitFor();
+      await page.getByRole('link', {name: called}).click();
+      await page.getByRole('heading', {level: 1, name: called}).waitFor();
       assert.ok(page.url().endsWith(`/connections/${encodeURIComponent(name)}`));
       await page.getByRole('button', {name: 'Close…'}).click();
       await window.check('clients-close');
       await page.getByLabel('Reason').fill('not needed <any> more');
       await page.getByRole('button', {name: 'Close', exact: true}).click();
-      await page.getByText('page to be closed is closed.').waitFor();
+      await page.getByText(`${called} is closed.`).waitFor();
       assert.match((await closed).message, /not needed <any> more/);
       await page.waitForURL('**/ui/connections');
       await window.check('clients-closed', {axe: false});
@@ -61,15 +62,17 @@ export const SCENES = [
   [
     'clients cancels a consumer',
     async (browser) => {
-      await browser.api.put('queues/%2F/page-cancel', {durable: true});
-      const client = await connect('page to be cancelled');
+      const queue = browser.own('page-cancel');
+      const tag = browser.own('page-tag');
+      await browser.api.put(`queues/%2F/${queue}`, {durable: true});
+      const client = await connect(browser.own('page to be cancelled'));
       const channel = await client.createChannel();
       const cancelled = new Promise((told) =>
-        channel.consume('page-cancel', (message) => message ?? told(), {consumerTag: 'page-tag'}),
+        channel.consume(queue, (message) => message ?? told(), {consumerTag: tag}),
       );
       const window = await browser.open();
       const {page} = window;
-      await window.goto('/consumers?name=page-tag');
+      await window.goto(`/consumers?name=${tag}`);
       await page.getByRole('button', {name: 'Cancel…'}).click();
       await page.getByRole('button', {name: 'Cancel the consumer'}).click();
       await cancelled;
@@ -77,7 +80,7 @@ export const SCENES = [
       await window.check('clients-cancelled', {axe: false});
       await window.close();
       await client.close();
-      await browser.api.delete('queues/%2F/page-cancel');
+      await browser.api.delete(`queues/%2F/${queue}`);
     },
   ],
 
@@ -86,13 +89,14 @@ export const SCENES = [
     async (browser) => {
       const window = await browser.open();
       const {page} = window;
-      await window.goto('/connections?sort=-channels');
-      await page.locator('th[aria-sort="descending"]', {hasText: 'Channels'}).waitFor();
-      await page.getByRole('button', {name: 'User'}).click();
-      await page.waitForURL('**/connections?sort=user');
+      // Columns that are there at every width.
+      await window.goto('/connections?sort=-recv_oct_details.rate');
+      await page.locator('th[aria-sort="descending"]', {hasText: 'In, /s'}).waitFor();
+      await page.getByRole('button', {name: 'State'}).click();
+      await page.waitForURL('**/connections?sort=state');
       await page.getByRole('searchbox').fill('no such name');
       await page.getByText('No connection has this in its name.').waitFor();
-      assert.match(page.url(), /name=no\+such\+name&sort=user$/);
+      assert.match(page.url(), /name=no\+such\+name&sort=state$/);
       await page.reload();
       await page.getByText('No connection has this in its name.').waitFor();
       await window.check('clients-filtered');

@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict';
 
-import {PHONE} from './harness.mjs';
 import {USERS} from './prepare.mjs';
 
 // A scene may be played twice at the same time.
@@ -33,10 +32,11 @@ async function network(api, vhost) {
 
 export const SCENES = [
   ['exchanges are drawn, and names in them are names', async (browser) => {
-    await network(browser.api, 'page-graph');
+    const vhost = browser.own('page-graph');
+    await network(browser.api, vhost);
     const window = await browser.open();
     const {page} = window;
-    await window.goto('/exchanges?part=graph&vhost=page-graph');
+    await window.goto(`/exchanges?part=graph&vhost=${vhost}`);
     await page.getByRole('link', {name: 'queue orders <b>us</b> 🐇'}).waitFor();
     assert.equal(await page.locator('.graph-node').count(), 9);
     assert.equal(await page.locator('.graph-edge.is-dead').count(), 1);
@@ -75,7 +75,7 @@ export const SCENES = [
     await page.getByRole('heading', {level: 1, name: 'rest'}).waitFor();
     await window.check('exchange-of-graph', {axe: false});
     await window.close();
-    await browser.api.delete('vhosts/page-graph');
+    await browser.api.delete(`vhosts/${vhost}`);
   }],
 
   ['exchanges are drawn where there are many, and queues alike are one', async (browser) => {
@@ -151,10 +151,11 @@ export const SCENES = [
   }],
 
   ['exchanges show the way of a message', async (browser) => {
-    await network(browser.api, 'page-way');
+    const vhost = browser.own('page-way');
+    await network(browser.api, vhost);
     const window = await browser.open();
     const {page} = window;
-    await window.goto('/exchanges/page-way/orders?part=route');
+    await window.goto(`/exchanges/${vhost}/orders?part=route`);
     await page.getByLabel('Routing key').fill('order.eu.created');
     await page.keyboard.press('Enter');
     await page.getByText('2 queues').waitFor();
@@ -167,16 +168,16 @@ export const SCENES = [
     await button(page, 'Show the way').click();
     await page.getByText('1 queue', {exact: true}).waitFor();
     await page.locator('.graph-edge.is-alternate.is-lit').waitFor();
-    await window.follow('/exchanges/page-way/dead?part=route');
+    await window.follow(`/exchanges/${vhost}/dead?part=route`);
     await button(page, 'Show the way').click();
     await page.getByText('Nowhere').waitFor();
     await window.check('exchange-nowhere');
     await window.close();
-    await browser.api.delete('vhosts/page-way');
+    await browser.api.delete(`vhosts/${vhost}`);
   }],
 
   ['exchanges are declared, bound, published to, and deleted', async (browser) => {
-    const name = 'page <exchange> 🐇';
+    const name = browser.own('page <exchange> 🐇');
     const window = await browser.open();
     const {page} = window;
     await window.goto('/exchanges');
@@ -209,7 +210,7 @@ export const SCENES = [
   }],
 
   ['exchanges have no buttons that would be refused', async (browser) => {
-    const window = await browser.open({user: USERS.management, size: PHONE});
+    const window = await browser.open({user: USERS.management});
     const {page} = window;
     await window.goto('/exchanges/%2F/amq.topic');
     assert.equal(await button(page, 'Delete…').count(), 0);

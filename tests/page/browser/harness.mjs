@@ -14,10 +14,22 @@ const {chromium} = require('playwright-core');
 const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const SHOTS = join(TOOLS, '..', 'page-shots');
 
+export const isFull = process.env.LEVERET_PAGE === 'full';
+// Pictures take longer than all else that is done with a page.
+const areTaken = isFull || Boolean(process.env.LEVERET_PAGE_ONLY);
+
 // For one thing to happen, on a machine that does much else.
 export const PATIENCE = 45_000;
 export const WIDE = {width: 1440, height: 900};
 export const PHONE = {width: 390, height: 844};
+
+// How a page can look. Scenes are played in the first two, which have every width and every theme between them.
+export const LOOKS = [
+  {name: '1440-light', size: WIDE, scheme: 'light'},
+  {name: '390-dark', size: PHONE, scheme: 'dark'},
+  {name: '1440-dark', size: WIDE, scheme: 'dark'},
+  {name: '390-light', size: PHONE, scheme: 'light'},
+];
 
 const BROWSERS = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'].map(
   (name) => `/usr/bin/${name}`,
@@ -81,20 +93,30 @@ export class Browser {
     this.browser = browser;
     this.url = url;
     this.api = new Api(url);
+    this.look = LOOKS[0];
     this.windows = [];
+  }
+
+  get isPhone() {
+    return this.look.size === PHONE;
+  }
+
+  // A name that the same scene in another look does not have.
+  own(name) {
+    return `${name}-${this.look.name}`;
   }
 
   close() {
     return this.browser.close();
   }
 
-  // The same browser for one scene: its windows are photographed when it fails, and closed.
-  async lend(name, scene) {
-    const lent = Object.assign(Object.create(Browser.prototype), this, {windows: []});
+  // The same browser for one scene in one look: its windows are photographed when it fails, and closed.
+  async lend(name, look, scene) {
+    const lent = Object.assign(Object.create(Browser.prototype), this, {look, windows: []});
     try {
       return await scene(lent);
     } catch (error) {
-      const file = `failed ${name}`.replaceAll(/[^\w-]+/g, '-');
+      const file = `failed ${name} ${look.name}`.replaceAll(/[^\w-]+/g, '-');
       for (const [n, {page}] of lent.windows.entries())
         await page.screenshot({path: join(SHOTS, `${file}-${n}.png`)}).catch(() => {});
       throw error;
@@ -104,13 +126,14 @@ export class Browser {
   }
 
   // A window of somebody's own: signed in as this user, or as nobody.
-  async open({user = 'guest', size = WIDE, scheme = 'light', at = this.url, interval = 1} = {}) {
+  async open({user = 'guest', at = this.url, interval = 1} = {}) {
+    const {size, scheme} = this.look;
     const context = await this.browser.newContext({
       viewport: size,
       colorScheme: scheme,
       baseURL: at,
-      hasTouch: size === PHONE,
-      isMobile: size === PHONE,
+      hasTouch: this.isPhone,
+      isMobile: this.isPhone,
       reducedMotion: 'reduce',
     });
     context.setDefaultTimeout(PATIENCE);
@@ -129,7 +152,7 @@ export class Browser {
         console.error(`csp: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`);
       });
     }, interval);
-    const window = new Window(context, await context.newPage());
+    const window = new Window(context, await context.newPage(), this.look);
     this.windows.push(window);
     return window;
   }
@@ -137,9 +160,10 @@ export class Browser {
 
 // A window and what went wrong in it.
 export class Window {
-  constructor(context, page) {
+  constructor(context, page, look) {
     this.context = context;
     this.page = page;
+    this.look = look;
     this.wrong = [];
     page.on('console', (message) => {
       const isBad = ['error', 'warning'].includes(message.type());
@@ -181,9 +205,19 @@ export class Window {
     await this.settled();
   }
 
+  // As it stands, in another look.
+  async turn(look) {
+    const {page} = this;
+    if (look.scheme !== this.look.scheme) await page.emulateMedia({colorScheme: look.scheme});
+    if (look.size !== this.look.size) await page.setViewportSize(look.size);
+    this.look = look;
+    // Elements that draw themselves at their own width do so in a frame or two.
+    await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth, null, {timeout: 2000}).catch(() => {});
+  }
+
   // Holds the page to what is true of all of them.
   async check(name, {axe = true, shot = true} = {}) {
-    if (shot) await this.page.screenshot({path: join(SHOTS, `${name}.png`), fullPage: true});
+    if (shot && areTaken) await this.page.screenshot({path: join(SHOTS, `${name}-${this.look.name}.png`), fullPage: true});
     const widths = await this.page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
     assert.ok(widths[0] <= widths[1], `${name}: it is ${widths[0]} pixels wide, and the window ${widths[1]}`);
     if (axe) assert.deepEqual(await this.breaches(axe === true ? {} : axe), [], `${name}: axe`);

@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import {gzipSync} from 'node:zlib';
 
 import {connect} from './clients.mjs';
-import {PHONE} from './harness.mjs';
 import {RawClient} from './raw.mjs';
 
 // A scene may be played twice at the same time.
@@ -25,7 +24,7 @@ const gone = (api, ...names) => Promise.all(names.map((name) => api.delete(`queu
 
 export const SCENES = [
   ['messages are looked at and stay', async (browser) => {
-    const name = 'page-looked at <b>';
+    const name = browser.own('page-looked at <b>');
     await fill(browser.api, name, [
       {payload: '{"<b>markup</b>": [1, 2]}', properties: {content_type: 'application/json', headers: {'<i>h</i>': 'שלום'}}},
       {payload: '<script>alert(1)</script> 🐇'},
@@ -63,7 +62,7 @@ export const SCENES = [
   }],
 
   ['messages are filtered in the address, and deleted by it with counts', async (browser) => {
-    const name = 'page-filtered';
+    const name = browser.own('page-filtered');
     const tenants = ['north', 'south', 'north', 'north'];
     await fill(browser.api, name, tenants.map((tenant, n) => ({payload: `body ${n}`, properties: {headers: {tenant}}})));
     const window = await browser.open();
@@ -180,17 +179,18 @@ export const SCENES = [
   }],
 
   ['messages are moved and copied after a try', async (browser) => {
-    await fill(browser.api, 'page-from', [{payload: '1'}, {payload: '2'}, {payload: '3'}]);
-    await fill(browser.api, 'page-to', []);
+    const [from, to] = [browser.own('page-from'), browser.own('page-to')];
+    await fill(browser.api, from, [{payload: '1'}, {payload: '2'}, {payload: '3'}]);
+    await fill(browser.api, to, []);
     const window = await browser.open();
     const {page} = window;
-    await window.goto(queue('page-from'));
+    await window.goto(queue(from));
     await button(page, 'Move…').click();
     await page.getByLabel('Its name').fill('page-nowhere');
     await button(page, 'Try without doing it').click();
     await page.locator('dialog [role="alert"]').waitFor();
     assert.ok(window.forgiven().every((one) => one.includes('404')));
-    await page.getByLabel('Its name').fill('page-to');
+    await page.getByLabel('Its name').fill(to);
     await page.getByLabel('At most').fill('2');
     await window.check('messages-move');
     await button(page, 'Try without doing it').click();
@@ -198,31 +198,31 @@ export const SCENES = [
     await page.getByText('2 of 2 messages are moved.').waitFor();
     await page.getByText('1 here').waitFor();
     await button(page, 'Copy…').click();
-    await page.getByLabel('Its name').fill('page-to');
+    await page.getByLabel('Its name').fill(to);
     await button(page, 'Try without doing it').click();
     await button(page.locator('dialog'), 'Copy').click();
     await page.getByText('1 of 1 messages is copied.').waitFor();
-    const {messages_ready: ready} = await browser.api.get('queues/%2F/page-to');
+    const {messages_ready: ready} = await browser.api.get(`queues/%2F/${to}`);
     assert.equal(ready, 3);
     await window.check('messages-copied', {axe: false});
     await window.close();
-    await gone(browser.api, 'page-from', 'page-to');
+    await gone(browser.api, from, to);
   }],
 
   ['messages that died go back where they were', async (browser) => {
-    const dying = {'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'page-dead', 'x-max-length': 1};
-    await fill(browser.api, 'page-dead', []);
-    await browser.api.put('queues/%2F/page-dying', {durable: true, arguments: dying});
-    await fill(browser.api, 'page-dead', []);
+    const [dead, dying] = [browser.own('page-dead'), browser.own('page-dying')];
+    const passedOn = {'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': dead, 'x-max-length': 1};
+    await fill(browser.api, dead, []);
+    await browser.api.put(`queues/%2F/${dying}`, {durable: true, arguments: passedOn});
     for (const payload of ['1', '2', '3']) {
       await browser.api.post('exchanges/%2F/amq.default/publish', {
-        properties: {}, routing_key: 'page-dying', payload, payload_encoding: 'string',
+        properties: {}, routing_key: dying, payload, payload_encoding: 'string',
       });
     }
-    await browser.api.post('queues/%2F/page-dying/arguments', {arguments: {'x-max-length': null}});
-    const window = await browser.open({size: PHONE, scheme: 'dark'});
+    await browser.api.post(`queues/%2F/${dying}/arguments`, {arguments: {'x-max-length': null}});
+    const window = await browser.open();
     const {page} = window;
-    await window.goto(queue('page-dead'));
+    await window.goto(queue(dead));
     await page.getByText('maxlen in').waitFor();
     await button(page, 'Redrive…').click();
     await page.locator('dialog', {hasText: 'Looked at'}).waitFor();
@@ -231,11 +231,11 @@ export const SCENES = [
     await page.getByText('2 of 2 messages are redriven.').waitFor();
     await page.getByText('Nothing is ready').waitFor();
     await window.close();
-    await gone(browser.api, 'page-dead', 'page-dying');
+    await gone(browser.api, dead, dying);
   }],
 
   ['messages are published by hand, and from a template', async (browser) => {
-    const name = 'page-published';
+    const name = browser.own('page-published');
     await fill(browser.api, name, []);
     const window = await browser.open();
     const {page} = window;
@@ -264,29 +264,30 @@ export const SCENES = [
   }],
 
   ['messages are chosen one by one, and no others are meant', async (browser) => {
-    await fill(browser.api, 'page-chosen', ['one', 'two', 'three', 'four', 'five'].map((payload) => ({payload})));
-    await fill(browser.api, 'page-chosen-to', []);
+    const [name, to] = [browser.own('page-chosen'), browser.own('page-chosen-to')];
+    await fill(browser.api, name, ['one', 'two', 'three', 'four', 'five'].map((payload) => ({payload})));
+    await fill(browser.api, to, []);
     const window = await browser.open();
     const {page} = window;
     const choose = (n) => page.getByRole('checkbox', {name: `Choose message ${n}`, exact: true});
-    await window.goto(queue('page-chosen'));
+    await window.goto(queue(name));
     await choose(1).check();
     await choose(3).check();
     await page.getByText('of the 2 that are chosen').waitFor();
     await window.check('messages-chosen');
     await button(page, 'Move…').click();
-    await page.getByLabel('Its name').fill('page-chosen-to');
+    await page.getByLabel('Its name').fill(to);
     await button(page, 'Try without doing it').click();
     await page.getByText('The 2 that were chosen').waitFor();
     await button(page.locator('dialog'), 'Move').click();
     await page.getByText('2 of 2 messages are moved.').waitFor();
     await page.getByText('3 here').waitFor();
-    const {messages} = await browser.api.get('queues/%2F/page-chosen-to/messages');
+    const {messages} = await browser.api.get(`queues/%2F/${to}/messages`);
     assert.deepEqual(messages.map(({payload}) => payload), ['two', 'four']);
     // One of those that are chosen goes meanwhile: the others alone are deleted.
     await page.getByLabel('Choose all of this page').check();
     await choose(4).uncheck();
-    await browser.api.post('queues/%2F/page-chosen/get', {count: 1, ackmode: 'ack_requeue_false', encoding: 'auto'});
+    await browser.api.post(`queues/%2F/${name}/get`, {count: 1, ackmode: 'ack_requeue_false', encoding: 'auto'});
     await button(page, 'Delete…').last().click();
     await page.getByText('1 of those that were chosen').waitFor();
     await page.locator('#dialog-typed').fill('1');
@@ -298,19 +299,20 @@ export const SCENES = [
     await button(page, 'Unacknowledged').click();
     await page.getByText('of all of them').waitFor({state: 'detached'});
     await window.close();
-    await gone(browser.api, 'page-chosen', 'page-chosen-to');
+    await gone(browser.api, name, to);
   }],
 
   ['messages that are packed are shown unpacked', async (browser) => {
+    const name = browser.own('page-packed');
     const packed = gzipSync(Buffer.from('{"<b>packed</b>": "שלום 🐇"}'));
-    await fill(browser.api, 'page-packed', [
+    await fill(browser.api, name, [
       {payload: packed.toString('base64'), encoding: 'base64', properties: {content_encoding: 'gzip'}},
       {payload: gzipSync(Buffer.alloc(3_000_000, 'many ')).toString('base64'), encoding: 'base64', properties: {}},
       {payload: Buffer.from([8, 0x96, 1, 0x12, 8, ...Buffer.from('<b>x</b>')]).toString('base64'), encoding: 'base64', properties: {content_type: 'application/x-protobuf'}},
     ]);
     const window = await browser.open();
     const {page} = window;
-    await window.goto(queue('page-packed'));
+    await window.goto(queue(name));
     await page.locator('pre', {hasText: '"<b>packed</b>": "שלום 🐇"'}).waitFor();
     await window.check('messages-packed');
     await button(page, 'as it is').click();
@@ -323,21 +325,23 @@ export const SCENES = [
     await page.locator('pre', {hasText: '2: "<b>x</b>"'}).waitFor();
     await window.check('messages-protobuf');
     await window.close();
-    await gone(browser.api, 'page-packed');
+    await gone(browser.api, name);
   }],
 
   ['messages with octets that are no text do nothing', async (browser) => {
     const bad = (text) => Buffer.concat([Buffer.from([0xff, 0xfe, 0xc3]), Buffer.from(text)]);
-    await fill(browser.api, 'page-octets', []);
-    const client = await RawClient.open(process.env.LEVERET_AMQP, {name: bad('<img src=x onerror=alert(1)>')});
+    const name = browser.own('page-octets');
+    const called = browser.own('<img src=x onerror=alert(1)>');
+    await fill(browser.api, name, []);
+    const client = await RawClient.open(process.env.LEVERET_AMQP, {name: bad(called)});
     client.publish({
-      key: Buffer.from('page-octets'), type: bad('<b>type</b>'), body: bad('<script>alert(1)</script>'),
+      key: Buffer.from(name), type: bad('<b>type</b>'), body: bad('<script>alert(1)</script>'),
       headers: [[bad('<i>name</i>'), bad('<b>value</b>')], ['\u202eright', 'to left'], ['x'.repeat(128), '🐇']],
     });
     await client.settled();
     const window = await browser.open();
     const {page} = window;
-    await window.goto(queue('page-octets'));
+    await window.goto(queue(name));
     await page.locator('pre.is-hex', {hasText: 'ff fe c3 3c'}).waitFor();
     await page.getByText('\ufffd\ufffd\ufffd<b>value</b>').waitFor();
     await page.getByText('\ufffd\ufffd\ufffd<b>type</b>').waitFor();
@@ -345,12 +349,12 @@ export const SCENES = [
     await page.locator('pre', {hasText: '<script>alert(1)</script>'}).waitFor();
     await window.check('messages-octets');
     await window.follow('/connections');
-    await page.getByRole('link', {name: '<img src=x onerror=alert(1)>'}).click();
-    await page.getByRole('heading', {level: 1, name: '<img src=x onerror=alert(1)>'}).waitFor();
+    await page.getByRole('link', {name: called}).click();
+    await page.getByRole('heading', {level: 1, name: called}).waitFor();
     await window.check('messages-octets-connection', {axe: false});
     await window.close();
     client.close();
-    await gone(browser.api, 'page-octets');
+    await gone(browser.api, name);
   }],
 
   ['messages of names that are no text are none: the broker refuses them', async (browser) => {
@@ -372,5 +376,5 @@ export const SCENES = [
     }
     const {items} = await browser.api.get('queues?page=1&page_size=100&columns=name');
     assert.ok(items.every((one) => !one.name.includes('\ufffd')));
-  }],
+  }, {once: true, why: 'no page is shown'}],
 ];

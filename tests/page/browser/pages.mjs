@@ -1,9 +1,9 @@
-// Every page by itself: nothing goes wrong on it, at any width, in both themes, for every user.
+// Every page by itself: nothing goes wrong on it in any look, for every user.
 
 import assert from 'node:assert/strict';
 
 import {listed, NAME} from './clients.mjs';
-import {PHONE, WIDE} from './harness.mjs';
+import {LOOKS} from './harness.mjs';
 import {USERS} from './prepare.mjs';
 
 // A page that is added is added here: its address, and who may see it if not everybody.
@@ -45,42 +45,32 @@ async function details(api) {
   ];
 }
 
-const isFull = process.env.LEVERET_PAGE === 'full';
-
-// Each page is opened once for each of them, and then seen in both themes at both widths as it stands.
-const PEOPLE = ['guest', USERS.monitoring, USERS.management];
-// What axe looks at in one theme and at one width; the frame around the pages is the same on all of them.
-const LOOKS = [
-  {size: WIDE, scheme: 'light', axe: {within: '#content'}},
-  {size: WIDE, scheme: 'dark'},
-  // What another theme and another width can change.
-  {size: PHONE, scheme: 'dark', axe: {within: '#content', rules: ['color-contrast', 'scrollable-region-focusable', 'link-in-text-block']}},
-  {size: PHONE, scheme: 'light'},
-];
+// Each page is opened once for each of them, and then seen in every look as it stands.
+const PEOPLE = ['guest', USERS.monitoring, USERS.management, USERS.policymaker];
+// Who sees others' connections, too.
+const SEES_ALL = ['guest', USERS.monitoring];
+// From one look to the next one thing changes, and the page is laid out anew twice and not thrice.
+const ORDER = [LOOKS[0], LOOKS[2], LOOKS[1], LOOKS[3]];
 
 // What axe has seen of each page, by how it was looked at: another user's is looked at where there is more to see.
 const seen = new Set();
 
-async function hasNews(page, name, n) {
+async function hasNews(page, name) {
   const kinds = await page.evaluate(() => {
     const all = [...document.querySelectorAll('#content *')];
     const kind = (one) => [one.tagName, one.getAttribute('class'), one.getAttribute('role'), ...one.getAttributeNames()].join(' ');
     return [...new Set(all.map(kind))];
   });
-  const news = kinds.map((kind) => `${name} ${n} ${kind}`).filter((kind) => !seen.has(kind));
+  const news = kinds.map((kind) => `${name} ${kind}`).filter((kind) => !seen.has(kind));
   for (const kind of news) seen.add(kind);
   return news.length > 0;
 }
 
-async function look(window, name, n, isShot) {
-  const {size, scheme, axe} = LOOKS[n];
-  const {page} = window;
-  await page.emulateMedia({colorScheme: scheme});
-  await page.setViewportSize(size);
-  // Elements that draw themselves at their own width do so in a frame or two.
-  await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth, null, {timeout: 2000}).catch(() => {});
-  const isLooked = axe !== undefined && (await hasNews(page, name, n));
-  await window.check(`${name}-${window.user}-${size.width}-${scheme}`, {axe: isLooked && axe, shot: isShot && axe !== undefined});
+async function see(window, name, look) {
+  await window.turn(look);
+  // The frame around the pages is the same on all of them.
+  const axe = (await hasNews(window.page, `${name} ${look.name}`)) && {within: '#content'};
+  await window.check(`${name}-${window.user}`, {axe});
 }
 
 // So many in a scene, which has to end within its time on a slow machine.
@@ -92,22 +82,20 @@ function scenes(user) {
     `pages ${user} from ${part[0][0]}`,
     async (browser) => {
       const window = Object.assign(await browser.open({user, interval: 0}), {user});
-      // Others' connections are not for management users.
-      const addresses = n === 0 && user !== USERS.management ? [...part, ...(await details(browser.api))] : part;
+      const addresses = n === 0 && SEES_ALL.includes(user) ? [...part, ...(await details(browser.api))] : part;
       await window.goto(addresses[0][1]);
       for (const [name, path] of addresses) {
         await window.follow(path);
-        for (let at = 0; at < LOOKS.length; at += 1) await look(window, name, at, user === 'guest' || isFull);
+        for (const look of ORDER) await see(window, name, look);
       }
-      // The frame, once in each theme.
-      for (const at of [0, 2]) {
-        await window.page.setViewportSize(LOOKS[at].size);
-        await window.page.emulateMedia({colorScheme: LOOKS[at].scheme});
-        assert.deepEqual(await window.breaches({within: '.bar, .rail'}), [], `the frame as ${user}`);
+      for (const look of n === 0 ? ORDER : []) {
+        await window.turn(look);
+        assert.deepEqual(await window.breaches({within: '.bar, .rail'}), [], `the frame as ${user}, ${look.name}`);
       }
       await window.close();
     },
+    {once: true, why: 'it has every look in itself'},
   ]);
 }
 
-export const SCENES = (isFull ? [...PEOPLE, USERS.policymaker] : PEOPLE).flatMap(scenes);
+export const SCENES = PEOPLE.flatMap(scenes);

@@ -18,7 +18,6 @@ export const USERS = {
   monitoring: 'page-monitoring',
   management: 'page-management',
   policymaker: 'page-policymaker',
-  gone: 'page-gone',
   plain: 'page-plain',
 };
 
@@ -28,7 +27,7 @@ export const FOREIGN = 'page-foreign';
 
 export async function prepare(api) {
   for (const [tag, name] of Object.entries(USERS)) {
-    const tags = tag === 'plain' ? '' : tag === 'gone' ? 'management' : tag;
+    const tags = tag === 'plain' ? '' : tag;
     await api.put(`users/${name}`, {password: name, tags});
     await api.put(`permissions/%2F/${name}`, {configure: '.*', write: '.*', read: '.*'});
   }

@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict';
 
-import {PHONE} from './harness.mjs';
 import {NAMES, USERS} from './prepare.mjs';
 
 const button = (page, name) => page.getByRole('button', {name, exact: true});
@@ -76,12 +75,13 @@ export const SCENES = [
   }],
 
   ['queues does to many what was asked with counts', async (browser) => {
-    const names = ['page-many-1', 'page-many-2 <b>', 'page-many-3'];
+    const all = browser.own('page-many');
+    const names = [`${all}-1`, `${all}-2 <b>`, `${all}-3`];
     await declare(browser.api, names, 2);
     const window = await browser.open();
     const {page} = window;
-    await window.goto('/queues?name=page-many');
-    await page.getByRole('checkbox', {name: 'Pick page-many-1'}).focus();
+    await window.goto(`/queues?name=${all}`);
+    await page.getByRole('checkbox', {name: `Pick ${names[0]}`}).focus();
     await page.keyboard.press('Space');
     await page.keyboard.press('ArrowDown');
     await page.keyboard.press('Space');
@@ -114,7 +114,7 @@ export const SCENES = [
   }],
 
   ['queues declares one, binds it, changes it, and deletes it', async (browser) => {
-    const name = 'page <new> 🐇';
+    const name = browser.own('page <new> 🐇');
     const window = await browser.open();
     const {page} = window;
     await window.goto('/queues');
@@ -152,17 +152,16 @@ export const SCENES = [
     await page.locator('#dialog-typed').fill(name);
     await button(page, 'Delete').click();
     await page.waitForURL('**/ui/queues');
-    // A round of questions may have been on its way when it went.
-    assert.ok(window.forgiven().every((one) => one.includes('404')));
     await window.check('queue-deleted', {axe: false});
     await window.close();
   }],
 
   ['queues says why one is stuck, and lets it go on', async (browser) => {
-    await declare(browser.api, ['page-stuck'], 3);
-    const window = await browser.open({size: PHONE, scheme: 'dark'});
+    const name = browser.own('page-stuck');
+    await declare(browser.api, [name], 3);
+    const window = await browser.open();
     const {page} = window;
-    await window.goto('/queues/%2F/page-stuck');
+    await window.goto(`/queues/%2F/${name}`);
     await page.getByText('Nobody consumes from it. 3 messages wait').waitFor();
     await window.check('queue-stuck');
     await button(page, 'Pause…').click();
@@ -170,10 +169,10 @@ export const SCENES = [
     await button(page, 'Pause').click();
     await page.getByText('Its consumers are paused').waitFor();
     await button(page, 'Resume').click();
-    await page.getByText('page-stuck is resumed.').waitFor();
+    await page.getByText(`${name} is resumed.`).waitFor();
     await button(page, 'Pause…').waitFor();
     await window.check('queue-resumed', {axe: false});
-    await browser.api.delete('queues/%2F/page-stuck');
+    await browser.api.delete(`queues/%2F/${name}`);
     await page.getByText('It may have been deleted').waitFor();
     assert.ok(window.forgiven().every((one) => one.includes('404')));
     await window.close();

@@ -61,7 +61,7 @@ export const SCENES = [
   }],
 
   ['rights that are given count while a page is open', async (browser) => {
-    const user = 'page-given';
+    const user = browser.own('page-given');
     await browser.api.put(`users/${user}`, {password: user, tags: 'management'});
     await browser.api.put(`permissions/%2F/${user}`, {configure: '', write: '', read: '.*'});
     const window = await browser.open({user});
@@ -81,15 +81,16 @@ export const SCENES = [
 
   ['rights let nobody touch what is of one connection alone', async (browser) => {
     const {connect} = await import('./clients.mjs');
-    const client = await connect('page-exclusive');
+    const name = browser.own('page-exclusive');
+    const client = await connect(name);
     const channel = await client.createChannel();
-    await channel.assertQueue('page-exclusive', {exclusive: true});
+    await channel.assertQueue(name, {exclusive: true});
     const window = await browser.open();
-    await window.goto('/queues/%2F/page-exclusive?part=messages');
+    await window.goto(`/queues/%2F/${name}?part=messages`);
     await window.page.getByText('Of one connection alone').waitFor();
     await offers(window, []);
-    await window.follow('/queues?name=page-exclusive');
-    await window.page.getByRole('link', {name: 'page-exclusive'}).waitFor();
+    await window.follow(`/queues?name=${name}`);
+    await window.page.getByRole('link', {name}).waitFor();
     assert.equal(await window.page.locator('.pick').count(), 0);
     await window.check('rights-exclusive', {axe: false});
     await window.close();

@@ -83,7 +83,7 @@ export const SCENES = [
   [
     'shell says why it lets nobody in',
     async (browser) => {
-      const window = await browser.open({user: null, size: PHONE, scheme: 'dark'});
+      const window = await browser.open({user: null});
       await window.goto('/overview');
       await fill(window.page, 'guest', 'wrong');
       await window.page.getByText('User and password do not fit together.').waitFor();
@@ -126,10 +126,11 @@ export const SCENES = [
   [
     'shell asks again when the session is over',
     async (browser) => {
-      await browser.api.put(`users/${USERS.gone}`, {password: USERS.gone, tags: 'management'});
-      const window = await browser.open({user: USERS.gone});
+      const user = browser.own('page-gone');
+      await browser.api.put(`users/${user}`, {password: user, tags: 'management'});
+      const window = await browser.open({user});
       await window.goto('/overview');
-      await browser.api.delete(`users/${USERS.gone}`);
+      await browser.api.delete(`users/${user}`);
       await window.page.getByText('The session is over.').waitFor();
       const wrong = window.forgiven();
       assert.ok(
@@ -191,6 +192,7 @@ export const SCENES = [
   [
     'shell catches up with a broker that was gone',
     async (browser) => {
+      const queue = browser.own('page-meanwhile');
       const door = await Door.before(new URL(browser.url));
       const window = await browser.open({at: door.url});
       const {page} = window;
@@ -200,11 +202,11 @@ export const SCENES = [
       door.shut();
       await page.getByText('The broker does not answer.').waitFor();
       assert.equal(await queues.textContent(), before);
-      await browser.api.put('queues/%2F/page-meanwhile', {});
+      await browser.api.put(`queues/%2F/${queue}`);
       await door.open();
       await page.getByText('The broker does not answer.').waitFor({state: 'detached'});
       await page.waitForFunction((old) => document.querySelectorAll('.readout dd')[5].textContent !== old, before);
-      await browser.api.delete('queues/%2F/page-meanwhile');
+      await browser.api.delete(`queues/%2F/${queue}`);
       const wrong = window.forgiven();
       assert.ok(
         wrong.every((one) => /ERR_CONNECTION|ERR_EMPTY/.test(one)),
@@ -223,19 +225,19 @@ export const SCENES = [
       const {page} = window;
       const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
       await window.goto('/overview');
-      const light = await ground();
+      const before = await ground();
       await page.locator('.menu summary').click();
-      await page.getByLabel('Theme').selectOption('dark');
-      const dark = await ground();
-      assert.notEqual(light, dark);
+      await page.getByLabel('Theme').selectOption(browser.look.scheme === 'dark' ? 'light' : 'dark');
+      const after = await ground();
+      assert.notEqual(before, after);
       await page.getByLabel('Read only').check();
       await page.keyboard.press('Escape');
       await page.reload();
       await window.settled();
-      assert.equal(await ground(), dark);
+      assert.equal(await ground(), after);
       await page.locator('.menu summary').click();
       assert.ok(await page.getByLabel('Read only').isChecked());
-      await window.check('shell-dark');
+      await window.check('shell-theme');
       await window.close();
     },
   ],
@@ -245,13 +247,16 @@ export const SCENES = [
     async (browser) => {
       const window = await browser.open();
       await window.goto('/overview');
-      await window.page.getByLabel('How often it is updated').selectOption('0');
+      // On a phone it is in the menu.
+      if (browser.isPhone) await window.page.locator('.bar .menu summary').click();
+      const pace = window.page.getByLabel('How often it is updated').filter({visible: true});
+      await pace.selectOption('0');
       await window.page.getByText('Paused').waitFor();
       const asked = [];
       window.page.on('request', (request) => asked.push(request.url()));
       await window.page.evaluate(() => new Promise((later) => setTimeout(later, 700)));
       assert.deepEqual(asked, []);
-      await window.page.getByLabel('How often it is updated').selectOption('1');
+      await pace.selectOption('1');
       await window.page.waitForRequest(/api\/overview/);
       await window.page.waitForRequest(/api\/overview/);
       await window.check('shell-pace', {axe: false});
@@ -262,7 +267,7 @@ export const SCENES = [
   [
     'shell has a menu on a phone',
     async (browser) => {
-      const window = await browser.open({size: PHONE});
+      const window = await browser.open();
       await window.goto('/design');
       await window.page.getByRole('button', {name: 'Menu'}).click();
       await window.check('shell-phone-menu');
@@ -271,6 +276,7 @@ export const SCENES = [
       await window.check('shell-phone', {axe: false});
       await window.close();
     },
+    {on: PHONE, why: 'where there is place the rail is always there'},
   ],
 
   [
