@@ -57,6 +57,7 @@ function key(row) {
  * @returns {import('../app/list.js').Column<any>[]}
  */
 function columns(ctx, rows) {
+  const mayEnd = rows.some((row) => row !== undefined && ctx.session.may('end of', {user: row.channel_details?.user}));
   /** @type {import('../app/list.js').Column<any>[]} */
   const all = [
     {id: 'queue.name', title: 'Queue', sorts: true, width: '9.5rem', view: (row) => ofQueue(ctx, row)},
@@ -85,6 +86,8 @@ function columns(ctx, rows) {
       title: 'Unacked',
       sorts: true,
       isNumber: true,
+      // A phone has place for this or for what can be done.
+      wide: mayEnd,
       width: '5.25rem',
       view: (row) => count(row.messages_unacknowledged),
     },
@@ -109,7 +112,7 @@ function columns(ctx, rows) {
       view: (row) => count(row.deliveries),
     },
   ];
-  if (rows.some((row) => row !== undefined && ctx.session.may('end of', {user: row.channel_details?.user}))) {
+  if (mayEnd) {
     all.push({id: 'cancel', title: '', width: '5rem', view: (row) => cancelButton(ctx, row)});
   }
   return all;

@@ -147,7 +147,9 @@ function columns(ctx, all) {
     {id: 'standing', title: 'State', sorts: true, width: '6.25rem', view: standing},
     number('prefetch_count', 'Prefetch', '5rem', {wide: true, view: (/** @type {any} */ one) => (one.prefetch_count === 0 ? 'no limit' : count(one.prefetch_count))}),
     number('messages_unacknowledged', 'Unacked', '5.25rem', {wide: true}),
+    // A phone has place for this or for what can be done.
     number('oldest_unacknowledged_ms', 'Oldest unacked', '8.25rem', {
+      wide: mayEnd,
       sortsDown: false,
       help: 'When the oldest delivery was made that it has not acknowledged',
       view: (/** @type {any} */ one) => when(one.oldest_unacknowledged_ms, ctx.now),

@@ -174,6 +174,9 @@ function withFinger(page) {
   };
 }
 
+// The bar above, or a notice, lies over a part of it where the page is scrolled to: it is no smaller for that.
+const isCovered = ({id, any}) => id === 'target-size' && any.some(({data}) => /obscured/i.test(data?.messageKey ?? ''));
+
 // A window and what went wrong in it.
 export class Window {
   constructor(context, page, look) {
@@ -246,6 +249,22 @@ export class Window {
     await this.point(this.look);
   }
 
+  // Draws from one place to another: with a finger on a phone.
+  async drag([fromX, fromY], [toX, toY], before = async () => {}) {
+    const STEPS = 5;
+    const isTouched = this.look.size === PHONE;
+    const {mouse} = this.page;
+    if (isTouched) await this.point(this.look);
+    const touch = (type, x, y) => this.devices.send('Input.dispatchTouchEvent', {type, touchPoints: type === 'touchEnd' ? [] : [{x, y}]});
+    await (isTouched ? touch('touchStart', fromX, fromY) : mouse.move(fromX, fromY).then(() => mouse.down()));
+    for (let n = 1; n <= STEPS; n += 1) {
+      const [x, y] = [fromX + ((toX - fromX) * n) / STEPS, fromY + ((toY - fromY) * n) / STEPS];
+      await (isTouched ? touch('touchMove', x, y) : mouse.move(x, y));
+    }
+    await before();
+    await (isTouched ? touch('touchEnd') : mouse.up());
+  }
+
   // Holds the page to what is true of all of them.
   async check(name, {axe = true, shot = true} = {}) {
     if (shot && areTaken) await this.shoot(name);
@@ -288,13 +307,8 @@ export class Window {
       // How large what is touched has to be is of WCAG 2.2, which axe leaves out by itself.
       return window.axe.run(context, {resultTypes: ['violations'], preload: false, rules: {'target-size': {enabled: true}}});
     }, within);
-    return found.violations.map(
-      ({id, nodes}) =>
-        `${id}: ${nodes
-          .slice(0, 3)
-          .map(({html, failureSummary}) => `${html} ${failureSummary}`)
-          .join(' | ')}`,
-    );
+    const all = found.violations.flatMap(({id, nodes}) => nodes.map((node) => ({id, ...node})));
+    return all.filter((one) => !isCovered(one)).map(({id, html, failureSummary}) => `${id}: ${html} ${failureSummary}`);
   }
 
   // What goes wrong from here on is meant; returned are those that went wrong.

@@ -195,12 +195,10 @@ export const SCENES = [
       const first = () => plot.locator('.chart-mark[text-anchor="middle"]').count();
       assert.ok((await first()) > 0);
       const box = await plot.boundingBox();
-      await page.mouse.move(box.x + box.width / 2, box.y + 60);
-      await page.mouse.down();
-      await page.mouse.move(box.x + box.width - 20, box.y + 60, {steps: 4});
-      assert.equal(await plot.locator('.chart-dragged').count(), 1);
-      await window.check('parts-chart-dragged', {axe: false});
-      await page.mouse.up();
+      await window.drag([box.x + box.width / 2, box.y + 60], [box.x + box.width - 20, box.y + 60], async () => {
+        await plot.locator('.chart-dragged').waitFor();
+        await window.check('parts-chart-dragged', {axe: false, shot: false});
+      });
       // The other chart of the page shows the same time.
       await page.waitForFunction(() => document.querySelectorAll('.chart-legend .link').length === 2);
       await window.check('parts-chart-narrow');
