@@ -234,7 +234,7 @@ export class Window {
     }
     this.look = look;
     // Elements that draw themselves at their own width do so in a frame or two.
-    await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth, null, {timeout: 2000}).catch(() => {});
+    await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth, null, {timeout: 10_000}).catch(() => {});
   }
 
   // With a finger, or with a mouse: styles go by it.

@@ -74,7 +74,7 @@ async function see(window, name, look) {
 }
 
 // So many in a scene, which has to end within its time on a slow machine.
-const IN_A_SCENE = 10;
+const IN_A_SCENE = 7;
 
 function scenes(user) {
   const parts = Array.from({length: Math.ceil(ADDRESSES.length / IN_A_SCENE)}, (_, n) => ADDRESSES.slice(n * IN_A_SCENE, (n + 1) * IN_A_SCENE));

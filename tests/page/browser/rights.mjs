@@ -12,7 +12,7 @@ async function offers(window, expected, what = '') {
   const isOne = /^\/ui\/(queues|exchanges)\/[^/]+\/./.test(new URL(page.url()).pathname);
   if (isOne) await page.locator('.page-head .badge').first().waitFor();
   const has = `JSON.stringify((${offered})()) === ${JSON.stringify(JSON.stringify(expected))}`;
-  await page.waitForFunction(has, null, {timeout: 5000}).catch(() => {});
+  await page.waitForFunction(has, null, {timeout: 15_000}).catch(() => {});
   assert.deepEqual(await page.evaluate(offered), expected, what);
 }
 
