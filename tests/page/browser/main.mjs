@@ -56,6 +56,7 @@ function looks(name, only) {
   assert.ok(only.why, `${name} says why it is not played in every look`);
   if (only.once) return LOOKS.slice(0, 1);
   const fitting = LOOKS.filter(({size}) => size === only.on);
+  assert.ok(fitting.length > 0, `${name} has a size in which it is played`);
   return isFull ? fitting : fitting.slice(0, 1);
 }
 
