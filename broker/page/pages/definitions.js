@@ -30,7 +30,7 @@ const page = {
     ${section(
       'Export',
       html`<div class="form">
-      ${vhostField(ctx, 'e-vhost', 'of')}
+      ${vhostField(ctx, 'e-vhost', 'of', 'Of')}
       <div class="row"><button type="button" class="button is-main" @click=${() => download(ctx)}>Download</button></div>
     </div>`,
       {text: 'users with hashes of their passwords, vhosts, permissions, policies, exchanges, queues, bindings'},
@@ -45,11 +45,12 @@ export default page;
  * @param {Context} ctx
  * @param {string} id
  * @param {string} key Where the choice is kept.
+ * @param {string} label
  */
-function vhostField(ctx, id, key) {
+function vhostField(ctx, id, key, label) {
   return field(
     id,
-    'Of',
+    label,
     html`<select id=${id} @change=${(/** @type {Event} */ event) => {
       ctx.state[key] = /** @type {HTMLSelectElement} */ (event.currentTarget).value;
       ctx.state.planned = undefined;
@@ -84,7 +85,7 @@ function importForm(ctx) {
     ctx.draw();
   };
   return html`<div class="form">
-    ${vhostField(ctx, 'i-vhost', 'into')}
+    ${vhostField(ctx, 'i-vhost', 'into', 'Into')}
     ${field(
       'i-file',
       'A file',
@@ -171,7 +172,7 @@ function applyButton(ctx) {
   const {difference: all} = ctx.state.planned;
   const changes = all.added.length + all.changed.length + all.removed.length;
   if (changes === 0) return null;
-  return html`<button type="button" class="button is-main" @click=${() => apply(ctx)}>Apply ${count(changes)} changes…</button>`;
+  return html`<button type="button" class="button is-main" @click=${() => apply(ctx)}>Apply ${count(changes)} ${changes === 1 ? 'change' : 'changes'}…</button>`;
 }
 
 /** @param {Context} ctx */

@@ -17,11 +17,12 @@ import {badge, choice, field, filter, name} from '../app/ui.js';
 
 /** @type {[string, string][]} */
 const LEVELS = [
-  ['info', 'info'],
   ['debug', 'debug'],
+  ['info', 'info'],
   ['warning', 'warning'],
   ['error', 'error'],
 ];
+const LEVEL_MEANT = 'info';
 /** What a line is of, in the broker's words. */
 const CATEGORIES = ['connection', 'channel', 'queue', 'user', 'default'];
 /** Shown at a time. */
@@ -42,7 +43,7 @@ const page = {
   view: (ctx) => {
     /** @type {Lines} */
     const lines = ctx.state.lines;
-    const level = ctx.query.get('level') ?? LEVELS[0][0];
+    const level = ctx.query.get('level') ?? LEVEL_MEANT;
     const category = ctx.query.get('of') ?? '';
     const path = api('log', {}, {level, category});
     if (ctx.state.path !== path) {
@@ -56,7 +57,7 @@ const page = {
     );
     return html`
       <div class="toolbar">
-        ${choice(ctx, 'level', 'The least severe level that is shown', LEVELS)}
+        ${choice(ctx, 'level', 'The least severe level that is shown', LEVELS, LEVEL_MEANT)}
         ${ofCategory(ctx, category)}
         ${filter(ctx, 'Filter by text')}
         ${holdButtons(ctx, lines)}

@@ -79,7 +79,7 @@ function table(ctx, kind, rows) {
       sorted,
       (row) => `${row.vhost} ${row.name}`,
       (row) => html`<tr>
-      <td>${name(row.name)}${each(collisions?.found.get(keyOf(row)) ?? [], (one) => one.with, (one) => collision(row, one))}</td><td>${name(row.vhost)}</td><td><code>${name(row.pattern)}</code></td><td>${row['apply-to']}</td><td class="is-number">${row.priority}</td>
+      <td>${name(row.name)}${each(collisions?.found.get(keyOf(row)) ?? [], (one) => one.with, (one) => collision(row, one))}</td><td>${name(row.vhost)}</td><td><code>${name(row.pattern)}</code></td><td>${row['apply-to'].replace('_', ' ')}</td><td class="is-number">${row.priority}</td>
       <td>${each(
         Object.entries(row.definition),
         ([key]) => key,

@@ -4,11 +4,11 @@
  * @module
  */
 
-import {each, html} from '../parts/html.js';
+import {html} from '../parts/html.js';
 import {ApiError} from '../app/api.js';
 import {ask} from '../app/ask.js';
 import {api} from '../app/place.js';
-import {field} from '../app/ui.js';
+import {facts, field} from '../app/ui.js';
 import {Preview} from './policy-preview.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
@@ -77,14 +77,9 @@ export function editPolicy(ctx, kind, row) {
         'y-definition',
         'Sets',
         html`<textarea id="y-definition" name="definition" required spellcheck="false" @input=${(/** @type {Event} */ event) => typed(event, redraw)}>${sets}</textarea>`,
-        {
-          help: html`JSON. Known: ${each(
-            kind === 'policies' ? KEYS : KEYS.filter(([key]) => OF_OPERATORS.has(key)),
-            ([key]) => key,
-            ([key, value]) => html`<abbr title=${value}>${key}</abbr> `,
-          )}`,
-        },
-      )}`;
+        {help: 'JSON'},
+      )}
+      <details><summary>What it can set</summary>${facts((kind === 'policies' ? KEYS : KEYS.filter(([key]) => OF_OPERATORS.has(key))).map(([key, value]) => [key, html`<code>${value}</code>`]))}</details>`;
     },
     submit: async (data) => {
       const definition = parsed(String(data.get('definition')));

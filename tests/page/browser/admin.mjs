@@ -209,7 +209,7 @@ export const SCENES = [
       await button(page, 'Show what would change').click();
       await page.getByText(queue).first().waitFor();
       await window.check('admin-difference');
-      await button(page, 'Apply 1 changes…').click();
+      await button(page, 'Apply 1 change…').click();
       await button(page, 'Apply').click();
       await page.getByText('The definitions count now.').waitFor();
       await browser.api.delete(`queues/%2F/${encodeURIComponent(queue)}`);
