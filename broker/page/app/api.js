@@ -55,7 +55,10 @@ export class ApiError extends Error {
  */
 export async function request(method, path, {body, signal, headers = {}} = {}) {
   const response = await send(method, path, body, signal, headers);
-  const text = await response.text().catch(() => '');
+  // Half an answer is none: who answers may be going away, and so may this page.
+  const text = await response.text().catch(() => {
+    throw new ApiError('lost', 0, 'The broker does not answer.');
+  });
   const answer = parsed(text);
   if (response.ok) return answer;
   throw errorOf(response.status, answer);
