@@ -35,6 +35,8 @@ pub struct Provider {
 struct State {
     /// Codes and their challenges.
     codes: HashMap<String, String>,
+    /// Codes that were given.
+    given: u64,
     scopes: String,
     denies: bool,
 }
@@ -45,7 +47,8 @@ impl Provider {
     pub fn start(scopes: &str) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let address = listener.local_addr().expect("an address");
-        let state = State { codes: HashMap::new(), scopes: scopes.to_owned(), denies: false };
+        let state =
+            State { codes: HashMap::new(), given: 0, scopes: scopes.to_owned(), denies: false };
         let provider = Self { address, state: Arc::new(Mutex::new(state)) };
         let own = provider.clone();
         thread::spawn(move || {
@@ -130,7 +133,8 @@ impl Provider {
         assert_eq!((&*asked["client_id"], &*asked["scope"]), ("the page", "openid profile"));
         assert_eq!(asked["code_challenge_method"], "S256");
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let code = format!("code-{}", state.codes.len());
+        state.given += 1;
+        let code = format!("code-{}", state.given);
         let said =
             if state.denies { "error=access_denied".to_owned() } else { format!("code={code}") };
         state.codes.insert(code, asked["code_challenge"].clone());
