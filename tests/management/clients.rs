@@ -1,7 +1,8 @@
 //! Connections, channels and consumers of clients, seen over HTTP.
 
 use leveret_tests::deadline::wait_for;
-use leveret_tests::raw_client::RawClient;
+use leveret_tests::raw_client::method::basic;
+use leveret_tests::raw_client::{Message, RawClient};
 use serde_json::{Value, json};
 
 use crate::scene::Needs::Leveret;
@@ -37,6 +38,8 @@ fn shown(api: &Api) {
         ("state", json!("running")),
         ("channels", json!(1)),
         ("ssl", json!(false)),
+        ("held_by", json!("none")),
+        ("held_since_ms", Value::Null),
     ] {
         assert_eq!(connection[field], expected, "{field}");
     }
@@ -55,8 +58,20 @@ fn shown(api: &Api) {
     assert_eq!((&consumer["active"], &consumer["ack_required"]), (&json!(true), &json!(true)));
     assert_eq!(consumer["channel_details"]["number"], 1);
     let all = api.json("consumers/%2F");
-    let is_ours = |one: &Value| one["queue"]["name"] == "clients-q";
-    assert!(all.as_array().is_some_and(|all| all.iter().any(is_ours)), "{all}");
+    let is_ours = |one: &&Value| one["queue"]["name"] == "clients-q";
+    let ours = |all: &Value| all.as_array().and_then(|all| all.iter().find(is_ours).cloned());
+    let before = ours(&all).expect("it is listed")["ack_times"].clone();
+    assert_eq!(
+        before,
+        json!({"count": 0, "mean_ms": null, "half_below_ms": null, "most_below_ms": null})
+    );
+    client.publish(&Message::to("", "clients-q"));
+    let delivery = client.expect_delivery();
+    client.send(basic::ack(delivery.delivery_tag));
+    wait_for("it is told how long it takes to acknowledge", || {
+        let times = ours(&api.json("consumers/%2F"))?["ack_times"].clone();
+        (times["count"] == 1 && times["half_below_ms"].is_f64()).then_some(())
+    });
     api.delete("queues/%2F/clients-q").expect(204);
 }
 

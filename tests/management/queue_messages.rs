@@ -125,7 +125,12 @@ fn handed_out(api: &Api) {
         let page = api.json("queues/%2F/peek-h/messages?state=unacked");
         (page["messages"].as_array()?.len() == 2).then_some(page)
     });
-    assert_eq!(held["messages"][0]["consumer_tag"], tag);
+    let first = &held["messages"][0];
+    assert_eq!((&first["consumer_tag"], &first["user"]), (&json!(tag), &json!("guest")));
+    let channel = first["channel"].as_str().expect("a channel");
+    assert!(channel.ends_with(" (1)") && channel.contains(&client.local_port().to_string()));
+    let arrived = first["arrived_at"].as_u64();
+    assert!(first["delivered_at"].as_u64() >= arrived && arrived.is_some(), "{first}");
     assert_eq!(seen(api, "queues/%2F/peek-h/messages"), [""; 0]);
     let body = r#"{"state":"unacked"}"#;
     let text = "messages that are unacked belong to their consumers: only copy takes them";

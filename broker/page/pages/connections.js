@@ -14,7 +14,7 @@ import {badge, empty, filter, name, when} from '../app/ui.js';
 /** @typedef {import('../app/types.js').Context} Context */
 
 const COLUMNS =
-  'name,user_provided_name,user,vhost,state,held_by,channels,recv_oct_details.rate,send_oct_details.rate,ssl,ssl_protocol,client_properties.product,client_properties.version,connected_at';
+  'name,user_provided_name,user,vhost,state,held_by,held_since_ms,channels,recv_oct_details.rate,send_oct_details.rate,ssl,ssl_protocol,client_properties.product,client_properties.version,connected_at';
 
 /** @param {Context} ctx */
 const list = (ctx) => listOf(ctx, {path: 'connections', columns: COLUMNS, sort: 'name'});
@@ -56,7 +56,7 @@ function columns(ctx) {
     {id: 'user', title: 'User', sorts: true, wide: true, width: '6.5rem', view: (row) => name(row.user)},
     {id: 'vhost', title: 'Vhost', sorts: true, wide: true, width: '4.75rem', view: (row) => name(row.vhost)},
     {id: 'state', title: 'State', sorts: true, width: '5.5rem', view: state},
-    {id: 'held_by', title: 'Held back by', sorts: true, sortsDown: true, wide: true, width: '9.75rem', help: 'Why its publishers wait; since when is on its page', view: heldBy},
+    {id: 'held_by', title: 'Held back by', sorts: true, sortsDown: true, wide: true, width: '11.5rem', help: 'Why its publishers wait, and since when', view: (row) => heldBy(row, ctx.now)},
     {
       id: 'channels',
       title: 'Channels',
@@ -122,9 +122,12 @@ export function state({state: is, held_by: by}) {
   );
 }
 
-/** @param {any} row */
-function heldBy({held_by: by}) {
-  return by === undefined || by === 'none' ? '–' : html`<span title=${causeOf(by)}>${causeOf(by)}</span>`;
+/**
+ * @param {any} row
+ * @param {number} now
+ */
+function heldBy({held_by: by, held_since_ms: since}, now) {
+  return by === undefined || by === 'none' ? '–' : html`<span title=${causeOf(by)}>${causeOf(by)}</span> <small>${when(since, now)}</small>`;
 }
 
 /** @param {any} row */

@@ -8,6 +8,7 @@ import {each, html} from '../parts/html.js';
 import {count} from '../app/number.js';
 import {confirm} from '../app/dialog.js';
 import {listOf} from '../app/list.js';
+import {duration} from '../app/time.js';
 import {api} from '../app/place.js';
 import {badge, empty, filter, name, when} from '../app/ui.js';
 import {queueLink} from './bindings.js';
@@ -16,7 +17,7 @@ import {channelLink} from './channels.js';
 /** @typedef {import('../app/types.js').Context} Context */
 
 const COLUMNS =
-  'consumer_tag,queue,channel_details,ack_required,exclusive,active,activity_status,prefetch_count,messages_unacknowledged,oldest_unacknowledged_ms,deliveries,acks';
+  'consumer_tag,queue,channel_details,ack_required,exclusive,active,activity_status,prefetch_count,messages_unacknowledged,oldest_unacknowledged_ms,deliveries,acks,ack_times';
 
 /** @param {Context} ctx */
 const list = (ctx) => listOf(ctx, {path: 'consumers', columns: COLUMNS, sort: 'queue.name'});
@@ -103,14 +104,18 @@ function columns(ctx, rows) {
       view: (row) => when(row.oldest_unacknowledged_ms, ctx.now),
     },
     {
-      id: 'deliveries',
-      title: 'Delivered',
+      id: 'ack_times',
+      title: 'Acked in',
+      help: 'How long it takes to acknowledge: half of its deliveries within this',
       sorts: true,
+      sortsBy: 'ack_times.half_below_ms',
       isNumber: true,
+      sortsDown: true,
       wide: true,
-      width: '6rem',
-      view: (row) => count(row.deliveries),
+      width: '5.75rem',
+      view: ({ack_times: times}) => ackTimes(times),
     },
+    {id: 'deliveries', title: 'Delivered', sorts: true, isNumber: true, wide: true, width: '6rem', view: (row) => count(row.deliveries)},
   ];
   if (mayEnd) {
     all.push({id: 'cancel', title: '', width: '5rem', view: (row) => cancelButton(ctx, row)});
@@ -124,6 +129,11 @@ function columns(ctx, rows) {
  */
 function ofQueue(ctx, {queue}) {
   return html`${queueLink(ctx, queue.vhost, queue.name)}${queue.vhost === '/' ? null : html` ${badge(name(queue.vhost))}`}`;
+}
+
+/** @param {any} times */
+function ackTimes({half_below_ms: half, most_below_ms: most}) {
+  return half === null ? '–' : html`<span title=${`99 of 100 within ${duration(most)}`}>${duration(half)}</span>`;
 }
 
 /** @param {any} row */

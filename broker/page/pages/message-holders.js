@@ -40,15 +40,13 @@ export function holders(ctx) {
 }
 
 /**
- * Who has one message, by the consumer's tag: two consumers may have the same.
+ * Who has one message.
  *
  * @param {Context} ctx
- * @param {string | null} tag
+ * @param {{consumer_tag: string | null, channel: string | null, user: string | null}} one
  */
-export function holder(ctx, tag) {
+export function holder(ctx, {consumer_tag: tag, channel, user}) {
   if (!tag) return badge('fetched', 'plain', 'Somebody got it by itself, without consuming: basic.get');
-  const fits = holding(ctx).filter((one) => one.consumer_tag === tag);
-  const [only] = fits;
-  if (fits.length !== 1 || only.channel === null) return name(tag);
-  return html`${name(tag)} <small>on ${channelLink(ctx, {name: only.channel, user: only.user})}</small>`;
+  if (channel === null || user === null) return name(tag);
+  return html`${name(tag)} <small>on ${channelLink(ctx, {name: channel, user})}</small>`;
 }

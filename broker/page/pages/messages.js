@@ -201,7 +201,7 @@ function cell(ctx, one) {
     case 'delayed':
       return html`<td class="is-number">${when(one.due_at, ctx.now)}</td>`;
     case 'unacked':
-      return html`<td class="cut">${holder(ctx, one.consumer_tag)}</td>`;
+      return html`<td class="cut">${holder(ctx, one)}</td>`;
     default:
       return html`<td class="is-number">${when(one.arrived_at, ctx.now)}</td>`;
   }

@@ -20,6 +20,7 @@ use crate::clock;
 use crate::definitions::json_arguments::to_json;
 use crate::keys::ConnectionId;
 use crate::names;
+use crate::outgoing::pressure::State as Held;
 use crate::outgoing::{Client, ConnectionHandle};
 
 /// RabbitMQ's reason where none is given.
@@ -69,6 +70,7 @@ impl Row for ConnectionRow {
             "vhost": client.vhost,
             "state": hold.state.name(),
             "held_by": hold.cause.name(),
+            "held_since_ms": (hold.state != Held::Running).then_some(hold.since_ms),
             "connected_at": client.connected_at_ms,
             "channels": self.channels,
             "channel_max": channel_max,

@@ -11,6 +11,7 @@ use super::authorization::Visitor;
 use super::clients::{asked, client};
 use super::listing::{Listing, Row, pick};
 use super::request::Query;
+use super::why::ack_times;
 use crate::clock;
 use crate::keys::ConnectionId;
 use crate::names;
@@ -65,6 +66,7 @@ impl Row for ConsumerRow {
             "messages_unacknowledged": unacked,
             "deliveries": history.deliveries,
             "acks": self.consumer.acks,
+            "ack_times": ack_times(&history.ack_times),
             "oldest_unacknowledged_ms": self.consumer.oldest_unacked_ms,
         })
     }

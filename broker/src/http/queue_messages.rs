@@ -15,6 +15,7 @@ use super::Management;
 use super::acting::{Actor, at_queue};
 use super::answer::{Answer, Fault, json};
 use super::authorization::Visitor;
+use super::clients::client;
 use super::lenient;
 use super::messages::{Shown, content};
 use super::request::{Document, Query, named};
@@ -56,7 +57,7 @@ pub(super) async fn show(
     let after = cursor.map(str::parse::<Place>).transpose().map_err(|_| no_cursor())?;
     let which = of.map_or_else(|| which(query.get("state")), Ok)?;
     let (seen, next) = page(&actor, name, (which, after), (&meant, count)).await?;
-    let messages: Vec<Value> = seen.iter().map(|seen| rendered(seen, shown)).collect();
+    let messages: Vec<Value> = seen.iter().map(|seen| rendered(management, seen, shown)).collect();
     Ok(json(&json!({"messages": messages, "cursor": next.map(|place| place.to_string())})))
 }
 
@@ -89,7 +90,11 @@ async fn page(
 }
 
 /// A message, with what is known of it at its place. One that cannot be read has no content.
-fn rendered(seen: &Seen, shown: Shown) -> Value {
+fn rendered(management: &Management, seen: &Seen, shown: Shown) -> Value {
+    let holder = seen.holder.as_ref();
+    let handle = holder.and_then(|holder| management.broker.open_connection(holder.connection));
+    let client = handle.as_deref().and_then(client);
+    let channel = client.zip(holder);
     let arrived_ms = seen.message.as_ref().map(crate::message::Message::arrived_ms);
     let mut fields = super::overview::object(json!({
         "cursor": seen.place.to_string(),
@@ -101,7 +106,10 @@ fn rendered(seen: &Seen, shown: Shown) -> Value {
         "arrived_at": arrived_ms.filter(|arrived_ms| *arrived_ms != 0),
         "expires_at": seen.expires_ms,
         "due_at": seen.due_ms,
-        "consumer_tag": seen.consumer_tag,
+        "consumer_tag": holder.map(|holder| &holder.consumer_tag),
+        "channel": channel.map(|(client, holder)| format!("{} ({})", client.name, holder.channel)),
+        "user": client.map(|client| &client.user),
+        "delivered_at": seen.delivered_ms,
         "is_readable": seen.message.is_some(),
     }));
     if let Some(message) = &seen.message {

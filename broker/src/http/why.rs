@@ -156,7 +156,7 @@ fn refuses_beyond(queue: &Queue, arguments: &FieldTable) -> Option<(Limit, u64)>
 }
 
 /// How long consumers took to acknowledge, in milliseconds; `below_…` is at most twice what it was.
-fn ack_times(times: &AckTimes) -> Value {
+pub(super) fn ack_times(times: &AckTimes) -> Value {
     let millis = |part| times.below(part).map(|bound| bound.as_secs_f64() * 1000.0);
     let count = times.total();
     #[expect(clippy::cast_precision_loss, reason = "a mean")]

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::held::{Held, Returns};
-use crate::keys::ConsumerKey;
+use crate::keys::{ConnectionId, ConsumerKey};
 use crate::message::Message;
 
 /// Which messages of a queue.
@@ -75,8 +75,20 @@ pub(super) struct Glimpse {
     pub(super) returns: Returns,
     pub(super) expires_ms: u64,
     pub(super) due_ms: Option<u64>,
-    pub(super) holder: Option<ConsumerKey>,
+    /// Who has it, and since when, in milliseconds since the epoch.
+    pub(super) handed_out: Option<(ConsumerKey, u64)>,
     pub(super) held: Held,
+}
+
+/// A consumer that has a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Holder {
+    /// Its tag.
+    pub consumer_tag: String,
+    /// Its connection,
+    pub connection: ConnectionId,
+    /// and the number of its channel there.
+    pub channel: u16,
 }
 
 /// A message that was seen.
@@ -96,8 +108,10 @@ pub(crate) struct Seen {
     pub expires_ms: Option<u64>,
     /// When it is ready again, in milliseconds since the epoch, of one that waits.
     pub due_ms: Option<u64>,
-    /// The tag of the consumer that has it, unless that is gone or it was fetched by `basic.get`.
-    pub consumer_tag: Option<String>,
+    /// The consumer that has it, unless that is gone or it was fetched by `basic.get`.
+    pub holder: Option<Holder>,
+    /// When it was handed out, in milliseconds since the epoch, of one that is not acknowledged.
+    pub delivered_ms: Option<u64>,
     /// Bytes of its content.
     pub size: usize,
     /// The message; `None` if it cannot be read, or is gone meanwhile.

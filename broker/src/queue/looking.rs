@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::command::{Command, Reply};
-use super::cursor::{Glimpse, Place, Seen, Which};
+use super::cursor::{Glimpse, Holder, Place, Seen, Which};
 use super::paged::NEVER;
 use super::read_ahead::look_at;
 use super::{Effects, Queue};
@@ -25,16 +25,20 @@ impl Queue {
     ) -> Vec<Seen> {
         let inner = self.inner.lock();
         let found = inner.state.look(which, after, most);
-        let tag = |holder: ConsumerKey| {
+        let holder = |(holder, _): (ConsumerKey, u64)| {
             let sink = inner.sinks.get(holder.slot as usize)?.as_ref()?;
-            inner.state.consumers().has(holder).then(|| sink.consumer_tag.clone())
+            inner.state.consumers().has(holder).then(|| Holder {
+                consumer_tag: sink.consumer_tag.clone(),
+                connection: sink.connection.id(),
+                channel: sink.channel_number,
+            })
         };
-        let tags: Vec<_> = found.iter().map(|seen| seen.holder.and_then(tag)).collect();
+        let holders: Vec<_> = found.iter().map(|seen| seen.handed_out.and_then(holder)).collect();
         drop(inner);
         let mut all = look_at(self, found.iter().map(|seen| (seen.sequence, &seen.held)));
-        let seen = found.into_iter().zip(tags).map(|(glimpse, consumer_tag)| {
+        let seen = found.into_iter().zip(holders).map(|(glimpse, holder)| {
             let message = all.remove(&glimpse.sequence);
-            seen(&glimpse, consumer_tag, message)
+            seen(&glimpse, holder, message)
         });
         seen.collect()
     }
@@ -91,7 +95,7 @@ impl Queue {
     }
 }
 
-fn seen(glimpse: &Glimpse, consumer_tag: Option<String>, message: Option<Message>) -> Seen {
+fn seen(glimpse: &Glimpse, holder: Option<Holder>, message: Option<Message>) -> Seen {
     Seen {
         place: glimpse.place,
         sequence: glimpse.sequence,
@@ -100,7 +104,8 @@ fn seen(glimpse: &Glimpse, consumer_tag: Option<String>, message: Option<Message
         failures: glimpse.returns.failures(),
         expires_ms: Some(glimpse.expires_ms).filter(|expires_ms| *expires_ms != NEVER),
         due_ms: glimpse.due_ms,
-        consumer_tag,
+        holder,
+        delivered_ms: glimpse.handed_out.map(|(_, delivered_ms)| delivered_ms),
         size: glimpse.held.size(),
         message,
     }

@@ -289,7 +289,8 @@ async fn what_is_handed_out_is_seen_and_left_to_who_has_it() {
     settle_one(&vhost, &queue, None);
     let unacked = Job { which: Which::Unacked, ..ALL };
     let seen = vhost.peek("q", Which::Unacked, None, 10).await.unwrap();
-    assert_eq!((seen.len(), seen[0].consumer_tag.as_deref()), (1, None));
+    assert_eq!((seen.len(), &seen[0].holder), (1, &None));
+    assert!(seen[0].delivered_ms.is_some());
     assert_eq!(vhost.delete_messages("q", &unacked).await.unwrap().done, 0);
     assert_eq!(vhost.move_messages("q", &unacked, &to_queue("to")).await.unwrap().done, 0);
     assert_eq!(vhost.copy_messages("q", &unacked, &to_queue("to")).await.unwrap().done, 1);

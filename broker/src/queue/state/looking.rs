@@ -47,7 +47,7 @@ impl Lifted {
 /// What is seen of a message.
 pub(super) fn glimpse(place: Place, message: QueuedMessage) -> Glimpse {
     let QueuedMessage { sequence, level, redelivered, returns, expires_ms, held } = message;
-    let (due_ms, holder) = (None, None);
+    let (due_ms, handed_out) = (None, None);
     Glimpse {
         place,
         sequence,
@@ -56,7 +56,7 @@ pub(super) fn glimpse(place: Place, message: QueuedMessage) -> Glimpse {
         returns,
         expires_ms,
         due_ms,
-        holder,
+        handed_out,
         held,
     }
 }
@@ -89,7 +89,8 @@ impl QueueState {
                 return None;
             };
             let seen = glimpse(Place(0, slot), unacked.message.clone());
-            Some(Glimpse { holder: Some(unacked.consumer), ..seen })
+            let handed_out = Some((unacked.consumer, unacked.delivered_ms));
+            Some(Glimpse { handed_out, ..seen })
         })
     }
 
