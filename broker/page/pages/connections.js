@@ -56,7 +56,7 @@ function columns(ctx) {
     {id: 'user', title: 'User', sorts: true, wide: true, width: '6.5rem', view: (row) => name(row.user)},
     {id: 'vhost', title: 'Vhost', sorts: true, wide: true, width: '4.75rem', view: (row) => name(row.vhost)},
     {id: 'state', title: 'State', sorts: true, width: '5.5rem', view: state},
-    {id: 'held_by', title: 'Held back by', sorts: true, sortsDown: true, wide: true, width: '11.5rem', help: 'Why its publishers wait, and since when', view: (row) => heldBy(row, ctx.now)},
+    {id: 'held_by', title: 'Held back by', sorts: true, sortsDown: true, wide: true, width: '10.75rem', help: 'Why its publishers wait, and since when', view: (row) => heldBy(row, ctx.now)},
     {
       id: 'channels',
       title: 'Channels',
