@@ -9,6 +9,7 @@ import {bytes, count} from '../app/number.js';
 import {causeOf} from '../app/causes.js';
 import {listOf} from '../app/list.js';
 import {href} from '../app/place.js';
+import {exact, roughly} from '../app/time.js';
 import {badge, empty, filter, name, when} from '../app/ui.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
@@ -53,10 +54,10 @@ function columns(ctx) {
       sorts: true,
       view: (row) => html`<a href=${href('/connections/:name', row)}>${name(called(row))}</a>`,
     },
-    {id: 'user', title: 'User', sorts: true, wide: true, width: '6.5rem', view: (row) => name(row.user)},
-    {id: 'vhost', title: 'Vhost', sorts: true, wide: true, width: '4.75rem', view: (row) => name(row.vhost)},
+    {id: 'user', title: 'User', sorts: true, wide: true, width: '5.75rem', view: (row) => name(row.user)},
+    {id: 'vhost', title: 'Vhost', sorts: true, wide: true, width: '4.25rem', view: (row) => name(row.vhost)},
     {id: 'state', title: 'State', sorts: true, width: '5.5rem', view: state},
-    {id: 'held_by', title: 'Held back by', sorts: true, sortsDown: true, wide: true, width: '10.75rem', help: 'Why its publishers wait, and since when', view: (row) => heldBy(row, ctx.now)},
+    {id: 'held_by', title: 'Held back by', sorts: true, sortsDown: true, wide: true, width: '12rem', help: 'Why its publishers wait, and since when', view: (row) => heldBy(row, ctx.now)},
     {
       id: 'channels',
       title: 'Channels',
@@ -127,7 +128,7 @@ export function state({state: is, held_by: by}) {
  * @param {number} now
  */
 function heldBy({held_by: by, held_since_ms: since}, now) {
-  return by === undefined || by === 'none' ? '–' : html`<span title=${causeOf(by)}>${causeOf(by)}</span> <small>${when(since, now)}</small>`;
+  return by === undefined || by === 'none' ? '–' : html`<span title=${causeOf(by)}>${causeOf(by)}</span> <small title=${`since ${exact(since)}`}>${roughly(now - since)}</small>`;
 }
 
 /** @param {any} row */

@@ -61,9 +61,9 @@ function columns(ctx, rows) {
   const mayEnd = rows.some((row) => row !== undefined && ctx.session.may('end of', {user: row.channel_details?.user}));
   /** @type {import('../app/list.js').Column<any>[]} */
   const all = [
-    {id: 'queue.name', title: 'Queue', sorts: true, width: '9.5rem', view: (row) => ofQueue(ctx, row)},
+    {id: 'queue.name', title: 'Queue', sorts: true, width: '8.75rem', view: (row) => ofQueue(ctx, row)},
     {id: 'consumer_tag', title: 'Tag', sorts: true, width: '8rem', view: (row) => name(row.consumer_tag)},
-    {id: 'channel', title: 'Channel', sorts: true, sortsBy: 'channel_details.name', wide: true, width: '10.5rem', view: ({channel_details: channel}) => (channel?.name === undefined ? '–' : channelLink(ctx, channel))},
+    {id: 'channel', title: 'Channel', sorts: true, sortsBy: 'channel_details.name', wide: true, width: '10rem', view: ({channel_details: channel}) => (channel?.name === undefined ? '–' : channelLink(ctx, channel))},
     {id: 'activity_status', title: 'State', sorts: true, wide: true, width: '6.75rem', view: activity},
     {
       id: 'ack_required',
@@ -100,7 +100,7 @@ function columns(ctx, rows) {
       sortsBy: 'unacknowledged_for_ms',
       isNumber: true,
       wide: true,
-      width: '8.25rem',
+      width: '7.75rem',
       view: (row) => when(row.oldest_unacknowledged_ms, ctx.now),
     },
     {
@@ -112,7 +112,7 @@ function columns(ctx, rows) {
       isNumber: true,
       sortsDown: true,
       wide: true,
-      width: '5.75rem',
+      width: '5.25rem',
       view: ({ack_times: times}) => ackTimes(times),
     },
     {id: 'deliveries', title: 'Delivered', sorts: true, isNumber: true, wide: true, width: '6rem', view: (row) => count(row.deliveries)},

@@ -6,7 +6,7 @@ import {mkdirSync} from 'node:fs';
 import {join} from 'node:path';
 
 import {connect} from './clients.mjs';
-import {Browser, WIDE} from './harness.mjs';
+import {Browser, LOOKS, WIDE} from './harness.mjs';
 
 const OUT = process.env.LEVERET_SHOTS ?? join(import.meta.dirname, '../../../docs/src/shots');
 const USER = 'ada';
@@ -158,8 +158,10 @@ try {
   await build(browser.api);
   await open(shop);
   await pause(OPEN_MS);
-  for (const scheme of ['light', 'dark']) {
-    const window = await browser.open({user: USER, size: WIDE, scheme});
+  for (const look of LOOKS.filter(({size}) => size === WIDE)) {
+    const {scheme} = look;
+    browser.look = look;
+    const window = await browser.open({user: USER});
     await window.goto('/overview');
     for (const [name, path, act] of PAGES) {
       await window.follow(path);
