@@ -29,7 +29,7 @@ use self::vhosts::Vhosts;
 use crate::alarms::Alarms;
 use crate::auth::{Attempts, Logins, Users};
 use crate::clock;
-use crate::config::{Config, Mechanism};
+use crate::config::{Config, Mechanism, Settled};
 use crate::definitions::records::VhostRecord;
 use crate::definitions::store::DefinitionStore;
 use crate::events::Events;
@@ -159,6 +159,7 @@ pub(crate) struct Broker {
     alarms: Arc<Alarms>,
     watermarks: Arc<Watermarks>,
     log: OnceLock<LogControl>,
+    settled: ArcSwap<Settled>,
     events: Arc<Events>,
     admissions: Arc<Admissions>,
     incidents: Incidents,
@@ -196,6 +197,7 @@ impl Broker {
             alarms: Arc::default(),
             watermarks: Arc::new(Watermarks::new(&config.data_dir, Marks::new(config))),
             log: OnceLock::new(),
+            settled: ArcSwap::from_pointee(config.settled.clone()),
             admissions: Arc::default(),
             incidents: Incidents::default(),
             sampling: Sampling::default(),

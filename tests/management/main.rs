@@ -20,6 +20,7 @@ mod keys;
 mod limits;
 mod lists;
 mod local;
+mod looking;
 mod messages;
 mod others;
 mod parameters;
@@ -74,6 +75,7 @@ const CONCEPTS: &[(&str, &[Row])] = &[
     ("walk", walk::ROWS),
     ("health", health::ROWS),
     ("local", local::ROWS),
+    ("looking", looking::ROWS),
 ];
 
 fn main() -> ExitCode {

@@ -20,9 +20,10 @@ const DEFAULT = 5;
 const AGAIN = [1, 2, 4, 8];
 
 /**
- * Null is not asked, and forgotten; undefined is not asked this time, and what was answered last stays.
+ * Null is not asked, and forgotten; undefined is not asked this time, and what was answered last stays. What
+ * costs the broker more is asked `every` so many seconds alone.
  *
- * @typedef {Record<string, string | null | undefined>} Questions
+ * @typedef {Record<string, string | {path: string, every: number} | null | undefined>} Questions
  */
 
 /** See the module documentation. */
@@ -38,6 +39,8 @@ export class Poll {
     this.data = {};
     /** @type {Record<string, ApiError | undefined>} */
     this.errors = {};
+    /** @type {Record<string, {path: string, at: number}>} What is asked seldom, and when it was answered. */
+    this.seldom = {};
     this.interval = interval();
     /** @type {number | null} Since when the broker does not answer. */
     this.lostSince = null;
@@ -60,6 +63,7 @@ export class Poll {
   reset() {
     this.data = {};
     this.errors = {};
+    this.seldom = {};
     this.now();
   }
 
@@ -74,12 +78,15 @@ export class Poll {
     const running = new AbortController();
     this.running = running;
     const questions = Object.entries(this.ask());
-    const asked = questions.filter(([, path]) => typeof path === 'string');
-    await Promise.all(asked.map(([name, path]) => this.one(name, String(path), running.signal)));
+    const asked = questions.flatMap(([name, question]) => {
+      const {path, every} = typeof question === 'string' ? {path: question, every: 0} : (question ?? {path: '', every: 0});
+      return path === '' || !this.isDue(name, path, every) ? [] : [{name, path, every}];
+    });
+    await Promise.all(asked.map((one) => this.one(one, running.signal)));
     if (this.running !== running) return;
     this.running = null;
-    this.forget(new Set(questions.filter(([, path]) => path !== null).map(([name]) => name)));
-    this.note(asked.map(([name]) => name));
+    this.forget(new Set(questions.filter(([, question]) => question !== null).map(([name]) => name)));
+    this.note(asked.map(({name}) => name));
     this.changed();
     this.next();
   }
@@ -94,13 +101,25 @@ export class Poll {
   /**
    * @param {string} name
    * @param {string} path
+   * @param {number} every
+   * @returns {boolean} Whether it is time to ask it again; a round comes a little early now and then.
+   */
+  isDue(name, path, every) {
+    const last = this.seldom[name];
+    if (every === 0 || last === undefined || last.path !== path) return true;
+    return Date.now() - last.at >= 1000 * (every - this.interval / 2);
+  }
+
+  /**
+   * @param {{name: string, path: string, every: number}} question
    * @param {AbortSignal} signal
    */
-  async one(name, path, signal) {
+  async one({name, path, every}, signal) {
     try {
-      const answer = await get(path, signal, this.interval);
+      const answer = await get(path, signal, this.interval === 0 ? 0 : Math.max(this.interval, every));
       if (signal.aborted) return;
       this.data[name] = answer;
+      if (every > 0) this.seldom[name] = {path, at: Date.now()};
       delete this.errors[name];
     } catch (error) {
       if (signal.aborted) return;
@@ -127,6 +146,8 @@ export class Poll {
     const isLost = names.some((name) => this.errors[name]?.kind === 'lost');
     if (isLost) {
       this.failures += 1;
+      // All of it is caught up with at once.
+      this.seldom = {};
       this.lostSince ??= Date.now();
     } else {
       this.failures = 0;

@@ -9,14 +9,15 @@ import {count, rate} from '../app/number.js';
 import {listOf} from '../app/list.js';
 import {href} from '../app/place.js';
 import {badge, empty, filter, name} from '../app/ui.js';
+import {heldBy} from './connections.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 
 const COLUMNS =
-  'name,user,vhost,state,confirm,transactional,prefetch_count,consumer_count,messages_unacknowledged,messages_unconfirmed,message_stats.publish_details.rate,message_stats.deliver_get_details.rate,message_stats.ack_details.rate';
+  'name,user,vhost,state,held_by,held_since_ms,confirm,transactional,prefetch_count,consumer_count,messages_unacknowledged,messages_unconfirmed,message_stats.publish_details.rate,message_stats.deliver_get_details.rate,message_stats.ack_details.rate';
 
 /** @param {Context} ctx */
-const list = (ctx) => listOf(ctx, {path: 'channels', columns: COLUMNS, sort: 'name'});
+const list = (ctx) => listOf(ctx, {path: 'channels', columns: COLUMNS, sort: 'name', query: {search_in: 'name,user'}});
 
 /** @type {import('../app/types.js').Page} */
 const page = {
@@ -29,11 +30,11 @@ const page = {
       key: (row) => row.name,
       columns: columns(ctx),
       empty: ctx.query.get('name')
-        ? 'No channel has this in its name.'
+        ? 'No channel has this in its address, nor a user of this name.'
         : empty('There is no channel', 'Clients open them in their connections.'),
     });
     return html`
-      <div class="toolbar">${filter(ctx, 'Filter by address and port')}<span class="count">${table.counted('channel')}</span></div>
+      <div class="toolbar">${filter(ctx, 'Filter by address or user')}<span class="count">${table.counted('channel')}</span></div>
       ${view}`;
   },
 };
@@ -51,17 +52,18 @@ const columns = (ctx) => [
     sorts: true,
     view: (row) => channelLink(ctx, row),
   },
-  {id: 'user', title: 'User', sorts: true, wide: true, width: '9rem', view: (row) => name(row.user)},
-  {id: 'vhost', title: 'Vhost', sorts: true, wide: true, width: '7rem', view: (row) => name(row.vhost)},
-  {id: 'state', title: 'State', sorts: true, wide: true, width: '6.5rem', view: (row) => channelState(row)},
-  {id: 'confirm', title: 'Mode', sorts: true, wide: true, width: '7.5rem', view: mode},
+  {id: 'user', title: 'User', sorts: true, wide: true, width: '6rem', view: (row) => name(row.user)},
+  {id: 'vhost', title: 'Vhost', sorts: true, wide: true, width: '5rem', view: (row) => name(row.vhost)},
+  {id: 'state', title: 'State', sorts: true, wide: true, width: '5.75rem', view: (row) => channelState(row)},
+  {id: 'held_by', title: 'Held back by', sorts: true, sortsDown: true, wide: true, width: '10rem', help: 'Why what it publishes waits, and since when', view: (row) => heldBy(row, ctx.now)},
+  {id: 'confirm', title: 'Mode', sorts: true, wide: true, width: '6.75rem', view: mode},
   {
     id: 'prefetch_count',
     title: 'Prefetch',
     sorts: true,
     isNumber: true,
     wide: true,
-    width: '6.5rem',
+    width: '5.75rem',
     help: 'How many messages each consumer may have unacknowledged',
     view: (row) => (row.prefetch_count === 0 ? 'no limit' : count(row.prefetch_count)),
   },
@@ -70,7 +72,7 @@ const columns = (ctx) => [
     title: 'Unacked',
     sorts: true,
     isNumber: true,
-    width: '6.5rem',
+    width: '5.5rem',
     view: (row) => count(row.messages_unacknowledged),
   },
   {
@@ -78,7 +80,7 @@ const columns = (ctx) => [
     title: 'In, /s',
     sorts: true,
     isNumber: true,
-    width: '6rem',
+    width: '5.25rem',
     view: (row) => rate(row.message_stats?.publish_details?.rate ?? 0),
   },
   {
@@ -87,7 +89,7 @@ const columns = (ctx) => [
     sorts: true,
     isNumber: true,
     wide: true,
-    width: '6rem',
+    width: '5.25rem',
     view: (row) => rate(row.message_stats?.deliver_get_details?.rate ?? 0),
   },
   {
@@ -96,7 +98,7 @@ const columns = (ctx) => [
     sorts: true,
     isNumber: true,
     wide: true,
-    width: '6.5rem',
+    width: '5.75rem',
     view: (row) => rate(row.message_stats?.ack_details?.rate ?? 0),
   },
 ];

@@ -18,7 +18,7 @@ const COLUMNS =
   'name,user_provided_name,user,vhost,state,held_by,held_since_ms,channels,recv_oct_details.rate,send_oct_details.rate,ssl,ssl_protocol,client_properties.product,client_properties.version,connected_at';
 
 /** @param {Context} ctx */
-const list = (ctx) => listOf(ctx, {path: 'connections', columns: COLUMNS, sort: 'name'});
+const list = (ctx) => listOf(ctx, {path: 'connections', columns: COLUMNS, sort: 'name', query: {search_in: 'name,user_provided_name,user'}});
 
 /** @type {import('../app/types.js').Page} */
 const page = {
@@ -31,11 +31,11 @@ const page = {
       key: (row) => row.name,
       columns: columns(ctx),
       empty: ctx.query.get('name')
-        ? 'No connection has this in its name.'
+        ? 'No connection has this in its name or address, nor a user of this name.'
         : empty('Nobody is connected', 'Clients connect to the addresses that the overview lists.'),
     });
     return html`
-      <div class="toolbar">${filter(ctx, 'Filter by address and port')}<span class="count">${table.counted('connection')}</span></div>
+      <div class="toolbar">${filter(ctx, 'Filter by name, address or user')}<span class="count">${table.counted('connection')}</span></div>
       ${view}`;
   },
 };
@@ -127,7 +127,7 @@ export function state({state: is, held_by: by}) {
  * @param {any} row
  * @param {number} now
  */
-function heldBy({held_by: by, held_since_ms: since}, now) {
+export function heldBy({held_by: by, held_since_ms: since}, now) {
   return by === undefined || by === 'none' ? '–' : html`<span title=${causeOf(by)}>${causeOf(by)}</span> <small title=${`since ${exact(since)}`}>${roughly(now - since)}</small>`;
 }
 

@@ -7,6 +7,7 @@
 import {html} from '../parts/html.js';
 import {count} from '../app/number.js';
 import {exact, clock} from '../app/time.js';
+import {get} from '../app/api.js';
 import {ask} from '../app/ask.js';
 import {Lines} from '../app/lines.js';
 import {api} from '../app/place.js';
@@ -15,13 +16,12 @@ import {badge, choice, field, filter, name} from '../app/ui.js';
 /** @typedef {import('../app/types.js').Context} Context */
 /** @typedef {import('../app/lines.js').Line} Line */
 
+/** The least severe first. */
+const SEVERITY = ['debug', 'info', 'notice', 'warning', 'error', 'critical'];
+/** Of these the broker writes none, or little: nobody needs to choose them. */
+const SELDOM = ['notice', 'critical'];
 /** @type {[string, string][]} */
-const LEVELS = [
-  ['debug', 'debug'],
-  ['info', 'info'],
-  ['warning', 'warning'],
-  ['error', 'error'],
-];
+const LEVELS = SEVERITY.filter((level) => !SELDOM.includes(level)).map((level) => [level, level]);
 const LEVEL_MEANT = 'info';
 /** What a line is of, in the broker's words. */
 const CATEGORIES = ['connection', 'channel', 'queue', 'user', 'default'];
@@ -71,9 +71,6 @@ const page = {
 
 export default page;
 
-/** The least severe first. */
-const SEVERITY = ['debug', 'info', 'notice', 'warning', 'error', 'critical'];
-
 /**
  * @param {any} data Of a line.
  * @param {string} level The least severe that is shown.
@@ -115,18 +112,32 @@ export function holdButtons(ctx, lines) {
 }
 
 /**
+ * @param {{outputs: {to: string, level: string}[], categories: Record<string, string>}} now
+ * @returns {string} What is logged where, in words.
+ */
+export function loggedNow({outputs, categories}) {
+  const to = outputs.map((one) => `${one.level} to ${one.to}`);
+  const of = Object.entries(categories).map(([category, level]) => `${level} of ${category}`);
+  return `Now: ${[...(to.length > 0 ? to : ['nothing']), ...of].join(', ')}.`;
+}
+
+/**
  * How much is logged at all, until the broker is started again.
  *
  * @param {Context} ctx
  */
-function setLevel(ctx) {
-  const levels = ['debug', 'info', 'warning', 'error', 'critical', 'none'];
+async function setLevel(ctx) {
+  // Without an answer it can be set all the same.
+  const now = await get('operation/log-level').catch(() => null);
+  const levels = [...SEVERITY.filter((level) => level !== 'notice'), 'none'];
+  const meant = now?.outputs[0]?.level ?? LEVEL_MEANT;
   return ask({
     title: 'What is logged',
     action: 'Set',
-    text: html`<p>Counts for the file and the console at once, until a restart or until the configuration is read again.</p>`,
+    text: html`${now === null ? null : html`<p>${loggedNow(now)}</p>`}
+      <p>What is set counts for the file and the console at once, until a restart or until the configuration is read again.</p>`,
     fields: () => html`
-      ${field('g-level', 'From this level on', html`<select id="g-level" name="level">${levels.map((one) => html`<option value=${one} selected=${one === 'info'}>${one}</option>`)}</select>`)}
+      ${field('g-level', 'From this level on', html`<select id="g-level" name="level">${levels.map((one) => html`<option value=${one} selected=${one === meant}>${one}</option>`)}</select>`)}
       ${field('g-category', 'Of', html`<select id="g-category" name="category"><option value="">everything</option>${CATEGORIES.map((one) => html`<option value=${one}>${one}</option>`)}</select>`)}`,
     submit: (data) => {
       const level = String(data.get('level'));

@@ -12,7 +12,7 @@ import {duration} from '../app/time.js';
 import {ask} from '../app/ask.js';
 import {historyOf, LONG_RANGE_CHOICES, RANGE_MEANT} from '../app/history.js';
 import {api} from '../app/place.js';
-import {answered, choice, facts, field, name, section} from '../app/ui.js';
+import {answered, choice, facts, field, filter, name, section} from '../app/ui.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 
@@ -33,6 +33,7 @@ const page = {
       },
     ),
     config: ctx.session.is('administrator') && ctx.data.config === undefined ? api('config/effective') : undefined,
+    keys: ctx.session.is('administrator') && ctx.data.keys === undefined ? api('config/keys') : undefined,
   }),
   view: (ctx) => html`
     <div class="columns">
@@ -69,7 +70,8 @@ const page = {
         answered(ctx, 'nodes', () => chart(ctx, 'Disk', [['Free', 'disk_free', '3']], bytes), 5),
       )}
     </div>
-    ${ctx.session.is('administrator') ? section('Configuration', answered(ctx, 'config', configuration, 8), {text: 'what counts now, by its keys'}) : null}`,
+    ${ctx.session.is('administrator') ? section('Configuration', answered(ctx, 'config', configuration, 8), {text: 'what counts now, by its keys'}) : null}
+    ${ctx.session.is('administrator') ? section('Keys', answered(ctx, 'keys', (keys) => keysOf(ctx, keys), 8), {text: 'what is set, and where'}) : null}`,
 };
 
 export default page;
@@ -149,6 +151,38 @@ function set(key, value) {
   if (value === null) return 'no limit';
   if (typeof value === 'number') return key in UNITS ? html`${value} <span class="quiet">${UNITS[key](value)}</span>` : value;
   return name(typeof value === 'string' ? value : Array.isArray(value) ? value.join(', ') || 'none' : JSON.stringify(value));
+}
+
+/** @typedef {{key: string, value: string | null, origin: string | null, default: string | null, takes: string, meaning: string, changes_count: string}} Key */
+
+/**
+ * @param {Context} ctx
+ * @param {Key[]} keys
+ */
+function keysOf(ctx, keys) {
+  const text = (ctx.query.get('key') ?? '').toLowerCase();
+  const all = ctx.query.get('keys') === 'all' || text !== '';
+  const found = keys.filter((one) => (all || one.origin !== null) && `${one.key} ${one.meaning}`.toLowerCase().includes(text));
+  return html`
+    <div class="toolbar">${choice(ctx, 'keys', 'Which keys', [['', 'that are set'], ['all', 'all']])}
+      ${filter(ctx, 'Find a key by its name or meaning', 'key')}<span class="count">${count(found.length)} of ${count(keys.length)} keys</span></div>
+    ${
+      found.length === 0
+        ? html`<p class="quiet">${text === '' ? 'Nothing is set: defaults count.' : 'No key has this in its name or meaning.'}</p>`
+        : html`<table class="plain-table">
+      <thead><tr><th scope="col">Key</th><th scope="col">Value</th><th scope="col">Set in</th><th scope="col">A change counts</th></tr></thead>
+      <tbody>${each(found, ({key}) => key, keyRow)}</tbody>
+    </table>`
+    }`;
+}
+
+/** @param {Key} one */
+function keyRow({key, value, origin, default: meant, meaning, changes_count: when}) {
+  const said = value ?? meant;
+  return html`<tr><td><code title=${meaning}>${key}</code><div class="quiet">${meaning}</div></td>
+    <td>${said === null ? html`<span class="quiet">none</span>` : name(said)}</td>
+    <td>${origin === null ? html`<span class="quiet">default</span>` : name(origin)}</td>
+    <td>${when === 'restart' ? 'after a restart' : when === 'now' ? 'at once' : 'for new connections'}</td></tr>`;
 }
 
 /** @param {Context} ctx */

@@ -30,8 +30,8 @@ const CHURN = [
   'queue_deleted',
 ];
 
-/** And no more often, since the broker sorts its queues for it. */
-const LOOKED_EVERY_MS = 15_000;
+/** In seconds: the broker looks at all of its queues, and connections, for it. */
+const LOOKED_EVERY = 15;
 
 /** @type {import('../app/types.js').Page} */
 const page = {
@@ -56,31 +56,24 @@ const page = {
       'name,uptime,os_pid,mem_used,mem_limit,mem_alarm,disk_free,disk_free_limit,disk_free_alarm,fd_used,fd_total,sockets_used,sockets_total,processors,db_dir';
     const queue =
       'name,vhost,standing,messages_ready,messages_unacknowledged,consumers,oldest_ready_ms,oldest_unacknowledged_ms,paused,messages_ready_details.rate,message_stats.deliver_get_details.rate';
-    const isDue = ctx.now - (ctx.state.lookedAt ?? 0) >= LOOKED_EVERY_MS || ctx.data.waiting === undefined;
-    if (isDue) ctx.state.lookedAt = ctx.now;
-    const most = (/** @type {string} */ sort) =>
-      isDue ? api('queues', {}, {sort, sort_reverse: true, page: 1, page_size: LOOKED_AT, columns: queue}) : undefined;
-    // The largest are not always those that are worst off: what stands still may be small.
     return {
       overview: api('overview', {}, {columns: columns.join(','), ...history.query(['lengths', 'msg_rates'], ctx.now)}),
       nodes: ctx.session.is('monitoring') ? api('nodes', {}, {columns: node}) : null,
-      worst: most('standing'),
-      waiting: most('ready_for_ms'),
-      largest: most('messages_ready'),
-      unacked: most('unacknowledged_for_ms'),
-      held: isDue
-        ? api(
-            'connections',
-            {},
-            {
-              sort: 'held_by',
-              sort_reverse: true,
-              page: 1,
-              page_size: LOOKED_AT,
-              columns: 'name,user,held_by,state,user_provided_name',
-            },
-          )
-        : undefined,
+      leading: {path: api('overview/queues', {}, {size: LOOKED_AT, columns: queue}), every: LOOKED_EVERY},
+      held: {
+        path: api(
+          'connections',
+          {},
+          {
+            sort: 'held_by',
+            sort_reverse: true,
+            page: 1,
+            page_size: LOOKED_AT,
+            columns: 'name,user,held_by,state,user_provided_name',
+          },
+        ),
+        every: LOOKED_EVERY,
+      },
     };
   },
 
@@ -107,14 +100,22 @@ export default page;
 
 /** @param {Context} ctx */
 function attention(ctx) {
-  const {overview, nodes, worst, waiting, largest, unacked, held} = ctx.data;
-  if ([overview, worst, waiting, largest].includes(undefined)) {
+  const {overview, nodes, leading, held} = ctx.data;
+  if (overview === undefined || leading === undefined) {
     return html`<section aria-label="What needs attention"><div class="findings">${skeleton(1)}</div></section>`;
   }
   const dying = (ctx.state.dying ??= new Dying());
   const deaths = dying.since(overview.deaths, ctx.now);
   const found = findings(
-    {overview, node: nodes?.[0], waiting: once([...worst.items, ...waiting.items, ...largest.items]), unacked: unacked?.items ?? [], held: held?.items ?? [], deaths},
+    {
+      overview,
+      node: nodes?.[0],
+      // The largest are not always those that are worst off: what stands still may be small.
+      waiting: once([...leading.standing, ...leading.ready_for_ms, ...leading.messages_ready]),
+      unacked: leading.unacknowledged_for_ms,
+      held: held?.items ?? [],
+      deaths,
+    },
     ctx.now,
   );
   return html`<section aria-label="What needs attention"><div class="findings">

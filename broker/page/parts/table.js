@@ -3,13 +3,14 @@
  *
  * Set `.data`. Rows may be an array with gaps, of `total`: `onRange` is told which are wanted. Stays true:
  * columns keep their widths while it scrolls and updates; a row stays the same element while it is shown;
- * arrow keys go from row to row; scrolling makes nothing of rows that are shown already.
+ * arrow keys go from row to row; scrolling makes nothing of rows that are shown already. No frame draws more
+ * rows than it has time for: those to be seen come first, and what is new of others while it scrolls waits.
  *
  * @module
  */
 
 import {each, html, recycled, render} from './html.js';
-import {sortOf, sortedBy, visible} from './visible.js';
+import {affordable, sortOf, sortedBy, visible} from './visible.js';
 
 /**
  * @template Row
@@ -42,8 +43,18 @@ import {sortOf, sortedBy, visible} from './visible.js';
  * @property {unknown} [reset] Where this is another the rows are others, and it begins at the first.
  */
 
+/**
+ * What is shown of a row, and of which data that is.
+ *
+ * @typedef {{of: TableData<any>, row: any, at: number, template: import('./html.js').Template}} Line
+ */
+
 const NARROW = matchMedia('(max-width: 700px)');
 const COARSE = matchMedia('(pointer: coarse)');
+/** Rows that are drawn anew in one frame; what is left comes in the next. */
+const A_FRAME = 12;
+/** What is new waits until scrolling has rested for so long. */
+const REST_MS = 120;
 
 /** See the module documentation. */
 export class DataTable extends HTMLElement {
@@ -51,12 +62,19 @@ export class DataTable extends HTMLElement {
     super();
     /** @type {TableData<any> | null} */
     this.own = null;
-    /** @type {WeakMap<object, import('./html.js').Template>} What is shown of rows of `own`. */
-    this.lines = new WeakMap();
+    /** @type {Map<unknown, Line>} What is shown, by the keys of rows. */
+    this.lines = new Map();
+    /** Of which columns that is. */
+    this.shape = '';
+    /** How many of them may still be drawn anew in this frame, and whether that was not enough. */
+    this.left = 0;
+    this.isBehind = false;
+    this.frame = 0;
+    this.rest = 0;
     this.shownFirst = -1;
     this.shownEnd = -1;
     this.redraw = () => {
-      this.lines = new WeakMap();
+      this.lines = new Map();
       this.draw();
     };
     this.sizes = new ResizeObserver(this.redraw);
@@ -72,14 +90,20 @@ export class DataTable extends HTMLElement {
     NARROW.removeEventListener('change', this.redraw);
     COARSE.removeEventListener('change', this.redraw);
     this.sizes.disconnect();
+    cancelAnimationFrame(this.frame);
+    clearTimeout(this.rest);
+    this.frame = this.rest = 0;
   }
 
   /** @param {TableData<any>} data */
   set data(data) {
-    if (this.own !== null && this.own.reset !== data.reset && this.scroller !== null) this.scroller.scrollTop = 0;
+    const isOther = this.own === null || this.own.reset !== data.reset;
+    if (isOther && this.scroller !== null) this.scroller.scrollTop = 0;
+    const shape = data.columns.map(({id}) => id).join();
+    if (isOther || shape !== this.shape) this.lines = new Map();
+    this.shape = shape;
     this.own = data;
-    this.lines = new WeakMap();
-    this.draw();
+    if (this.rest === 0 || isOther) this.draw();
   }
 
   /** @returns {HTMLElement | null} */
@@ -99,8 +123,20 @@ export class DataTable extends HTMLElement {
     const scroller = this.scroller;
     const top = scroller?.scrollTop ?? 0;
     const height = scroller?.clientHeight || 600;
-    const range = visible({top, height, row: this.rowHeight, total});
-    render(view(this, data, total, range), this);
+    const seen = {top, height, row: this.rowHeight, total};
+    const range = visible(seen);
+    const isThere = (/** @type {number} */ at) => this.lines.has(keyOf(data, at, data.rows[at]));
+    const drawn = affordable(visible(seen, 0), range, isThere, A_FRAME);
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+    this.isBehind = false;
+    this.left = this.rest === 0 ? A_FRAME : 0;
+    const before = this.lines;
+    this.lines = new Map();
+    render(view(this, data, total, drawn, before), this);
+    if (drawn.first > range.first || drawn.end < range.end || (this.isBehind && this.rest === 0)) {
+      this.frame = requestAnimationFrame(() => this.draw());
+    }
     if (this.scroller !== null && scroller === null) {
       this.sizes.observe(this.scroller);
     }
@@ -114,19 +150,28 @@ export class DataTable extends HTMLElement {
   /**
    * @param {Column<any>[]} columns
    * @param {{at: number, row: any}} one
+   * @param {Map<unknown, Line>} before What was shown before.
    */
-  line(columns, one) {
-    const data = /** @type {TableData<any>} */ (this.own);
-    if (one.row === undefined) return line(data, columns, one);
-    const kept = this.lines.get(one.row);
-    if (kept !== undefined) return kept;
-    const made = line(data, columns, one);
-    this.lines.set(one.row, made);
-    return made;
+  line(columns, {at, row}, before) {
+    const of = /** @type {TableData<any>} */ (this.own);
+    const key = keyOf(of, at, row);
+    let kept = before.get(key);
+    if (kept === undefined || kept.of !== of || kept.row !== row || kept.at !== at) {
+      if (kept !== undefined && this.left <= 0) this.isBehind = true;
+      else kept = {of, row, at, template: line(of, columns, {at, row})};
+      this.left -= 1;
+    }
+    this.lines.set(key, kept);
+    return kept.template;
   }
 
   scrolled() {
     if (this.own === null || this.scroller === null) return;
+    clearTimeout(this.rest);
+    this.rest = window.setTimeout(() => {
+      this.rest = 0;
+      this.draw();
+    }, REST_MS);
     const total = this.own.total ?? this.own.rows.length;
     const {scrollTop: top, clientHeight: height} = this.scroller;
     const {first, end} = visible({top, height, row: this.rowHeight, total});
@@ -163,8 +208,9 @@ export class DataTable extends HTMLElement {
  * @param {TableData<any>} data
  * @param {number} total
  * @param {{first: number, end: number}} range
+ * @param {Map<unknown, Line>} before
  */
-function view(table, data, total, {first, end}) {
+function view(table, data, total, {first, end}, before) {
   const columns = data.columns.filter(({wide}) => !(wide && NARROW.matches));
   const row = table.rowHeight;
   const rows = Array.from({length: end - first}, (_, n) => ({at: first + n, row: data.rows[first + n]}));
@@ -190,14 +236,23 @@ function view(table, data, total, {first, end}) {
           ${first === 0 ? null : gap(first)}
           ${recycled(
             rows,
-            (one) => (one.row === undefined ? `gap ${one.at}` : data.key(one.row)),
-            (one) => table.line(columns, one),
+            ({at, row}) => keyOf(data, at, row),
+            (one) => table.line(columns, one, before),
           )}
           ${end >= total ? null : gap(total - end)}
         </tbody>
       </table>
     </div>
     ${total === 0 ? html`<div class="table-empty">${data.empty ?? 'There are none.'}</div>` : null}`;
+}
+
+/**
+ * @param {TableData<any>} data
+ * @param {number} at
+ * @param {any} row
+ */
+function keyOf(data, at, row) {
+  return row === undefined ? `gap ${at}` : data.key(row);
 }
 
 /**

@@ -10,13 +10,32 @@ const AHEAD = 8;
 /**
  * @param {{top: number, height: number, row: number, total: number}} view How far it is scrolled, how high it
  *   is and a row is, in pixels, and how many rows there are.
+ * @param {number} [ahead] Rows beyond the edges.
  * @returns {{first: number, end: number}} From this one, up to before that one.
  */
-export function visible({top, height, row, total}) {
-  const first = Math.max(0, Math.min(total, Math.floor(top / row) - AHEAD));
-  const end = Math.max(first, Math.min(total, Math.ceil((top + height) / row) + AHEAD));
+export function visible({top, height, row, total}, ahead = AHEAD) {
+  const first = Math.max(0, Math.min(total, Math.floor(top / row) - ahead));
+  const end = Math.max(first, Math.min(total, Math.ceil((top + height) / row) + ahead));
   // An even number, so that stripes stay where they are.
   return {first: first - (first % 2), end};
+}
+
+/**
+ * The rows that one frame has time for: all that are to be seen, and of those around them what is left.
+ *
+ * @param {{first: number, end: number}} near
+ * @param {{first: number, end: number}} range
+ * @param {(at: number) => boolean} isThere Whether a row is drawn already.
+ * @param {number} most Rows that are not.
+ * @returns {{first: number, end: number}}
+ */
+export function affordable({first, end}, range, isThere, most) {
+  let left = most;
+  const cost = (/** @type {number} */ at) => (isThere(at) ? 0 : 1);
+  for (let at = first; at < end; at += 1) left -= cost(at);
+  for (; end < range.end && left > 0; end += 1) left -= cost(end);
+  for (; first > range.first && left > 0; first -= 2) left -= cost(first - 1) + cost(first - 2);
+  return {first, end};
 }
 
 /**

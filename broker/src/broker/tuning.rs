@@ -10,7 +10,7 @@ use tracing::info;
 
 use super::{Broker, Limits};
 use crate::clock;
-use crate::config::{Config, DiskFreeLimit, LogCategory, MemoryHighWatermark};
+use crate::config::{Config, DiskFreeLimit, LogCategory, Logging, MemoryHighWatermark, Settled};
 use crate::logging::{LogControl, LogWatch, LoggingError};
 use crate::outgoing::ConnectionHandle;
 use crate::outgoing::pressure::Hold;
@@ -52,6 +52,16 @@ impl Broker {
         }
     }
 
+    /// What somebody configured, as far as it counts.
+    pub(crate) fn settled(&self) -> Arc<Settled> {
+        self.settled.load_full()
+    }
+
+    /// The configuration was read again, and this counts now.
+    pub(crate) fn is_settled(&self, settled: Settled) {
+        self.settled.store(Arc::new(settled));
+    }
+
     /// The log whose levels may be set; known once the server runs.
     pub(crate) fn has_log(&self, log: LogControl) {
         // There is one log in a process.
@@ -68,6 +78,11 @@ impl Broker {
         category: Option<LogCategory>,
     ) -> Option<LogWatch> {
         self.log.get().map(|log| log.watch(level, category))
+    }
+
+    /// What is logged, and where. `None` where there is no log.
+    pub(crate) fn logging(&self) -> Option<Logging> {
+        self.log.get().map(LogControl::settings)
     }
 
     /// Where the log goes, as RabbitMQ names it.

@@ -5,11 +5,26 @@
 
 use std::collections::BTreeMap;
 
+use super::error::Origin;
 use crate::secret::Secret;
 
 /// Every setting that somebody made, by its key.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settled(pub(super) BTreeMap<String, Secret>);
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Settled(pub(super) BTreeMap<String, Setting>);
+
+/// What somebody set a key to, and where.
+#[derive(Debug, Clone)]
+pub(super) struct Setting {
+    pub(super) value: Secret,
+    pub(super) origin: Origin,
+}
+
+/// The same is the same wherever it was set.
+impl PartialEq for Setting {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
 
 /// When a setting that was changed counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +91,13 @@ impl Settled {
     /// What somebody set a key to. It may be a secret.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&Secret> {
-        self.0.get(key)
+        self.0.get(key).map(|setting| &setting.value)
+    }
+
+    /// Where somebody set it.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> Option<&Origin> {
+        self.0.get(key).map(|setting| &setting.origin)
     }
 
     /// The keys that are set otherwise than in `running`, in their order.
@@ -103,8 +124,10 @@ mod tests {
     use super::*;
 
     fn settled(pairs: &[(&str, &str)]) -> Settled {
-        let pair =
-            |(key, value): &(&str, &str)| ((*key).to_owned(), Secret::new((*value).to_owned()));
+        let pair = |(key, value): &(&str, &str)| {
+            let value = Secret::new((*value).to_owned());
+            ((*key).to_owned(), Setting { value, origin: Origin::Default })
+        };
         Settled(pairs.iter().map(pair).collect())
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::changes::Settled;
+use super::changes::{Setting, Settled};
 use super::error::{ConfigError, Origin};
 use super::inapplicable::why_inapplicable;
 use super::keys::{ALIASES, Key, Preset, Row, TABLE, is_wildcard};
@@ -108,7 +108,8 @@ impl Settings {
     /// All that was set, for comparison.
     pub(super) fn settled(&self) -> Settled {
         let pair = |(path, assigned): (&Vec<String>, &Assigned)| {
-            (path.join("."), Secret::new(assigned.value.clone()))
+            let value = Secret::new(assigned.value.clone());
+            (path.join("."), Setting { value, origin: assigned.origin.clone() })
         };
         Settled(self.assigned.iter().map(pair).collect())
     }

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::archive::tar_gz;
 use super::finding::{Finding, data, report};
-use super::secrets::{cleaned, is_secret, shown, to_look_for};
 use crate::clock;
+use crate::config::secrets::{cleaned, is_secret, shown, to_look_for};
 use crate::config::{Config, LogFile};
 
 /// So much of the end of the log.

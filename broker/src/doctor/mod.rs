@@ -11,7 +11,6 @@ mod disk;
 mod finding;
 mod machine;
 mod ports;
-mod secrets;
 mod settings;
 
 use std::path::PathBuf;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Management;
 use super::answer::{Answer, Fault, blocking, json};
 use super::authorization::Visitor;
-use super::clients::{asked, client, details};
+use super::clients::{asked, channel_name, client, details};
 use super::listing::{Columns, Listing, Row, pick};
 use super::ranges::Ranges;
 use super::request::Query;
@@ -19,6 +19,7 @@ use crate::clock;
 use crate::names;
 use crate::outgoing::ConnectionHandle;
 use crate::outgoing::mailbox::ChannelTruth;
+use crate::outgoing::pressure::State as Held;
 
 /// A channel in a list.
 struct ChannelRow {
@@ -30,8 +31,8 @@ struct ChannelRow {
 
 impl ChannelRow {
     fn new(handle: &Arc<ConnectionHandle>, channel: ChannelTruth, ranges: Ranges) -> Self {
-        let connection = client(handle).map_or("", |client| &client.name);
-        let name = format!("{connection} ({})", channel.number);
+        let name = client(handle).map(|client| channel_name(client, channel.number));
+        let name = name.unwrap_or_default();
         Self { handle: Arc::clone(handle), channel, name, ranges }
     }
 }
@@ -64,6 +65,8 @@ impl Row for ChannelRow {
             "vhost": client.vhost,
             "connection_details": details(client),
             "state": hold.state.name(),
+            "held_by": hold.cause.name(),
+            "held_since_ms": (hold.state != Held::Running).then_some(hold.since_ms),
             "confirm": channel.confirms,
             "transactional": channel.is_transactional,
             "consumer_count": channel.consumers,

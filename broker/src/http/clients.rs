@@ -40,6 +40,11 @@ pub(super) fn client(handle: &ConnectionHandle) -> Option<&Client> {
     handle.client()
 }
 
+/// The name of one of its channels, as RabbitMQ makes it.
+pub(super) fn channel_name(client: &Client, number: u16) -> String {
+    format!("{} ({number})", client.name)
+}
+
 /// How a connection is told beside what it has or does.
 pub(super) fn details(client: &Client) -> Value {
     json!({

@@ -17,7 +17,7 @@ use super::ranges::Ranges;
 use super::request::Query;
 use super::statistics;
 use crate::clock;
-use crate::definitions::json_arguments::to_json;
+use crate::definitions::json_arguments::{to_json, to_value};
 use crate::keys::ConnectionId;
 use crate::names;
 use crate::outgoing::pressure::State as Held;
@@ -47,6 +47,7 @@ impl Row for ConnectionRow {
             "vhost" => (*client.vhost).into(),
             "connected_at" => client.connected_at_ms.into(),
             "channels" => self.channels.into(),
+            "user_provided_name" => provided_name(client).unwrap_or_default(),
             _ => pick(&self.render(), path),
         }
     }
@@ -94,6 +95,14 @@ impl Row for ConnectionRow {
         encryption(&mut fields, client);
         fields.into()
     }
+}
+
+/// How the client calls its connection.
+fn provided_name(client: &Client) -> Option<Value> {
+    let properties = RawTable::new(&client.about.properties);
+    let properties: FieldTable = properties.parse().unwrap_or_default();
+    let mut names = properties.iter().filter(|(name, _)| *name == "connection_name");
+    names.next().map(|(_, value)| to_value(value))
 }
 
 /// How it is encrypted; RabbitMQ has the fields without TLS, too.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Management;
 use super::answer::{Answer, Fault, blocking, done, json};
 use super::authorization::Visitor;
-use super::clients::{asked, client};
+use super::clients::{asked, channel_name, client};
 use super::listing::{Listing, Row, pick};
 use super::request::Query;
 use super::why::ack_times;
@@ -78,7 +78,7 @@ impl ConsumerRow {
         let Some(client) = self.handle.as_deref().and_then(client) else { return json!({}) };
         let number = self.consumer.channel;
         json!({
-            "name": format!("{} ({number})", client.name),
+            "name": channel_name(client, number),
             "number": number,
             "connection_name": client.name,
             "node": names::node(),

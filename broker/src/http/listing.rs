@@ -1,5 +1,6 @@
 //! Lists: filtered by name, sorted, cut into pages, and reduced to columns, as RabbitMQ's management
-//! does it (<https://www.rabbitmq.com/docs/management#http-api-pagination>).
+//! does it (<https://www.rabbitmq.com/docs/management#http-api-pagination>). Of our own is `search_in`: the
+//! columns that a filter looks at in place of the name.
 //!
 //! Called by every resource that is a list. Pure. Stays true: only what is on the page is rendered and put
 //! in order, so that a page of a long list costs little more than a look at each row's sort key.
@@ -18,6 +19,8 @@ const PAGE_SIZE: i64 = 100;
 const PAGE_SIZE_MAX: usize = 500;
 /// The longest filter, in bytes; what is longer is cut off.
 const FILTER_MAX: usize = 1024;
+/// A filter looks at so many columns at most; what is named beyond them is not looked at.
+const SEARCHED_MAX: usize = 8;
 /// The largest automaton of a filter, in bytes: nobody makes the broker compile what is huge.
 const FILTER_COMPILED_MAX: usize = 1 << 20;
 
@@ -50,6 +53,8 @@ struct Page {
     number: usize,
     size: usize,
     filter: Filter,
+    /// What the filter looks at, if not at the name.
+    searched: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -89,7 +94,7 @@ impl Listing {
     ) -> Result<Value, Fault> {
         let total = rows.len();
         if let Some(page) = &self.page {
-            rows.retain(|row| page.filter.takes(row.name()));
+            rows.retain(|row| page.takes(row));
         }
         let key = |row: &R| self.sort.as_ref().map_or(Value::Null, |sort| row.field(sort));
         let keyed: Vec<Keyed<'_, R>> =
@@ -139,7 +144,20 @@ impl Page {
                 format!("Invalid pagination parameters: page number {number}, page size {told}");
             return Err(Fault::bad("invalid_pagination_parameters", text));
         };
-        Ok(Self { number, size, filter: Filter::of(query) })
+        let searched = query.get("search_in").unwrap_or_default().split(',');
+        let searched = searched.filter(|path| !path.is_empty()).take(SEARCHED_MAX);
+        let searched = searched.map(str::to_owned).collect();
+        Ok(Self { number, size, filter: Filter::of(query), searched })
+    }
+
+    /// Whether the filter lets a row stand in the list.
+    fn takes<R: Row>(&self, row: &R) -> bool {
+        let has = |path: &String| row.field(path).as_str().is_some_and(|it| self.filter.takes(it));
+        match (&self.filter, self.searched.is_empty()) {
+            (Filter::All, _) => true,
+            (_, true) => self.filter.takes(row.name()),
+            (_, false) => self.searched.iter().any(has),
+        }
     }
 
     /// What stands on it. Only that is put in order.
@@ -381,6 +399,22 @@ mod tests {
         assert_eq!(found("sort=n&sort_reverse=true"), ["Q03", "Q02", "Q01", "Q00"]);
         assert_eq!(found("sort=a.b"), ["Q00", "Q03", "Q01", "Q02"]);
         assert_eq!(found("sort=none"), ["Q00", "Q01", "Q02", "Q03"]);
+    }
+
+    #[test]
+    fn a_filter_looks_at_the_columns_that_it_is_told() {
+        let row = |name: &str, client: Value| Rendered(json!({"name": name, "client": client}));
+        let list = |query: &str| {
+            let rows =
+                vec![row("a:1", "Shop".into()), row("b:2", "mail".into()), row("shop:3", 7.into())];
+            let query = Query::parse(&format!("page=1&{query}"));
+            names(&Listing::of(&query).unwrap().list(rows, by(&["name"])).unwrap())
+        };
+        assert_eq!(list("name=shop"), ["shop:3"]);
+        assert_eq!(list("name=shop&search_in=name,client"), ["a:1", "shop:3"]);
+        assert_eq!(list("name=^m&use_regex=true&search_in=client"), ["b:2"]);
+        assert_eq!(list("name=shop&search_in=none"), [""; 0]);
+        assert_eq!(list("search_in=none").len(), 3, "without a filter all are there");
     }
 
     #[test]

@@ -17,6 +17,7 @@
     reason = "of values of JSON, and of refusals, those that are not meant are passed on as they are"
 )]
 
+mod leading;
 mod listener;
 mod local_socket;
 
@@ -37,6 +38,7 @@ mod broker_itself;
 mod compression;
 mod clients;
 mod channels;
+mod configured;
 mod connections;
 mod consumers;
 mod cookies;
@@ -95,7 +97,7 @@ use axum::http::header::{
     CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, ORIGIN, STRICT_TRANSPORT_SECURITY,
     VARY,
 };
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::service::Service as _;
@@ -212,9 +214,10 @@ impl Management {
         request: hyper::Request<Incoming>,
     ) -> Response {
         let (peer, _) = from;
-        let question = sharing::Question::of(&self, peer, &request);
+        let uri = request::normalise(request.uri(), &self.settings.path_prefix);
+        let question = sharing::Question::of(&self, peer, uri.as_ref(), &request);
         let reads = reads(request.method());
-        let answered = Arc::clone(&self).answer_alone(service, from, request);
+        let answered = Arc::clone(&self).answer_alone(service, from, uri, request);
         let response = match question {
             Some(question) => self.shared.answer(question, answered).await,
             None => answered.await,
@@ -229,6 +232,7 @@ impl Management {
         self: Arc<Self>,
         service: Service,
         (peer, with_tls): (Peer, bool),
+        uri: Option<Uri>,
         mut request: hyper::Request<Incoming>,
     ) -> Response {
         let origin = request.headers().get(ORIGIN).cloned();
@@ -236,7 +240,6 @@ impl Management {
         let is_asking = request.method() == Method::OPTIONS;
         let reads = reads(request.method());
         let is_known = KNOWN.contains(request.method());
-        let uri = request::normalise(request.uri(), &self.settings.path_prefix);
         let allowed = uri.as_ref().filter(|_| is_known).map(|uri| openapi::allowed(uri.path()));
         let mut response = match uri {
             Some(_) if is_asking => Response::new(Body::empty()),

@@ -121,35 +121,6 @@ pub(super) async fn authenticate(
     Ok(json(&admitted.is_ok()))
 }
 
-/// `GET /api/config/effective`: what counts now of what can be configured, by its keys.
-pub(super) async fn effective(
-    State(management): State<Arc<Management>>,
-    _: Administrator,
-) -> Answer {
-    let (broker, limits) = (&management.broker, management.broker.limits());
-    let files: Vec<_> =
-        management.config_files.iter().map(|file| file.display().to_string()).collect();
-    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    Ok(json(&json!({
-        "channel_max": limits.channel_max,
-        "channel_max_per_node": limits.channels,
-        "cluster_name": management.identity.cluster_name,
-        "config_files": files,
-        "consumer_max_per_channel": limits.consumers_per_channel,
-        "data_dir": management.data_dir.display().to_string(),
-        "disk_free_limit": broker.watermarks().disk_free_limit(),
-        "frame_max": limits.frame_max,
-        "handshake_timeout": millis(limits.handshake_timeout),
-        "heartbeat": limits.heartbeat_seconds,
-        "initial_frame_max": limits.initial_frame_max,
-        "max_connections": limits.connections,
-        "max_message_size": limits.message_size,
-        "unacked_max_per_channel": limits.unacked_per_channel,
-        "vhost_max": broker.vhost_max(),
-        "vm_memory_high_watermark": broker.watermarks().memory_limit(),
-    })))
-}
-
 /// `POST /api/operation/definitions?prune=true&dry_run=true`: imported, or what that would change.
 pub(super) async fn apply(
     State(management): State<Arc<Management>>,

@@ -15,7 +15,7 @@ use super::Management;
 use super::acting::{Actor, at_queue};
 use super::answer::{Answer, Fault, json};
 use super::authorization::Visitor;
-use super::clients::client;
+use super::clients::{channel_name, client};
 use super::lenient;
 use super::messages::{Shown, content};
 use super::request::{Document, Query, named};
@@ -107,7 +107,7 @@ fn rendered(management: &Management, seen: &Seen, shown: Shown) -> Value {
         "expires_at": seen.expires_ms,
         "due_at": seen.due_ms,
         "consumer_tag": holder.map(|holder| &holder.consumer_tag),
-        "channel": channel.map(|(client, holder)| format!("{} ({})", client.name, holder.channel)),
+        "channel": channel.map(|(client, holder)| channel_name(client, holder.channel)),
         "user": client.map(|client| &client.user),
         "delivered_at": seen.delivered_ms,
         "is_readable": seen.message.is_some(),

@@ -28,6 +28,7 @@ use crate::session::declaring::{self, Acting};
 use crate::vhost::Vhost;
 
 /// A queue in a list. There may be many: what they have in common is not theirs.
+#[derive(Clone)]
 pub(super) struct QueueRow<'a> {
     pub(super) vhost: &'a Arc<Vhost>,
     pub(super) queue: Arc<Queue>,
@@ -158,7 +159,7 @@ impl QueueRow<'_> {
     }
 
     /// How it is doing.
-    fn stands(&self, counts: &QueueCounts, oldest_ready_ms: Option<u64>) -> Standing {
+    pub(super) fn stands(&self, counts: &QueueCounts, oldest_ready_ms: Option<u64>) -> Standing {
         let rate = "message_stats.deliver_get_details.rate";
         Standing::of(&Seen {
             pause: &self.queue.paused(),

@@ -9,9 +9,9 @@ use axum::Router;
 use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::{
-    Management, answer, backups, bindings, broker_itself, channels, connections, consumers,
-    definitions, delayed, exchanges, health, limits, login, memory, messages, nodes, oauth,
-    openapi, operation, overview, page, parameters, pausing, permissions, policies,
+    Management, answer, backups, bindings, broker_itself, channels, configured, connections,
+    consumers, definitions, delayed, exchanges, health, leading, limits, login, memory, messages,
+    nodes, oauth, openapi, operation, overview, page, parameters, pausing, permissions, policies,
     queue_arguments, queue_messages, queues, replicas, restocking, route_plans, session, streams,
     users, vhosts, why,
 };
@@ -96,6 +96,7 @@ fn of_the_broker() -> Routes {
         .route("/whoami", reads(broker_itself::whoami))
         .route("/whoami/rights", reads(broker_itself::rights))
         .route("/overview", reads(overview::overview))
+        .route("/overview/queues", reads(leading::queues))
         .route("/cluster-name", get(broker_itself::cluster_name).put(parameters::name_cluster))
         .route("/login", post(login::enter).delete(login::leave))
         .route("/session", get(session::show).post(session::enter).delete(session::leave))
@@ -128,10 +129,11 @@ fn of_the_broker() -> Routes {
 /// What is ours, for the command line.
 fn of_operation() -> Routes {
     Routes::new()
-        .route("/config/effective", reads(operation::effective))
+        .route("/config/effective", reads(configured::effective))
+        .route("/config/keys", reads(configured::keys))
         .route("/operation/memory-watermark", put(operation::memory_watermark))
         .route("/operation/disk-free-limit", put(operation::disk_free_limit))
-        .route("/operation/log-level", put(operation::log_level))
+        .route("/operation/log-level", get(configured::log_level).put(operation::log_level))
         .route("/operation/stop", post(operation::stop))
         .route("/operation/authenticate", post(operation::authenticate))
         .route("/operation/definitions", post(operation::apply))

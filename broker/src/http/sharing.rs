@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::http::header::{AUTHORIZATION, ORIGIN};
-use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::http::{HeaderMap, Method, Request, StatusCode, Uri};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use tokio::sync::Mutex as Turns;
 
-use super::{Management, Peer, cookies, request};
+use super::{Management, Peer, cookies};
 use crate::auth::authority::{Admitted, Authority};
 use crate::clock;
 use crate::gzip;
@@ -27,7 +27,7 @@ use crate::gzip;
 /// Of the time after which a page asks again, an answer may be this part old.
 const PART: u32 = 3;
 /// And at most so old, however seldom a page asks.
-const AGE_MAX: Duration = Duration::from_secs(3);
+const AGE_MAX: Duration = Duration::from_secs(5);
 /// Questions that are known at a time; others are answered each by itself.
 const QUESTIONS_MAX: usize = 256;
 /// A longer answer is made for everybody anew.
@@ -86,10 +86,12 @@ enum Told {
 }
 
 impl Question {
-    /// If this is one that pages ask again and again, and how old its answer may be.
+    /// If this is one that pages ask again and again, and how old its answer may be. `uri` is its address
+    /// as it is routed.
     pub(super) fn of<B>(
         management: &Management,
         peer: Peer,
+        uri: Option<&Uri>,
         request: &Request<B>,
     ) -> Option<(Self, Duration)> {
         let headers = request.headers();
@@ -97,10 +99,7 @@ impl Question {
             && !headers.contains_key(AUTHORIZATION)
             && !headers.contains_key(ORIGIN);
         let age = age(cookies::asks_again(headers).filter(|_| is_asked)?)?;
-        let uri = request::normalise(request.uri(), &management.settings.path_prefix)?;
-        if !is_watched(uri.path()) {
-            return None;
-        }
+        let uri = uri.filter(|uri| is_watched(uri.path()))?;
         let who = management.session(peer, &cookies::token(headers)?)?;
         let question = Self {
             audience: Audience::of(&who)?,

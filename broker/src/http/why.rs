@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::Management;
 use super::answer::{Answer, Fault, blocking, json};
 use super::authorization::Visitor;
-use super::clients::client;
+use super::clients::{channel_name, client};
 use super::reasons::{Limit, Reason, Standing, Taking, of_hold, of_no_delivery, of_no_publish};
 use crate::clock;
 use crate::keys::ConnectionId;
@@ -83,7 +83,7 @@ impl Management {
         json!({
             "consumer_tag": consumer.consumer_tag,
             "connection_name": name,
-            "channel": name.map(|name| format!("{name} ({})", consumer.channel)),
+            "channel": client.map(|client| channel_name(client, consumer.channel)),
             "user": client.map(|client| &client.user),
             "standing": Standing::of(consumer).word(),
             "prefetch_count": consumer.prefetch_count,

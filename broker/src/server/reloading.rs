@@ -81,6 +81,7 @@ impl Reloading {
                 self.config.settled.take(key, &read.settled);
             }
         }
+        self.broker.is_settled(self.config.settled.clone());
         self.config.shutdown_timeout = read.shutdown_timeout;
     }
 }

@@ -24,6 +24,14 @@ pub(super) const ROWS: &[Operation] = &[
     row(Get, "/api/overview", Who::User, Given::Nothing, Told::One, "Tells the broker as a whole"),
     row(
         Get,
+        "/api/overview/queues",
+        Who::User,
+        Given::Nothing,
+        Told::One,
+        "Tells the queues to look at first, by each of what they are looked at for",
+    ),
+    row(
+        Get,
         "/api/cluster-name",
         Who::User,
         Given::Nothing,
@@ -224,6 +232,14 @@ pub(super) const ROWS: &[Operation] = &[
         "Tells the configuration that counts",
     ),
     row(
+        Get,
+        "/api/config/keys",
+        Who::Administrator,
+        Given::Nothing,
+        Told::List,
+        "Tells every key of the configuration, what it is set to and where",
+    ),
+    row(
         Put,
         "/api/operation/memory-watermark",
         Who::Administrator,
@@ -238,6 +254,14 @@ pub(super) const ROWS: &[Operation] = &[
         Given::Body("amount"),
         Told::Done,
         "Sets the free disk space below which publishers wait",
+    ),
+    row(
+        Get,
+        "/api/operation/log-level",
+        Who::Administrator,
+        Given::Nothing,
+        Told::One,
+        "Tells the levels of the log",
     ),
     row(
         Put,

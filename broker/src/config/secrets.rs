@@ -1,9 +1,10 @@
 //! What nobody outside may see: which settings are secrets, and texts without them.
 //!
-//! A room of `doctor`. Pure. Stays true: a value that was set and is secret is in no text that comes out.
+//! Asked by `doctor` and by management. Pure. Stays true: a value that was set and is secret is in no text
+//! that comes out.
 
 /// What stands in a secret's place.
-pub(super) const HIDDEN: &str = "(hidden)";
+const HIDDEN: &str = "(hidden)";
 
 /// Parts of names of settings whose values are secrets.
 const SECRET: [&str; 12] = [
@@ -27,13 +28,13 @@ const OPEN: [&str; 4] =
 const LEAST: usize = 5;
 
 /// Whether the value of a setting is a secret, by its name.
-pub(super) fn is_secret(key: &str) -> bool {
+pub(crate) fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     SECRET.iter().any(|part| key.contains(part)) && !OPEN.iter().any(|part| key.contains(part))
 }
 
 /// A setting as it may be seen.
-pub(super) fn shown(key: &str, value: &str) -> String {
+pub(crate) fn shown(key: &str, value: &str) -> String {
     match is_secret(key) {
         true => HIDDEN.to_owned(),
         false => without_logins(value),
@@ -41,7 +42,7 @@ pub(super) fn shown(key: &str, value: &str) -> String {
 }
 
 /// URLs without the user and password before their host, and without what is behind `?`.
-pub(super) fn without_logins(text: &str) -> String {
+fn without_logins(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("://") {
@@ -71,7 +72,7 @@ pub(super) fn without_logins(text: &str) -> String {
 }
 
 /// A text without any of these values, and without logins in URLs.
-pub(super) fn cleaned(text: &str, secrets: &[String]) -> String {
+pub(crate) fn cleaned(text: &str, secrets: &[String]) -> String {
     let mut text = text.to_owned();
     for secret in secrets {
         text = text.replace(secret.as_str(), HIDDEN);
@@ -80,7 +81,7 @@ pub(super) fn cleaned(text: &str, secrets: &[String]) -> String {
 }
 
 /// The values to look for, the longest first: one may be a part of another.
-pub(super) fn to_look_for(values: impl Iterator<Item = String>) -> Vec<String> {
+pub(crate) fn to_look_for(values: impl Iterator<Item = String>) -> Vec<String> {
     let is_known = |value: &String| value.len() < LEAST || value == "guest";
     let mut secrets: Vec<_> = values.filter(|value| !is_known(value)).collect();
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
