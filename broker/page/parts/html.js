@@ -36,6 +36,9 @@ export function svg(strings, ...values) {
   return {strings, values, space: SVG};
 }
 
+/** Elements of a list that are kept for keys to come, beyond those that are shown. */
+const SPARE_MAX = 40;
+
 /** A list whose elements follow their keys. */
 class Keyed {
   /**
@@ -270,6 +273,8 @@ class Items {
     this.end = end;
     /** @type {Map<unknown, Item>} */
     this.items = new Map();
+    /** @type {Item[]} Put away until there are more rows again. */
+    this.spare = [];
   }
 
   /** @param {Keyed | unknown[]} list */
@@ -284,7 +289,7 @@ class Items {
       index += 1;
     }
     const gone = [...this.items].filter(([key]) => !views.has(key)).map(([, item]) => item);
-    const free = keyed.recycles ? gone.filter((item) => !item.hasFocus()) : [];
+    const free = keyed.recycles ? [...this.spare, ...gone.filter((item) => !item.hasFocus())] : [];
     /** @type {Map<unknown, Item>} */
     const items = new Map();
     for (const [key, view] of views) {
@@ -292,8 +297,10 @@ class Items {
       item.set(view);
       items.set(key, item);
     }
-    const used = new Set(items.values());
-    for (const item of gone) if (!used.has(item)) item.remove();
+    this.spare = free.slice(0, SPARE_MAX);
+    const kept = new Set([...items.values(), ...this.spare]);
+    for (const item of gone) if (!kept.has(item)) item.remove();
+    for (const item of this.spare) item.putAway();
     this.items = items;
     this.order();
   }
@@ -336,6 +343,10 @@ class Item {
 
   remove() {
     for (const node of this.nodes()) node.parentNode?.removeChild(node);
+  }
+
+  putAway() {
+    if (this.slot.end.parentNode !== this.fragment) this.fragment.append(...this.nodes());
   }
 
   /** @returns {boolean} */
