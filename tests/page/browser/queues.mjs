@@ -178,6 +178,36 @@ export const SCENES = [
     await window.close();
   }],
 
+  ['queues marks in charts what happened', async (browser) => {
+    const name = browser.own('page-marks');
+    await declare(browser.api, [name], 3);
+    const window = await browser.open();
+    const {page} = window;
+    await window.goto(`/queues/%2F/${name}`);
+    const plot = page.locator('.chart-plot').first();
+    await page.locator('.chart-line[d*="L"]').first().waitFor();
+    await browser.api.put(`queues/%2F/${name}/pause`, {consumers: true, reason: 'an <b>upgrade</b>'});
+    await button(page, 'Purge…').click();
+    await button(page.locator('dialog'), 'Purge').click();
+    const label = /Happened: .*Its consumers are paused: an <b>upgrade<\/b>.*Purged by guest|Happened: .*Purged by guest.*Its consumers are paused/;
+    await page.getByRole('img', {name: label}).first().waitFor();
+    // With a pointer, or a finger; what is told stays as long as it is looked at.
+    const [whole, mark] = [await plot.boundingBox(), await plot.locator('.chart-event').last().boundingBox()];
+    const position = {x: mark.x + mark.width / 2 - whole.x, y: 90};
+    await (browser.isPhone ? plot.tap({position}) : plot.hover({position}));
+    await plot.locator('.chart-note', {hasText: /^\d\d:\d\d:\d\d [^]*(Purged by guest|are paused: an <b>upgrade<\/b>)/}).waitFor();
+    await window.check('queue-marks');
+    await page.getByRole('heading', {level: 1}).click();
+    await page.mouse.move(0, 0);
+    await plot.locator('.chart-note').waitFor({state: 'detached'});
+    // And by the keyboard.
+    await plot.focus();
+    for (let n = 0; n < 600 && (await plot.locator('.chart-note', {hasText: 'Purged'}).count()) === 0; n += 1) await page.keyboard.press('ArrowLeft');
+    await plot.locator('.chart-note', {hasText: 'Purged'}).waitFor();
+    await window.close();
+    await browser.api.delete(`queues/%2F/${name}`);
+  }],
+
   ['queues has the consumers of one', async (browser) => {
     const window = await browser.open();
     const {page} = window;
