@@ -1,6 +1,6 @@
 /**
  * Views: addresses of a list that somebody keeps under a name, in this browser. Nothing of them is secret: a
- * view is what stands in the address.
+ * view is what stands in the address. Every list has its own: a page puts the menu into its toolbar, at the end.
  *
  * @module
  */
@@ -42,7 +42,7 @@ export function kept(before, view) {
  * A menu of them.
  *
  * @param {Context} ctx
- * @param {string} list `queues`
+ * @param {'queues' | 'exchanges' | 'consumers' | 'connections' | 'channels'} list
  */
 export function views(ctx, list) {
   const key = `leveret.views.${list}`;
@@ -63,7 +63,7 @@ export function views(ctx, list) {
   return html`<details class="menu choices">
     <summary>Views</summary>
     <div class="menu-panel" role="group" aria-label="Views">
-      ${all.length === 0 ? html`<p class="quiet">A view keeps filter, order and columns under a name, in this browser.</p>` : null}
+      ${all.length === 0 ? html`<p class="quiet">A view keeps what the address says, such as filter and order, under a name in this browser.</p>` : null}
       ${each(all, ({name}) => name, ({name, query}) => html`<div class="view">
         <a href=${query === '' ? location.pathname : `?${query}`} aria-current=${query === now ? 'true' : null}
           @click=${(/** @type {Event} */ event) => /** @type {HTMLElement} */ (event.currentTarget).closest('details')?.removeAttribute('open')}><bdi>${name}</bdi></a>

@@ -69,8 +69,33 @@ export const SCENES = [
     await page.waitForURL(/name=orders&sort=-messages_ready$/);
     await page.locator('summary', {hasText: 'Views'}).click();
     await page.getByRole('button', {name: /^Forget/}).click();
-    await page.getByText('A view keeps filter').waitFor();
+    await page.getByText('A view keeps what').waitFor();
     assert.equal(await page.evaluate(() => localStorage.getItem('leveret.views.queues')), null);
+    await window.close();
+  }],
+
+  ['views are kept of each list by itself', async (browser) => {
+    const window = await browser.open();
+    const {page} = window;
+    const LISTS = [['exchanges', 'name=page&sort=-type'], ['consumers', 'name=tag&sort=-consumer_tag']];
+    const views = page.locator('summary', {hasText: 'Views'});
+    for (const [list, query] of LISTS) {
+      await window.goto(`/${list}?${query}`);
+      await views.click();
+      await page.getByText('A view keeps what').waitFor();
+      await page.getByLabel('Name of the view').fill(`a view of ${list}`);
+      await button(page, 'Keep').click();
+      await page.getByRole('link', {name: `a view of ${list}`}).waitFor();
+      await window.check(`views-${list}`);
+      await page.keyboard.press('Escape');
+    }
+    for (const [list, query] of LISTS) {
+      await window.follow(`/${list}`);
+      await views.click();
+      assert.equal(await page.locator('.view').count(), 1);
+      await page.getByRole('link', {name: `a view of ${list}`}).click();
+      await page.waitForURL(`**/${list}?${query}`);
+    }
     await window.close();
   }],
 
