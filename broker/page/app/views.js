@@ -6,6 +6,7 @@
  */
 
 import {each, html} from '../parts/html.js';
+import {jsonOr} from './json.js';
 import {remember, remembered} from './theme.js';
 
 /** @typedef {import('./types.js').Context} Context */
@@ -19,13 +20,9 @@ const MOST = 30;
  * @returns {View[]} Without what is not one.
  */
 export function read(text) {
-  try {
-    const kept = JSON.parse(text ?? '[]');
-    const isView = (/** @type {any} */ one) => typeof one?.name === 'string' && typeof one?.query === 'string';
-    return Array.isArray(kept) ? kept.filter(isView).map(({name, query}) => ({name, query})).slice(0, MOST) : [];
-  } catch {
-    return [];
-  }
+  const kept = jsonOr(text, []);
+  const isView = (/** @type {any} */ one) => typeof one?.name === 'string' && typeof one?.query === 'string';
+  return Array.isArray(kept) ? kept.filter(isView).map(({name, query}) => ({name, query})).slice(0, MOST) : [];
 }
 
 /**
