@@ -12,7 +12,7 @@
 /** What is told so. A name says it all already, unless it is cut. */
 const WORDS = 'time[title], span[title], small[title], dt[title], bdi[title], .meter[title]';
 /** These do something when they are touched. */
-const DOES = 'a, button, summary, label, input, select, textarea, svg';
+const DOES = 'a, button, summary, label, input, select, textarea, svg, [role="option"]';
 /** What the arrow keys go to in a row. */
 const STOPS = 'a[href], button, input, summary, time[title], span[title], small[title]';
 /** Between a word and its note, and from the edge of the window, in pixels. */
