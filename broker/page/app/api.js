@@ -4,6 +4,7 @@
  * @module
  */
 
+import {jsonOr} from './json.js';
 import {PREFIX} from './place.js';
 
 /** An answer must be there within so long. */
@@ -59,7 +60,7 @@ export async function request(method, path, {body, signal, headers = {}} = {}) {
   const text = await response.text().catch(() => {
     throw new ApiError('lost', 0, 'The broker does not answer.');
   });
-  const answer = parsed(text);
+  const answer = jsonOr(text, null);
   if (response.ok) return answer;
   throw errorOf(response.status, answer);
 }
@@ -97,19 +98,6 @@ async function send(method, path, body, signal, headers) {
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError('lost', 0, 'The broker does not answer.');
-  }
-}
-
-/**
- * @param {string} text
- * @returns {any}
- */
-function parsed(text) {
-  if (text === '') return null;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
   }
 }
 

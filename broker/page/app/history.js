@@ -4,7 +4,10 @@
  * @module
  */
 
+import {folded, marksOf} from './marks.js';
+
 /** @typedef {import('../parts/scale.js').Point} Point */
+/** @typedef {import('../parts/chart.js').Mark} Mark */
 /** @typedef {import('./types.js').Context} Context */
 
 /** Seconds that are shown, and between two values: what the broker keeps. */
@@ -57,6 +60,8 @@ export class History {
     this.last = 0;
     /** @type {[from: number, to: number] | null} What is looked at closely: the same in all charts of a page. */
     this.zoom = null;
+    /** @type {Mark[]} What happened meanwhile. */
+    this.marks = [];
     this.redraw = () => {};
   }
 
@@ -107,7 +112,11 @@ export class History {
       this.zoom = zoom;
       this.redraw();
     };
-    return {from: to - this.age * 1000, to, gap: 3.5 * this.step * 1000, zoom: this.zoom, onZoom};
+    // What happened just now stands at the end until a value has come that is newer.
+    const ahead = to + 2 * this.step * 1000;
+    const seen = this.marks.filter(({at}) => at <= ahead).map(({at, text}) => ({at: Math.min(at, to), text}));
+    const marks = (/** @type {number} */ since, /** @type {number} */ until, /** @type {number} */ width) => folded(seen, since, until, width);
+    return {from: to - this.age * 1000, to, gap: 3.5 * this.step * 1000, zoom: this.zoom, onZoom, marks};
   }
 }
 
@@ -142,5 +151,8 @@ export function historyOf(ctx) {
   const range = ctx.query.get('range') ?? RANGE_MEANT;
   if (ctx.state.history?.range !== range) ctx.state.history = new History(range);
   ctx.state.history.redraw = ctx.draw;
+  const seen = marksOf(ctx);
+  seen.look(ctx.data, ctx.now);
+  ctx.state.history.marks = seen.of(ctx.data);
   return ctx.state.history;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import {jsonOr} from './json.js';
 import {PREFIX} from './place.js';
 
 /** So many are kept. */
@@ -45,7 +46,7 @@ export class Lines {
     source.addEventListener('open', () => this.is('open'));
     source.addEventListener('error', () => this.is(source.readyState === EventSource.CLOSED ? 'closed' : 'opening'));
     source.addEventListener('lost', (event) => {
-      this.lost += JSON.parse(/** @type {MessageEvent} */ (event).data).count;
+      this.lost += jsonOr(/** @type {MessageEvent} */ (event).data, {count: 0}).count;
       this.draw();
     });
     for (const kind of kinds)
@@ -65,12 +66,7 @@ export class Lines {
   add(kind, data) {
     if (this.isHeld) return;
     this.last += 1;
-    let read;
-    try {
-      read = JSON.parse(data);
-    } catch {
-      read = data;
-    }
+    const read = jsonOr(data, data);
     this.all.unshift({id: this.last, at: Date.now(), kind, text: this.told(kind, read), data: read});
     if (this.all.length > KEPT) this.all.length = KEPT;
     this.draw();

@@ -8,6 +8,7 @@ import {html, render} from '../parts/html.js';
 import {match} from '../parts/route.js';
 import {Router} from '../parts/router.js';
 import {ApiError, get, request} from './api.js';
+import {Aside} from './aside.js';
 import {bar, rail} from './frame.js';
 import {Notices} from './notices.js';
 import {PAGES} from './pages.js';
@@ -47,6 +48,7 @@ export class Shell {
       () => this.questions(),
       () => this.polled(),
     );
+    this.aside = new Aside();
     this.palette = new Palette(session, (path) => this.router.go(path));
     /** @type {Entry | null} */
     this.entry = null;
@@ -71,6 +73,7 @@ export class Shell {
     this.poll.start();
     document.addEventListener('keydown', this.pressed);
     document.addEventListener('click', this.clicked);
+    this.aside.start();
     get('cluster-name').then(
       ({name}) => {
         this.cluster = name;
@@ -96,6 +99,7 @@ export class Shell {
     this.poll.running?.abort();
     document.removeEventListener('keydown', this.pressed);
     document.removeEventListener('click', this.clicked);
+    this.aside.stop();
     this.palette.close();
   }
 
@@ -311,6 +315,7 @@ export class Shell {
         ${this.notices.view()}`,
       this.top,
     );
+    this.aside.drawn(this.top);
   }
 
   /** @param {Context} context */

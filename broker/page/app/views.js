@@ -1,11 +1,12 @@
 /**
  * Views: addresses of a list that somebody keeps under a name, in this browser. Nothing of them is secret: a
- * view is what stands in the address.
+ * view is what stands in the address. Every list has its own: a page puts the menu into its toolbar, at the end.
  *
  * @module
  */
 
 import {each, html} from '../parts/html.js';
+import {jsonOr} from './json.js';
 import {remember, remembered} from './theme.js';
 
 /** @typedef {import('./types.js').Context} Context */
@@ -19,13 +20,9 @@ const MOST = 30;
  * @returns {View[]} Without what is not one.
  */
 export function read(text) {
-  try {
-    const kept = JSON.parse(text ?? '[]');
-    const isView = (/** @type {any} */ one) => typeof one?.name === 'string' && typeof one?.query === 'string';
-    return Array.isArray(kept) ? kept.filter(isView).map(({name, query}) => ({name, query})).slice(0, MOST) : [];
-  } catch {
-    return [];
-  }
+  const kept = jsonOr(text, []);
+  const isView = (/** @type {any} */ one) => typeof one?.name === 'string' && typeof one?.query === 'string';
+  return Array.isArray(kept) ? kept.filter(isView).map(({name, query}) => ({name, query})).slice(0, MOST) : [];
 }
 
 /**
@@ -42,7 +39,7 @@ export function kept(before, view) {
  * A menu of them.
  *
  * @param {Context} ctx
- * @param {string} list `queues`
+ * @param {'queues' | 'exchanges' | 'consumers' | 'connections' | 'channels'} list
  */
 export function views(ctx, list) {
   const key = `leveret.views.${list}`;
@@ -63,7 +60,7 @@ export function views(ctx, list) {
   return html`<details class="menu choices">
     <summary>Views</summary>
     <div class="menu-panel" role="group" aria-label="Views">
-      ${all.length === 0 ? html`<p class="quiet">A view keeps filter, order and columns under a name, in this browser.</p>` : null}
+      ${all.length === 0 ? html`<p class="quiet">A view keeps what the address says, such as filter and order, under a name in this browser.</p>` : null}
       ${each(all, ({name}) => name, ({name, query}) => html`<div class="view">
         <a href=${query === '' ? location.pathname : `?${query}`} aria-current=${query === now ? 'true' : null}
           @click=${(/** @type {Event} */ event) => /** @type {HTMLElement} */ (event.currentTarget).closest('details')?.removeAttribute('open')}><bdi>${name}</bdi></a>

@@ -4,6 +4,8 @@
  * @module
  */
 
+import {jsonOr, readJson} from '../app/json.js';
+
 /**
  * Reads a table: JSON, or a line `name = value` for each. A value is JSON where it is, and a text otherwise.
  *
@@ -13,13 +15,7 @@
 export function readTable(text) {
   const all = text.trim();
   if (all === '') return {};
-  if (all.startsWith('{')) {
-    try {
-      return JSON.parse(all);
-    } catch (error) {
-      return new Error(`This is no JSON: ${error instanceof Error ? error.message : error}.`);
-    }
-  }
+  if (all.startsWith('{')) return readJson(all);
   /** @type {Record<string, unknown>} */
   const table = {};
   for (const line of all.split('\n').filter((one) => one.trim() !== '')) {
@@ -36,11 +32,7 @@ export function readTable(text) {
  */
 export function readValue(text) {
   const shown = text.trim();
-  try {
-    return JSON.parse(shown);
-  } catch {
-    return shown;
-  }
+  return jsonOr(shown, shown);
 }
 
 /**

@@ -9,6 +9,7 @@ import {count, rate} from '../app/number.js';
 import {listOf} from '../app/list.js';
 import {href} from '../app/place.js';
 import {badge, empty, filter, name} from '../app/ui.js';
+import {views} from '../app/views.js';
 import {heldBy} from './connections.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
@@ -34,7 +35,7 @@ const page = {
         : empty('There is no channel', 'Clients open them in their connections.'),
     });
     return html`
-      <div class="toolbar">${filter(ctx, 'Filter by address or user')}<span class="count">${table.counted('channel')}</span></div>
+      <div class="toolbar">${filter(ctx, 'Filter by address or user')}<span class="count">${table.counted('channel')}</span>${views(ctx, 'channels')}</div>
       ${view}`;
   },
 };

@@ -11,6 +11,7 @@ import {listOf} from '../app/list.js';
 import {href} from '../app/place.js';
 import {exact, roughly} from '../app/time.js';
 import {badge, empty, filter, name, when} from '../app/ui.js';
+import {views} from '../app/views.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 
@@ -35,7 +36,7 @@ const page = {
         : empty('Nobody is connected', 'Clients connect to the addresses that the overview lists.'),
     });
     return html`
-      <div class="toolbar">${filter(ctx, 'Filter by name, address or user')}<span class="count">${table.counted('connection')}</span></div>
+      <div class="toolbar">${filter(ctx, 'Filter by name, address or user')}<span class="count">${table.counted('connection')}</span>${views(ctx, 'connections')}</div>
       ${view}`;
   },
 };

@@ -11,6 +11,7 @@ import {listOf} from '../app/list.js';
 import {duration} from '../app/time.js';
 import {api} from '../app/place.js';
 import {badge, empty, filter, name, when} from '../app/ui.js';
+import {views} from '../app/views.js';
 import {queueLink} from './bindings.js';
 import {channelLink} from './channels.js';
 
@@ -37,7 +38,7 @@ const page = {
         : empty('Nobody consumes', 'Messages wait in their queues until somebody does.'),
     });
     return html`
-      <div class="toolbar">${filter(ctx, 'Filter by tag')}<span class="count">${table.counted('consumer')}</span></div>
+      <div class="toolbar">${filter(ctx, 'Filter by tag')}<span class="count">${table.counted('consumer')}</span>${views(ctx, 'consumers')}</div>
       ${view}`;
   },
 };

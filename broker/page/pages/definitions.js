@@ -7,6 +7,7 @@
 import {each, html} from '../parts/html.js';
 import {count} from '../app/number.js';
 import {confirm} from '../app/dialog.js';
+import {readJson} from '../app/json.js';
 import {api} from '../app/place.js';
 import {badge, field, name, section} from '../app/ui.js';
 
@@ -116,18 +117,15 @@ function importForm(ctx) {
  */
 function question(ctx, isDry) {
   const {state} = ctx;
-  try {
-    const body = JSON.parse(state.text);
-    const query = {dry_run: isDry, prune: state.prunes ?? false};
-    const path = state.into
-      ? api('operation/definitions/:of', {of: state.into}, query)
-      : api('operation/definitions', {}, query);
-    return {path, body};
-  } catch (error) {
-    state.wrong = `This is no JSON: ${error instanceof Error ? error.message : error}`;
+  const body = readJson(state.text);
+  if (body instanceof Error) {
+    state.wrong = body.message;
     ctx.draw();
     return null;
   }
+  const query = {dry_run: isDry, prune: state.prunes ?? false};
+  const path = state.into ? api('operation/definitions/:of', {of: state.into}, query) : api('operation/definitions', {}, query);
+  return {path, body};
 }
 
 /** @param {Context} ctx */

@@ -11,6 +11,8 @@ import {each, html} from '../parts/html.js';
 import {bytes, count, rate} from '../app/number.js';
 import {ApiError} from '../app/api.js';
 import {confirm} from '../app/dialog.js';
+import {folded} from '../app/marks.js';
+import {clock} from '../app/time.js';
 import {
   badge,
   choice,
@@ -209,6 +211,8 @@ function charts(ctx) {
           Math.max(0, size * (1 + 0.4 * Math.sin(n / 9 + phase) + 0.1 * Math.sin(n * 1.7))),
         ]),
     );
+  const happened = /** @type {const} */ ([[400_000, '1 consumer, before 2'], [398_000, 'Its consumers are paused: upgrade'], [300_000, 'Its consumers go on']])
+    .map(([ago, text]) => ({at: to - ago, text: `${clock(to - ago)} ${text}`}));
   ctx.state.chart ??= {
     label: 'Messages a second',
     from: to - 600_000,
@@ -220,9 +224,10 @@ function charts(ctx) {
       {name: 'Delivered', tone: '2', points: wave(780, 0.4)},
       {name: 'Redelivered', tone: '4', points: wave(40, 2).filter((_, n) => n < 40 || n > 60)},
     ],
+    marks: (/** @type {number} */ since, /** @type {number} */ until, /** @type {number} */ width) => folded(happened, since, until, width),
   };
   return section('Charts', html`<time-chart .data=${ctx.state.chart}></time-chart>`, {
-    text: 'pointer or arrow keys look at a moment; the legend hides a line',
+    text: 'pointer or arrow keys look at a moment, and say what happened then; the legend hides a line',
   });
 }
 

@@ -71,7 +71,7 @@ function head(ctx) {
 /** @param {Context} ctx */
 function about(ctx) {
   const thing = /** @type {const} */ ({kind: 'exchange', vhost: ctx.params.vhost, name: ctx.params.name});
-  const button = (/** @type {string} */ act, /** @type {any} */ ends) => (ctx.session.may(act, thing) ? html`<button type="button" class="button" @click=${() => bind(ctx, ends)}>Bind…</button>` : null);
+  const button = (/** @type {string} */ act, /** @type {string} */ text, /** @type {any} */ ends) => (ctx.session.may(act, thing) ? html`<button type="button" class="button" @click=${() => bind(ctx, ends)}>${text}</button>` : null);
   return html`
     <div class="columns">
       ${section('Traffic', traffic(ctx), {text: 'messages a second', actions: choice(ctx, 'range', 'Time', RANGE_CHOICES, RANGE_MEANT)})}
@@ -85,8 +85,8 @@ function about(ctx) {
     </div>
     ${isDefault(ctx)
       ? section('From it', html`<p class="quiet">Every queue is bound to it by its own name, and nothing else can be.</p>`)
-      : html`${section('From it', answered(ctx, 'outgoing', (rows) => bindingTable(ctx, rows, 'destination')), {actions: button('bind from exchange', {source: thing})})}
-        ${section('To it', answered(ctx, 'incoming', (rows) => bindingTable(ctx, rows, 'source')), {text: 'from other exchanges', actions: button('bind exchange', {destination: thing})})}`}`;
+      : html`${section('From it', answered(ctx, 'outgoing', (rows) => bindingTable(ctx, rows, 'destination')), {actions: button('bind from exchange', 'Bind from it…', {source: thing})})}
+        ${section('To it', answered(ctx, 'incoming', (rows) => bindingTable(ctx, rows, 'source')), {text: 'from other exchanges', actions: button('bind exchange', 'Bind to it…', {destination: thing})})}`}`;
 }
 
 /** @param {Context} ctx */

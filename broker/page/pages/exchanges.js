@@ -11,6 +11,7 @@ import {ask} from '../app/ask.js';
 import {listOf} from '../app/list.js';
 import {api} from '../app/place.js';
 import {answered, badge, choice, empty, field, filter, name, ofVhost, tabs} from '../app/ui.js';
+import {views} from '../app/views.js';
 import {inLine, readTable} from './arguments.js';
 import {exchangeLink} from './bindings.js';
 import {folded, FOLDED_FROM} from './route-folding.js';
@@ -68,7 +69,8 @@ function listed(ctx, names) {
     columns: columns(ctx),
     empty: ctx.query.get('name') || ctx.query.get('vhost') ? 'No exchange fits. Take the filter away to see all.' : empty('No exchanges', 'Each vhost has some of its own.'),
   });
-  return html`<div class="toolbar">${filter(ctx, 'Filter by name')}${names.length > 1 ? ofVhost(ctx, names, ctx.query.get('vhost') ?? '', true) : null}</div>${shown}`;
+  return html`<div class="toolbar">${filter(ctx, 'Filter by name')}${names.length > 1 ? ofVhost(ctx, names, ctx.query.get('vhost') ?? '', true) : null}
+    <span class="toolbar-end">${views(ctx, 'exchanges')}</span></div>${shown}`;
 }
 
 /**

@@ -10,6 +10,7 @@ import {count} from '../app/number.js';
 import {ask} from '../app/ask.js';
 import {ApiError} from '../app/api.js';
 import {confirm} from '../app/dialog.js';
+import {marksOf, ofQueue} from '../app/marks.js';
 import {api} from '../app/place.js';
 import {facts, field} from '../app/ui.js';
 import {again, stateOf} from './messages-asked.js';
@@ -84,7 +85,11 @@ async function tried(ctx, {verb, body, title, action, did, text, isHarmless = fa
   const report = await ctx.act('POST', path(ctx, verb), {body});
   if (report === undefined) return false;
   ctx.say(reported(report, did), report.done === report.matched && report.complete ? 'good' : 'bad');
-  if (verb !== 'copy') chosen(ctx).clear();
+  if (verb !== 'copy') {
+    chosen(ctx).clear();
+    const {vhost, name} = ctx.params;
+    marksOf(ctx).note(ofQueue({vhost, name}), `${count(report.done)} ${report.done === 1 ? 'message' : 'messages'} ${did} by ${ctx.session.name}`);
+  }
   again(ctx);
   return true;
 }

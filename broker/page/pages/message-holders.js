@@ -33,20 +33,19 @@ export function holders(ctx) {
   if (all.length === 0) return null;
   return html`<ul class="named holders" aria-label="Who has them">
     ${each(all.slice(0, NAMED), (one) => `${one.channel} ${one.consumer_tag}`, (one) => html`<li>
-      <span class="holder">${name(one.consumer_tag)}${one.channel === null ? null : html` on ${channelLink(ctx, {name: one.channel, user: one.user})}`}${one.user ? html` of ${name(one.user)}` : null}</span>
+      ${holder(ctx, one)}
       <span>${count(one.messages_unacknowledged)}, the oldest since ${when(one.oldest_unacknowledged_ms, ctx.now)}</span></li>`)}
     ${all.length > NAMED ? html`<li>and ${count(all.length - NAMED)} more consumers</li>` : null}
   </ul>`;
 }
 
 /**
- * Who has one message.
+ * Who has something: a consumer, on its channel, and whose it is.
  *
  * @param {Context} ctx
- * @param {{consumer_tag: string | null, channel: string | null, user: string | null}} one
+ * @param {{consumer_tag: string | null, channel?: string | null, user?: string | null}} one The channel of none that may be seen is left out.
  */
 export function holder(ctx, {consumer_tag: tag, channel, user}) {
   if (!tag) return badge('fetched', 'plain', 'Somebody got it by itself, without consuming: basic.get');
-  if (channel === null || user === null) return name(tag);
-  return html`${name(tag)} <small>on ${channelLink(ctx, {name: channel, user})}</small>`;
+  return html`<span class="holder">${name(tag)}${channel ? html` on ${channelLink(ctx, {name: channel, user: user ?? undefined})}` : null}${user ? html` of ${name(user)}` : null}</span>`;
 }

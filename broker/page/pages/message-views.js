@@ -5,6 +5,7 @@
  * @module
  */
 
+import {jsonOr} from '../app/json.js';
 import {finds} from '../app/permission-rules.js';
 
 /** @typedef {'json' | 'text' | 'hex'} View */
@@ -53,12 +54,8 @@ export function anyText(bytes) {
  * @returns {string | null} Null if it is no JSON.
  */
 export function json(shown) {
-  try {
-    const value = JSON.parse(shown ?? '');
-    return typeof value === 'object' && value !== null ? JSON.stringify(value, null, 2) : null;
-  } catch {
-    return null;
-  }
+  const value = jsonOr(shown, null);
+  return typeof value === 'object' && value !== null ? JSON.stringify(value, null, 2) : null;
 }
 
 /**

@@ -75,7 +75,7 @@ function actions(ctx) {
   const own = isTheirs ? [] : [
     button('move messages', 'Move', move),
     button('redrive messages', 'Redrive', redrive),
-    button('delete messages', 'Delete', remove, 'button is-bad'),
+    button('delete messages', 'Delete messages', remove, 'button is-bad'),
   ].filter((one) => one !== null);
   const [first, second] = [button('fill queue', 'Publish', fill, 'button is-main'), button('move messages', 'Copy', copy)];
   if (first === null && second === null && own.length === 0) return null;

@@ -17,7 +17,7 @@ import {answered, choice, facts, field, filter, name, section} from '../app/ui.j
 /** @typedef {import('../app/types.js').Context} Context */
 
 const COLUMNS =
-  'name,uptime,os_pid,processors,mem_limit,mem_used,disk_free,disk_free_limit,fd_used,fd_total,sockets_used,proc_used,db_dir,log_files,config_files,leveret_version,rabbitmq_version,auth_mechanisms.name';
+  'name,uptime,os_pid,processors,mem_limit,mem_used,disk_free,disk_free_limit,fd_used,fd_total,sockets_used,mem_alarm,disk_free_alarm,proc_used,db_dir,log_files,config_files,leveret_version,rabbitmq_version,auth_mechanisms.name';
 const SERIES = ['mem_used', 'disk_free', 'fd_used', 'sockets_used'];
 
 /** @type {import('../app/types.js').Page} */

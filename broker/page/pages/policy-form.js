@@ -7,6 +7,7 @@
 import {html} from '../parts/html.js';
 import {ApiError} from '../app/api.js';
 import {ask} from '../app/ask.js';
+import {readJson} from '../app/json.js';
 import {api} from '../app/place.js';
 import {facts, field} from '../app/ui.js';
 import {Preview} from './policy-preview.js';
@@ -82,8 +83,8 @@ export function editPolicy(ctx, kind, row) {
       <details><summary>What it can set</summary>${facts((kind === 'policies' ? KEYS : KEYS.filter(([key]) => OF_OPERATORS.has(key))).map(([key, value]) => [key, html`<code>${value}</code>`]))}</details>`;
     },
     submit: async (data) => {
-      const definition = parsed(String(data.get('definition')));
-      if (definition instanceof ApiError) return definition;
+      const definition = readJson(String(data.get('definition')));
+      if (definition instanceof Error) return new ApiError('failed', 400, definition.message);
       const vhost = row?.vhost ?? String(data.get('vhost'));
       const called = row?.name ?? String(data.get('name'));
       const body = {
@@ -98,16 +99,4 @@ export function editPolicy(ctx, kind, row) {
       });
     },
   });
-}
-
-/**
- * @param {string} text
- * @returns {unknown}
- */
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    return new ApiError('failed', 400, `What it sets is no JSON: ${error instanceof Error ? error.message : error}.`);
-  }
 }

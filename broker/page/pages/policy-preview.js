@@ -5,6 +5,7 @@
  */
 
 import {each, html} from '../parts/html.js';
+import {jsonOr} from '../app/json.js';
 import {finds} from '../app/permission-rules.js';
 import {count} from '../app/number.js';
 import {badge, name} from '../app/ui.js';
@@ -88,7 +89,7 @@ export class Preview {
   /** @returns {Policy} */
   get draft() {
     const {name: called, vhost, pattern, of, priority, definition} = this.state;
-    return {name: called, vhost, pattern, 'apply-to': of, priority: Number(priority) || 0, definition: parsed(definition)};
+    return {name: called, vhost, pattern, 'apply-to': of, priority: Number(priority) || 0, definition: objectOf(definition)};
   }
 
   /** @returns {Policy[]} */
@@ -145,11 +146,7 @@ function effect(one, draft, all) {
  * @param {string} text
  * @returns {Record<string, unknown>} What it sets, as far as that can be read yet.
  */
-function parsed(text) {
-  try {
-    const value = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? value : {};
-  } catch {
-    return {};
-  }
+function objectOf(text) {
+  const value = jsonOr(text, null);
+  return typeof value === 'object' && value !== null ? value : {};
 }

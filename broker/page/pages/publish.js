@@ -8,6 +8,7 @@ import {each, html} from '../parts/html.js';
 import {remember, remembered} from '../app/theme.js';
 import {ApiError, request} from '../app/api.js';
 import {ask} from '../app/ask.js';
+import {jsonOr} from '../app/json.js';
 import {api} from '../app/place.js';
 import {count, rate} from '../app/number.js';
 import {field} from '../app/ui.js';
@@ -32,12 +33,8 @@ const FIELDS = ['key', 'headers', 'payload', 'content_type', 'type', 'message_id
 
 /** @returns {Template[]} */
 function templates() {
-  try {
-    const all = JSON.parse(remembered(KEY) ?? '[]');
-    return Array.isArray(all) ? all.filter((one) => typeof one?.name === 'string' && typeof one?.fields === 'object') : [];
-  } catch {
-    return [];
-  }
+  const all = jsonOr(remembered(KEY), []);
+  return Array.isArray(all) ? all.filter((one) => typeof one?.name === 'string' && typeof one?.fields === 'object') : [];
 }
 
 /**

@@ -9,6 +9,7 @@ import {count} from '../app/number.js';
 import {ApiError, request} from '../app/api.js';
 import {ask} from '../app/ask.js';
 import {confirm} from '../app/dialog.js';
+import {marksOf, ofQueue} from '../app/marks.js';
 import {api} from '../app/place.js';
 import {field, name} from '../app/ui.js';
 import {readTable} from './arguments.js';
@@ -107,7 +108,10 @@ export async function purge(ctx, rows) {
     typed: rows.length === 1 ? undefined : `purge ${rows.length}`,
   });
   if (answer === null) return false;
-  return toEach(ctx, rows, 'purged', (row) => request('DELETE', api('queues/:vhost/:name/contents', ofRow(row))));
+  return toEach(ctx, rows, 'purged', async (row) => {
+    await request('DELETE', api('queues/:vhost/:name/contents', ofRow(row)));
+    marksOf(ctx).note(ofQueue(row), `Purged by ${ctx.session.name}`);
+  });
 }
 
 /**

@@ -39,6 +39,8 @@ const page = {
     const samples = at === 'now' ? historyOf(ctx).query(['lengths', 'msg_rates'], ctx.now) : {};
     return {
       queue: api('queues/:vhost/:name', ctx.params, samples),
+      // What happened to the broker is marked in charts of a queue, too.
+      nodes: at === 'now' && ctx.session.is('monitoring') ? api('nodes', {}, {columns: 'uptime,mem_alarm,disk_free_alarm'}) : null,
       why: at === 'now' || (at === 'messages' && stateOf(ctx) === 'unacked') ? api('queues/:vhost/:name/why', ctx.params) : null,
       messages: at === 'messages' && ctx.data.queue !== undefined && ctx.session.may('browse queue', thing(ctx)) ? askMessages(ctx) : null,
       bindings: at === 'bindings' ? api('queues/:vhost/:name/bindings', ctx.params) : null,

@@ -15,7 +15,9 @@ import {nearest, path, short, ticks, timeTicks} from './scale.js';
  * @typedef {import('./scale.js').Point} Point
  * @typedef {{name: string, tone: string, points: Point[]}} Series `tone` is one of the colours `--tone-…`.
  * @typedef {{label: string, series: Series[], from: number, to: number, gap: number,
- *   format: (value: number) => string, zoom?: Span | null, onZoom?: (span: Span | null) => void}} ChartData
+ *   format: (value: number) => string, zoom?: Span | null, onZoom?: (span: Span | null) => void,
+ *   marks?: (from: number, to: number, width: number) => Mark[]}} ChartData
+ * @typedef {{at: number, text: string}} Mark Something happened: told where it is looked at.
  * @typedef {[from: number, to: number]} Span
  */
 
@@ -24,7 +26,7 @@ const LEFT = 44;
 const RIGHT = 8;
 const TOP = 8;
 const BOTTOM = 22;
-/** Less is a click, in pixels. */
+/** Less is a click, and as far a mark is hit, in pixels. */
 const DRAG = 8;
 
 /** See the module documentation. */
@@ -94,6 +96,7 @@ export class TimeChart extends HTMLElement {
 
   /** @param {PointerEvent} event */
   pressed(event) {
+    this.moved(event);
     if (event.button !== 0 || this.own?.onZoom === undefined) return;
     const time = timeAt(this, event);
     this.dragged = [time, time];
@@ -131,13 +134,18 @@ function view(chart, data) {
   const x = (/** @type {number} */ time) => LEFT + ((time - from) / Math.max(1, to - from)) * (chart.width - LEFT - RIGHT);
   const y = (/** @type {number} */ value) => HEIGHT - BOTTOM - (value / top) * (HEIGHT - TOP - BOTTOM);
   const at = chart.looked;
+  const events = data.marks?.(from, to, chart.width - LEFT - RIGHT) ?? [];
+  const event = at === null ? null : eventAt(events, at, Math.max(data.gap / 2, (DRAG * (to - from)) / chart.width));
   return html`
-    <div class="chart-plot" tabindex="0" role="img" aria-label=${spoken(data)}
+    <div class="chart-plot" tabindex="0" role="img" aria-label=${spoken(data, events)}
       @pointermove=${(/** @type {PointerEvent} */ event) => chart.moved(event)}
       @pointerdown=${(/** @type {PointerEvent} */ event) => chart.pressed(event)}
       @pointerup=${() => chart.released()}
-      @pointercancel=${() => chart.zoom(data.zoom ?? null)}
-      @pointerleave=${() => chart.look(null)}
+      @pointercancel=${() => {
+        chart.looked = null;
+        chart.zoom(data.zoom ?? null);
+      }}
+      @pointerleave=${(/** @type {PointerEvent} */ left) => left.pointerType === 'touch' || chart.look(null)}
       @blur=${() => chart.look(null)}
       @keydown=${(/** @type {KeyboardEvent} */ event) => step(chart, data, event)}>
       <svg width=${chart.width} height=${HEIGHT} viewBox="0 0 ${chart.width} ${HEIGHT}" aria-hidden="true">
@@ -149,8 +157,10 @@ function view(chart, data) {
         ${each(timeTicks(from, to, Math.max(2, Math.floor(chart.width / 90))), (time) => time, (time) => svg`<text class="chart-mark" x=${x(time)} y=${HEIGHT - 5}
           text-anchor=${x(time) > chart.width - 34 ? 'end' : 'middle'}>${clock(time).slice(0, to - from < 180_000 ? 8 : 5)}</text>`)}
         ${each(shown, ({name}) => name, ({tone, points}) => svg`<path class="chart-line" css=${{stroke: `var(--tone-${tone})`}} d=${path(points, x, y, data.gap)}/>`)}
+        ${each(events, (one) => one.at, (one) => svg`<path class=${one === event ? 'chart-event is-told' : 'chart-event'} d="M${x(one.at)} ${HEIGHT - BOTTOM}V${TOP}l-4 -6h8l-4 6"/>`)}
         ${at === null ? null : svg`<line class="chart-cursor" x1=${x(at)} x2=${x(at)} y1=${TOP} y2=${HEIGHT - BOTTOM}/>`}
       </svg>
+      ${event === null ? null : html`<div class="chart-note" css=${x(event.at) * 2 > chart.width ? {right: `${chart.width - x(event.at)}px`, left: 'auto'} : {left: `${x(event.at)}px`, right: 'auto'}}>${event.text}</div>`}
     </div>
     <div class="chart-legend">
       ${each(data.series, ({name}) => name, (series) => legend(chart, data, series))}
@@ -190,14 +200,27 @@ function legend(chart, data, {name, tone, points}) {
 }
 
 /**
+ * @param {Mark[]} events
+ * @param {number} at
+ * @param {number} near
+ * @returns {Mark | null} The nearest, if it is near.
+ */
+function eventAt(events, at, near) {
+  const found = nearest(events.map((one) => [one.at, 0]), at);
+  return found < 0 || Math.abs(events[found].at - at) > near ? null : events[found];
+}
+
+/**
  * @param {ChartData} data
+ * @param {Mark[]} events
  * @returns {string} For who does not see it.
  */
-function spoken({label, series, format}) {
+function spoken({label, series, format}, events) {
   const last = series.map(({name, points}) =>
     points.length === 0 ? `${name} unknown` : `${name} ${format(points[points.length - 1][1])}`,
   );
-  return `${label}. Now: ${last.join(', ')}.`;
+  const happened = events.length === 0 ? '' : ` Happened: ${events.map(({text}) => text.replaceAll('\n', ', ')).join('; ')}.`;
+  return `${label}. Now: ${last.join(', ')}.${happened}`;
 }
 
 /**

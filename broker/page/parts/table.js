@@ -71,8 +71,7 @@ export class DataTable extends HTMLElement {
     this.isBehind = false;
     this.frame = 0;
     this.rest = 0;
-    this.shownFirst = -1;
-    this.shownEnd = -1;
+    this.shown = {first: -1, end: -1};
     this.redraw = () => {
       this.lines = new Map();
       this.draw();
@@ -81,14 +80,12 @@ export class DataTable extends HTMLElement {
   }
 
   connectedCallback() {
-    NARROW.addEventListener('change', this.redraw);
-    COARSE.addEventListener('change', this.redraw);
+    for (const one of [NARROW, COARSE]) one.addEventListener('change', this.redraw);
     this.draw();
   }
 
   disconnectedCallback() {
-    NARROW.removeEventListener('change', this.redraw);
-    COARSE.removeEventListener('change', this.redraw);
+    for (const one of [NARROW, COARSE]) one.removeEventListener('change', this.redraw);
     this.sizes.disconnect();
     cancelAnimationFrame(this.frame);
     clearTimeout(this.rest);
@@ -137,14 +134,10 @@ export class DataTable extends HTMLElement {
     if (drawn.first > range.first || drawn.end < range.end || (this.isBehind && this.rest === 0)) {
       this.frame = requestAnimationFrame(() => this.draw());
     }
-    if (this.scroller !== null && scroller === null) {
-      this.sizes.observe(this.scroller);
-    }
-    if (data.onRange && (range.first !== this.shownFirst || range.end !== this.shownEnd)) {
-      data.onRange(range.first, range.end);
-    }
-    this.shownFirst = range.first;
-    this.shownEnd = range.end;
+    if (this.scroller !== null && scroller === null) this.sizes.observe(this.scroller);
+    const {shown} = this;
+    this.shown = range;
+    if (range.first !== shown.first || range.end !== shown.end) data.onRange?.(range.first, range.end);
   }
 
   /**
@@ -175,7 +168,7 @@ export class DataTable extends HTMLElement {
     const total = this.own.total ?? this.own.rows.length;
     const {scrollTop: top, clientHeight: height} = this.scroller;
     const {first, end} = visible({top, height, row: this.rowHeight, total});
-    if (first !== this.shownFirst || end !== this.shownEnd) this.draw();
+    if (first !== this.shown.first || end !== this.shown.end) this.draw();
   }
 
   /** @param {KeyboardEvent} event */
@@ -220,25 +213,11 @@ function view(table, data, total, {first, end}, before) {
     <div class="table-scroll" tabindex="0" role="group" aria-label=${data.label}
       @scroll=${() => table.scrolled()} @keydown=${(/** @type {KeyboardEvent} */ event) => table.move(event)}>
       <table aria-rowcount=${total + 1} css=${{'--row': `${row}px`, 'min-width': leastWidth(columns)}}>
-        <colgroup>${each(
-          columns,
-          ({id}) => id,
-          ({width}) => html`<col css=${{width: width ?? 'auto'}}>`,
-        )}</colgroup>
-        <thead><tr aria-rowindex="1">
-          ${each(
-            columns,
-            ({id}) => id,
-            (column) => heading(data, column),
-          )}
-        </tr></thead>
+        <colgroup>${each(columns, ({id}) => id, ({width}) => html`<col css=${{width: width ?? 'auto'}}>`)}</colgroup>
+        <thead><tr aria-rowindex="1">${each(columns, ({id}) => id, (column) => heading(data, column))}</tr></thead>
         <tbody>
           ${first === 0 ? null : gap(first)}
-          ${recycled(
-            rows,
-            ({at, row}) => keyOf(data, at, row),
-            (one) => table.line(columns, one, before),
-          )}
+          ${recycled(rows, ({at, row}) => keyOf(data, at, row), (one) => table.line(columns, one, before))}
           ${end >= total ? null : gap(total - end)}
         </tbody>
       </table>
@@ -294,13 +273,9 @@ function heading(data, column) {
 function line(data, columns, {at, row}) {
   const tone = row === undefined ? 'is-waiting' : (data.tone?.(row) ?? '');
   return html`<tr data-row=${at} aria-rowindex=${at + 2} class=${tone}>
-    ${each(
-      columns,
-      ({id}) => id,
-      (column) => html`<td class=${column.isNumber ? 'is-number' : ''}>
+    ${each(columns, ({id}) => id, (column) => html`<td class=${column.isNumber ? 'is-number' : ''}>
       ${row === undefined ? html`<span class="skeleton"></span>` : column.view(row)}
-    </td>`,
-    )}
+    </td>`)}
   </tr>`;
 }
 

@@ -270,6 +270,7 @@ export class Window {
     if (shot && areTaken) await this.shoot(name);
     assert.deepEqual(await this.tooWide(), [], `${name}: wider than its place`);
     if (this.look.size === PHONE) assert.deepEqual(await this.tooSmall(), [], `${name}: too small for a finger`);
+    assert.deepEqual(await this.sameNames(), [], `${name}: two buttons of one name`);
     if (axe) assert.deepEqual(await this.breaches(axe === true ? {} : axe), [], `${name}: axe`);
     assert.deepEqual(this.wrong, [], name);
   }
@@ -295,6 +296,19 @@ export class Window {
       const sizes = shown.map((one) => ({one, box: one.getBoundingClientRect()}));
       const small = sizes.filter(({box}) => box.height < 24 || box.width < 24);
       return small.map(({one, box}) => `${one.outerHTML.slice(0, 120)} ${box.width} x ${box.height}`);
+    });
+  }
+
+  // Buttons that somebody who is told their names alone cannot tell apart. Those of rows are of their rows, and
+  // those of charts and notices do the same in each of them.
+  sameNames() {
+    return this.page.evaluate(() => {
+      const top = document.querySelector('dialog:modal') ?? document.body;
+      const all = [...top.querySelectorAll('button:enabled, [role=button]')];
+      const shown = all.filter((one) => one.checkVisibility({visibilityProperty: true}) && one.closest('tr, li, .notices, time-chart') === null);
+      const nameOf = (one) => (one.getAttribute('aria-label') ?? one.textContent).replaceAll(/\s+/g, ' ').trim();
+      const names = shown.map((one) => `${one.closest('[role=group]')?.getAttribute('aria-label') ?? ''} ${nameOf(one)}`.trim());
+      return names.filter((one, n) => names.indexOf(one) !== n);
     });
   }
 

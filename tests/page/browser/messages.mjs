@@ -76,7 +76,7 @@ export const SCENES = [
     await window.check('messages-none', {axe: false});
     await page.getByLabel('Text in the body').fill('');
     await page.getByText('3 here').waitFor();
-    await page.getByText('Delete…').last().click();
+    await button(page, 'Delete messages…').click();
     await page.locator('dialog', {hasText: 'Meant'}).waitFor();
     await page.locator('#dialog-typed').fill('3');
     await window.check('messages-delete');
@@ -93,7 +93,7 @@ export const SCENES = [
     const window = await browser.open();
     const {page} = window;
     await window.goto(queue(name));
-    await button(page, 'Delete…').first().waitFor();
+    await button(page, 'Delete messages…').waitFor();
     for (const [field, wrong, right] of [['Key, a regex', `${name}(`, `${name}()`], ['Header, name=value', 'tenant', 'tenant=']]) {
       await page.getByLabel(field).fill(wrong);
       await page.getByText('No message is meant yet').waitFor();
@@ -166,7 +166,7 @@ export const SCENES = [
     await page.getByLabel('Times').fill('10000');
     await page.getByLabel('A second').fill('10');
     await button(page.locator('dialog'), 'Publish').click();
-    await page.locator('dialog').getByText(/^\s*[2-9] of 10,000/).waitFor();
+    await page.locator('dialog').getByText(/^\s*([2-9]|\d\d+) of 10,000/).waitFor();
     await window.check('messages-rate');
     await button(page.locator('dialog'), 'Stop').click();
     await page.getByText(/^Stopped: \d+ of 10,000 are published and in queues/).waitFor();
@@ -288,7 +288,7 @@ export const SCENES = [
     await page.getByLabel('Choose all of this page').check();
     await choose(4).uncheck();
     await browser.api.post(`queues/%2F/${name}/get`, {count: 1, ackmode: 'ack_requeue_false', encoding: 'auto'});
-    await button(page, 'Delete…').last().click();
+    await button(page, 'Delete messages…').click();
     await page.getByText('1 of those that were chosen').waitFor();
     await page.locator('#dialog-typed').fill('1');
     await window.check('messages-chosen-delete');

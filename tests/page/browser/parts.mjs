@@ -186,6 +186,12 @@ export const SCENES = [
       await window.page.keyboard.press('ArrowLeft');
       assert.match(await chart.locator('.chart-when').textContent(), /^\s*\d\d:\d\d:\d\d\s*$/);
       assert.equal(await chart.locator('.chart-cursor').count(), 1);
+      // What happened then is told, close by as one, and to who only hears it.
+      assert.equal(await chart.locator('.chart-event').count(), 2);
+      assert.equal(await chart.locator('.chart-note').count(), 0);
+      for (let n = 0; n < 120 && (await chart.locator('.chart-note', {hasText: 'before 2'}).count()) === 0; n += 1) await window.page.keyboard.press('ArrowLeft');
+      assert.match(await chart.locator('.chart-note').textContent(), /^\d\d:\d\d:\d\d 1 consumer, before 2\n\d\d:\d\d:\d\d Its consumers are paused: upgrade$/);
+      assert.match(await chart.locator('.chart-plot').getAttribute('aria-label'), / Happened: .*before 2, .*upgrade; .*go on\.$/);
       await chart.getByRole('button', {name: /Delivered/}).click();
       assert.equal(await chart.locator('.chart-line').count(), 2);
       await window.check('parts-chart', {axe: false});

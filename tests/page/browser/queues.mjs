@@ -69,8 +69,33 @@ export const SCENES = [
     await page.waitForURL(/name=orders&sort=-messages_ready$/);
     await page.locator('summary', {hasText: 'Views'}).click();
     await page.getByRole('button', {name: /^Forget/}).click();
-    await page.getByText('A view keeps filter').waitFor();
+    await page.getByText('A view keeps what').waitFor();
     assert.equal(await page.evaluate(() => localStorage.getItem('leveret.views.queues')), null);
+    await window.close();
+  }],
+
+  ['views are kept of each list by itself', async (browser) => {
+    const window = await browser.open();
+    const {page} = window;
+    const LISTS = [['exchanges', 'name=page&sort=-type'], ['consumers', 'name=tag&sort=-consumer_tag'], ['connections', 'name=page&sort=-user'], ['channels', 'name=page&sort=-user']];
+    const views = page.locator('summary', {hasText: 'Views'});
+    for (const [list, query] of LISTS) {
+      await window.goto(`/${list}?${query}`);
+      await views.click();
+      await page.getByText('A view keeps what').waitFor();
+      await page.getByLabel('Name of the view').fill(`a view of ${list}`);
+      await button(page, 'Keep').click();
+      await page.getByRole('link', {name: `a view of ${list}`}).waitFor();
+      await window.check(`views-${list}`);
+      await page.keyboard.press('Escape');
+    }
+    for (const [list, query] of LISTS) {
+      await window.follow(`/${list}`);
+      await views.click();
+      assert.equal(await page.locator('.view').count(), 1);
+      await page.getByRole('link', {name: `a view of ${list}`}).click();
+      await page.waitForURL(`**/${list}?${query}`);
+    }
     await window.close();
   }],
 
@@ -176,6 +201,36 @@ export const SCENES = [
     await page.getByText('It may have been deleted').waitFor();
     assert.ok(window.forgiven().every((one) => one.includes('404')));
     await window.close();
+  }],
+
+  ['queues marks in charts what happened', async (browser) => {
+    const name = browser.own('page-marks');
+    await declare(browser.api, [name], 3);
+    const window = await browser.open();
+    const {page} = window;
+    await window.goto(`/queues/%2F/${name}`);
+    const plot = page.locator('.chart-plot').first();
+    await page.locator('.chart-line[d*="L"]').first().waitFor();
+    await browser.api.put(`queues/%2F/${name}/pause`, {consumers: true, reason: 'an <b>upgrade</b>'});
+    await button(page, 'Purge…').click();
+    await button(page.locator('dialog'), 'Purge').click();
+    const label = /Happened: .*Its consumers are paused: an <b>upgrade<\/b>.*Purged by guest|Happened: .*Purged by guest.*Its consumers are paused/;
+    await page.getByRole('img', {name: label}).first().waitFor();
+    // With a pointer, or a finger; what is told stays as long as it is looked at.
+    const [whole, mark] = [await plot.boundingBox(), await plot.locator('.chart-event').last().boundingBox()];
+    const position = {x: mark.x + mark.width / 2 - whole.x, y: 90};
+    await (browser.isPhone ? plot.tap({position}) : plot.hover({position}));
+    await plot.locator('.chart-note', {hasText: /^\d\d:\d\d:\d\d [^]*(Purged by guest|are paused: an <b>upgrade<\/b>)/}).waitFor();
+    await window.check('queue-marks');
+    await page.getByRole('heading', {level: 1}).click();
+    await page.mouse.move(0, 0);
+    await plot.locator('.chart-note').waitFor({state: 'detached'});
+    // And by the keyboard.
+    await plot.focus();
+    for (let n = 0; n < 600 && (await plot.locator('.chart-note', {hasText: 'Purged'}).count()) === 0; n += 1) await page.keyboard.press('ArrowLeft');
+    await plot.locator('.chart-note', {hasText: 'Purged'}).waitFor();
+    await window.close();
+    await browser.api.delete(`queues/%2F/${name}`);
   }],
 
   ['queues has the consumers of one', async (browser) => {

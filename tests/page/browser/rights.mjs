@@ -34,7 +34,7 @@ export const SCENES = [
     await offers(window, ['Purge…']);
     await at(window, '/queues/%2F/orders.eu', ['Purge…']);
     await window.check('rights-queue');
-    await at(window, '/queues/%2F/orders.eu?part=messages', ['Purge…', 'Copy…', 'Move…', 'Delete…']);
+    await at(window, '/queues/%2F/orders.eu?part=messages', ['Purge…', 'Copy…', 'Move…', 'Delete messages…']);
     await at(window, '/queues/%2F/orders.eu?part=bindings', ['Purge…', 'Bind…', 'Unbind…']);
     await at(window, '/queues/%2F/orders.eu?part=arguments', ['Purge…']);
     await at(window, `/queues/%2F/${encodeURIComponent('🐇 hare')}?part=messages`, []);

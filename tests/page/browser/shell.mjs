@@ -57,6 +57,53 @@ class Door {
 
 export const SCENES = [
   [
+    'shell tells exact times to a finger and to the keyboard',
+    async (browser) => {
+      const window = await browser.open();
+      const {page} = window;
+      const note = page.locator('.aside');
+      const place = () => page.evaluate(() => [document.documentElement.scrollHeight, document.querySelector('.holders time').getBoundingClientRect().top]);
+      await window.goto('/queues/%2F/orders.eu?part=messages&state=unacked');
+      const time = page.locator('.holders time').first();
+      const exact = await time.getAttribute('title');
+      assert.match(exact, /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} [+−]\d\d:\d\d$/);
+      await time.scrollIntoViewIfNeeded();
+      const before = await place();
+      await time.click();
+      await note.getByText(exact).waitFor();
+      assert.deepEqual(await place(), before, 'nothing moves');
+      const box = await note.boundingBox();
+      assert.ok(box.x >= 0 && box.x + box.width <= page.viewportSize().width && box.height < 50, JSON.stringify(box));
+      await window.check('shell-aside');
+      await page.getByRole('heading', {level: 1}).click();
+      await note.waitFor({state: 'hidden'});
+      // In a row by the arrow keys, and no stop of the Tab key.
+      const link = page.locator('.holders a').first();
+      await link.focus();
+      await page.keyboard.press('ArrowRight');
+      await note.getByText(exact).waitFor();
+      assert.ok(await time.evaluate((one) => one === document.activeElement && one.tabIndex === -1));
+      await page.keyboard.press('Escape');
+      await note.waitFor({state: 'hidden'});
+      await page.keyboard.press('ArrowLeft');
+      assert.ok(await link.evaluate((one) => one === document.activeElement));
+      // Where there are few they can be reached like everything else.
+      const single = page.locator('.facts time').first();
+      await single.focus();
+      await note.getByText(await single.getAttribute('title')).waitFor();
+      assert.equal(await page.locator('.page time[tabindex="0"]:is(li *, tr *)').count(), 0);
+      // What a badge means is told as well, and what leads somewhere leads there.
+      await page.getByRole('link', {name: 'Now'}).click();
+      await note.waitFor({state: 'hidden'});
+      const badge = page.locator('td .badge[title]').first();
+      await badge.click();
+      await note.getByText(await badge.getAttribute('title')).waitFor();
+      await window.check('shell-aside-badge', {axe: false});
+      await window.close();
+    },
+  ],
+
+  [
     'shell signs in where one was, and out',
     async (browser) => {
       const window = await browser.open({user: null});

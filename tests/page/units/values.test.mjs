@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
+import {jsonOr, readJson} from '../../../broker/page/app/json.js';
 import {bytes, count, rate, share} from '../../../broker/page/app/number.js';
 import {compare, pagesOf, sorted} from '../../../broker/page/app/sorting.js';
 import {nearest, path, short, ticks, timeTicks} from '../../../broker/page/parts/scale.js';
@@ -151,4 +152,13 @@ test('a frame draws what is to be seen, and of the rest what it has time for', (
     assert.ok(frames < 5, 'it goes on');
   }
   assert.equal(frames, 3);
+});
+
+test('what is no JSON is said, or stands for something else, and nothing is thrown', () => {
+  for (const none of ['', '{', 'text', '{"a": 1,}']) {
+    assert.match(readJson(none).message, /^This is no JSON: .+\.$/);
+    assert.equal(jsonOr(none, 'other'), 'other');
+  }
+  assert.deepEqual([jsonOr(null, 1), jsonOr(undefined, 2), jsonOr('null', 3), jsonOr('0', 4)], [1, 2, null, 0]);
+  assert.deepEqual(readJson('{"a": [1]}'), {a: [1]});
 });
