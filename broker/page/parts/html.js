@@ -36,9 +36,6 @@ export function svg(strings, ...values) {
   return {strings, values, space: SVG};
 }
 
-/** Elements of a list that are kept for keys to come, beyond those that are shown. */
-const SPARE_MAX = 40;
-
 /** A list whose elements follow their keys. */
 class Keyed {
   /**
@@ -79,6 +76,9 @@ export function each(items, key, view) {
 export function recycled(items, key, view) {
   return new Keyed(items, key, view, true);
 }
+
+/** A value that leaves in its place what is shown there. */
+export const KEPT = Symbol('kept');
 
 /** @type {WeakMap<Node, Slot>} */
 const rendered = new WeakMap();
@@ -217,6 +217,7 @@ class Slot {
 
   /** @param {unknown} value A template that was kept from last time changes nothing. */
   set(value) {
+    if (value === KEPT) return;
     if (typeof value === 'object' && value !== null && value === this.last && 'strings' in value) return;
     this.last = value;
     if (value === null || value === undefined || typeof value === 'boolean' || value === '') {
@@ -273,8 +274,6 @@ class Items {
     this.end = end;
     /** @type {Map<unknown, Item>} */
     this.items = new Map();
-    /** @type {Item[]} Put away until there are more rows again. */
-    this.spare = [];
   }
 
   /** @param {Keyed | unknown[]} list */
@@ -282,14 +281,13 @@ class Items {
     const keyed = list instanceof Keyed ? list : new Keyed(list, (_, index) => index, (view) => view);
     /** @type {Map<unknown, unknown>} */
     const views = new Map();
-    let index = 0;
-    for (const value of keyed.items) {
+    for (const [index, value] of [...keyed.items].entries()) {
       const key = keyed.key(value, index);
       if (!views.has(key)) views.set(key, keyed.view(value, index));
-      index += 1;
     }
     const gone = [...this.items].filter(([key]) => !views.has(key)).map(([, item]) => item);
-    const free = keyed.recycles ? [...this.spare, ...gone.filter((item) => !item.hasFocus())] : [];
+    // The first serves the first: where all are others none has to move.
+    const free = keyed.recycles ? gone.filter((item) => !item.hasFocus()).reverse() : [];
     /** @type {Map<unknown, Item>} */
     const items = new Map();
     for (const [key, view] of views) {
@@ -297,10 +295,8 @@ class Items {
       item.set(view);
       items.set(key, item);
     }
-    this.spare = free.slice(0, SPARE_MAX);
-    const kept = new Set([...items.values(), ...this.spare]);
-    for (const item of gone) if (!kept.has(item)) item.remove();
-    for (const item of this.spare) item.putAway();
+    const used = new Set(items.values());
+    for (const item of gone) if (!used.has(item)) item.remove();
     this.items = items;
     this.order();
   }
@@ -343,10 +339,6 @@ class Item {
 
   remove() {
     for (const node of this.nodes()) node.parentNode?.removeChild(node);
-  }
-
-  putAway() {
-    if (this.slot.end.parentNode !== this.fragment) this.fragment.append(...this.nodes());
   }
 
   /** @returns {boolean} */

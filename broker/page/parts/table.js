@@ -3,14 +3,14 @@
  *
  * Set `.data`. Rows may be an array with gaps, of `total`: `onRange` is told which are wanted. Stays true:
  * columns keep their widths while it scrolls and updates; a row stays the same element while it is shown;
- * arrow keys go from row to row; scrolling makes nothing of rows that are shown already. No frame draws more
- * rows than it has time for: those to be seen come first, and what is new of others while it scrolls waits.
+ * arrow keys go from row to row; scrolling makes nothing of rows that are shown already, and what is new of them
+ * waits until it rests. No frame draws more rows than it has time for.
  *
  * @module
  */
 
-import {each, html, recycled, render} from './html.js';
-import {affordable, sortOf, sortedBy, visible} from './visible.js';
+import {each, html, KEPT, recycled, render} from './html.js';
+import {sortOf, sortedBy, visible} from './visible.js';
 
 /**
  * @template Row
@@ -44,14 +44,14 @@ import {affordable, sortOf, sortedBy, visible} from './visible.js';
  */
 
 /**
- * What is shown of a row, and of which data that is.
+ * What is shown of a row, and of which data that is: of none, if the row itself was not drawn yet.
  *
- * @typedef {{of: TableData<any>, row: any, at: number, template: import('./html.js').Template}} Line
+ * @typedef {{of: TableData<any> | null, row: any, at: number, template: import('./html.js').Template}} Line
  */
 
 const NARROW = matchMedia('(max-width: 700px)');
 const COARSE = matchMedia('(pointer: coarse)');
-/** Rows that are drawn anew in one frame; what is left comes in the next. */
+/** Rows that are drawn anew in one frame, those to be seen first; the others wait for the next. */
 const A_FRAME = 12;
 /** What is new waits until scrolling has rested for so long. */
 const REST_MS = 120;
@@ -66,22 +66,32 @@ export class DataTable extends HTMLElement {
     this.lines = new Map();
     /** Of which columns that is. */
     this.shape = '';
-    /** How many of them may still be drawn anew in this frame, and whether that was not enough. */
+    /** How many of them may still be drawn anew in this frame. */
     this.left = 0;
-    this.isBehind = false;
     this.frame = 0;
     this.rest = 0;
     this.shown = {first: -1, end: -1};
+    // Where it is scrolled to, what it is shown on: to ask after something was drawn has all laid out at once.
+    this.top = 0;
+    this.height = 600;
+    this.row = 30;
+    this.isNarrow = false;
     this.redraw = () => {
+      this.row = COARSE.matches ? 40 : 30;
+      this.isNarrow = NARROW.matches;
       this.lines = new Map();
       this.draw();
     };
-    this.sizes = new ResizeObserver(this.redraw);
+    this.sizes = new ResizeObserver(([{contentRect}]) => {
+      this.height = contentRect.height || this.height;
+      this.redraw();
+    });
   }
 
   connectedCallback() {
     for (const one of [NARROW, COARSE]) one.addEventListener('change', this.redraw);
-    this.draw();
+    if (this.scroller !== null) this.sizes.observe(this.scroller);
+    this.redraw();
   }
 
   disconnectedCallback() {
@@ -95,7 +105,7 @@ export class DataTable extends HTMLElement {
   /** @param {TableData<any>} data */
   set data(data) {
     const isOther = this.own === null || this.own.reset !== data.reset;
-    if (isOther && this.scroller !== null) this.scroller.scrollTop = 0;
+    if (isOther && this.scroller !== null) this.scroller.scrollTop = this.top = 0;
     const shape = data.columns.map(({id}) => id).join();
     if (isOther || shape !== this.shape) this.lines = new Map();
     this.shape = shape;
@@ -108,54 +118,45 @@ export class DataTable extends HTMLElement {
     return this.querySelector('.table-scroll');
   }
 
-  /** @returns {number} */
-  get rowHeight() {
-    return COARSE.matches ? 40 : 30;
-  }
-
-  draw() {
+  draw(most = A_FRAME) {
     if (this.own === null || !this.isConnected) return;
     const data = this.own;
     const total = data.total ?? data.rows.length;
-    const scroller = this.scroller;
-    const top = scroller?.scrollTop ?? 0;
-    const height = scroller?.clientHeight || 600;
-    const seen = {top, height, row: this.rowHeight, total};
+    const isFirst = this.scroller === null;
+    const seen = {top: this.top, height: this.height, row: this.row, total};
     const range = visible(seen);
-    const isThere = (/** @type {number} */ at) => this.lines.has(keyOf(data, at, data.rows[at]));
-    const drawn = affordable(visible(seen, 0), range, isThere, A_FRAME);
     cancelAnimationFrame(this.frame);
-    this.frame = 0;
-    this.isBehind = false;
-    this.left = this.rest === 0 ? A_FRAME : 0;
     const before = this.lines;
     this.lines = new Map();
-    render(view(this, data, total, drawn, before), this);
-    if (drawn.first > range.first || drawn.end < range.end || (this.isBehind && this.rest === 0)) {
-      this.frame = requestAnimationFrame(() => this.draw());
+    this.left = most;
+    for (const {first, end} of [visible(seen, 0), range]) {
+      for (let at = first; at < end; at += 1) this.line(at, data.rows[at], before);
     }
-    if (this.scroller !== null && scroller === null) this.sizes.observe(this.scroller);
+    render(view(this, data, total, range), this);
+    this.frame = this.left < 0 ? requestAnimationFrame(() => this.draw()) : 0;
+    if (this.scroller !== null && isFirst) this.sizes.observe(this.scroller);
     const {shown} = this;
     this.shown = range;
     if (range.first !== shown.first || range.end !== shown.end) data.onRange?.(range.first, range.end);
   }
 
   /**
-   * @param {Column<any>[]} columns
-   * @param {{at: number, row: any}} one
+   * What is shown of a row in this frame: itself, what it was before, or that it is to come.
+   *
+   * @param {number} at
+   * @param {any} row
    * @param {Map<unknown, Line>} before What was shown before.
    */
-  line(columns, {at, row}, before) {
+  line(at, row, before) {
     const of = /** @type {TableData<any>} */ (this.own);
     const key = keyOf(of, at, row);
+    if (this.lines.has(key)) return;
     let kept = before.get(key);
-    if (kept === undefined || kept.of !== of || kept.row !== row || kept.at !== at) {
-      if (kept !== undefined && this.left <= 0) this.isBehind = true;
-      else kept = {of, row, at, template: line(of, columns, {at, row})};
-      this.left -= 1;
-    }
+    const isOld = kept?.of !== of || kept.row !== row || kept.at !== at;
+    const isLate = kept?.of && this.rest !== 0;
+    if (isOld && !isLate && (row === undefined || this.left-- > 0)) kept = {of, row, at, template: line(this, of, at, row)};
+    kept ??= {of: null, row, at, template: line(this, of, at, undefined)};
     this.lines.set(key, kept);
-    return kept.template;
   }
 
   scrolled() {
@@ -166,8 +167,8 @@ export class DataTable extends HTMLElement {
       this.draw();
     }, REST_MS);
     const total = this.own.total ?? this.own.rows.length;
-    const {scrollTop: top, clientHeight: height} = this.scroller;
-    const {first, end} = visible({top, height, row: this.rowHeight, total});
+    this.top = this.scroller.scrollTop;
+    const {first, end} = visible({top: this.top, height: this.height, row: this.row, total});
     if (first !== this.shown.first || end !== this.shown.end) this.draw();
   }
 
@@ -181,13 +182,14 @@ export class DataTable extends HTMLElement {
     event.preventDefault();
     const last = (this.own?.total ?? this.own?.rows.length ?? 0) - 1;
     const wanted = Math.max(0, Math.min(last, Number(row.dataset.row) + by));
-    const {scroller, rowHeight} = this;
+    const {scroller, row: rowHeight} = this;
     const head = this.querySelector('thead')?.clientHeight ?? 0;
     const above = wanted * rowHeight;
     if (above < scroller.scrollTop) scroller.scrollTop = above;
     const below = above + rowHeight + head - scroller.clientHeight;
     if (below > scroller.scrollTop) scroller.scrollTop = below;
-    this.draw();
+    this.top = scroller.scrollTop;
+    this.draw(Infinity);
     const next = this.querySelector(`tr[data-row="${wanted}"]`);
     // The same kind of thing in the other row: a box to pick leads to the next box.
     const kind = event.target instanceof HTMLInputElement ? 'input' : 'a, button';
@@ -201,28 +203,35 @@ export class DataTable extends HTMLElement {
  * @param {TableData<any>} data
  * @param {number} total
  * @param {{first: number, end: number}} range
- * @param {Map<unknown, Line>} before
  */
-function view(table, data, total, {first, end}, before) {
-  const columns = data.columns.filter(({wide}) => !(wide && NARROW.matches));
-  const row = table.rowHeight;
-  const rows = Array.from({length: end - first}, (_, n) => ({at: first + n, row: data.rows[first + n]}));
+function view(table, data, total, {first, end}) {
+  const columns = columnsOf(table, data);
+  const {row} = table;
+  const keys = Array.from({length: end - first}, (_, n) => keyOf(data, first + n, data.rows[first + n]));
   const gap = (/** @type {number} */ count) =>
     html`<tr aria-hidden="true" class="table-gap"><td colspan=${columns.length} css=${{height: `${count * row}px`}}></td></tr>`;
   return html`
     <div class="table-scroll" tabindex="0" role="group" aria-label=${data.label}
       @scroll=${() => table.scrolled()} @keydown=${(/** @type {KeyboardEvent} */ event) => table.move(event)}>
-      <table aria-rowcount=${total + 1} css=${{'--row': `${row}px`, 'min-width': leastWidth(columns)}}>
+      <table aria-rowcount=${total + 1} css=${{'--row': `${row}px`, 'min-width': leastWidth(columns, table.isNarrow)}}>
         <colgroup>${each(columns, ({id}) => id, ({width}) => html`<col css=${{width: width ?? 'auto'}}>`)}</colgroup>
         <thead><tr aria-rowindex="1">${each(columns, ({id}) => id, (column) => heading(data, column))}</tr></thead>
         <tbody>
           ${first === 0 ? null : gap(first)}
-          ${recycled(rows, ({at, row}) => keyOf(data, at, row), (one) => table.line(columns, one, before))}
+          ${recycled(keys, (key) => key, (key) => /** @type {Line} */ (table.lines.get(key)).template)}
           ${end >= total ? null : gap(total - end)}
         </tbody>
       </table>
     </div>
     ${total === 0 ? html`<div class="table-empty">${data.empty ?? 'There are none.'}</div>` : null}`;
+}
+
+/**
+ * @param {DataTable} table
+ * @param {TableData<any>} data
+ */
+function columnsOf(table, data) {
+  return data.columns.filter(({wide}) => !(wide && table.isNarrow));
 }
 
 /**
@@ -236,10 +245,11 @@ function keyOf(data, at, row) {
 
 /**
  * @param {Column<any>[]} columns
+ * @param {boolean} isNarrow
  * @returns {string} Narrower it is scrolled: names stay readable.
  */
-function leastWidth(columns) {
-  const least = NARROW.matches ? '7rem' : '13rem';
+function leastWidth(columns, isNarrow) {
+  const least = isNarrow ? '7rem' : '13rem';
   return `calc(${columns.map(({width}) => width ?? least).join(' + ')})`;
 }
 
@@ -254,9 +264,8 @@ function heading(data, column) {
   const order = isSorted ? (sort.isReverse ? 'descending' : 'ascending') : null;
   const name = column.isNumber ? 'is-number' : '';
   const {onSort} = data;
-  if (!column.sorts || onSort === undefined) {
-    return html`<th scope="col" class=${name} title=${column.help}>${column.title || html`<span class="hidden">Actions</span>`}</th>`;
-  }
+  const title = column.title || html`<span class="hidden">Actions</span>`;
+  if (!column.sorts || onSort === undefined) return html`<th scope="col" class=${name} title=${column.help}>${title}</th>`;
   const next = sortedBy(data.sort ?? '', by, column.sortsDown ?? column.isNumber === true);
   return html`<th scope="col" class=${name} aria-sort=${order} title=${column.help}>
     <button type="button" class="table-sort" @click=${() => onSort(next)}>
@@ -266,15 +275,17 @@ function heading(data, column) {
 }
 
 /**
+ * @param {DataTable} table
  * @param {TableData<any>} data
- * @param {Column<any>[]} columns
- * @param {{at: number, row: any}} line
+ * @param {number} at
+ * @param {any} row
  */
-function line(data, columns, {at, row}) {
+function line(table, data, at, row) {
+  // It has what another row showed, out of sight and out of reach: to make it anew would take longer.
   const tone = row === undefined ? 'is-waiting' : (data.tone?.(row) ?? '');
-  return html`<tr data-row=${at} aria-rowindex=${at + 2} class=${tone}>
-    ${each(columns, ({id}) => id, (column) => html`<td class=${column.isNumber ? 'is-number' : ''}>
-      ${row === undefined ? html`<span class="skeleton"></span>` : column.view(row)}
+  return html`<tr data-row=${at} aria-rowindex=${at + 2} class=${tone} inert=${row === undefined}>
+    ${each(columnsOf(table, data), ({id}) => id, (column) => html`<td class=${column.isNumber ? 'is-number' : ''}>
+      ${row === undefined ? KEPT : column.view(row)}
     </td>`)}
   </tr>`;
 }

@@ -21,24 +21,6 @@ export function visible({top, height, row, total}, ahead = AHEAD) {
 }
 
 /**
- * The rows that one frame has time for: all that are to be seen, and of those around them what is left.
- *
- * @param {{first: number, end: number}} near
- * @param {{first: number, end: number}} range
- * @param {(at: number) => boolean} isThere Whether a row is drawn already.
- * @param {number} most Rows that are not.
- * @returns {{first: number, end: number}}
- */
-export function affordable({first, end}, range, isThere, most) {
-  let left = most;
-  const cost = (/** @type {number} */ at) => (isThere(at) ? 0 : 1);
-  for (let at = first; at < end; at += 1) left -= cost(at);
-  for (; end < range.end && left > 0; end += 1) left -= cost(end);
-  for (; first > range.first && left > 0; first -= 2) left -= cost(first - 1) + cost(first - 2);
-  return {first, end};
-}
-
-/**
  * @param {string} asked What a header was, as `name` or `-name`.
  * @param {string} column
  * @param {boolean} isNumber Numbers begin with the largest.

@@ -7,7 +7,7 @@ import {bytes, count, rate, share} from '../../../broker/page/app/number.js';
 import {compare, pagesOf, sorted} from '../../../broker/page/app/sorting.js';
 import {nearest, path, short, ticks, timeTicks} from '../../../broker/page/parts/scale.js';
 import {ago, duration, exact} from '../../../broker/page/app/time.js';
-import {affordable, sortOf, sortedBy, visible} from '../../../broker/page/parts/visible.js';
+import {sortOf, sortedBy, visible} from '../../../broker/page/parts/visible.js';
 import {growth, merged} from '../../../broker/page/app/history.js';
 
 // A number and its unit stand in one line.
@@ -134,24 +134,6 @@ test('sorting', () => {
   const rows = [{n: 2}, {n: null}, {n: 10}, {}];
   assert.deepEqual(sorted(rows, '-n', of), [{n: 10}, {n: 2}, {n: null}, {}]);
   assert.deepEqual(sorted(rows, 'n', of), [{n: 2}, {n: 10}, {n: null}, {}]);
-});
-
-test('a frame draws what is to be seen, and of the rest what it has time for', () => {
-  const near = {first: 100, end: 120};
-  const range = {first: 92, end: 128};
-  const of = (isThere) => affordable(near, range, isThere, 12);
-  assert.deepEqual(of(() => false), near, 'all is new: what is to be seen is more than enough');
-  assert.deepEqual(of(() => true), range);
-  assert.deepEqual(of((at) => at >= 100 && at < 120), {first: 96, end: 128}, 'below first, and then above');
-  // Frame by frame it comes to an end.
-  const there = new Set();
-  let frames = 0;
-  for (let shown = near; shown.first > range.first || shown.end < range.end; frames += 1) {
-    shown = of((at) => there.has(at));
-    for (let at = shown.first; at < shown.end; at += 1) there.add(at);
-    assert.ok(frames < 5, 'it goes on');
-  }
-  assert.equal(frames, 3);
 });
 
 test('what is no JSON is said, or stands for something else, and nothing is thrown', () => {
