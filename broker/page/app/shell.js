@@ -185,6 +185,7 @@ export class Shell {
       state,
       draw: () => this.draw(),
       refresh: () => void poll.now(),
+      hold: () => poll.hold(),
       act: (method, path, options) => this.act(method, path, options),
       change: (method, path, options) => this.change(method, path, options),
       fetch: (path) => get(path),

@@ -23,6 +23,7 @@
  * @property {Record<string, any>} state The page's own, until another is shown.
  * @property {() => void} draw After `state` was changed.
  * @property {() => void} refresh Asks now.
+ * @property {() => void} hold Asks nothing until `refresh`, or until another page is shown.
  * @property {(method: string, path: string, options?: ActOptions) => Promise<any>} act Changes something, and says what
  *   is wrong if it did not work (then the answer is undefined).
  * @property {(method: string, path: string, options?: ActOptions) => Promise<ApiError | null>} change The same, for a form

@@ -82,6 +82,8 @@ async function toEach(ctx, rows, did, what, go) {
       }
     }
   };
+  // What is gone afterwards is not asked for meanwhile.
+  if (go !== undefined) ctx.hold();
   await Promise.all(Array.from({length: AT_A_TIME}, work));
   if (go !== undefined && failed.length === 0) ctx.go(go);
   else ctx.refresh();

@@ -95,10 +95,10 @@ export const SCENES = [
       await page.getByRole('button', {name: 'State'}).click();
       await page.waitForURL('**/connections?sort=state');
       await page.getByRole('searchbox').fill('no such name');
-      await page.getByText('No connection has this in its name.').waitFor();
+      await page.getByText('No connection has this in its name or address').waitFor();
       assert.match(page.url(), /name=no\+such\+name&sort=state$/);
       await page.reload();
-      await page.getByText('No connection has this in its name.').waitFor();
+      await page.getByText('No connection has this in its name or address').waitFor();
       await window.check('clients-filtered');
       await window.close();
     },
