@@ -243,11 +243,33 @@ export const SCENES = [
       await page.getByText(/^live/).waitFor();
       assert.match(page.url(), /of=queue/);
       await button(page, 'What is logged…').click();
+      await page.getByText(/^Now: \w+ to/).waitFor();
       await page.getByLabel('From this level on').selectOption('info');
       await page.getByLabel('Of', {exact: true}).selectOption('connection');
       await button(page, 'Set').click();
       await page.getByText('Logged from info on, of connection.').waitFor();
       await browser.api.delete(`queues/%2F/${encodeURIComponent(queue)}`);
+      await window.close();
+    },
+  ],
+
+  [
+    'admin finds a key of the configuration',
+    async (browser) => {
+      const window = await browser.open();
+      const {page} = window;
+      await window.goto('/node');
+      const keys = page.locator('section', {has: page.getByRole('heading', {name: 'Keys'})});
+      const set = keys.locator('tr', {hasText: 'collect_statistics_interval'});
+      await set.getByText('1000').waitFor();
+      assert.match(await set.textContent(), /\.conf:\d+/);
+      await keys.getByLabel('Find a key by its name or meaning').fill('heartbeat');
+      const one = keys.locator('tr', {has: page.locator('code', {hasText: /^heartbeat$/})});
+      await one.getByText('for new connections').waitFor();
+      assert.match(page.url(), /key=heartbeat/);
+      await window.check('admin-keys');
+      await keys.getByLabel('Find a key by its name or meaning').fill('no such key');
+      await keys.getByText('No key has this in its name or meaning.').waitFor();
       await window.close();
     },
   ],
