@@ -164,8 +164,8 @@ function keysOf(ctx, keys) {
   const all = ctx.query.get('keys') === 'all' || text !== '';
   const found = keys.filter((one) => (all || one.origin !== null) && `${one.key} ${one.meaning}`.toLowerCase().includes(text));
   return html`
-    <div class="toolbar">${choice(ctx, 'keys', 'Which keys', [['', 'that are set'], ['all', 'all']])}
-      ${filter(ctx, 'Find a key by its name or meaning', 'key')}<span class="count">${count(found.length)} of ${count(keys.length)} keys</span></div>
+    <div class="toolbar">${filter(ctx, 'Find a key by its name or meaning', 'key')}
+      ${text === '' ? choice(ctx, 'keys', 'Which keys', [['', 'that are set'], ['all', 'all']]) : null}<span class="count">${count(found.length)} of ${count(keys.length)} keys</span></div>
     ${
       found.length === 0
         ? html`<p class="quiet">${text === '' ? 'Nothing is set: defaults count.' : 'No key has this in its name or meaning.'}</p>`
@@ -179,7 +179,7 @@ function keysOf(ctx, keys) {
 /** @param {Key} one */
 function keyRow({key, value, origin, default: meant, meaning, changes_count: when}) {
   const said = value ?? meant;
-  return html`<tr><td><code title=${meaning}>${key}</code><div class="quiet">${meaning}</div></td>
+  return html`<tr><td><code>${key}</code><div class="quiet">${meaning}</div></td>
     <td>${said === null ? html`<span class="quiet">none</span>` : name(said)}</td>
     <td>${origin === null ? html`<span class="quiet">default</span>` : name(origin)}</td>
     <td>${when === 'restart' ? 'after a restart' : when === 'now' ? 'at once' : 'for new connections'}</td></tr>`;
