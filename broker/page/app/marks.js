@@ -9,6 +9,7 @@
  * @module
  */
 
+import {keyOf} from './named.js';
 import {count} from './number.js';
 import {clock} from './time.js';
 
@@ -60,7 +61,7 @@ export class Marks {
     const node = nodes?.[0];
     if (typeof node?.uptime === 'number') this.isUp(now - node.uptime);
     if (node !== undefined) this.compare('', node, alarms, now);
-    if (queue?.vhost !== undefined) this.compare(ofQueue(queue), queue, changes, now);
+    if (queue?.vhost !== undefined) this.compare(keyOf(queue), queue, changes, now);
   }
 
   /**
@@ -100,17 +101,9 @@ export class Marks {
    * @returns {Mark[]} Of the broker, and of what the page is of.
    */
   of({queue}) {
-    const own = queue?.vhost === undefined ? '' : ofQueue(queue);
+    const own = queue?.vhost === undefined ? '' : keyOf(queue);
     return this.kept.filter(({of}) => of === '' || of === own);
   }
-}
-
-/**
- * @param {{vhost: string, name: string}} queue
- * @returns {string}
- */
-export function ofQueue({vhost, name}) {
-  return `${vhost}\n${name}`;
 }
 
 /**

@@ -10,7 +10,8 @@ import {count} from '../app/number.js';
 import {ask} from '../app/ask.js';
 import {ApiError} from '../app/api.js';
 import {confirm} from '../app/dialog.js';
-import {marksOf, ofQueue} from '../app/marks.js';
+import {marksOf} from '../app/marks.js';
+import {keyOf} from '../app/named.js';
 import {api} from '../app/place.js';
 import {facts, field} from '../app/ui.js';
 import {again, stateOf} from './messages-asked.js';
@@ -88,7 +89,7 @@ async function tried(ctx, {verb, body, title, action, did, text, isHarmless = fa
   if (verb !== 'copy') {
     chosen(ctx).clear();
     const {vhost, name} = ctx.params;
-    marksOf(ctx).note(ofQueue({vhost, name}), `${count(report.done)} ${report.done === 1 ? 'message' : 'messages'} ${did} by ${ctx.session.name}`);
+    marksOf(ctx).note(keyOf({vhost, name}), `${count(report.done)} ${report.done === 1 ? 'message' : 'messages'} ${did} by ${ctx.session.name}`);
   }
   again(ctx);
   return true;

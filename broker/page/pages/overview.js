@@ -10,6 +10,7 @@ import {each, html} from '../parts/html.js';
 import {bytes, count, rate} from '../app/number.js';
 import {duration} from '../app/time.js';
 import {historyOf, LONG_RANGE_CHOICES, RANGE_MEANT} from '../app/history.js';
+import {keyOf} from '../app/named.js';
 import {hasPage} from '../app/pages.js';
 import {api, href} from '../app/place.js';
 import {answered, choice, meter, readout, section, skeleton} from '../app/ui.js';
@@ -140,7 +141,7 @@ function attention(ctx) {
  * @returns {any[]} Each once.
  */
 function once(queues) {
-  return [...new Map(queues.map((queue) => [`${queue.vhost}\n${queue.name}`, queue])).values()];
+  return [...new Map(queues.map((queue) => [keyOf(queue), queue])).values()];
 }
 
 /** @param {any} overview */

@@ -5,13 +5,13 @@
  */
 
 import {each, html} from '../parts/html.js';
+import {keyOf} from '../app/named.js';
 import {count} from '../app/number.js';
 import {confirm} from '../app/dialog.js';
 import {api} from '../app/place.js';
 import {answered, badge, empty, filter, name, section} from '../app/ui.js';
 import {editPolicy} from './policy-form.js';
 import {colliding} from './policy-matches.js';
-import {keyOf} from './policy-rules.js';
 
 /** @typedef {import('../app/types.js').Context} Context */
 

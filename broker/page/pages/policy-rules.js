@@ -9,6 +9,7 @@
  * @module
  */
 
+import {keyOf} from '../app/named.js';
 import {finds} from '../app/permission-rules.js';
 
 /** @typedef {{name: string, vhost: string, pattern: string, 'apply-to': string, priority: number, definition: Record<string, unknown>}} Policy */
@@ -219,12 +220,4 @@ export function collisions(looked, policies) {
     }
   }
   return found;
-}
-
-/**
- * @param {{vhost: string, name: string}} policy
- * @returns {string}
- */
-export function keyOf({vhost, name}) {
-  return `${vhost}\n${name}`;
 }

@@ -9,7 +9,8 @@ import {count} from '../app/number.js';
 import {ApiError, request} from '../app/api.js';
 import {ask} from '../app/ask.js';
 import {confirm} from '../app/dialog.js';
-import {marksOf, ofQueue} from '../app/marks.js';
+import {marksOf} from '../app/marks.js';
+import {keyOf} from '../app/named.js';
 import {api} from '../app/place.js';
 import {field, name} from '../app/ui.js';
 import {readTable} from './arguments.js';
@@ -112,7 +113,7 @@ export async function purge(ctx, rows) {
   if (answer === null) return false;
   return toEach(ctx, rows, 'purged', async (row) => {
     await request('DELETE', api('queues/:vhost/:name/contents', ofRow(row)));
-    marksOf(ctx).note(ofQueue(row), `Purged by ${ctx.session.name}`);
+    marksOf(ctx).note(keyOf(row), `Purged by ${ctx.session.name}`);
   });
 }
 

@@ -8,6 +8,7 @@
 import {html} from '../parts/html.js';
 import {count} from '../app/number.js';
 import {listOf} from '../app/list.js';
+import {keyOf} from '../app/named.js';
 import {api} from '../app/place.js';
 import {choice, empty, filter, ofVhost} from '../app/ui.js';
 import {views} from '../app/views.js';
@@ -67,14 +68,6 @@ const page = {
 };
 
 export default page;
-
-/**
- * @param {{vhost: string, name: string}} row
- * @returns {string}
- */
-function keyOf({vhost, name}) {
-  return `${vhost}\n${name}`;
-}
 
 /**
  * @param {Context} ctx

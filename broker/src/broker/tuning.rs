@@ -89,8 +89,8 @@ impl Broker {
     pub(crate) fn log_files(&self) -> Vec<String> {
         let Some(log) = self.log.get() else { return Vec::new() };
         let settings = log.settings();
+        let console = settings.console_name();
         let file = settings.file.map(|file| file.path.display().to_string());
-        let console = if settings.is_stderr { "<stderr>" } else { "<stdout>" };
         file.into_iter().chain(settings.console.map(|_| console.to_owned())).collect()
     }
 }

@@ -68,6 +68,24 @@ impl Row {
         }) && segments.next().is_none()
     }
 
+    /// The row of a key with those segments: a literal name goes before a free one that would match as well.
+    pub(super) fn of(path: &[String]) -> Option<&'static Self> {
+        TABLE.iter().filter(|row| row.matches(path)).min_by_key(|row| !row.is_literal())
+    }
+
+    /// What applies where nobody sets it, if something does.
+    pub(super) const fn default(&self) -> Option<&'static str> {
+        match self.preset {
+            Preset::Default(value) => Some(value),
+            Preset::Example(_) => None,
+        }
+    }
+
+    /// The meaning in one line.
+    pub(super) fn meaning(&self) -> String {
+        self.doc.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
+    }
+
     /// Whether the name has no free part.
     pub(super) fn is_literal(&self) -> bool {
         !self.name.split('.').any(is_wildcard)
@@ -81,10 +99,7 @@ pub(super) fn is_wildcard(pattern: &str) -> bool {
 
 /// What applies where nobody sets this key, if there is a key of that name and something applies.
 pub(super) fn default_of(name: &str) -> Option<&'static str> {
-    TABLE.iter().find(|row| row.name == name).and_then(|row| match row.preset {
-        Preset::Default(value) => Some(value),
-        Preset::Example(_) => None,
-    })
+    TABLE.iter().find(|row| row.name == name).and_then(Row::default)
 }
 
 /// Other names that RabbitMQ has for a key.

@@ -24,6 +24,14 @@ pub struct Logging {
     pub categories: Vec<(LogCategory, String)>,
 }
 
+impl Logging {
+    /// The console, as RabbitMQ names it among the files of a log.
+    #[must_use]
+    pub const fn console_name(&self) -> &'static str {
+        if self.is_stderr { "<stderr>" } else { "<stdout>" }
+    }
+}
+
 /// What goes to one place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogOutput {

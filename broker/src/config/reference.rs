@@ -77,13 +77,11 @@ fn part_of(row: &Row) -> &'static str {
 }
 
 fn line_of_page(row: &Row) -> String {
-    let meaning: Vec<&str> = row.doc.iter().map(|line| line.trim()).collect();
     let default = match row.preset {
         Preset::Default(value) => format!("`{value}`"),
         Preset::Example(value) => format!("none; such as `{value}`"),
     };
-    let cells =
-        [format!("`{}`", row.name), row.kind.to_owned(), default, escaped(&meaning.join(" "))];
+    let cells = [format!("`{}`", row.name), row.kind.to_owned(), default, escaped(&row.meaning())];
     format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
 }
 

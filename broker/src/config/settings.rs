@@ -34,9 +34,7 @@ impl Settings {
     ) -> Result<(), ConfigError> {
         let path = without_alias(path);
         let key = path.join(".");
-        // A literal name goes before a free one that would match as well.
-        let row = TABLE.iter().filter(|row| row.matches(&path)).min_by_key(|row| !row.is_literal());
-        let Some(row) = row else {
+        let Some(row) = Row::of(&path) else {
             let Some(why) = why_inapplicable(&path) else {
                 let nearest = nearest(&key);
                 return Err(ConfigError::UnknownKey { origin, key, nearest });

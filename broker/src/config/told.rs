@@ -4,7 +4,7 @@
 //! was set, and a key that has none is told as it is written.
 
 use super::changes::{Reach, Settled};
-use super::keys::{Preset, Row, TABLE};
+use super::keys::{Row, TABLE};
 use crate::secret::Secret;
 
 /// A key as somebody who looks at the configuration wants it.
@@ -30,33 +30,28 @@ impl Settled {
     /// Every key, those of one row together, in the order of the documentation.
     #[must_use]
     pub fn told(&self) -> Vec<ToldKey> {
-        TABLE.iter().flat_map(|row| self.of_row(row)).collect()
-    }
-
-    fn of_row(&self, row: &'static Row) -> Vec<ToldKey> {
-        let is_own = |key: &&str| {
+        let row = |key: &str| {
             let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-            // A literal name goes before a free one that would match as well.
-            let best = TABLE.iter().filter(|row| row.matches(&path));
-            best.min_by_key(|row| !row.is_literal()).is_some_and(|best| best.name == row.name)
+            Row::of(&path).map(|row| row.name)
         };
-        let set: Vec<&str> = self.keys().filter(is_own).collect();
-        let names = if set.is_empty() { vec![row.name] } else { set };
-        names.into_iter().map(|key| self.one(key, row)).collect()
+        let set: Vec<_> = self.keys().map(|key| (row(key), key)).collect();
+        let of_row = |row: &'static Row| {
+            let own = set.iter().filter(|(of, _)| *of == Some(row.name)).map(|(_, key)| *key);
+            let own: Vec<&str> = own.collect();
+            let names = if own.is_empty() { vec![row.name] } else { own };
+            names.into_iter().map(|key| self.one(key, row)).collect::<Vec<_>>()
+        };
+        TABLE.iter().flat_map(of_row).collect()
     }
 
     fn one(&self, key: &str, row: &'static Row) -> ToldKey {
-        let meaning: Vec<&str> = row.doc.iter().map(|line| line.trim()).collect();
         ToldKey {
             key: key.to_owned(),
             value: self.value(key).cloned(),
             origin: self.origin(key).map(ToString::to_string),
-            default: match row.preset {
-                Preset::Default(value) => Some(value),
-                Preset::Example(_) => None,
-            },
+            default: row.default(),
             kind: row.kind,
-            meaning: meaning.join(" "),
+            meaning: row.meaning(),
             reach: Reach::of(key),
         }
     }

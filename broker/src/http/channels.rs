@@ -19,7 +19,6 @@ use crate::clock;
 use crate::names;
 use crate::outgoing::ConnectionHandle;
 use crate::outgoing::mailbox::ChannelTruth;
-use crate::outgoing::pressure::State as Held;
 
 /// A channel in a list.
 struct ChannelRow {
@@ -66,7 +65,7 @@ impl Row for ChannelRow {
             "connection_details": details(client),
             "state": hold.state.name(),
             "held_by": hold.cause.name(),
-            "held_since_ms": (hold.state != Held::Running).then_some(hold.since_ms),
+            "held_since_ms": hold.held_since_ms(),
             "confirm": channel.confirms,
             "transactional": channel.is_transactional,
             "consumer_count": channel.consumers,

@@ -73,7 +73,7 @@ pub(super) async fn log_level(
     _: Administrator,
 ) -> Answer {
     let logging = management.broker.logging().unwrap_or_default();
-    let console = if logging.is_stderr { "<stderr>" } else { "<stdout>" };
+    let console = logging.console_name();
     let of = |to: String, output: &LogOutput| json!({"to": to, "level": level(&output.filter)});
     let console = logging.console.as_ref().map(|output| of(console.to_owned(), output));
     let file = logging.file.as_ref();

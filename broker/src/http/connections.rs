@@ -20,7 +20,6 @@ use crate::clock;
 use crate::definitions::json_arguments::{to_json, to_value};
 use crate::keys::ConnectionId;
 use crate::names;
-use crate::outgoing::pressure::State as Held;
 use crate::outgoing::{Client, ConnectionHandle};
 
 /// RabbitMQ's reason where none is given.
@@ -71,7 +70,7 @@ impl Row for ConnectionRow {
             "vhost": client.vhost,
             "state": hold.state.name(),
             "held_by": hold.cause.name(),
-            "held_since_ms": (hold.state != Held::Running).then_some(hold.since_ms),
+            "held_since_ms": hold.held_since_ms(),
             "connected_at": client.connected_at_ms,
             "channels": self.channels,
             "channel_max": channel_max,

@@ -47,7 +47,7 @@ impl<'a> Leaders<'a> {
             return;
         }
         let is_before = |(other, one): &(u64, QueueRow<'a>)| {
-            other.cmp(&measure).reverse().then_with(|| by_name(one, row)) == Ordering::Less
+            other.cmp(&measure).reverse().then_with(|| one.by_name(row)) == Ordering::Less
         };
         if self.rows.len() == self.size && self.rows.last().is_none_or(is_before) {
             return;
@@ -56,10 +56,6 @@ impl<'a> Leaders<'a> {
         self.rows.truncate(self.size - 1);
         self.rows.insert(at, (measure, row.clone()));
     }
-}
-
-fn by_name(one: &QueueRow<'_>, other: &QueueRow<'_>) -> Ordering {
-    one.vhost.name().cmp(other.vhost.name()).then_with(|| one.name().cmp(other.name()))
 }
 
 /// A queue by each of the measures.

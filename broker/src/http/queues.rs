@@ -1,5 +1,6 @@
 //! `/api/queues`: listed, declared, deleted, purged.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -117,6 +118,11 @@ fn kind_name(queue: &Queue) -> &'static str {
 }
 
 impl QueueRow<'_> {
+    /// The order of queues where nobody says otherwise.
+    pub(super) fn by_name(&self, other: &Self) -> Ordering {
+        self.vhost.name().cmp(other.vhost.name()).then_with(|| self.name().cmp(other.name()))
+    }
+
     /// What was declared, and what policies make of it.
     fn standing(&self) -> Map<String, Value> {
         let (queue, settings) = (&self.queue, self.queue.settings());
@@ -245,9 +251,7 @@ async fn list(management: &Management, vhosts: Vec<Arc<Vhost>>, query: &Query) -
             let row = |queue| QueueRow { vhost, queue, parts, ranges: &ranges };
             rows.extend(vhost.queues().into_iter().map(row));
         }
-        listing.list(rows, |one: &QueueRow<'_>, other| {
-            one.vhost.name().cmp(other.vhost.name()).then_with(|| one.name().cmp(other.name()))
-        })
+        listing.list(rows, QueueRow::by_name)
     });
     Ok(json(&listed.await??))
 }

@@ -115,6 +115,13 @@ pub(crate) struct Hold {
     pub since_ms: u64,
 }
 
+impl Hold {
+    /// Since when it is held, in milliseconds since the Unix epoch; nothing of one that runs.
+    pub(crate) fn held_since_ms(&self) -> Option<u64> {
+        (self.state != State::Running).then_some(self.since_ms)
+    }
+}
+
 /// How many connections are held back how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Holds([u64; HOLDS.len()]);

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
 import {History} from '../../../broker/page/app/history.js';
-import {alarms, changes, folded, Marks, marksOf, ofQueue} from '../../../broker/page/app/marks.js';
+import {alarms, changes, folded, Marks, marksOf} from '../../../broker/page/app/marks.js';
+import {keyOf} from '../../../broker/page/app/named.js';
 
 const T = 1_700_000_000_000;
 const texts = (marks) => marks.map(({text}) => text.slice('10:42:07 '.length));
@@ -62,7 +63,7 @@ test('the start of the broker is marked once, and again when it starts again', (
 
 test('so many are kept, and they are of who is signed in', () => {
   const ctx = {session: {}};
-  for (let n = 0; n < 300; n += 1) marksOf(ctx).note(ofQueue(queue()), `${n}`, T + n);
+  for (let n = 0; n < 300; n += 1) marksOf(ctx).note(keyOf(queue()), `${n}`, T + n);
   const all = marksOf(ctx).of({queue: queue()});
   assert.deepEqual([all.length, texts(all).at(-1)], [200, '299']);
   assert.deepEqual(marksOf({session: {}}).of({queue: queue()}), []);
